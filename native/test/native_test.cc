@@ -1,0 +1,182 @@
+// Exercises everything but the N-API boundary, without Node, to be run under AddressSanitizer and UBSan.
+// Usage: native_test FOLDER, an empty folder that belongs to the test. Exits 0 and prints one line when all holds.
+#include <fcntl.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include <cstdio>
+#include <cstdlib>
+#include <cstring>
+#include <random>
+#include <string>
+#include <vector>
+
+#include "../block_copy.h"
+#include "../bytes.h"
+#include "../crc32c.h"
+#include "../file_lock.h"
+#include "../folder_sync.h"
+#include "../mapping.h"
+#include "../mapping_registry.h"
+
+using namespace snapheap;
+
+#define CHECK(condition)                                                          \
+  do {                                                                            \
+    if (!(condition)) {                                                           \
+      fprintf(stderr, "%s:%d: %s does not hold\n", __FILE__, __LINE__, #condition); \
+      exit(1);                                                                    \
+    }                                                                             \
+  } while (false)
+
+namespace {
+
+constexpr size_t kPage = 65536;  // a multiple of every page size in use
+constexpr size_t kWindow = size_t{1} << 31;
+
+// The definition, one bit at a time.
+uint32_t Crc32cByBits(const std::vector<uint8_t>& bytes, size_t from, uint32_t seed) {
+  uint32_t crc = ~seed;
+  for (size_t at = from; at < bytes.size(); at++) {
+    crc ^= bytes[at];
+    for (int bit = 0; bit < 8; bit++) crc = (crc >> 1) ^ ((crc & 1) != 0 ? 0x82f63b78 : 0);
+  }
+  return ~crc;
+}
+
+void TestChecksums() {
+  const std::vector<uint8_t> zeros(32, 0);
+  CHECK(Crc32c(zeros.data(), zeros.size(), 0) == 0x8a9136aa);
+  CHECK(Crc32c(nullptr, 0, 0) == 0 && Crc32cSoftware(nullptr, 0, 77) == 77);
+  std::mt19937 random(20);
+  // Around the lane length (1360), and exactly sized, so that a read behind the end is caught.
+  for (const size_t size : {1, 7, 8, 9, 4079, 4080, 4081, 4096, 8167, 32768, 40001}) {
+    std::vector<uint8_t> bytes(size);
+    for (uint8_t& byte : bytes) byte = static_cast<uint8_t>(random());
+    for (size_t from = 0; from < 9 && from <= size; from++) {
+      const uint32_t seed = random();
+      const uint32_t expected = Crc32cByBits(bytes, from, seed);
+      CHECK(Crc32c(bytes.data() + from, size - from, seed) == expected);
+      CHECK(Crc32cSoftware(bytes.data() + from, size - from, seed) == expected);
+    }
+  }
+}
+
+void TestFileWindow(const std::string& folder) {
+  const std::string path = folder + "/window";
+  const int fd = open(path.c_str(), O_RDWR | O_CREAT | O_EXCL, 0644);
+  CHECK(fd >= 0);
+  std::vector<uint8_t> page(kPage, 1);
+  CHECK(pwrite(fd, page.data(), kPage, 0) == static_cast<ssize_t>(kPage));
+
+  Mapping window;
+  CHECK(!window.MapFile(fd, 0, kWindow));
+  CHECK(window.is_file() && window.size() == kWindow && window.data()[kPage - 1] == 1);
+  memset(page.data(), 2, kPage);
+  CHECK(pwrite(fd, page.data(), kPage, kPage) == static_cast<ssize_t>(kPage));
+  CHECK(!window.Sync(fd, kPage, kPage, kPage));
+  CHECK(window.data()[kPage] == 2);
+
+  Residency residency;
+  CHECK(!window.CountResident(0, 2 * kPage, &residency));
+  CHECK(residency.pages == 2 * kPage / static_cast<size_t>(sysconf(_SC_PAGESIZE)));
+  CHECK(residency.resident_pages == residency.pages);
+  CHECK(!window.CountResident(1, 0, &residency) && residency.pages == 0);
+  CHECK(!window.CountResident(0, kWindow, &residency));
+  for (uint32_t advice = 0; advice < kAdviceCount; advice++) {
+    CHECK(!window.Advise(3, 2 * kPage - 5, static_cast<Advice>(advice)));
+  }
+  CHECK(window.data()[0] == 1 && window.data()[kPage] == 2);
+
+  Mapping second;
+  CHECK(!second.MapFile(fd, kPage, kPage) && second.data()[0] == 2);
+  Mapping failed;
+  CHECK(failed.MapFile(fd, 1, kPage));
+  CHECK(failed.MapFile(-1, 0, kPage) && failed.data() == nullptr);
+  close(fd);
+  CHECK(window.data()[0] == 1);
+  window.Unmap();
+  window.Unmap();
+  CHECK(window.data() == nullptr && window.size() == 0);
+}
+
+void TestAnonymous() {
+  std::vector<Mapping> windows(3);
+  for (Mapping& window : windows) {
+    CHECK(!window.Allocate(kWindow));
+    CHECK(!window.is_file() && window.data()[0] == 0 && window.data()[kWindow - 1] == 0);
+    window.data()[kWindow - 1] = 9;
+  }
+  Mapping& window = windows[1];
+  memset(window.data(), 7, 3 * kPage);
+  CHECK(!window.Advise(kPage, kPage, Advice::kDontNeed));
+  CHECK(window.data()[kPage - 1] == 7 && window.data()[kPage] == 0 && window.data()[2 * kPage - 1] == 0);
+  CHECK(window.data()[2 * kPage] == 7);
+  CHECK(!window.Advise(5, 10, Advice::kDontNeed));  // part of a page
+  CHECK(window.data()[4] == 7 && window.data()[5] == 0 && window.data()[14] == 0 && window.data()[15] == 7);
+  Residency residency;
+  CHECK(!window.CountResident(kWindow / 2, kWindow / 4, &residency) && residency.resident_pages == 0);
+}
+
+void TestRegistry() {
+  Mapping mapping;
+  CHECK(!mapping.Allocate(kPage));
+  MappingRegistry::Add(&mapping);
+  CHECK(MappingRegistry::Find(mapping.data()) == &mapping);
+  CHECK(MappingRegistry::Find(mapping.data() + 1) == nullptr && MappingRegistry::Find(nullptr) == nullptr);
+  MappingRegistry::Remove(&mapping);
+  MappingRegistry::Remove(&mapping);
+  CHECK(MappingRegistry::Find(mapping.data()) == nullptr);
+  Mapping never_mapped;
+  MappingRegistry::Remove(&never_mapped);
+}
+
+void TestLock(const std::string& folder) {
+  const std::string path = folder + "/lock";
+  int64_t pid = -1;
+  FileLock first;
+  CHECK(!first.Acquire(path, &pid) && pid == 0);
+  {
+    FileLock second;
+    CHECK(second.Acquire(path, &pid) == std::errc::resource_unavailable_try_again && pid == getpid());
+    second.Release();
+  }
+  FileLock third;
+  CHECK(third.Acquire(path, &pid));
+  first.Release();
+  first.Release();
+  CHECK(!third.Acquire(path, &pid));
+  FileLock missing;
+  CHECK(missing.Acquire(folder + "/no/such/folder", &pid) == std::errc::no_such_file_or_directory);
+  CHECK(ParsePid("123\n", 4) == 123 && ParsePid("", 0) == 0 && ParsePid("x1", 2) == 0 && ParsePid("12", 1) == 1);
+  CHECK(ParsePid("99999999999999999999", 20) == 999999999999);
+}
+
+void TestCopy() {
+  std::vector<uint8_t> target(10, 0);
+  std::vector<uint8_t> source = {1, 2, 3, 4};
+  const Bytes to = {target.data(), target.size()};
+  const Bytes from = {source.data(), source.size()};
+  CHECK(CopyBlock(to, 6, from, 0, 4) && target[5] == 0 && target[6] == 1 && target[9] == 4);
+  CHECK(CopyBlock(to, 10, from, 4, 0) && CopyBlock({nullptr, 0}, 0, {nullptr, 0}, 0, 0));
+  CHECK(!CopyBlock(to, 7, from, 0, 4) && !CopyBlock(to, 0, from, 1, 4) && !CopyBlock(to, 11, from, 0, 0));
+  CHECK(!CopyBlock(to, UINT64_MAX, from, 0, 2) && !CopyBlock(to, 0, from, 2, UINT64_MAX));
+  CHECK(CopyBlock(to, 0, to, 1, 9) && target[5] == 1);  // overlapping
+  CHECK(IsInside(0, 0, 0) && !IsInside(1, 0, 0) && !IsInside(1, UINT64_MAX, UINT64_MAX));
+}
+
+}  // namespace
+
+int main(int count, char** arguments) {
+  CHECK(count == 2);
+  const std::string folder = arguments[1];
+  TestChecksums();
+  TestFileWindow(folder);
+  TestAnonymous();
+  TestRegistry();
+  TestLock(folder);
+  TestCopy();
+  CHECK(!SyncFolder(folder) && SyncFolder(folder + "/missing"));
+  puts("native: all holds");
+  return 0;
+}

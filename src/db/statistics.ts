@@ -1,0 +1,48 @@
+import type { Heap } from '../heap/heap'
+import { BLOCK_BYTES, WORD_BYTES } from '../heap/layout'
+
+/** Sizes in bytes. */
+export interface StoreStatistics {
+  readonly version: number
+  /** Address space that was ever handed out. */
+  readonly heapBytes: number
+  /** Of that: in rows, indexes and values. */
+  readonly usedBytes: number
+  /** Of that: given back, or in the rounding of allocations. */
+  readonly freeBytes: number
+  /** Of that: in blocks that nobody ever wrote, which cost nothing. */
+  readonly neverWrittenBytes: number
+  /** Blocks changed since they were last in the file. */
+  readonly changedBlocks: number
+  /** Memory of this process that holds changed blocks and what snapshots keep. */
+  readonly arenaBytes: number
+  /** Of that: only pinned snapshots still see it. */
+  readonly retainedBytes: number
+  readonly fileBytes: number
+  /** Of that: earlier versions that the newest saved state does not reach. The file is rewritten when they are too many. */
+  readonly deadFileBytes: number
+  readonly deadFileBlocks: number
+  /** Who holds which version for how long. */
+  readonly snapshots: readonly { owner: string; heldMs: number }[]
+}
+
+export function storeStatistics(heap: Heap): StoreStatistics {
+  const blocks = heap.statistics()
+  const writtenBytes = blocks.writtenBlocks * BLOCK_BYTES
+  const usedBytes = Math.min(blocks.allocatedWords * WORD_BYTES, writtenBytes)
+  const now = Date.now()
+  return {
+    version: heap.version,
+    heapBytes: blocks.topBlocks * BLOCK_BYTES,
+    usedBytes,
+    freeBytes: writtenBytes - usedBytes,
+    neverWrittenBytes: blocks.neverWrittenBlocks * BLOCK_BYTES,
+    changedBlocks: blocks.changedBlocks,
+    arenaBytes: blocks.arenaBlocks * BLOCK_BYTES,
+    retainedBytes: blocks.retainedBlocks * BLOCK_BYTES,
+    fileBytes: blocks.fileBlocks * BLOCK_BYTES,
+    deadFileBytes: blocks.deadFileBlocks * BLOCK_BYTES,
+    deadFileBlocks: blocks.deadFileBlocks,
+    snapshots: heap.pins.all.map((pin) => ({ owner: pin.owner, heldMs: now - pin.sinceMs })),
+  }
+}

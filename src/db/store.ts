@@ -1,0 +1,210 @@
+import { SnapheapError } from '../errors'
+import { Heap, type HeapSnapshot } from '../heap/heap'
+import type { Memory } from '../heap/memory'
+import { loadNativeMemory } from '../heap/native-memory'
+import { plainMemory } from '../heap/plain-memory'
+import type { SaveOptions } from '../heap/storage'
+import { Catalogue } from '../table/catalogue'
+import { SchemaWriter } from '../table/schema-writer'
+import type { Table } from '../table/table'
+import { Interner } from '../value/interner'
+import { type CheckReport, checkHeap } from './check'
+import { type StoreStatistics, storeStatistics } from './statistics'
+import { Transaction } from './transaction'
+
+export interface StoreOptions {
+  /** Make a new database where the file does not exist. Default true. */
+  readonly create?: boolean
+  /** Open for reading: takes no lock, shows the state last saved. Default false. */
+  readonly readOnly?: boolean
+  /** How memory is had. Default: the native addon, or plain JavaScript where there is no binary for this platform. */
+  readonly memory?: Memory
+}
+
+/** A read-only view of one version. Close it soon: what it alone sees cannot be reused until then. */
+export class Snapshot {
+  private readonly catalogue: Catalogue
+
+  constructor(private readonly pinned: HeapSnapshot) {
+    this.catalogue = new Catalogue(pinned.view)
+  }
+
+  /** The commit version that it shows. */
+  get version(): number {
+    return this.pinned.version
+  }
+
+  /** Throws `NOT_FOUND`, and `CLOSED` after `close`. */
+  table(name: string): Table {
+    if (this.pinned.isReleased)
+      throw new SnapheapError('CLOSED', 'The snapshot is closed. Take another one with db.snapshot().')
+    return this.catalogue.table(name)
+  }
+
+  get tableNames(): string[] {
+    return this.catalogue.names()
+  }
+
+  /** Lets go of the version. Idempotent; tables read through this snapshot throw `CLOSED` afterwards. */
+  close(): void {
+    this.pinned.release()
+  }
+
+  [Symbol.dispose](): void {
+    this.close()
+  }
+}
+
+/** Closes snapshots that were forgotten, once they are garbage. */
+const forgotten = new FinalizationRegistry<HeapSnapshot>((pinned) => pinned.release())
+
+/**
+ * A database without classes: tables, transactions, snapshots and the file. Reads are synchronous and see the newest
+ * committed version.
+ */
+export class Store {
+  private readonly catalogue: Catalogue
+  private readonly schema: SchemaWriter | undefined
+
+  protected constructor(protected readonly heap: Heap) {
+    this.catalogue = new Catalogue(heap.live)
+    if (!heap.isReadOnly) this.schema = new SchemaWriter(heap, new Interner(heap), this.catalogue)
+  }
+
+  /**
+   * Opens the database in a file, or one in memory without a path. Throws `NOT_FOUND`, `LOCKED` (naming the other
+   * process), `CORRUPT`, `VERSION`, `IO`.
+   */
+  static open(path?: string, options: StoreOptions = {}): Store {
+    return new Store(openHeap(path, options))
+  }
+
+  /** The file's absolute path, undefined for a database in memory. */
+  get path(): string | undefined {
+    return this.heap.path
+  }
+
+  /** The newest commit's version: rises by one with every commit, over restarts too. */
+  get version(): number {
+    return this.heap.version
+  }
+
+  get isReadOnly(): boolean {
+    return this.heap.isReadOnly
+  }
+
+  /** A table at the newest version: the handle follows later commits. Throws `NOT_FOUND`. */
+  table(name: string): Table {
+    this.ensureOpen()
+    return this.catalogue.table(name)
+  }
+
+  get tableNames(): string[] {
+    this.ensureOpen()
+    return this.catalogue.names()
+  }
+
+  /**
+   * Runs `change` and commits what it did, all or nothing; when it throws, nothing has happened. It must not be async.
+   * Returns what it returned. Throws `BUSY` inside another transaction, `READ_ONLY`.
+   */
+  write<T>(change: (transaction: Transaction) => T): T {
+    this.heap.begin()
+    const transaction = new Transaction(this.schema!)
+    try {
+      const result = change(transaction)
+      if (isPromise(result)) {
+        result.then(undefined, () => undefined)
+        throw new SnapheapError(
+          'INVALID_ARGUMENT',
+          'The function given to write is async, but a transaction is one synchronous step. Await before it, or use writeBeside.',
+        )
+      }
+      this.heap.commit()
+      return result
+    } catch (error) {
+      this.heap.rollback()
+      this.schema!.rolledBack()
+      throw error
+    } finally {
+      transaction.end()
+    }
+  }
+
+  /**
+   * The same for a change that takes many turns of the event loop: readers go on seeing the version before it until it is
+   * whole, and `write` throws `BUSY` meanwhile. Waits for a running save and for earlier ones of its kind.
+   */
+  async writeBeside<T>(change: (transaction: Transaction) => Promise<T>): Promise<T> {
+    return this.heap.exclusively(async () => {
+      this.heap.beginDetached()
+      const { view } = this.heap.writer
+      const transaction = new Transaction(new SchemaWriter(this.heap, new Interner(this.heap), new Catalogue(view)))
+      try {
+        const result = await change(transaction)
+        this.heap.commit()
+        return result
+      } catch (error) {
+        this.heap.rollback()
+        throw error
+      } finally {
+        transaction.end()
+      }
+    })
+  }
+
+  /** Pins the newest committed version. `owner` is what `stats` calls it. O(1). */
+  snapshot(owner = 'snapshot'): Snapshot {
+    const pinned = this.heap.snapshot(owner)
+    const snapshot = new Snapshot(pinned)
+    forgotten.register(snapshot, pinned)
+    return snapshot
+  }
+
+  /**
+   * Without a path: makes the newest version durable in the database's own file, at a cost that follows the change. With
+   * one: writes a file of its own, in its densest form. Both work beside commits and resolve once the data is on the device.
+   * Throws `EXISTS` (pass `replace`), `IO`.
+   */
+  async save(path?: string, options: SaveOptions = {}): Promise<void> {
+    if (path === undefined) await this.heap.save(options)
+    else await this.heap.saveAs(path, options)
+  }
+
+  /** Proves every invariant of the newest version. For tests and for doubts: it walks everything. */
+  check(): CheckReport {
+    this.ensureOpen()
+    return checkHeap(this.heap)
+  }
+
+  /** Sizes and snapshots, as they are now. */
+  stats(): StoreStatistics {
+    this.ensureOpen()
+    return storeStatistics(this.heap)
+  }
+
+  /** Waits for a running save and gives everything back. What was not saved is lost. Idempotent. */
+  async close(): Promise<void> {
+    await this.heap.close()
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.close()
+  }
+
+  protected ensureOpen(): void {
+    if (this.heap.isClosed)
+      throw new SnapheapError('CLOSED', 'The database is closed. Open it again.', { path: this.path })
+  }
+}
+
+/** The heap behind a path. */
+export function openHeap(path: string | undefined, options: StoreOptions): Heap {
+  const memory = options.memory ?? loadNativeMemory() ?? plainMemory()
+  if (path === undefined) return Heap.inMemory(memory)
+  return Heap.open(memory, path, { create: options.create ?? true, readOnly: options.readOnly ?? false })
+}
+
+function isPromise(value: unknown): value is PromiseLike<unknown> {
+  return typeof value === 'object' && value !== null && typeof (value as { then?: unknown }).then === 'function'
+}

@@ -1,0 +1,123 @@
+import { SnapheapError } from '../errors'
+import type { ColumnType } from '../table/column-type'
+import type { ColumnDefinition, TableDefinition } from '../table/definition'
+import type { SchemaWriter } from '../table/schema-writer'
+import { type Key, show, type Table } from '../table/table'
+import type { TableWriter } from '../table/table-writer'
+
+/** Column values by name. */
+export type RowValues = Readonly<Record<string, unknown>>
+
+/**
+ * What the function given to `write` changes the database through. Its own changes are visible to it at once. It ends
+ * with that function: every later use throws `NO_TRANSACTION`.
+ */
+export class Transaction {
+  private isOver = false
+
+  constructor(private readonly schema: SchemaWriter) {}
+
+  /** A table as this transaction sees it. Throws `NOT_FOUND`. */
+  table(name: string): Table {
+    return this.open().catalogue.table(name)
+  }
+
+  /** The row with this key as this transaction sees it, undefined without one. */
+  get(table: string, key: Key): Record<string, unknown> | undefined {
+    return this.table(table).get(key)
+  }
+
+  /** Adds a row. Returns its row number. Throws `UNIQUE`, `NOT_NULL`, `TYPE`, `NOT_FOUND`. */
+  insert(table: string, values: RowValues): number {
+    return this.writer(table).insert(values)
+  }
+
+  /** Changes columns of the row with this key. Throws `NOT_FOUND` without one, else as `insert`. */
+  update(table: string, key: Key, changes: RowValues): void {
+    this.writer(table).update(this.existingRow(table, key), changes)
+  }
+
+  /** Adds the row, or changes the one with the same key to these values. */
+  upsert(table: string, values: RowValues): void {
+    const { keyColumns } = this.table(table)
+    const key = keyColumns.map((column) => values[column.name])
+    const row = key.some((each) => each === undefined || each === null) ? -1 : this.table(table).rowOf(key as Key)
+    if (row < 0) this.insert(table, values)
+    else this.writer(table).update(row, values)
+  }
+
+  /** Deletes the row with this key. Returns whether there was one. */
+  delete(table: string, key: Key): boolean {
+    const row = this.table(table).rowOf(key)
+    if (row >= 0) this.writer(table).delete(row)
+    return row >= 0
+  }
+
+  /** Deletes every row of a table. */
+  truncate(table: string): void {
+    this.writer(table).truncate()
+  }
+
+  /** Throws `EXISTS`, `INVALID_ARGUMENT`. */
+  createTable(name: string, definition: TableDefinition): void {
+    this.open().createTable(name, definition)
+  }
+
+  dropTable(name: string): void {
+    this.open().dropTable(name)
+  }
+
+  renameTable(name: string, newName: string): void {
+    this.open().renameTable(name, newName)
+  }
+
+  /** Adds a column; `value` is what existing rows get, needed where the column is not nullable. */
+  addColumn(table: string, name: string, definition: ColumnType | ColumnDefinition, value?: unknown): void {
+    this.open().addColumn(table, name, definition, value)
+  }
+
+  dropColumn(table: string, name: string): void {
+    this.open().dropColumn(table, name)
+  }
+
+  renameColumn(table: string, name: string, newName: string): void {
+    this.open().renameColumn(table, name, newName)
+  }
+
+  /** Builds the index of a column; does nothing where there is one. */
+  addIndex(table: string, column: string): void {
+    this.open().addIndex(table, column)
+  }
+
+  dropIndex(table: string, column: string): void {
+    this.open().dropIndex(table, column)
+  }
+
+  /** Keeps any value with a table, for whoever manages it. `table(name).properties` reads it. */
+  setProperties(table: string, value: unknown): void {
+    this.open().setProperties(table, value)
+  }
+
+  /** The writer of one table, for many rows at once. Throws `NOT_FOUND`. */
+  writer(table: string): TableWriter {
+    return this.open().writer(table)
+  }
+
+  /** Says that the transaction has ended. */
+  end(): void {
+    this.isOver = true
+  }
+
+  private existingRow(name: string, key: Key): number {
+    const row = this.table(name).rowOf(key)
+    if (row >= 0) return row
+    throw new SnapheapError('NOT_FOUND', `Table ${name} has no row with key ${show(key)}. Insert it, or use upsert.`, {
+      table: name,
+    })
+  }
+
+  private open(): SchemaWriter {
+    if (!this.isOver) return this.schema
+    throw new SnapheapError('NO_TRANSACTION', 'This transaction has ended. Make the change inside db.write(tx => …).')
+  }
+}

@@ -1,0 +1,339 @@
+import { randomBytes } from 'node:crypto'
+import { resolve } from 'node:path'
+import { SnapheapError } from '../errors'
+import { Allocator } from './allocator'
+import type { FileRoot } from './file-format'
+import { LAYOUT_VERSION, RESERVED_BLOCKS, ROOT, ZERO_BLOCK } from './layout'
+import type { FileLock, Memory } from './memory'
+import { type Pin, Pins } from './pins'
+import { PoolFile } from './pool-file'
+import { type SaveOptions, Storage } from './storage'
+import { View } from './view'
+import { Windows } from './windows'
+import { Writer } from './writer'
+
+/** An immutable view of one version. Hold it as short as you can: blocks it alone sees cannot be reused until `release`. */
+export interface HeapSnapshot {
+  readonly view: View
+  /** The heap's commit version that this view shows. */
+  readonly version: number
+  readonly pin: Pin
+  readonly isReleased: boolean
+  /** Lets go. Idempotent; the view must not be read afterwards. */
+  release(): void
+}
+
+/**
+ * A persistent heap: 64-bit words by address, versions, transactions, and the file they live in. Knows nothing of what
+ * the words mean.
+ */
+export class Heap {
+  private readonly windows: Windows
+  readonly pins: Pins
+  /** What readers without a snapshot see: the newest committed version (and, within a transaction, its changes). */
+  readonly live: View
+  readonly writer: Writer
+  readonly allocator: Allocator
+  /** Commits since this heap was opened, plus the version it was opened at. */
+  version = 1
+  private storage: Storage
+  private lock: FileLock | undefined
+  private detachedPin: Pin | undefined
+  private turn: Promise<unknown> = Promise.resolve()
+  private closed = false
+
+  private constructor(
+    readonly memory: Memory,
+    readonly path: string | undefined,
+    readonly isReadOnly: boolean,
+    initialBlocks: number,
+  ) {
+    this.windows = new Windows(memory)
+    this.pins = new Pins(this.windows)
+    const { numbers, halves, bytes } = this.windows
+    this.live = new View(new Uint32Array(initialBlocks), numbers, halves, bytes)
+    this.writer = new Writer(this.windows, this.pins, this.live)
+    this.allocator = new Allocator(this.writer)
+    this.storage = new Storage(memory, this.windows, this.pins, this.writer, randomBytes(16))
+  }
+
+  /** A heap without a file. */
+  static inMemory(memory: Memory): Heap {
+    const heap = new Heap(memory, undefined, false, RESERVED_BLOCKS)
+    heap.initialise()
+    return heap
+  }
+
+  /**
+   * Opens the heap in a file, or, with `create`, starts one that is written by the first `save`. The time it takes does
+   * not depend on the amount of data. Throws `NOT_FOUND`, `LOCKED`, `CORRUPT`, `VERSION`, `IO`.
+   */
+  static open(memory: Memory, givenPath: string, options: { create: boolean; readOnly: boolean }): Heap {
+    const path = resolve(givenPath)
+    const lock = options.readOnly ? undefined : memory.lock(`${path}.lock`)
+    try {
+      let file: PoolFile | undefined
+      try {
+        file = PoolFile.open(memory, path, !options.readOnly)
+      } catch (error) {
+        const isMissing = error instanceof SnapheapError && error.code === 'NOT_FOUND'
+        if (!isMissing || !options.create || options.readOnly) throw error
+      }
+      const blocks = file === undefined ? RESERVED_BLOCKS : tableLength(file.root.mapEntries)
+      const heap = new Heap(memory, path, options.readOnly, blocks)
+      heap.lock = lock
+      if (file === undefined) heap.initialise()
+      else heap.adopt(file)
+      return heap
+    } catch (error) {
+      lock?.release()
+      throw error
+    }
+  }
+
+  get isClosed(): boolean {
+    return this.closed
+  }
+
+  get id(): string {
+    return Buffer.from(this.storage.heapId).toString('hex')
+  }
+
+  /** The newest durable state, undefined before the first save and for a heap in memory. */
+  get savedRoot(): FileRoot | undefined {
+    return this.storage.root
+  }
+
+  /** Opens a transaction whose changes the live view shows at once: for changes made in one synchronous turn. Throws `BUSY`, `READ_ONLY`. */
+  begin(): void {
+    this.ensureWritable()
+    this.writer.begin()
+  }
+
+  /**
+   * Opens a transaction beside the live view, which goes on showing the version before it until `commit`: for changes
+   * spread over many turns. The writer's view is another one until then.
+   */
+  beginDetached(): void {
+    this.ensureWritable()
+    this.detachedPin = this.pins.pin(this.live.table, 'detached transaction')
+    const { numbers, halves, bytes } = this.windows
+    this.writer.view = new View(this.live.table, numbers, halves, bytes)
+    this.writer.view.epoch = this.live.epoch + 1
+    this.writer.shareTable()
+    this.writer.begin()
+  }
+
+  /** Makes the transaction's changes the newest version. */
+  commit(): void {
+    this.writer.commit()
+    this.version++
+    this.attach(this.writer.view.table)
+  }
+
+  /** Takes the transaction's changes back; the heap is byte-identical to what it was at its beginning. */
+  rollback(): void {
+    this.writer.rollback()
+    this.live.epoch++
+    if (this.detachedPin !== undefined) this.writer.shareTable()
+    this.attach(this.live.table)
+  }
+
+  /** Pins the newest committed version. O(1), copies nothing. Throws `BUSY` inside a transaction that is not detached. */
+  snapshot(owner: string): HeapSnapshot {
+    this.ensureOpen()
+    if (this.writer.isWriting && this.detachedPin === undefined) {
+      throw new SnapheapError(
+        'BUSY',
+        'A snapshot cannot be taken inside a transaction. Take it before or after db.write.',
+      )
+    }
+    const pin =
+      this.detachedPin === undefined
+        ? this.pins.pin(this.live.table, owner)
+        : this.pins.pinSame(this.detachedPin, owner)
+    if (this.detachedPin === undefined) this.writer.shareTable()
+    const { numbers, halves, bytes } = this.windows
+    const view = new View(pin.table, numbers, halves, bytes)
+    return {
+      view,
+      version: this.version,
+      pin,
+      get isReleased() {
+        return view.epoch === CLOSED_EPOCH
+      },
+      release: () => {
+        view.epoch = CLOSED_EPOCH
+        this.pins.release(pin)
+      },
+    }
+  }
+
+  /**
+   * Makes the newest committed version durable in the heap's own file: appends the blocks changed since the last save,
+   * or rewrites the file when too much of it is dead. Runs off the event loop; commits go on meanwhile. Resolves once it
+   * is on the device. Throws `IO`; then the file keeps its earlier state.
+   */
+  async save(options: SaveOptions = {}): Promise<void> {
+    if (this.path === undefined) {
+      throw new SnapheapError('INVALID_ARGUMENT', 'This heap is in memory only. Name a file: save(path).')
+    }
+    if (this.isReadOnly) throw readOnly(this.path)
+    const { path } = this
+    await this.withSnapshot((snapshot) => this.storage.save(path, stateOf(snapshot), options))
+  }
+
+  /** Writes the newest committed version into a new file in its densest form: temporary file, sync, rename, sync of the folder. */
+  async saveAs(givenPath: string, options: SaveOptions = {}): Promise<void> {
+    const path = resolve(givenPath)
+    if (path === this.path) return this.save(options)
+    await this.withSnapshot((snapshot) => this.storage.saveAs(path, stateOf(snapshot), options))
+  }
+
+  /** Runs something after every earlier `save` and detached transaction has ended, and before later ones begin. */
+  async exclusively<T>(work: () => Promise<T>): Promise<T> {
+    const result = this.turn.then(work)
+    this.turn = result.catch(() => undefined)
+    return result
+  }
+
+  /** Waits for a running save, gives all memory back and releases the lock. Unsaved changes are lost. Idempotent. */
+  async close(): Promise<void> {
+    if (this.closed) return
+    await this.exclusively(async () => {
+      if (this.closed) return
+      this.closed = true
+      this.live.epoch = CLOSED_EPOCH
+      this.pins.clear()
+      this.windows.close()
+      this.storage.close()
+      this.lock?.release()
+    })
+  }
+
+  /** Sizes, all in blocks of 32 KiB unless named otherwise. */
+  statistics() {
+    const { table } = this.live
+    let changedBlocks = 0
+    let writtenBlocks = 0
+    for (let block = 0; block < table.length; block++) {
+      if (table[block] === ZERO_BLOCK) continue
+      writtenBlocks++
+      if (this.writer.birthOf(block) !== 0) changedBlocks++
+    }
+    const top = this.live.low(ROOT.top)
+    return {
+      topBlocks: top,
+      writtenBlocks,
+      neverWrittenBlocks: top - writtenBlocks,
+      changedBlocks,
+      arenaBlocks: this.windows.arenaBlocks,
+      retainedBlocks: this.pins.retained.length,
+      allocatedWords: this.live.number(ROOT.allocatedWords),
+      ...this.storage.statistics(),
+    }
+  }
+
+  /** Proves that every physical block has one use. Returns what is wrong, in words. */
+  checkBlocks(): string[] {
+    const problems: string[] = []
+    const use = new Map<number, string>()
+    const claim = (physical: number, what: string): void => {
+      const other = use.get(physical)
+      if (other !== undefined) problems.push(`physical block ${physical} is both ${other} and ${what}`)
+      use.set(physical, what)
+    }
+    const { table } = this.live
+    for (let block = 0; block < table.length; block++) {
+      if (table[block] === ZERO_BLOCK) continue
+      claim(table[block], `logical block ${block}`)
+      const isArena = this.windows.isArena(table[block])
+      if (isArena !== this.writer.birthOf(block) > 0)
+        problems.push(`block ${block} has a birth that does not fit its place`)
+      if (!isArena && !this.storage.holds(table[block])) {
+        problems.push(`block ${block} is neither in the arena nor in the file`)
+      }
+    }
+    for (const physical of this.windows.freeBlocks()) claim(physical, 'free')
+    for (const { physical } of this.pins.retained) claim(physical, 'retained for a snapshot')
+    if (
+      this.windows.arenaBlocks !== [...use].filter(([p, what]) => what !== 'free' && this.windows.isArena(p)).length
+    ) {
+      problems.push('the count of arena blocks in use is wrong')
+    }
+    if (this.windows.numbers[0].some((word) => word !== 0)) problems.push('the block of zeros was written')
+    return problems
+  }
+
+  private initialise(): void {
+    this.writer.begin()
+    this.writer.setNumber(ROOT.layoutVersion, LAYOUT_VERSION)
+    this.writer.set(ROOT.top, RESERVED_BLOCKS, 0)
+    this.writer.set(ROOT.seed, randomBytes(4).readInt32LE(0) | 1, 0)
+    this.writer.commit()
+  }
+
+  private adopt(file: PoolFile): void {
+    this.version = file.root.version
+    this.storage.adopt(file, this.live.table)
+    if (this.live.number(ROOT.layoutVersion) !== LAYOUT_VERSION || this.live.low(ROOT.top) > this.live.table.length) {
+      throw new SnapheapError(
+        'CORRUPT',
+        `${file.path} holds no heap of layout ${LAYOUT_VERSION}. Restore it from a copy.`,
+      )
+    }
+  }
+
+  private async withSnapshot(work: (snapshot: HeapSnapshot) => Promise<void>): Promise<void> {
+    await this.exclusively(async () => {
+      const snapshot = this.snapshot('save')
+      try {
+        await work(snapshot)
+      } finally {
+        snapshot.release()
+      }
+    })
+  }
+
+  private attach(table: Uint32Array): void {
+    if (this.detachedPin === undefined) return
+    const pin = this.detachedPin
+    this.detachedPin = undefined
+    this.live.table = table
+    this.live.epoch = Math.max(this.live.epoch, this.writer.view.epoch) + 1
+    this.writer.view = this.live
+    this.pins.release(pin)
+  }
+
+  private ensureWritable(): void {
+    this.ensureOpen()
+    if (this.isReadOnly) throw readOnly(this.path)
+    if (this.writer.isWriting) {
+      throw new SnapheapError('BUSY', 'Another transaction is open. Finish it first; transactions do not nest.')
+    }
+  }
+
+  private ensureOpen(): void {
+    if (this.closed) throw new SnapheapError('CLOSED', 'The database is closed. Open it again.', { path: this.path })
+  }
+}
+
+/** The epoch of a view that must not be read any more: whoever remembered an address looks again and finds this. */
+export const CLOSED_EPOCH = -1
+
+function tableLength(blocks: number): number {
+  let length = RESERVED_BLOCKS
+  while (length < blocks) length *= 2
+  return length
+}
+
+function stateOf(snapshot: HeapSnapshot): { table: Uint32Array; version: number } {
+  return { table: snapshot.pin.table, version: snapshot.version }
+}
+
+function readOnly(path: string | undefined): SnapheapError {
+  return new SnapheapError(
+    'READ_ONLY',
+    `${path ?? 'The heap'} is open for reading only. Open it without readOnly to change it.`,
+  )
+}

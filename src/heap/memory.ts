@@ -1,0 +1,70 @@
+/**
+ * The doorway through which the heap sees memory: give me a window, take it back. Shaped like mmap-io's
+ * `map`, `advise`, `incore` and `sync`, plus the `unmap` that it lacks. Implementations: `native-memory.ts` (the addon:
+ * real mappings), `plain-memory.ts` (JavaScript only: loads the file), `mmap-io-memory.ts` (somebody's `mmap-io` module).
+ *
+ * A wrong argument throws `INVALID_ARGUMENT`, a window given back `CLOSED`, a refusal by the operating system `IO`.
+ * Windows are few and large: V8 answers each new buffer of this size with one full garbage collection.
+ */
+export interface Memory {
+  /** For messages and statistics. */
+  readonly name: 'native' | 'plain' | 'mmap-io'
+
+  /**
+   * Maps `sizeBytes` of an open file, read-only and shared, from `offsetBytes` on. The window may reach past the
+   * end of the file; only bytes below the end may be touched (reading further is a SIGBUS in a real mapping, and
+   * zeros in plain memory), nothing may be written (SIGSEGV), and it may not be passed to `structuredClone` or `postMessage`
+   * (they copy all of it). Both numbers are multiples of 4096 (65,536 on Windows); a window is at most 2 GiB.
+   */
+  mapFile(fd: number, offsetBytes: number, sizeBytes: number): ArrayBuffer
+
+  /** Anonymous zeroed memory that costs nothing until it is written. At most 2 GiB. */
+  allocate(sizeBytes: number): ArrayBuffer
+
+  /**
+   * Gives a window back at once and detaches every view on it: they have length 0 from then on, and a use through this
+   * interface throws `CLOSED`, this one included. No asynchronous operation (a write to a file) may be under way on it.
+   */
+  unmap(window: ArrayBuffer): void
+
+  /** Tells the kernel how a range will be used: a hint, but for one thing. `dontneed` on anonymous memory gives the pages back: they read as zeros. */
+  advise(window: ArrayBuffer, offsetBytes: number, sizeBytes: number, advice: MemoryAdvice): void
+
+  /** How many pages of a range are resident now, and how many it has. */
+  incore(window: ArrayBuffer, offsetBytes: number, sizeBytes: number): { residentPages: number; pages: number }
+
+  /**
+   * Makes a file window show what was written to the file since: `sizeBytes` at `fileOffsetBytes`, seen at `offsetBytes` of the
+   * window. Needed before bytes that the file grew by are touched; a real mapping outside Windows has nothing to do.
+   */
+  refresh(window: ArrayBuffer, fd: number, fileOffsetBytes: number, offsetBytes: number, sizeBytes: number): void
+
+  /** CRC-32C (Castagnoli, RFC 3720 appendix B.4) of a byte range, continued from `seed`. Returns an unsigned 32-bit number. */
+  crc32c(bytes: Uint8Array, seed?: number): number
+
+  /** Copies one range of bytes between (or within) buffers, overlapping or not. A window of a file cannot be the target. */
+  copy(
+    target: ArrayBuffer,
+    targetOffsetBytes: number,
+    source: ArrayBuffer,
+    sourceOffsetBytes: number,
+    sizeBytes: number,
+  ): void
+
+  /**
+   * Takes the exclusive writer lock on `path` (a file of its own beside the heap file, created when missing), writes this
+   * process's pid into it and returns a handle. Throws `LOCKED` naming the holder's pid, for a second lock in this process
+   * too. The kernel drops the lock when the process dies; plain memory takes over the lock of a dead process of this host.
+   */
+  lock(path: string): FileLock
+
+  /** Makes the names in a folder durable (a rename, a new file). A no-op where the platform has no such thing. */
+  syncFolder(path: string): void
+}
+
+export type MemoryAdvice = 'normal' | 'random' | 'sequential' | 'willneed' | 'dontneed'
+
+/** A held writer lock. `release` is idempotent. */
+export interface FileLock {
+  release(): void
+}

@@ -1,0 +1,168 @@
+import { existsSync, readFileSync } from 'node:fs'
+import { createRequire } from 'node:module'
+import { endianness } from 'node:os'
+import { dirname, join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import type { FileLock, Memory, MemoryAdvice } from './memory'
+import {
+  ADVICE,
+  checkAdvice,
+  checkChecksum,
+  checkCopy,
+  checkMapping,
+  checkPath,
+  checkRange,
+  checkRefresh,
+  checkWindowSize,
+  lockedError,
+  systemError,
+  WindowRegister,
+} from './memory-checks'
+
+/** What `native/addon.cc` exports. Every function checks its arguments again and throws TypeError or RangeError. */
+interface Addon {
+  mapFile(fd: number, offsetBytes: number, sizeBytes: number): ArrayBuffer
+  allocate(sizeBytes: number): ArrayBuffer
+  unmap(window: ArrayBuffer): void
+  advise(window: ArrayBuffer, offsetBytes: number, sizeBytes: number, advice: number): void
+  incore(window: ArrayBuffer, offsetBytes: number, sizeBytes: number): { residentPages: number; pages: number }
+  sync(window: ArrayBuffer, fd: number, fileOffsetBytes: number, offsetBytes: number, sizeBytes: number): void
+  crc32c(bytes: Uint8Array, seed: number): number
+  copy(
+    target: ArrayBuffer,
+    targetOffsetBytes: number,
+    source: ArrayBuffer,
+    sourceOffsetBytes: number,
+    sizeBytes: number,
+  ): void
+  /** A handle, or the pid of the holder (0: not known) when the lock is held elsewhere. */
+  lock(path: string): object | number
+  unlock(handle: object): void
+  syncFolder(path: string): void
+}
+
+/**
+ * Memory by real mappings, or undefined where that is impossible: no binary of the addon for this platform, a big-endian
+ * host (everything stored is little-endian), or an engine that forbids external buffers, such as Electron's.
+ */
+export function loadNativeMemory(): Memory | undefined {
+  if (endianness() !== 'LE' || process.versions.electron !== undefined) return undefined
+  const addon = loadAddon()
+  return addon === undefined ? undefined : new NativeMemory(addon)
+}
+
+class NativeMemory implements Memory {
+  readonly name = 'native'
+  private readonly windows = new WindowRegister()
+
+  constructor(private readonly addon: Addon) {}
+
+  mapFile(fd: number, offsetBytes: number, sizeBytes: number): ArrayBuffer {
+    checkMapping(fd, offsetBytes, sizeBytes)
+    const map = () => this.addon.mapFile(fd, offsetBytes, sizeBytes)
+    return this.windows.add(attempt(`map ${sizeBytes} bytes at ${offsetBytes} of file descriptor ${fd}`, map), 'file')
+  }
+
+  allocate(sizeBytes: number): ArrayBuffer {
+    checkWindowSize(sizeBytes)
+    const window = attempt(`reserve ${sizeBytes} bytes of memory`, () => this.addon.allocate(sizeBytes))
+    return this.windows.add(window, 'anonymous')
+  }
+
+  unmap(window: ArrayBuffer): void {
+    this.windows.kindOf(window)
+    attempt('give a memory window back', () => this.addon.unmap(window))
+  }
+
+  advise(window: ArrayBuffer, offsetBytes: number, sizeBytes: number, advice: MemoryAdvice): void {
+    this.windows.kindOf(window)
+    checkRange(window, offsetBytes, sizeBytes)
+    checkAdvice(advice)
+    attempt(`advise the kernel (${advice})`, () =>
+      this.addon.advise(window, offsetBytes, sizeBytes, ADVICE.indexOf(advice)),
+    )
+  }
+
+  incore(window: ArrayBuffer, offsetBytes: number, sizeBytes: number): { residentPages: number; pages: number } {
+    this.windows.kindOf(window)
+    checkRange(window, offsetBytes, sizeBytes)
+    return attempt('count resident pages', () => this.addon.incore(window, offsetBytes, sizeBytes))
+  }
+
+  refresh(window: ArrayBuffer, fd: number, fileOffsetBytes: number, offsetBytes: number, sizeBytes: number): void {
+    checkRefresh(this.windows, window, fd, fileOffsetBytes, offsetBytes, sizeBytes)
+    const sync = () => this.addon.sync(window, fd, fileOffsetBytes, offsetBytes, sizeBytes)
+    attempt(`map what file descriptor ${fd} has grown by`, sync)
+  }
+
+  crc32c(bytes: Uint8Array, seed = 0): number {
+    checkChecksum(bytes, seed)
+    return this.addon.crc32c(bytes, seed)
+  }
+
+  copy(
+    target: ArrayBuffer,
+    targetOffsetBytes: number,
+    source: ArrayBuffer,
+    sourceOffsetBytes: number,
+    sizeBytes: number,
+  ): void {
+    checkCopy(this.windows, target, targetOffsetBytes, source, sourceOffsetBytes, sizeBytes)
+    this.addon.copy(target, targetOffsetBytes, source, sourceOffsetBytes, sizeBytes)
+  }
+
+  lock(path: string): FileLock {
+    checkPath(path)
+    const handle = attempt(`lock ${path}`, () => this.addon.lock(path))
+    if (typeof handle === 'number') throw lockedError(path, handle)
+    return { release: () => this.addon.unlock(handle) }
+  }
+
+  syncFolder(path: string): void {
+    checkPath(path)
+    attempt(`sync the folder ${path}`, () => this.addon.syncFolder(path))
+  }
+}
+
+function attempt<T>(action: string, run: () => T): T {
+  try {
+    return run()
+  } catch (error) {
+    throw systemError(action, error)
+  }
+}
+
+/** The first binary that loads: one for glibc does not load under musl, nor the other way round. */
+function loadAddon(): Addon | undefined {
+  const root = packageRoot()
+  if (root === undefined) return undefined
+  const require = createRequire(join(root, 'package.json'))
+  const platform = `${process.platform}-${process.arch}`
+  for (const folder of [platform, `${platform}-musl`]) {
+    const binary = join(root, 'native', 'prebuilds', folder, 'snapheap.node')
+    if (!existsSync(binary)) continue
+    try {
+      const addon: Addon = require(binary)
+      addon.allocate(4096) // throws in an engine without external buffers; collected like any other buffer
+      return addon
+    } catch {}
+  }
+  return undefined
+}
+
+/** The folder of this package, upwards from this module, which runs from `src/` as well as from a bundle in `dist/`. */
+function packageRoot(): string | undefined {
+  if (!import.meta.url?.startsWith('file:')) return undefined // bundled into somebody else's program
+  for (let folder = dirname(fileURLToPath(import.meta.url)); ; folder = dirname(folder)) {
+    if (nameOfPackage(join(folder, 'package.json')) === 'snapheap') return folder
+    if (folder === dirname(folder)) return undefined
+  }
+}
+
+function nameOfPackage(manifest: string): string | undefined {
+  try {
+    return JSON.parse(readFileSync(manifest, 'utf8')).name
+  } catch {
+    return undefined
+  }
+}

@@ -1,0 +1,277 @@
+import { closeSync, fstatSync, fsync, openSync, readSync, write, writev } from 'node:fs'
+import { promisify } from 'node:util'
+import { SnapheapError } from '../errors'
+import {
+  damaged,
+  decodeHeader,
+  decodeMap,
+  decodeRoot,
+  encodeHeader,
+  encodeMap,
+  encodeRoot,
+  type FileRoot,
+  mapBlocks,
+  ROOT_SLOT,
+  ROOT_SLOT_OFFSETS,
+} from './file-format'
+import { BLOCK_BYTES, WINDOW_BLOCKS, WINDOW_BYTES, WINDOW_MASK, WINDOW_SHIFT } from './layout'
+import type { Memory } from './memory'
+
+const writeAsync = promisify(write)
+const writevAsync = promisify(writev)
+const fsyncAsync = promisify(fsync)
+
+/** Blocks handed to the operating system at once: bounds the time between two turns of the event loop. */
+export const BLOCKS_PER_WRITE = 64
+
+/** A block to be written: its bytes stay valid and unchanged until the write is done. */
+export interface PendingBlock {
+  readonly block: number
+  readonly bytes: Uint8Array
+  /** CRC-32C where it is already known. */
+  readonly checksum?: number
+}
+
+/**
+ * An open heap file. Blocks are only ever appended: what a root once described stays as it was, for every process that
+ * has the file mapped and for a plain copy taken at any time.
+ */
+export class PoolFile {
+  private constructor(
+    private readonly memory: Memory,
+    public path: string,
+    readonly fd: number,
+    readonly heapId: Uint8Array,
+    /** Logical block -> place in this file. */
+    public places: Uint32Array,
+    /** Logical block -> CRC-32C of its block. */
+    public checksums: Uint32Array,
+    public root: FileRoot,
+  ) {}
+
+  /** Opens a file and reads its newest whole root and map; reads no data. Throws `NOT_FOUND`, `CORRUPT`, `VERSION`, `IO`. */
+  static open(memory: Memory, path: string, writable: boolean): PoolFile {
+    const fd = openFile(path, writable ? 'r+' : 'r')
+    try {
+      const fileBlocks = Math.floor(fstatSync(fd).size / BLOCK_BYTES)
+      const header = readRange(fd, 0, BLOCK_BYTES)
+      const heapId = decodeHeader(memory, path, header)
+      const roots = ROOT_SLOT_OFFSETS.map((offset) =>
+        decodeRoot(memory, header.subarray(offset, offset + ROOT_SLOT.sizeBytes), fileBlocks),
+      )
+      const root = roots.reduce((a, b) => (b !== undefined && (a === undefined || b.sequence > a.sequence) ? b : a))
+      if (root === undefined) throw damaged(path, 'neither of its two roots is whole')
+      const map = readRange(fd, root.mapBlock * BLOCK_BYTES, mapBlocks(root.mapEntries) * BLOCK_BYTES)
+      const { places, checksums } = decodeMap(memory, path, root, map)
+      return new PoolFile(memory, path, fd, heapId, places, checksums, root)
+    } catch (error) {
+      closeSync(fd)
+      throw error instanceof SnapheapError ? error : ioError('read', path, error)
+    }
+  }
+
+  /** Starts a file that must not exist yet. It has no root until `writeRoot`. */
+  static async create(memory: Memory, path: string, heapId: Uint8Array): Promise<PoolFile> {
+    const fd = openFile(path, 'wx+')
+    const root = {
+      sequence: 0,
+      version: 0,
+      timeMs: 0,
+      mapBlock: 0,
+      mapEntries: 0,
+      mapChecksum: 0,
+      fileBlocks: 1,
+      liveBlocks: 0,
+      annotation: '',
+    }
+    const file = new PoolFile(memory, path, fd, heapId, new Uint32Array(0), new Uint32Array(0), root)
+    await file.io('write', writeAsync(fd, encodeHeader(memory, heapId), 0, BLOCK_BYTES, 0))
+    return file
+  }
+
+  /** The length of the file in blocks, whatever the newest root says of it. */
+  get lengthBlocks(): number {
+    return Math.ceil(fstatSync(this.fd).size / BLOCK_BYTES)
+  }
+
+  /**
+   * Appends blocks and a map that shows them in their new places, syncs, writes the older root slot and syncs again.
+   * When this resolves the new root is durable; when it throws (`IO`) the file is still in its earlier state.
+   * `places` and `checksums` say where the unchanged blocks are; they are completed and become the file's.
+   */
+  async append(
+    blocks: Iterable<PendingBlock>,
+    places: Uint32Array,
+    checksums: Uint32Array,
+    state: { readonly version: number; readonly annotation: string },
+    onBlocks: (written: number) => void,
+  ): Promise<void> {
+    const entries = places.length
+    let next = this.lengthBlocks
+    let batch: PendingBlock[] = []
+    const flush = async (): Promise<void> => {
+      for (const [i, each] of batch.entries()) {
+        places[each.block] = next + i
+        checksums[each.block] = each.checksum ?? this.memory.crc32c(each.bytes)
+      }
+      await this.writeAll(
+        batch.map((each) => each.bytes),
+        next * BLOCK_BYTES,
+      )
+      next += batch.length
+      onBlocks(batch.length)
+      batch = []
+    }
+    for (const block of blocks) {
+      batch.push(block)
+      if (batch.length === BLOCKS_PER_WRITE) await flush()
+    }
+    if (batch.length > 0) await flush()
+
+    const map = encodeMap(places, checksums, entries)
+    await this.writeAll([map], next * BLOCK_BYTES)
+    await this.io('sync', fsyncAsync(this.fd))
+    const root: FileRoot = {
+      sequence: this.root.sequence + 1,
+      version: state.version,
+      timeMs: Date.now(),
+      mapBlock: next,
+      mapEntries: entries,
+      mapChecksum: this.memory.crc32c(map),
+      fileBlocks: next + mapBlocks(entries),
+      liveBlocks: places.reduce((count, place) => (place === 0 ? count : count + 1), 0),
+      annotation: state.annotation,
+    }
+    await this.writeAll([encodeRoot(this.memory, root)], ROOT_SLOT_OFFSETS[root.sequence & 1])
+    await this.io('sync', fsyncAsync(this.fd))
+    this.places = places
+    this.checksums = checksums
+    this.root = root
+  }
+
+  close(): void {
+    closeSync(this.fd)
+  }
+
+  private async writeAll(buffers: Uint8Array[], offsetBytes: number): Promise<void> {
+    let offset = offsetBytes
+    let rest = buffers
+    while (rest.length > 0) {
+      const { bytesWritten } = await this.io('write', writevAsync(this.fd, rest, offset))
+      offset += bytesWritten
+      rest = afterBytes(rest, bytesWritten)
+    }
+  }
+
+  private async io<T>(what: string, result: Promise<T>): Promise<T> {
+    try {
+      return await result
+    } catch (error) {
+      throw ioError(what, this.path, error)
+    }
+  }
+}
+
+/**
+ * A pool file seen through windows of memory: place in the file -> physical block. Windows are mapped as the file grows
+ * into them and given back together.
+ */
+export class FileWindows {
+  private readonly slots: number[] = []
+
+  constructor(
+    private readonly windows: {
+      mapFile(fd: number, offsetBytes: number): number
+      unmap(slot: number): void
+      refresh(slot: number, fd: number, fileOffsetBytes: number, offsetBytes: number, sizeBytes: number): void
+    },
+    private readonly fd: number,
+  ) {}
+
+  /** Makes places below `blocks` readable; those from `from` on were just written. */
+  cover(from: number, blocks: number): void {
+    const mapped = this.slots.length
+    while (this.slots.length * WINDOW_BLOCKS < blocks) {
+      this.slots.push(this.windows.mapFile(this.fd, this.slots.length * WINDOW_BYTES))
+    }
+    for (let window = from >>> WINDOW_SHIFT; window < mapped; window++) {
+      const start = Math.max(from, window * WINDOW_BLOCKS)
+      const end = Math.min(blocks, (window + 1) * WINDOW_BLOCKS)
+      const inWindow = (start & WINDOW_MASK) * BLOCK_BYTES
+      this.windows.refresh(this.slots[window], this.fd, start * BLOCK_BYTES, inWindow, (end - start) * BLOCK_BYTES)
+    }
+  }
+
+  physicalOf(place: number): number {
+    return place === 0 ? 0 : (this.slots[place >>> WINDOW_SHIFT] << WINDOW_SHIFT) | (place & WINDOW_MASK)
+  }
+
+  /** The place of a physical block in this file, 0 when it is not in this file. */
+  placeOf(physical: number): number {
+    const window = this.slots.indexOf(physical >>> WINDOW_SHIFT)
+    return window < 0 ? 0 : window * WINDOW_BLOCKS + (physical & WINDOW_MASK)
+  }
+
+  release(): void {
+    for (const slot of this.slots) this.windows.unmap(slot)
+    this.slots.length = 0
+  }
+}
+
+/** Opens a file or throws `NOT_FOUND`, `EXISTS` or `IO`. */
+export function openFile(path: string, flags: string): number {
+  try {
+    return openSync(path, flags)
+  } catch (error) {
+    throw ioError('open', path, error)
+  }
+}
+
+/** Reads a range of a file; past its end the bytes are zero. */
+export function readRange(fd: number, offsetBytes: number, sizeBytes: number): Uint8Array {
+  const bytes = new Uint8Array(sizeBytes)
+  let done = 0
+  while (done < sizeBytes) {
+    const count = readSync(fd, bytes, done, sizeBytes - done, offsetBytes + done)
+    if (count === 0) break
+    done += count
+  }
+  return bytes
+}
+
+/** What the operating system refused, as a typed error that names the path. */
+export function ioError(what: string, path: string, error: unknown): SnapheapError {
+  if (error instanceof SnapheapError) return error
+  const systemCode = (error as NodeJS.ErrnoException).code ?? 'unknown'
+  const details = { path, systemCode }
+  if (systemCode === 'ENOENT') {
+    return new SnapheapError(
+      'NOT_FOUND',
+      `${path} does not exist. Check the path, or open it with create.`,
+      details,
+      error,
+    )
+  }
+  if (systemCode === 'EEXIST') {
+    return new SnapheapError(
+      'EXISTS',
+      `${path} exists already. Choose another path, or allow it to be replaced.`,
+      details,
+      error,
+    )
+  }
+  const remedy =
+    systemCode === 'ENOSPC'
+      ? 'Free space on the device and try again; nothing was lost'
+      : 'Nothing was lost; mend the cause and try again'
+  return new SnapheapError('IO', `Could not ${what} ${path} (${systemCode}). ${remedy}.`, details, error)
+}
+
+function afterBytes(buffers: Uint8Array[], count: number): Uint8Array[] {
+  let skip = count
+  let first = 0
+  while (first < buffers.length && skip >= buffers[first].length) skip -= buffers[first++].length
+  const rest = buffers.slice(first)
+  if (rest.length > 0 && skip > 0) rest[0] = rest[0].subarray(skip)
+  return rest
+}

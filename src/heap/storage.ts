@@ -1,0 +1,203 @@
+import { existsSync } from 'node:fs'
+import { rename, unlink } from 'node:fs/promises'
+import { dirname } from 'node:path'
+import { SnapheapError } from '../errors'
+import { type FileRoot, mapBlocks } from './file-format'
+import { ZERO_BLOCK } from './layout'
+import type { Memory } from './memory'
+import type { Pins } from './pins'
+import { FileWindows, ioError, type PendingBlock, PoolFile } from './pool-file'
+import type { Windows } from './windows'
+import type { Writer } from './writer'
+
+export interface SaveProgress {
+  readonly writtenBlocks: number
+  readonly totalBlocks: number
+}
+
+export interface SaveOptions {
+  /** Allow an existing file at another path to be replaced. Default false. */
+  readonly replace?: boolean
+  /** Kept beside the root, opaque to the heap; at most 468 bytes of UTF-8. Default ''. */
+  readonly annotation?: string
+  readonly onProgress?: (progress: SaveProgress) => void
+}
+
+/** A version to be saved: its table is held by a pin while it is read. */
+export interface PinnedState {
+  readonly table: Uint32Array
+  readonly version: number
+}
+
+/** A file is rewritten, dropping dead blocks, when more than half of it (and more than 1024 blocks) is dead. */
+const DEAD_SHARE = 0.5
+const DEAD_BLOCKS_AT_LEAST = 1024
+
+/**
+ * Where a heap's blocks are kept: the file it was opened from or saved to, the windows onto it, and the way blocks get
+ * there. Works on pinned block tables only, so commits go on while it writes.
+ */
+export class Storage {
+  private file: PoolFile | undefined
+  private fileWindows: FileWindows | undefined
+
+  constructor(
+    private readonly memory: Memory,
+    private readonly windows: Windows,
+    private readonly pins: Pins,
+    private readonly writer: Writer,
+    public heapId: Uint8Array,
+  ) {}
+
+  get root(): FileRoot | undefined {
+    return this.file?.root
+  }
+
+  /** Maps an opened file and fills `table` with the places of its blocks. */
+  adopt(file: PoolFile, table: Uint32Array): void {
+    this.file = file
+    this.heapId = file.heapId
+    this.fileWindows = new FileWindows(this.windows, file.fd)
+    this.fileWindows.cover(0, file.root.fileBlocks)
+    for (let block = 0; block < file.places.length; block++)
+      table[block] = this.fileWindows.physicalOf(file.places[block])
+  }
+
+  /** Whether a physical block is one of the heap's file. */
+  holds(physical: number): boolean {
+    return this.fileWindows !== undefined && this.fileWindows.placeOf(physical) !== 0
+  }
+
+  /** Makes a pinned table durable in the heap's own file: by appending what changed, or by rewriting it. */
+  async save(path: string, pinned: PinnedState, options: SaveOptions): Promise<void> {
+    const saved = { ...pinned, table: pinned.table.slice() }
+    if (this.file === undefined || this.needsRewrite(this.file)) await this.rewrite(path, saved, options)
+    else await this.append(this.file, saved, options)
+  }
+
+  /** Writes a pinned table into a file of its own. */
+  async saveAs(path: string, pinned: PinnedState, options: SaveOptions): Promise<void> {
+    const file = await this.writeWhole(path, { ...pinned, table: pinned.table.slice() }, options)
+    file.close()
+  }
+
+  statistics(): { fileBlocks: number; deadFileBlocks: number } {
+    if (this.file === undefined) return { fileBlocks: 0, deadFileBlocks: 0 }
+    return { fileBlocks: this.file.lengthBlocks, deadFileBlocks: deadBlocks(this.file) }
+  }
+
+  close(): void {
+    this.file?.close()
+    this.file = undefined
+  }
+
+  private async append(file: PoolFile, { table: saved, version }: PinnedState, options: SaveOptions): Promise<void> {
+    const changed: PendingBlock[] = []
+    const { places, checksums } = this.keptPlaces(file, saved)
+    for (let block = 0; block < saved.length; block++) {
+      if (this.windows.isArena(saved[block])) changed.push({ block, bytes: this.windows.blockBytes(saved[block]) })
+    }
+    const from = file.lengthBlocks
+    await file.append(changed, places, checksums, stateOf(version, options), progressOf(options, changed.length))
+    this.fileWindows?.cover(from, file.root.fileBlocks)
+    this.settle(file, saved)
+  }
+
+  /** The places and checksums of the blocks that are in the file already, wherever in the heap they are now. */
+  private keptPlaces(file: PoolFile, saved: Uint32Array): { places: Uint32Array; checksums: Uint32Array } {
+    const places = new Uint32Array(saved.length)
+    const checksums = new Uint32Array(saved.length)
+    const moved: number[] = []
+    for (let block = 0; block < saved.length; block++) {
+      places[block] = this.fileWindows?.placeOf(saved[block]) ?? 0
+      if (places[block] === 0) continue
+      if (file.places[block] === places[block]) checksums[block] = file.checksums[block]
+      else moved.push(block)
+    }
+    if (moved.length > 0) {
+      const checksumAt = new Map<number, number>()
+      for (let block = 0; block < file.places.length; block++) checksumAt.set(file.places[block], file.checksums[block])
+      for (const block of moved) checksums[block] = checksumAt.get(places[block]) ?? 0
+    }
+    return { places, checksums }
+  }
+
+  private async rewrite(path: string, saved: PinnedState, options: SaveOptions): Promise<void> {
+    const earlier = { file: this.file, windows: this.fileWindows }
+    const file = await this.writeWhole(path, saved, { ...options, replace: earlier.file !== undefined })
+    this.file = file
+    this.fileWindows = new FileWindows(this.windows, file.fd)
+    this.fileWindows.cover(0, file.root.fileBlocks)
+    this.settle(file, saved.table)
+    this.pins.retire(() => {
+      earlier.windows?.release()
+      earlier.file?.close()
+    })
+  }
+
+  /** Repoints every block that is still what was saved to its place in the file. */
+  private settle(file: PoolFile, saved: Uint32Array): void {
+    for (let block = 0; block < saved.length; block++) {
+      const physical = saved[block]
+      if (physical === ZERO_BLOCK || this.writer.view.table[block] !== physical) continue
+      const place = this.fileWindows?.physicalOf(file.places[block]) ?? ZERO_BLOCK
+      if (place !== physical) this.writer.settle(block, place)
+    }
+  }
+
+  private async writeWhole(path: string, pinned: PinnedState, options: SaveOptions): Promise<PoolFile> {
+    const { table: saved, version } = pinned
+    if (options.replace !== true && existsSync(path)) {
+      throw new SnapheapError('EXISTS', `${path} exists already. Choose another path, or pass { replace: true }.`, {
+        path,
+      })
+    }
+    const blocks: PendingBlock[] = []
+    const entries = saved.length
+    const { places, checksums } =
+      this.file === undefined ? { places: new Uint32Array(entries), checksums: [] } : this.keptPlaces(this.file, saved)
+    for (let block = 0; block < saved.length; block++) {
+      if (saved[block] === ZERO_BLOCK) continue
+      const bytes = this.windows.blockBytes(saved[block])
+      blocks.push(places[block] === 0 ? { block, bytes } : { block, bytes, checksum: checksums[block] })
+    }
+    const temporary = `${path}.${process.pid}.tmp`
+    await unlink(temporary).catch(() => undefined)
+    const file = await PoolFile.create(this.memory, temporary, this.heapId)
+    try {
+      const state = stateOf(version, options)
+      const [newPlaces, newChecksums] = [new Uint32Array(entries), new Uint32Array(entries)]
+      await file.append(blocks, newPlaces, newChecksums, state, progressOf(options, blocks.length))
+      await rename(temporary, path)
+      file.path = path
+      this.memory.syncFolder(dirname(path))
+      return file
+    } catch (error) {
+      file.close()
+      await unlink(temporary).catch(() => undefined)
+      throw ioError('save', path, error)
+    }
+  }
+
+  private needsRewrite(file: PoolFile): boolean {
+    const dead = deadBlocks(file)
+    return dead > DEAD_BLOCKS_AT_LEAST && dead > file.lengthBlocks * DEAD_SHARE
+  }
+}
+
+/** Blocks of the file that its newest root does not reach. */
+function deadBlocks(file: PoolFile): number {
+  return file.lengthBlocks - 1 - file.root.liveBlocks - mapBlocks(file.root.mapEntries)
+}
+
+function stateOf(version: number, options: SaveOptions): { version: number; annotation: string } {
+  return { version, annotation: options.annotation ?? '' }
+}
+
+function progressOf(options: SaveOptions, totalBlocks: number): (written: number) => void {
+  let writtenBlocks = 0
+  return (count) => {
+    writtenBlocks += count
+    options.onProgress?.({ writtenBlocks, totalBlocks })
+  }
+}

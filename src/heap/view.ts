@@ -1,0 +1,63 @@
+import { BLOCK_MASK, BLOCK_SHIFT, WINDOW_MASK, WINDOW_SHIFT } from './layout'
+
+/**
+ * How words are read: one version of the block table over the windows. A read is two shifts, one table load and one
+ * load; it makes no object and never calls native code.
+ *
+ * A view of a pinned snapshot never changes. The live view's table is replaced or edited by commits; `epoch` rises
+ * whenever something that a reader may have remembered (an address, a capacity) could have moved.
+ */
+export class View {
+  /** Logical block -> physical block (window slot << 16 | block in window). */
+  table: Uint32Array
+  epoch = 1
+
+  constructor(
+    table: Uint32Array,
+    /** Every window as doubles, by slot. Shared by all views of a heap. */
+    readonly numbers: readonly Float64Array[],
+    /** Every window as signed 32-bit halves: low half first. Signed, so that V8 keeps them small integers. */
+    readonly halves: readonly Int32Array[],
+    /** Every window as bytes. */
+    readonly bytes: readonly Buffer[],
+  ) {
+    this.table = table
+  }
+
+  /** The word at `address` as a double: absent words read 0, tagged words NaN. */
+  number(address: number): number {
+    const physical = this.table[address >>> BLOCK_SHIFT]
+    return this.numbers[physical >>> WINDOW_SHIFT][((physical & WINDOW_MASK) << BLOCK_SHIFT) | (address & BLOCK_MASK)]
+  }
+
+  /** The low 32 bits of the word at `address`, signed. */
+  low(address: number): number {
+    const physical = this.table[address >>> BLOCK_SHIFT]
+    return this.halves[physical >>> WINDOW_SHIFT][
+      (((physical & WINDOW_MASK) << BLOCK_SHIFT) | (address & BLOCK_MASK)) << 1
+    ]
+  }
+
+  /** The high 32 bits of the word at `address`, signed. */
+  high(address: number): number {
+    const physical = this.table[address >>> BLOCK_SHIFT]
+    return this.halves[physical >>> WINDOW_SHIFT][
+      ((((physical & WINDOW_MASK) << BLOCK_SHIFT) | (address & BLOCK_MASK)) << 1) | 1
+    ]
+  }
+
+  /** Whether every bit of the word at `address` is zero. */
+  isAbsent(address: number): boolean {
+    return this.low(address) === 0 && this.high(address) === 0
+  }
+
+  /** The window slot that holds `address`: index into `numbers`, `halves` and `bytes`. */
+  slotOf(address: number): number {
+    return this.table[address >>> BLOCK_SHIFT] >>> WINDOW_SHIFT
+  }
+
+  /** The word index of `address` within its window: valid up to the end of its block. */
+  indexOf(address: number): number {
+    return ((this.table[address >>> BLOCK_SHIFT] & WINDOW_MASK) << BLOCK_SHIFT) | (address & BLOCK_MASK)
+  }
+}

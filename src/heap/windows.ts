@@ -1,0 +1,157 @@
+import { SnapheapError } from '../errors'
+import { BLOCK_BYTES, WINDOW_BLOCKS, WINDOW_BYTES, WINDOW_SHIFT, WINDOW_SLOTS, ZERO_BLOCK } from './layout'
+import type { Memory } from './memory'
+
+const NO_NUMBERS = new Float64Array(0)
+const NO_HALVES = new Int32Array(0)
+const NO_BYTES = Buffer.alloc(0)
+
+/** Free arena blocks up to this many keep their pages; beyond it they are given back to the kernel. */
+const KEPT_FREE_BLOCKS = 2048
+
+/**
+ * All memory of one heap, in window slots: slot 0 is the block of zeros, the others are windows of files (read-only)
+ * or of the arena (blocks changed since they were last in a file).
+ *
+ * Invariant: an arena block is exactly one of: in use, in `dirtyFree` (old contents), in `cleanFree` (reads as zeros),
+ * or at or above `arenaNext` in the newest arena window (never used, zeros).
+ */
+export class Windows {
+  readonly numbers: Float64Array[] = new Array(WINDOW_SLOTS).fill(NO_NUMBERS)
+  readonly halves: Int32Array[] = new Array(WINDOW_SLOTS).fill(NO_HALVES)
+  readonly bytes: Buffer[] = new Array(WINDOW_SLOTS).fill(NO_BYTES)
+  private readonly buffers: (ArrayBuffer | undefined)[] = new Array(WINDOW_SLOTS).fill(undefined)
+  private arenaSlots: number[] = []
+  private arenaNext = WINDOW_BLOCKS
+  private dirtyFree: number[] = []
+  private cleanFree: number[] = []
+  /** Arena blocks in use. */
+  arenaBlocks = 0
+
+  constructor(readonly memory: Memory) {
+    this.place(0, new ArrayBuffer(BLOCK_BYTES))
+  }
+
+  /** Maps the next 2 GiB of an open file and returns its slot. */
+  mapFile(fd: number, offsetBytes: number): number {
+    const slot = this.freeSlot()
+    this.place(slot, this.memory.mapFile(fd, offsetBytes, WINDOW_BYTES))
+    return slot
+  }
+
+  /** Takes a window back. Views that still read through it see empty arrays, never foreign memory. */
+  unmap(slot: number): void {
+    const buffer = this.buffers[slot]
+    if (buffer === undefined) return
+    this.buffers[slot] = undefined
+    this.numbers[slot] = NO_NUMBERS
+    this.halves[slot] = NO_HALVES
+    this.bytes[slot] = NO_BYTES
+    this.memory.unmap(buffer)
+  }
+
+  /** Makes a file's window show what was appended to the file in this range. */
+  refresh(slot: number, fd: number, fileOffsetBytes: number, offsetBytes: number, sizeBytes: number): void {
+    this.memory.refresh(this.buffer(slot), fd, fileOffsetBytes, offsetBytes, sizeBytes)
+  }
+
+  /** An arena block whose contents the caller overwrites at once. */
+  takeBlock(): number {
+    this.arenaBlocks++
+    return this.dirtyFree.pop() ?? this.cleanFree.pop() ?? this.nextArenaBlock()
+  }
+
+  /** An arena block of zeros. */
+  takeZeroBlock(): number {
+    this.arenaBlocks++
+    const clean = this.cleanFree.pop()
+    if (clean !== undefined) return clean
+    const dirty = this.dirtyFree.pop()
+    if (dirty === undefined) return this.nextArenaBlock()
+    const start = (dirty & (WINDOW_BLOCKS - 1)) * BLOCK_BYTES
+    this.bytes[dirty >>> WINDOW_SHIFT].fill(0, start, start + BLOCK_BYTES)
+    return dirty
+  }
+
+  /** Gives an arena block back. The caller vouches that no view points at it. */
+  giveBlock(physical: number): void {
+    this.arenaBlocks--
+    if (this.dirtyFree.length < KEPT_FREE_BLOCKS) {
+      this.dirtyFree.push(physical)
+      return
+    }
+    const start = (physical & (WINDOW_BLOCKS - 1)) * BLOCK_BYTES
+    this.memory.advise(this.buffer(physical >>> WINDOW_SHIFT), start, BLOCK_BYTES, 'dontneed')
+    this.cleanFree.push(physical)
+  }
+
+  copyBlock(target: number, source: number): void {
+    this.memory.copy(
+      this.buffer(target >>> WINDOW_SHIFT),
+      (target & (WINDOW_BLOCKS - 1)) * BLOCK_BYTES,
+      this.buffer(source >>> WINDOW_SHIFT),
+      (source & (WINDOW_BLOCKS - 1)) * BLOCK_BYTES,
+      BLOCK_BYTES,
+    )
+  }
+
+  /** The bytes of one physical block, as a view: valid until the block is given back or its window unmapped. */
+  blockBytes(physical: number): Uint8Array {
+    const start = (physical & (WINDOW_BLOCKS - 1)) * BLOCK_BYTES
+    return new Uint8Array(this.buffer(physical >>> WINDOW_SHIFT), start, BLOCK_BYTES)
+  }
+
+  /** Whether a physical block is memory of this process alone, not of a file and not the block of zeros. */
+  isArena(physical: number): boolean {
+    return this.arenaSlots.includes(physical >>> WINDOW_SHIFT)
+  }
+
+  /** Free arena blocks, for the check that none is both free and used. */
+  freeBlocks(): readonly number[] {
+    return [...this.dirtyFree, ...this.cleanFree]
+  }
+
+  close(): void {
+    for (let slot = 1; slot < WINDOW_SLOTS; slot++) this.unmap(slot)
+    this.arenaSlots = []
+    this.dirtyFree = []
+    this.cleanFree = []
+    this.arenaNext = WINDOW_BLOCKS
+    this.arenaBlocks = 0
+  }
+
+  private nextArenaBlock(): number {
+    if (this.arenaNext === WINDOW_BLOCKS) {
+      const slot = this.freeSlot()
+      this.place(slot, this.memory.allocate(WINDOW_BYTES))
+      this.arenaSlots.push(slot)
+      this.arenaNext = 0
+    }
+    return (this.arenaSlots[this.arenaSlots.length - 1] << WINDOW_SHIFT) | this.arenaNext++
+  }
+
+  private buffer(slot: number): ArrayBuffer {
+    const buffer = this.buffers[slot]
+    if (buffer === undefined) {
+      throw new SnapheapError('CLOSED', `Memory window ${slot} was given back. Reopen the database or snapshot.`, {
+        slot,
+      })
+    }
+    return buffer
+  }
+
+  private freeSlot(): number {
+    for (let slot = ZERO_BLOCK + 1; slot < WINDOW_SLOTS; slot++) if (this.buffers[slot] === undefined) return slot
+    throw new SnapheapError(
+      'HEAP_FULL',
+      `All ${WINDOW_SLOTS} memory windows (512 GiB) are in use. Release pinned snapshots, or save into a new file to drop dead blocks.`,
+    )
+  }
+
+  private place(slot: number, buffer: ArrayBuffer): void {
+    this.buffers[slot] = buffer
+    this.numbers[slot] = new Float64Array(buffer)
+    this.halves[slot] = new Int32Array(buffer)
+    this.bytes[slot] = Buffer.from(buffer)
+  }
+}

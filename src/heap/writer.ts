@@ -1,0 +1,346 @@
+import { assert, SnapheapError } from '../errors'
+import { BLOCK_MASK, BLOCK_SHIFT, BLOCK_WORDS, MAX_BLOCKS, WINDOW_MASK, WINDOW_SHIFT, ZERO_BLOCK } from './layout'
+import type { Pins } from './pins'
+import type { View } from './view'
+import type { Windows } from './windows'
+
+/** Marks of a block within the open transaction; other values are 1 + its bitmap's number, COPIED or'ed in. */
+const UNTOUCHED = 0
+const FRESH = 0xffffffff
+const COPIED = 0x80000000
+const BITMAP_HALVES = BLOCK_WORDS / 32
+
+/**
+ * The one writer: changes words through its view, copying a block only if somebody else could see it, and can take
+ * every change back.
+ *
+ * For each block touched by the transaction the block's earlier place is kept; for each touched block that existed
+ * before, a bitmap of changed words; for each word changed in place, its old contents. Commit forgets them, rollback
+ * puts them back, after which the heap is byte-identical.
+ *
+ * Invariants: `births[b]` is 0 exactly when block b is in a file or is the block of zeros; a block is written in place
+ * only when `births[b] > pins.newest`.
+ */
+export class Writer {
+  private births: Float64Array
+  private marks: Uint32Array
+  /** 1 for a block that has a record in the open transaction. */
+  private isRecorded: Uint8Array
+  /** Per touched block three entries: block, earlier physical block, earlier birth. */
+  private records: number[] = []
+  private bitmaps = new Int32Array(64 * BITMAP_HALVES)
+  private bitmapCount = 0
+  /** Where in physical memory: physical block * 4096 + word. */
+  private undoPlace = new Float64Array(1024)
+  private undoLow = new Int32Array(1024)
+  private undoHigh = new Int32Array(1024)
+  private undoCount = 0
+  /** Arena blocks taken by the open transaction: nobody else knows them. */
+  private readonly ownBlocks = new Set<number>()
+  private hasMoves = false
+  private tableIsShared = false
+  private isOpen = false
+
+  constructor(
+    private readonly windows: Windows,
+    private readonly pins: Pins,
+    /** What the writer sees. The live view too, except while a detached transaction is open. */
+    public view: View,
+  ) {
+    this.births = new Float64Array(view.table.length)
+    this.marks = new Uint32Array(view.table.length)
+    this.isRecorded = new Uint8Array(view.table.length)
+  }
+
+  get isWriting(): boolean {
+    return this.isOpen
+  }
+
+  /** Blocks that the open transaction has touched. */
+  get touchedBlocks(): number {
+    return this.records.length / 3
+  }
+
+  begin(): void {
+    assert(!this.isOpen, 'one transaction at a time')
+    this.isOpen = true
+  }
+
+  /** Says that somebody else now reads through the view's table: it is cloned before its next change. */
+  shareTable(): void {
+    this.tableIsShared = true
+  }
+
+  /** Writes a word given as its two halves. */
+  set(address: number, low: number, high: number): void {
+    const block = address >>> BLOCK_SHIFT
+    let mark = this.marks[block]
+    if (mark === UNTOUCHED) mark = this.touch(block)
+    const physical = this.view.table[block]
+    const halves = this.windows.halves[physical >>> WINDOW_SHIFT]
+    const index = (((physical & WINDOW_MASK) << BLOCK_SHIFT) | (address & BLOCK_MASK)) << 1
+    if (mark !== FRESH) this.note(mark, physical, address, halves, index)
+    halves[index] = low
+    halves[index + 1] = high
+  }
+
+  /** Writes a finite or infinite double other than zero as it is: the word of that number. */
+  setNumber(address: number, value: number): void {
+    const block = address >>> BLOCK_SHIFT
+    let mark = this.marks[block]
+    if (mark === UNTOUCHED) mark = this.touch(block)
+    const physical = this.view.table[block]
+    const slot = physical >>> WINDOW_SHIFT
+    const index = ((physical & WINDOW_MASK) << BLOCK_SHIFT) | (address & BLOCK_MASK)
+    if (mark !== FRESH) this.note(mark, physical, address, this.windows.halves[slot], index << 1)
+    this.windows.numbers[slot][index] = value
+  }
+
+  /**
+   * Makes `words` words at `address`, all in one block, writable, and notes them all as changed. Returns the word index
+   * within the window whose slot is `view.slotOf(address)`; valid until the next change of another kind.
+   */
+  open(address: number, words: number): number {
+    const block = address >>> BLOCK_SHIFT
+    let mark = this.marks[block]
+    if (mark === UNTOUCHED) mark = this.touch(block)
+    const index = this.view.indexOf(address)
+    if (mark !== FRESH) {
+      const physical = this.view.table[block]
+      const halves = this.windows.halves[physical >>> WINDOW_SHIFT]
+      for (let i = 0; i < words; i++) this.note(mark, physical, address + i, halves, (index + i) << 1)
+    }
+    return index
+  }
+
+  /** Zeroes `words` words from `address` on, across blocks; whole blocks become blocks nobody ever wrote. */
+  clear(address: number, words: number): void {
+    const end = address + words
+    let at = address
+    while (at < end) {
+      const inBlock = Math.min(end - at, BLOCK_WORDS - (at & BLOCK_MASK))
+      if (inBlock === BLOCK_WORDS) this.discard(at >>> BLOCK_SHIFT)
+      else if (this.view.table[at >>> BLOCK_SHIFT] !== ZERO_BLOCK) {
+        const index = this.open(at, inBlock) << 1
+        this.windows.halves[this.view.slotOf(at)].fill(0, index, index + inBlock * 2)
+      }
+      at += inBlock
+    }
+  }
+
+  /** Copies `words` words between ranges that do not overlap, skipping source blocks nobody ever wrote: the target's must read zeros there. */
+  copy(target: number, source: number, words: number): void {
+    let done = 0
+    while (done < words) {
+      const to = target + done
+      const from = source + done
+      const count = Math.min(words - done, BLOCK_WORDS - (to & BLOCK_MASK), BLOCK_WORDS - (from & BLOCK_MASK))
+      if (this.view.table[from >>> BLOCK_SHIFT] !== ZERO_BLOCK) {
+        const index = this.open(to, count) << 1
+        const start = this.view.indexOf(from) << 1
+        const sourceHalves = this.windows.halves[this.view.slotOf(from)]
+        const targetHalves = this.windows.halves[this.view.slotOf(to)]
+        if (count < 64) for (let i = 0; i < count * 2; i++) targetHalves[index + i] = sourceHalves[start + i]
+        else targetHalves.set(sourceHalves.subarray(start, start + count * 2), index)
+      }
+      done += count
+    }
+  }
+
+  /** Makes a block read as never written. */
+  discard(block: number): void {
+    const physical = this.view.table[block]
+    if (physical === ZERO_BLOCK) return
+    this.ownTable()
+    this.record(block, physical)
+    if (this.ownBlocks.delete(physical)) this.windows.giveBlock(physical)
+    this.marks[block] = UNTOUCHED
+    this.view.table[block] = ZERO_BLOCK
+    this.births[block] = 0
+  }
+
+  /**
+   * Moves a block's contents to another logical block, which reads as never written, without touching them: how a large
+   * object gets a larger range of addresses.
+   */
+  moveBlock(from: number, to: number): void {
+    const physical = this.view.table[from]
+    if (physical === ZERO_BLOCK) return
+    assert(this.isOpen && this.view.table[to] === ZERO_BLOCK, 'a block moves to where nothing was written')
+    this.ownTable()
+    this.record(from, physical)
+    this.record(to, ZERO_BLOCK)
+    this.hasMoves = true
+    this.view.table[to] = physical
+    this.births[to] = this.births[from]
+    this.view.table[from] = ZERO_BLOCK
+    this.births[from] = 0
+    this.marks[from] = this.marks[to] = UNTOUCHED
+  }
+
+  /** Makes logical blocks up to `count` addressable. */
+  ensureBlocks(count: number): void {
+    if (count <= this.view.table.length) return
+    if (count > MAX_BLOCKS) {
+      throw new SnapheapError(
+        'HEAP_FULL',
+        'The heap has reached 32 GiB of address space. Delete data, or split it over several files.',
+      )
+    }
+    let length = this.view.table.length
+    while (length < count) length *= 2
+    const table = new Uint32Array(length)
+    table.set(this.view.table)
+    this.view.table = table
+    this.tableIsShared = false
+    if (length <= this.births.length) return
+    this.births = grown(this.births, new Float64Array(length))
+    this.marks = grown(this.marks, new Uint32Array(length))
+    this.isRecorded = grown(this.isRecorded, new Uint8Array(length))
+  }
+
+  /** Keeps every change; blocks that were replaced are freed once unpinned. */
+  commit(): void {
+    const moved = new Set<number>()
+    if (this.hasMoves) for (let i = 0; i < this.records.length; i += 3) moved.add(this.view.table[this.records[i]])
+    for (let i = 0; i < this.records.length; i += 3) {
+      const earlier = this.records[i + 1]
+      const birth = this.records[i + 2]
+      if (birth !== 0 && this.view.table[this.records[i]] !== earlier && !moved.has(earlier)) {
+        this.pins.retireBlock(earlier, birth)
+      }
+    }
+    this.finish()
+  }
+
+  /** Takes every change back: the heap's words are as they were at `begin`. */
+  rollback(): void {
+    for (let i = this.undoCount - 1; i >= 0; i--) {
+      const physical = Math.floor(this.undoPlace[i] / BLOCK_WORDS)
+      const halves = this.windows.halves[physical >>> WINDOW_SHIFT]
+      const index = (((physical & WINDOW_MASK) << BLOCK_SHIFT) | (this.undoPlace[i] % BLOCK_WORDS)) << 1
+      halves[index] = this.undoLow[i]
+      halves[index + 1] = this.undoHigh[i]
+    }
+    for (let i = 0; i < this.records.length; i += 3) {
+      const block = this.records[i]
+      if (this.view.table[block] === this.records[i + 1]) continue
+      this.ownTable()
+      this.view.table[block] = this.records[i + 1]
+      this.births[block] = this.records[i + 2]
+    }
+    for (const physical of this.ownBlocks) this.windows.giveBlock(physical)
+    this.finish()
+  }
+
+  /** The epoch in which a block was last copied; 0 for a block of the file. */
+  birthOf(block: number): number {
+    return this.births[block]
+  }
+
+  /** Points a block whose contents are now also in the file at its place there. Between transactions only. */
+  settle(block: number, filePhysical: number): void {
+    assert(!this.isOpen, 'blocks settle between transactions')
+    const physical = this.view.table[block]
+    const birth = this.births[block]
+    this.view.table[block] = filePhysical
+    this.births[block] = 0
+    if (birth !== 0) this.pins.retireBlock(physical, birth)
+  }
+
+  private finish(): void {
+    for (let i = 0; i < this.records.length; i += 3) {
+      this.marks[this.records[i]] = UNTOUCHED
+      this.isRecorded[this.records[i]] = 0
+    }
+    this.records = []
+    this.bitmaps.fill(0, 0, this.bitmapCount * BITMAP_HALVES)
+    this.bitmapCount = 0
+    this.undoCount = 0
+    this.ownBlocks.clear()
+    this.hasMoves = false
+    this.isOpen = false
+  }
+
+  private touch(block: number): number {
+    if (!this.isOpen) {
+      throw new SnapheapError(
+        'NO_TRANSACTION',
+        'A change was made outside a transaction. Make it inside db.write(tx => …).',
+      )
+    }
+    if (block >= this.view.table.length)
+      throw new SnapheapError('CORRUPT', `Block ${block} lies outside the heap. Run verify.`)
+    const physical = this.view.table[block]
+    this.record(block, physical)
+    if (physical === ZERO_BLOCK) {
+      this.ownTable()
+      const fresh = this.windows.takeZeroBlock()
+      this.ownBlocks.add(fresh)
+      this.view.table[block] = fresh
+      this.births[block] = this.pins.epoch
+      this.marks[block] = FRESH
+      return FRESH
+    }
+    let mark = this.takeBitmap() + 1
+    if (this.births[block] <= this.pins.newest || this.births[block] === 0) {
+      this.ownTable()
+      const copy = this.windows.takeBlock()
+      this.ownBlocks.add(copy)
+      this.windows.copyBlock(copy, physical)
+      this.view.table[block] = copy
+      this.births[block] = this.pins.epoch
+      mark = (mark | COPIED) >>> 0
+    }
+    this.marks[block] = mark
+    return mark
+  }
+
+  /** Notes a word as changed; the first change in place of a word keeps its old contents. */
+  private note(mark: number, physical: number, address: number, halves: Int32Array, index: number): void {
+    const word = address & BLOCK_MASK
+    const at = ((mark & 0x7fffffff) - 1) * BITMAP_HALVES + (word >>> 5)
+    const bit = 1 << (word & 31)
+    const bits = this.bitmaps[at]
+    if ((bits & bit) !== 0) return
+    this.bitmaps[at] = bits | bit
+    if (mark >= COPIED) return
+    if (this.undoCount === this.undoPlace.length) this.growUndo()
+    const i = this.undoCount++
+    this.undoPlace[i] = physical * BLOCK_WORDS + word
+    this.undoLow[i] = halves[index]
+    this.undoHigh[i] = halves[index + 1]
+  }
+
+  /** Remembers where a block was before this transaction, once. */
+  private record(block: number, physical: number): void {
+    if (this.isRecorded[block] !== 0) return
+    this.records.push(block, physical, this.births[block])
+    this.isRecorded[block] = 1
+  }
+
+  private takeBitmap(): number {
+    if ((this.bitmapCount + 1) * BITMAP_HALVES > this.bitmaps.length) {
+      this.bitmaps = grown(this.bitmaps, new Int32Array(this.bitmaps.length * 2))
+    }
+    return this.bitmapCount++
+  }
+
+  private growUndo(): void {
+    const length = this.undoCount * 2
+    this.undoPlace = grown(this.undoPlace, new Float64Array(length))
+    this.undoLow = grown(this.undoLow, new Int32Array(length))
+    this.undoHigh = grown(this.undoHigh, new Int32Array(length))
+  }
+
+  private ownTable(): void {
+    if (!this.tableIsShared) return
+    this.view.table = this.view.table.slice()
+    this.tableIsShared = false
+  }
+}
+
+function grown<T extends { set(from: T): void }>(from: T, to: T): T {
+  to.set(from)
+  return to
+}

@@ -1,0 +1,165 @@
+import type pg from 'pg'
+import { SnapheapError } from '../errors'
+import { CopyChannel } from './copy-channel'
+
+const TAB = 9
+const NEWLINE = 10
+const BACKSLASH = 0x5c
+
+/**
+ * One row: field `i` is `bytes[starts[i], ends[i])` in the text form of its type, or NULL where `ends[i]` is -1.
+ * All three arguments are valid until the call returns.
+ */
+export type CopyRowHandler = (bytes: Buffer, starts: Int32Array, ends: Int32Array) => void
+
+/**
+ * Splits the text format of COPY into rows and fields without making an object or a copy of either.
+ * Format: PostgreSQL manual, COPY, "Text Format". Escapes are resolved in place, in the buffer handed in.
+ */
+export class CopyTextParser {
+  /** Rows handed out so far. */
+  rowCount = 0
+  private readonly starts: Int32Array
+  private readonly ends: Int32Array
+  /** The beginning of a row that came in parts. */
+  private partialRow: Buffer | undefined
+
+  constructor(
+    private readonly columnCount: number,
+    private readonly onRow: CopyRowHandler,
+  ) {
+    this.starts = new Int32Array(columnCount)
+    this.ends = new Int32Array(columnCount)
+  }
+
+  /** Takes the next piece of data, `bytes[start, end)`. A server sends whole rows; pieces of rows are put together. */
+  push(bytes: Buffer, start: number, end: number): void {
+    if (this.partialRow !== undefined) {
+      bytes = Buffer.concat([this.partialRow, bytes.subarray(start, end)])
+      start = 0
+      end = bytes.length
+      this.partialRow = undefined
+    }
+    if (bytes[end - 1] !== NEWLINE) {
+      const wholeRowsEnd = Math.max(start, bytes.subarray(0, end).lastIndexOf(NEWLINE) + 1)
+      this.partialRow = Buffer.from(bytes.subarray(wholeRowsEnd, end))
+      end = wholeRowsEnd
+    }
+    this.parseRows(bytes, start, end)
+  }
+
+  /** Call when the data has ended: throws `POSTGRES` if that was in the middle of a row. */
+  finish(): void {
+    if (this.partialRow === undefined || this.partialRow.length === 0) return
+    throw malformed(`the data ends inside row ${this.rowCount + 1}`)
+  }
+
+  private parseRows(bytes: Buffer, start: number, end: number): void {
+    const { starts, ends, columnCount } = this
+    let column = 0
+    let fieldStart = start
+    let isEscaped = false
+    for (let i = start; i < end; i++) {
+      const byte = bytes[i]!
+      if (byte === BACKSLASH) {
+        isEscaped = true
+        i++ // whatever follows belongs to the escape
+      } else if (byte === TAB || byte === NEWLINE) {
+        if (column === columnCount) throw malformed(`row ${this.rowCount + 1} has more than ${columnCount} columns`)
+        starts[column] = fieldStart
+        ends[column] = isEscaped ? resolveEscapes(bytes, fieldStart, i) : i
+        column++
+        isEscaped = false
+        fieldStart = i + 1
+        if (byte === NEWLINE) {
+          if (column !== columnCount)
+            throw malformed(`row ${this.rowCount + 1} has ${column} columns, not ${columnCount}`)
+          this.rowCount++
+          this.onRow(bytes, starts, ends)
+          column = 0
+        }
+      }
+    }
+    if (fieldStart !== end) throw malformed(`row ${this.rowCount + 1} ends inside an escape`)
+  }
+}
+
+/** Resolves the escapes of a field in place; returns its new end, or -1 for NULL (`\N`). */
+function resolveEscapes(bytes: Buffer, start: number, end: number): number {
+  let write = bytes.indexOf(BACKSLASH, start)
+  if (end - start === 2 && write === start && bytes[start + 1] === 0x4e) return -1
+  for (let read = write; read < end; read++) {
+    let byte = bytes[read]!
+    if (byte === BACKSLASH) byte = unescaped(bytes[++read]!)
+    bytes[write++] = byte
+  }
+  return write
+}
+
+function unescaped(letter: number): number {
+  switch (letter) {
+    case 0x62: // b
+      return 8
+    case 0x66: // f
+      return 12
+    case 0x6e: // n
+      return NEWLINE
+    case 0x72: // r
+      return 13
+    case 0x74: // t
+      return TAB
+    case 0x76: // v
+      return 11
+    default:
+      return letter
+  }
+}
+
+function malformed(what: string): SnapheapError {
+  return new SnapheapError('POSTGRES', `Postgres: the COPY data is malformed: ${what}. Start the copy again.`, {
+    isTransient: true,
+  })
+}
+
+export interface CopyProgress {
+  /** Rows handed out so far. */
+  rows: number
+  /** Bytes of row data received so far. */
+  bytes: number
+}
+
+export interface CopyHandlers {
+  onRow: CopyRowHandler
+  /** After each received piece of some 64 KB. A promise suspends the copy until it is settled. */
+  onProgress?: (progress: CopyProgress) => Promise<void> | undefined
+}
+
+/**
+ * Runs `command` (`COPY … TO STDOUT`, text format) on `client` and hands out its rows of `columnCount` columns. Gives the
+ * event loop its turn at least every 10 ms, apart from what a handler takes. Resolves with the totals when the last
+ * row has been handed out; rejects with `POSTGRES`, or with what a handler threw (the connection is then cut).
+ */
+export async function copyRows(
+  client: pg.Client,
+  command: string,
+  columnCount: number,
+  handlers: CopyHandlers,
+): Promise<CopyProgress> {
+  const parser = new CopyTextParser(columnCount, handlers.onRow)
+  const progress: CopyProgress = { rows: 0, bytes: 0 }
+  const channel = new CopyChannel(command, 'the copy failed', {
+    onData(bytes, start, end) {
+      progress.bytes += end - start
+      parser.push(bytes, start, end)
+    },
+    onChunk() {
+      progress.rows = parser.rowCount
+      return handlers.onProgress?.(progress)
+    },
+  })
+  client.query(channel)
+  await channel.done
+  parser.finish()
+  progress.rows = parser.rowCount
+  return progress
+}

@@ -1,0 +1,305 @@
+import pg from 'pg'
+import { SnapheapError } from '../errors'
+import { qualifiedName, readTables, type SourceTable } from './catalogue'
+import { queryRows } from './connection'
+import { mapType } from './types'
+
+/** One reason why the server, the role or a table cannot be mirrored. */
+export interface Finding {
+  /** What is wrong, naming the thing. */
+  problem: string
+  /** The SQL (or, where SQL cannot help, the words) that mends it. */
+  remedy: string
+}
+
+export interface PreflightRequest {
+  /** Table names as in SQL. */
+  tables: readonly string[]
+  slot: string
+  publication: string
+}
+
+export interface PreflightResult {
+  tables: SourceTable[]
+  /** Things that are allowed but that somebody may not expect. */
+  notices: string[]
+}
+
+const OLDEST_VERSION = 14
+const NEWEST_VERSION = 18
+
+/**
+ * Finds out over `client` whether the tables can be mirrored, and reads them. Throws one `PREFLIGHT` error that lists
+ * every reason against it, each with what mends it, also as `details.findings`.
+ */
+export async function preflight(client: pg.Client, request: PreflightRequest): Promise<PreflightResult> {
+  const server = await readServer(client, request)
+  const findings = serverFindings(server)
+  const isVersionKnown = server.version >= OLDEST_VERSION && server.version <= NEWEST_VERSION
+  // Another version may have another catalogue; what it says about tables would not be worth much.
+  const found = isVersionKnown ? await readTables(client, request.tables) : []
+  if (request.tables.length === 0) {
+    findings.push({ problem: 'no tables are named', remedy: 'Name at least one table in `tables`' })
+  }
+  const tables: SourceTable[] = []
+  found.forEach((table, i) => {
+    if (table === undefined) findings.push(unknownTable(request.tables[i]!))
+    else if (tables.includes(table)) findings.push(namedTwice(table))
+    else tables.push(table)
+  })
+  findings.push(...publicationFindings(server, request, tables))
+  for (const table of tables) findings.push(...tableFindings(table, server, tables))
+  if (findings.length > 0) throw preflightError(findings)
+  return { tables, notices: tables.flatMap(tableNotices) }
+}
+
+function preflightError(findings: Finding[]): SnapheapError {
+  const list = findings.map(({ problem, remedy }) => `- ${problem}\n    ${remedy}`)
+  return new SnapheapError(
+    'PREFLIGHT',
+    `The tables cannot be mirrored yet:\n${list.join('\n')}\nMend what is listed and start the mirror again.`,
+    { findings },
+  )
+}
+
+interface ServerState {
+  version: number
+  role: string
+  database: string
+  encoding: string
+  walLevel: string
+  isStandby: boolean
+  canReplicate: boolean
+  canCreateInDatabase: boolean
+  slotCount: number
+  slotLimit: number
+  hasSlot: boolean
+  senderCount: number
+  senderLimit: number
+  hasPublication: boolean
+  ownsPublication: boolean
+  /** Oids of the tables that the publication already has. */
+  publishedOids: number[]
+}
+
+async function readServer(client: pg.Client, request: PreflightRequest): Promise<ServerState> {
+  const publication = pg.escapeLiteral(request.publication)
+  const [row] = await queryRows<ServerState>(
+    client,
+    'reading the state of the server failed',
+    `SELECT current_setting('server_version_num')::int / 10000 AS version,
+            current_user AS role, current_database() AS database, current_setting('server_encoding') AS encoding,
+            current_setting('wal_level') AS "walLevel", pg_is_in_recovery() AS "isStandby",
+            r.rolreplication OR r.rolsuper OR EXISTS (
+              SELECT FROM pg_catalog.pg_roles m -- how hosted servers hand out the right
+              WHERE m.rolname IN ('rds_replication', 'cloudsqlsuperuser', 'azure_pg_admin') AND pg_has_role(m.oid, 'MEMBER')
+            ) AS "canReplicate",
+            has_database_privilege(current_database(), 'CREATE') AS "canCreateInDatabase",
+            (SELECT count(*)::int FROM pg_catalog.pg_replication_slots) AS "slotCount",
+            current_setting('max_replication_slots')::int AS "slotLimit",
+            EXISTS (SELECT FROM pg_catalog.pg_replication_slots WHERE slot_name = ${pg.escapeLiteral(request.slot)})
+              AS "hasSlot",
+            (SELECT count(*)::int FROM pg_catalog.pg_stat_replication) AS "senderCount",
+            current_setting('max_wal_senders')::int AS "senderLimit",
+            EXISTS (SELECT FROM pg_catalog.pg_publication WHERE pubname = ${publication}) AS "hasPublication",
+            coalesce((SELECT pg_has_role(pubowner, 'USAGE') FROM pg_catalog.pg_publication WHERE pubname = ${publication}),
+                     false) AS "ownsPublication",
+            ARRAY(SELECT prrelid::int8::float8 FROM pg_catalog.pg_publication_rel pr
+                  JOIN pg_catalog.pg_publication p ON p.oid = pr.prpubid WHERE p.pubname = ${publication})
+              AS "publishedOids"
+     FROM pg_catalog.pg_roles r WHERE r.rolname = current_user`,
+  )
+  return row!
+}
+
+function serverFindings(server: ServerState): Finding[] {
+  const findings: Finding[] = []
+  const add = (problem: string, remedy: string) => findings.push({ problem, remedy })
+  const role = pg.escapeIdentifier(server.role)
+  if (server.version < OLDEST_VERSION || server.version > NEWEST_VERSION) {
+    add(
+      `the server is Postgres ${server.version}; versions ${OLDEST_VERSION} to ${NEWEST_VERSION} are supported`,
+      `Connect to a server of version ${OLDEST_VERSION} to ${NEWEST_VERSION}`,
+    )
+  }
+  if (server.isStandby) add('the server is a standby', 'Connect to the primary server')
+  if (server.encoding === 'SQL_ASCII') {
+    add(
+      `the database "${server.database}" has the encoding SQL_ASCII, so its texts have no known characters`,
+      `CREATE DATABASE … ENCODING 'UTF8' TEMPLATE template0, and load the data into it`,
+    )
+  }
+  if (server.walLevel !== 'logical') {
+    add(`wal_level is "${server.walLevel}"`, `ALTER SYSTEM SET wal_level = 'logical'; -- then restart the server`)
+  }
+  if (!server.canReplicate) add(`the role ${role} may not replicate`, `ALTER ROLE ${role} REPLICATION;`)
+  if (!server.hasSlot && server.slotCount >= server.slotLimit) {
+    add(
+      `all ${server.slotLimit} replication slots are taken`,
+      `SELECT pg_drop_replication_slot('…'); -- one that is not needed, or: ` +
+        `ALTER SYSTEM SET max_replication_slots = ${server.slotLimit + 5}; -- then restart the server`,
+    )
+  }
+  if (server.senderCount >= server.senderLimit) {
+    add(
+      `all ${server.senderLimit} WAL senders are taken`,
+      `ALTER SYSTEM SET max_wal_senders = ${server.senderLimit + 5}; -- then restart the server`,
+    )
+  }
+  return findings
+}
+
+/** A publication that somebody else has set up with all tables in it is used as it is, and needs no rights. */
+function publicationFindings(server: ServerState, request: PreflightRequest, tables: SourceTable[]): Finding[] {
+  const role = pg.escapeIdentifier(server.role)
+  const missing = tables.filter((table) => !server.publishedOids.includes(table.oid))
+  const findings: Finding[] = missing
+    .filter((table) => !table.isOwner)
+    .map((table) => ({
+      problem: `the role ${role} does not own ${qualifiedName(table)} and so cannot publish it`,
+      remedy: `ALTER TABLE ${qualifiedName(table)} OWNER TO ${role};`,
+    }))
+  if (server.hasPublication && !server.ownsPublication && missing.length > 0) {
+    findings.push({
+      problem: `the publication "${request.publication}" belongs to another role and lacks ${missing.map(qualifiedName).join(', ')}`,
+      remedy: `ALTER PUBLICATION ${pg.escapeIdentifier(request.publication)} OWNER TO ${role};`,
+    })
+  }
+  if (!server.hasPublication && !server.canCreateInDatabase) {
+    const database = pg.escapeIdentifier(server.database)
+    findings.push({
+      problem: `the role ${role} may not create a publication`,
+      remedy: `GRANT CREATE ON DATABASE ${database} TO ${role};`,
+    })
+  }
+  return findings
+}
+
+function unknownTable(name: string): Finding {
+  return {
+    problem: `there is no table ${name}`,
+    remedy: 'Check the spelling (as in SQL: "Quote" with its capital is not quote), the schema and the search_path',
+  }
+}
+
+function namedTwice(table: SourceTable): Finding {
+  return { problem: `the table ${qualifiedName(table)} is named twice`, remedy: 'Name it once' }
+}
+
+const KINDS: Record<string, string> = {
+  v: 'a view',
+  m: 'a materialized view',
+  f: 'a foreign table',
+  S: 'a sequence',
+  i: 'an index',
+  I: 'a partitioned index',
+  c: 'a composite type',
+  t: 'a TOAST table',
+}
+
+function tableFindings(table: SourceTable, server: ServerState, all: readonly SourceTable[]): Finding[] {
+  const name = qualifiedName(table)
+  const role = pg.escapeIdentifier(server.role)
+  if (table.kind !== 'r' && table.kind !== 'p') {
+    return [
+      {
+        problem: `${name} is ${KINDS[table.kind] ?? `no table (kind "${table.kind}")`}, and has no changes to replicate`,
+        remedy: 'Name the tables that it is made of instead',
+      },
+    ]
+  }
+  const findings: Finding[] = []
+  const add = (problem: string, remedy: string) => findings.push({ problem, remedy })
+  if (table.schema === 'pg_catalog' || table.schema === 'information_schema') {
+    add(`${name} is a system table`, 'Name tables of your own')
+  }
+  if (table.persistence === 't') add(`${name} is a temporary table`, 'Create it without TEMPORARY')
+  if (table.persistence === 'u') add(`${name} is unlogged`, `ALTER TABLE ${name} SET LOGGED;`)
+  if (!table.isReadable) add(`the role ${role} may not read ${name}`, `GRANT SELECT ON ${name} TO ${role};`)
+  if (table.isRowSecured) {
+    add(`row security hides rows of ${name} from the role ${role}`, `ALTER ROLE ${role} BYPASSRLS;`)
+  }
+  const root = all.find((other) => table.ancestorOids.includes(other.oid))
+  if (root !== undefined) {
+    add(`${name} is a partition of ${qualifiedName(root)}, which is mirrored too`, 'Name only the root')
+  }
+  findings.push(...identityFindings(table))
+  for (const partition of table.partitions) findings.push(...partitionFindings(table, partition))
+  return findings
+}
+
+/** Without a replica identity the application's own UPDATE and DELETE would fail as soon as the table is published. */
+function identityFindings(table: SourceTable): Finding[] {
+  const name = qualifiedName(table)
+  const primary = table.indexes.find((index) => index.isPrimary)
+  const generated = table.key.filter((column) => table.generatedColumns.includes(column))
+  if (generated.length > 0) {
+    const problem = `the key of ${name} has the generated column ${pg.escapeIdentifier(generated[0]!)}, which is not replicated`
+    return [
+      { problem, remedy: useIndex(table) ?? `ALTER TABLE ${name} ADD CONSTRAINT … UNIQUE (…); -- ordinary columns` },
+    ]
+  }
+  if (table.replicaIdentity === 'n' && primary !== undefined) {
+    return [{ problem: `${name} has no replica identity`, remedy: `ALTER TABLE ${name} REPLICA IDENTITY DEFAULT;` }]
+  }
+  if (table.key.length === 0) {
+    return [
+      {
+        problem: `${name} has no primary key${table.replicaIdentity === 'f' ? ', so that equal rows cannot be told apart' : ''}`,
+        remedy: useIndex(table) ?? `ALTER TABLE ${name} ADD PRIMARY KEY (…);`,
+      },
+    ]
+  }
+  if (table.replicaIdentity === 'd' && !primary!.isIdentifying) {
+    const problem = `the primary key of ${name} is deferrable and so no replica identity`
+    return [{ problem, remedy: useIndex(table) ?? `ALTER TABLE ${name} REPLICA IDENTITY FULL;` }]
+  }
+  return []
+}
+
+/** SQL that makes a suitable unique index the replica identity, if there is one. */
+function useIndex(table: SourceTable): string | undefined {
+  const isOrdinary = (column: string) => !table.generatedColumns.includes(column)
+  const index = table.indexes.find((candidate) => candidate.isIdentifying && candidate.columns.every(isOrdinary))
+  if (index === undefined) return undefined
+  return `ALTER TABLE ${qualifiedName(table)} REPLICA IDENTITY USING INDEX ${pg.escapeIdentifier(index.name)};`
+}
+
+function partitionFindings(root: SourceTable, partition: SourceTable['partitions'][number]): Finding[] {
+  const name = qualifiedName(partition)
+  if (partition.kind === 'f') {
+    return [
+      {
+        problem: `the partition ${name} of ${qualifiedName(root)} is a foreign table, and has no changes to replicate`,
+        remedy: `ALTER TABLE ${qualifiedName(root)} DETACH PARTITION ${name};`,
+      },
+    ]
+  }
+  // Each partition has a replica identity of its own; it must tell at least the root's key.
+  const byIndex = root.replicaIdentity === 'i'
+  if (partition.replicaIdentity === (byIndex ? 'i' : 'd') || partition.replicaIdentity === 'f') return []
+  return [
+    {
+      problem: `the partition ${name} has another replica identity than its root`,
+      remedy: byIndex
+        ? `ALTER TABLE ${name} REPLICA IDENTITY USING INDEX …; -- the one on ${root.key.join(', ')}`
+        : `ALTER TABLE ${name} REPLICA IDENTITY DEFAULT;`,
+    },
+  ]
+}
+
+function tableNotices(table: SourceTable): string[] {
+  const name = qualifiedName(table)
+  const notices = table.columns
+    .filter((column) => mapType(column.type).isUnknown)
+    .map(
+      (column) =>
+        `${name}.${pg.escapeIdentifier(column.name)} has the type ${column.type.name}: its text form is kept.`,
+    )
+  for (const column of table.generatedColumns) {
+    notices.push(
+      `${name}.${pg.escapeIdentifier(column)} is generated, which logical replication leaves out: it is not mirrored.`,
+    )
+  }
+  return notices
+}

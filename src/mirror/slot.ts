@@ -1,0 +1,223 @@
+import pg from 'pg'
+import { SnapheapError } from '../errors'
+import type { TableIdentity } from './catalogue'
+import { qualifiedName } from './catalogue'
+import { type ConnectionOptions, connect, postgresError, queryRows } from './connection'
+import { type Lsn, NO_LSN, parseLsn } from './lsn'
+
+/** A replication slot as the server sees it. */
+export interface SlotStatus {
+  /** A connection is streaming from it. */
+  isActive: boolean
+  /** Process id of that connection's server process. */
+  activePid: number | undefined
+  /** Where the server would continue: it has been told that everything before is durable. */
+  confirmedLsn: Lsn
+  /** The server has removed log that the slot still needed: the slot is of no more use. */
+  isLost: boolean
+  /** Bytes of log that may still be written before the slot is in danger; undefined if there is no limit. */
+  safeWalSizeBytes: number | undefined
+  /** Bytes of log the server keeps for the slot. */
+  retainedBytes: number
+}
+
+interface SlotRow {
+  plugin: string | null
+  isHere: boolean | null
+  active: boolean
+  active_pid: number | null
+  confirmed_flush_lsn: string | null
+  wal_status: string | null
+  safe_wal_size: number | null
+  retained: number | null
+}
+
+/** State of the slot, or undefined if there is none of that name. Throws `POSTGRES`. */
+export async function slotStatus(client: pg.Client, slot: string): Promise<SlotStatus | undefined> {
+  const [row] = await queryRows<SlotRow>(
+    client,
+    'reading the state of the replication slot failed',
+    `SELECT plugin, database = current_database() AS "isHere", active, active_pid, confirmed_flush_lsn::text,
+            wal_status, safe_wal_size::float8 AS safe_wal_size,
+            pg_wal_lsn_diff(pg_current_wal_lsn(), restart_lsn)::float8 AS retained
+     FROM pg_catalog.pg_replication_slots WHERE slot_name = ${pg.escapeLiteral(slot)}`,
+  )
+  if (row === undefined) return undefined
+  if (row.plugin !== 'pgoutput' || !row.isHere) {
+    throw new SnapheapError(
+      'POSTGRES',
+      `The replication slot "${slot}" belongs to ${row.isHere ? `the plugin ${row.plugin ?? '(physical)'}` : 'another database'}. Choose another slot name.`,
+      { slot },
+    )
+  }
+  return {
+    isActive: row.active,
+    activePid: row.active_pid ?? undefined,
+    confirmedLsn: row.confirmed_flush_lsn === null ? NO_LSN : parseLsn(row.confirmed_flush_lsn),
+    isLost: row.wal_status === 'lost',
+    safeWalSizeBytes: row.safe_wal_size ?? undefined,
+    retainedBytes: row.retained ?? 0,
+  }
+}
+
+/** A new slot and the view of the data at the very place where it starts. */
+export interface CreatedSlot {
+  /** Everything committed before this is in the snapshot, everything after comes from the slot. */
+  consistentLsn: Lsn
+  /** For `SET TRANSACTION SNAPSHOT`; valid until `close`. A transaction that has taken it over keeps it longer. */
+  snapshotName: string
+  /** Ends the connection that holds the snapshot. */
+  close(): Promise<void>
+}
+
+/**
+ * Creates a logical slot and exports its snapshot. The server first waits until every transaction that is writing at
+ * this moment has ended, one after the other; when one keeps it waiting for `timeoutMs`, this gives up with `TIMEOUT`,
+ * naming the oldest, and leaves no slot behind.
+ */
+export async function createSlot(options: ConnectionOptions, slot: string, timeoutMs: number): Promise<CreatedSlot> {
+  const client = await connect(options, 'replication')
+  try {
+    // The wait is for the lock of one transaction after the other; statement_timeout does not reach replication commands.
+    await client.query(`SET lock_timeout = ${Math.max(1, Math.ceil(timeoutMs))}`)
+    // This spelling, not the one in parentheses, is what servers 14 to 18 have in common.
+    const result = await client.query(
+      `CREATE_REPLICATION_SLOT ${pg.escapeIdentifier(slot)} LOGICAL pgoutput EXPORT_SNAPSHOT`,
+    )
+    const row = result.rows[0]
+    return {
+      consistentLsn: parseLsn(row.consistent_point),
+      snapshotName: row.snapshot_name,
+      close: () => client.end(),
+    }
+  } catch (error) {
+    await client.end().catch(() => undefined)
+    const { code } = error as pg.DatabaseError
+    if (code !== '55P03' && code !== '57014')
+      throw postgresError(`creating the replication slot "${slot}" failed`, error)
+    throw new SnapheapError(
+      'TIMEOUT',
+      `The replication slot "${slot}" could not be created: after ${timeoutMs} ms ${await oldestWriter(options)}. ` +
+        'End that transaction, or allow more time.',
+      { slot, timeoutMs },
+      error,
+    )
+  }
+}
+
+async function oldestWriter(options: ConnectionOptions): Promise<string> {
+  const client = await connect(options, 'query')
+  try {
+    const [row] = await queryRows<{ pid: number; who: string; seconds: number }>(
+      client,
+      'reading the open transactions failed',
+      `SELECT pid, coalesce(nullif(application_name, ''), usename, '') AS who,
+              round(extract(epoch FROM now() - xact_start))::int AS seconds
+       FROM pg_catalog.pg_stat_activity
+       WHERE backend_xid IS NOT NULL AND pid <> pg_backend_pid() ORDER BY xact_start LIMIT 1`,
+    )
+    return row === undefined
+      ? 'a transaction that was writing did not end'
+      : `the server still waits for process ${row.pid} (${row.who}), whose transaction has been open for ${row.seconds} s`
+  } finally {
+    await client.end()
+  }
+}
+
+/**
+ * Drops the slot if it exists. `terminate` first ends the connection that streams from it. Throws `POSTGRES`, also
+ * when the slot is in use.
+ */
+export async function dropSlot(client: pg.Client, slot: string, terminate = false): Promise<void> {
+  const status = await slotStatus(client, slot)
+  if (status === undefined) return
+  if (terminate && status.activePid !== undefined) {
+    // The second argument makes the server wait until the process has let go of the slot.
+    await queryRows(
+      client,
+      'ending the use of the slot failed',
+      `SELECT pg_terminate_backend(${status.activePid}, 10000)`,
+    )
+  }
+  await queryRows(
+    client,
+    `dropping the replication slot "${slot}" failed`,
+    `SELECT pg_drop_replication_slot(${pg.escapeLiteral(slot)})`,
+  )
+}
+
+/**
+ * Makes `publication` publish exactly `tables`, all operations, partitions through their root; creates it if needed and
+ * touches nothing if it is right already. Returns whether anything was changed. Throws `POSTGRES`.
+ */
+export async function ensurePublication(
+  client: pg.Client,
+  publication: string,
+  tables: readonly TableIdentity[],
+): Promise<boolean> {
+  const doing = `setting up the publication "${publication}" failed`
+  const name = pg.escapeIdentifier(publication)
+  const list = tables.map(publishedTable).join(', ')
+  const [existing] = await queryRows<{ wrong: boolean }>(
+    client,
+    doing,
+    `SELECT puballtables OR NOT (pubinsert AND pubupdate AND pubdelete AND pubtruncate AND pubviaroot) AS wrong
+     FROM pg_catalog.pg_publication WHERE pubname = ${pg.escapeLiteral(publication)}`,
+  )
+  if (existing === undefined) {
+    await queryRows(
+      client,
+      doing,
+      `CREATE PUBLICATION ${name} FOR TABLE ${list}
+       WITH (publish = 'insert, update, delete, truncate', publish_via_partition_root = true)`,
+    )
+    return true
+  }
+  const published = await queryRows<{ oid: string; restricted: boolean }>(
+    client,
+    doing,
+    // Row filters and column lists exist from version 15 on; as JSON they can be asked for in any.
+    `SELECT pr.prrelid::int8::text AS oid, (to_jsonb(pr) ->> 'prqual') IS NOT NULL
+            OR (to_jsonb(pr) ->> 'prattrs') IS NOT NULL AS restricted
+     FROM pg_catalog.pg_publication_rel pr JOIN pg_catalog.pg_publication p ON p.oid = pr.prpubid
+     WHERE p.pubname = ${pg.escapeLiteral(publication)}`,
+  )
+  const wanted = new Set(tables.map((table) => String(table.oid)))
+  const isSame = published.length === wanted.size && published.every((row) => wanted.has(row.oid) && !row.restricted)
+  if (isSame && !existing.wrong) return false
+  await queryRows(
+    client,
+    doing,
+    `ALTER PUBLICATION ${name} SET TABLE ${list};
+     ALTER PUBLICATION ${name}
+       SET (publish = 'insert, update, delete, truncate', publish_via_partition_root = true)`,
+  )
+  return true
+}
+
+/** Without ONLY, tables that inherit from an ordinary one would be published too, and copied not. */
+function publishedTable(table: TableIdentity): string {
+  return table.isPartitioned ? qualifiedName(table) : `ONLY ${qualifiedName(table)}`
+}
+
+/**
+ * Tells whether a publication has been the same all along: the text changes when the publication, or its entry for a
+ * table, is dropped and made anew, after which changes are missing from the stream and nothing in it says so. Undefined if
+ * there is no such publication (a server of version 18 then streams on and sends nothing).
+ */
+export async function publicationIdentity(client: pg.Client, publication: string): Promise<string | undefined> {
+  const [row] = await queryRows<{ identity: string }>(
+    client,
+    'reading the publication failed',
+    `SELECT concat_ws(' ', p.oid, string_agg(pr.oid::text || ':' || pr.prrelid, ' ' ORDER BY pr.prrelid)) AS identity
+     FROM pg_catalog.pg_publication p LEFT JOIN pg_catalog.pg_publication_rel pr ON pr.prpubid = p.oid
+     WHERE p.pubname = ${pg.escapeLiteral(publication)} GROUP BY p.oid`,
+  )
+  return row?.identity
+}
+
+/** Drops the publication if it exists. Throws `POSTGRES`. */
+export async function dropPublication(client: pg.Client, publication: string): Promise<void> {
+  const doing = `dropping the publication "${publication}" failed`
+  await queryRows(client, doing, `DROP PUBLICATION IF EXISTS ${pg.escapeIdentifier(publication)}`)
+}

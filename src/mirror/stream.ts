@@ -1,0 +1,180 @@
+import pg from 'pg'
+import { SnapheapError } from '../errors'
+import { CopyChannel } from './copy-channel'
+import { formatLsn, type Lsn, NO_LSN } from './lsn'
+import { POSTGRES_EPOCH_MS } from './pgoutput'
+
+const XLOG_DATA = 0x77 // 'w'
+const XLOG_DATA_HEADER_BYTES = 25
+const KEEPALIVE = 0x6b // 'k'
+const KEEPALIVE_BYTES = 18
+const STATUS_UPDATE = 0x72 // 'r'
+const STATUS_BYTES = 34
+
+export interface StreamOptions {
+  slot: string
+  publication: string
+  /** Transactions that ended at or before this are not sent again. Must not lie before what the slot has confirmed. */
+  startLsn: Lsn
+  /** How often the server is told where the owner stands. Below half of its `wal_sender_timeout`. Default 10 000. */
+  statusIntervalMs?: number
+}
+
+export interface StreamHandlers {
+  /** One `pgoutput` message in `bytes[start, end)`, valid until the call returns. */
+  onMessage: (bytes: Buffer, start: number, end: number) => void
+  /** The server has sent everything up to `walEnd` that concerns this stream; a status may be on its way next. */
+  onKeepalive: (walEnd: Lsn) => void
+  /** After each received piece of some 64 KB. A promise suspends reading until it is settled. */
+  onChunk?: () => Promise<void> | undefined
+}
+
+/** Status intervals without a byte from a server that was asked to answer, after which the connection counts as dead. */
+const SILENT_INTERVALS = 3
+
+/**
+ * The receiving end of a replication slot, on `client`, a replication connection that serves nothing else from now on.
+ * Protocol: PostgreSQL manual, "Streaming Replication Protocol". Only `acknowledge` ever moves what is confirmed.
+ */
+export class ReplicationStream {
+  /** Resolves after `stop`; rejects with `POSTGRES` when the server ends the stream or the connection is lost. */
+  readonly done: Promise<void>
+  private readonly channel: CopyChannel
+  private readonly timer: NodeJS.Timeout
+  private receivedLsn: Lsn
+  /** None until the owner says so: having applied something is not having it on disk. */
+  private durableLsn: Lsn = NO_LSN
+  /** High and low half of the latest end of the server's log that was heard of. */
+  private walEndHigh = 0
+  private walEndLow = 0
+  private silentIntervals = 0
+  private hasStarted = false
+  private isStopping = false
+
+  constructor(
+    client: pg.Client,
+    options: StreamOptions,
+    private readonly handlers: StreamHandlers,
+  ) {
+    const { slot, publication, startLsn, statusIntervalMs = 10_000 } = options
+    this.receivedLsn = startLsn
+    const names = pg.escapeLiteral(pg.escapeIdentifier(publication))
+    this.channel = new CopyChannel(
+      `START_REPLICATION SLOT ${pg.escapeIdentifier(slot)} LOGICAL ${formatLsn(startLsn)} ` +
+        `(proto_version '1', publication_names ${names})`,
+      `replication from slot "${slot}" ended`,
+      {
+        onStart: () => {
+          this.hasStarted = true
+          if (this.isStopping) this.channel.finish()
+        },
+        onData: (bytes, start, end) => this.receive(bytes, start, end),
+        ...(handlers.onChunk === undefined ? {} : { onChunk: handlers.onChunk }),
+      },
+    )
+    this.timer = setInterval(() => this.tick(), statusIntervalMs)
+    this.done = this.channel.done.then(
+      () => this.ended(slot),
+      (error) => {
+        clearInterval(this.timer)
+        throw error
+      },
+    )
+    this.done.catch(() => undefined) // the owner may look at it later
+    client.query(this.channel)
+  }
+
+  /** End of the server's log as of its last message; `NO_LSN` before the first. For telling the lag. */
+  get walEnd(): Lsn {
+    return (BigInt(this.walEndHigh) << 32n) | BigInt(this.walEndLow)
+  }
+
+  /**
+   * What the server is told from now on: everything before `received` has been taken in, everything before `durable`
+   * is on disk and need not be kept for us. Sent with the next status, at once if `sendNow`.
+   */
+  acknowledge(received: Lsn, durable: Lsn, sendNow = false): void {
+    if (received > this.receivedLsn) this.receivedLsn = received
+    if (durable > this.durableLsn) this.durableLsn = durable
+    if (sendNow) this.sendStatus(false)
+  }
+
+  /**
+   * Sends a last status and ends the stream; messages still under way are thrown away. Resolves when that is done or the
+   * connection is lost, never rejects. The client is the caller's to end.
+   */
+  async stop(): Promise<void> {
+    if (!this.isStopping) {
+      this.sendStatus(false)
+      this.isStopping = true
+      if (this.hasStarted) this.channel.finish()
+    }
+    await this.done.catch(() => undefined)
+  }
+
+  private ended(slot: string): void {
+    clearInterval(this.timer)
+    if (this.isStopping) return
+    throw new SnapheapError('POSTGRES', `Postgres: the server ended replication from slot "${slot}". Connect again.`, {
+      isTransient: true,
+    })
+  }
+
+  private receive(bytes: Buffer, start: number, end: number): void {
+    this.silentIntervals = 0
+    if (this.isStopping) return
+    const type = bytes[start]
+    if (type === XLOG_DATA && end - start >= XLOG_DATA_HEADER_BYTES) {
+      this.noteWalEnd(bytes, start + 9)
+      this.handlers.onMessage(bytes, start + XLOG_DATA_HEADER_BYTES, end)
+    } else if (type === KEEPALIVE && end - start >= KEEPALIVE_BYTES) {
+      this.noteWalEnd(bytes, start + 1)
+      this.handlers.onKeepalive(this.walEnd)
+      if (bytes[start + 17] === 1) this.sendStatus(false)
+    } else {
+      throw new SnapheapError(
+        'POSTGRES',
+        `Postgres: an unknown replication message (type ${type}, ${end - start} bytes). Connect again to read it anew.`,
+        { isTransient: true },
+      )
+    }
+  }
+
+  private noteWalEnd(bytes: Buffer, position: number): void {
+    this.walEndHigh = bytes.readUInt32BE(position)
+    this.walEndLow = bytes.readUInt32BE(position + 4)
+  }
+
+  /**
+   * Counts intervals, not time: after a long pause of this process the timer fires before the socket is read, and the
+   * bytes that came meanwhile are still to be seen.
+   */
+  private tick(): void {
+    const isListening = this.hasStarted && !this.channel.isPaused
+    if (!isListening || ++this.silentIntervals <= SILENT_INTERVALS) {
+      this.sendStatus(isListening)
+      return
+    }
+    this.channel.fail(
+      new SnapheapError(
+        'POSTGRES',
+        `Postgres: no answer during ${SILENT_INTERVALS} status intervals, though one was asked for. ` +
+          'The connection is dead; connect again.',
+        { isTransient: true },
+      ),
+    )
+  }
+
+  private sendStatus(wantsReply: boolean): void {
+    if (!this.hasStarted || this.isStopping) return
+    const status = Buffer.alloc(STATUS_BYTES)
+    status[0] = STATUS_UPDATE
+    status.writeBigUInt64BE(this.receivedLsn, 1)
+    status.writeBigUInt64BE(this.durableLsn, 9)
+    // "Applied" is what others can see: a status never claims more than what is durable.
+    status.writeBigUInt64BE(this.durableLsn, 17)
+    status.writeBigInt64BE(BigInt(Date.now() - POSTGRES_EPOCH_MS) * 1000n, 25)
+    status[33] = wantsReply ? 1 : 0
+    this.channel.send(status)
+  }
+}

@@ -1,0 +1,292 @@
+import { assert } from '../errors'
+import type { Heap } from '../heap/heap'
+import type { View } from '../heap/view'
+
+/** Hashes have 30 bits: the top ones choose the segment, the low ones the slot. */
+export const HASH_BITS = 30
+export const HASH_MASK = (1 << HASH_BITS) - 1
+
+const OCCUPIED = 0x80000000 | 0
+const FLAG = 0x40000000
+const SMALLEST_LOG2 = 3
+const LARGEST_LOG2 = 12
+const DEEPEST = 18
+
+/** Words that a table's descriptor takes. */
+const DESCRIPTOR_WORDS = 1
+
+/**
+ * A hash table in the heap, by extendible hashing (Fagin, Nievergelt, Pippenger, Strong, ACM TODS 4(3), 1979): a
+ * directory of 2^depth segments, each an open-addressing table of at most one block. A segment doubles until it fills a
+ * block and then splits in two, so no insertion ever costs more than moving one block's entries, however large the table.
+ *
+ * It holds no keys. An entry is one word: low half the payload, high half bit 31 occupied, bit 30 a flag of the owner's,
+ * 30 bits of hash. The owner compares keys where they are: `seek` to the first candidate, `seekNext` to the following.
+ *
+ *   descriptor: low = directory, high = depth
+ *   directory:  2^depth words, low = segment
+ *   segment:    word 0: low = entries, high = depth | log2(words) << 8; words 1.. are slots
+ *
+ * Invariants: an entry lies between its home slot and the next empty one; a segment is at most 7/8 full; entries that
+ * share the top `depth` bits share a segment.
+ */
+export class HashTable {
+  protected segment = 0
+  protected mask = 0
+  protected slot = 0
+
+  constructor(
+    protected readonly view: View,
+    /** Where the descriptor is: fixed for the table's life. */
+    readonly address: number,
+  ) {}
+
+  /** Address of the first entry with this hash, 0 when there is none. */
+  seek(hash: number): number {
+    const segment = this.segmentOf(hash)
+    this.segment = segment
+    this.mask = (1 << (this.view.high(segment) >>> 8)) - 1
+    const home = hash & this.mask
+    this.slot = home === 0 ? 1 : home
+    return this.scan(hash | OCCUPIED)
+  }
+
+  /** Address of the next entry with the same hash after the one found last, 0 when there is none. */
+  seekNext(hash: number): number {
+    this.slot = this.slot === this.mask ? 1 : this.slot + 1
+    return this.scan(hash | OCCUPIED)
+  }
+
+  payload(entry: number): number {
+    return this.view.low(entry) >>> 0
+  }
+
+  flag(entry: number): boolean {
+    return (this.view.high(entry) & FLAG) !== 0
+  }
+
+  /** Number of entries. Costs a step per segment. */
+  get size(): number {
+    let size = 0
+    for (const segment of this.segments()) size += this.view.low(segment)
+    return size
+  }
+
+  /** Every entry's address, in no order. The table must not change meanwhile. */
+  *entries(): Generator<number> {
+    for (const segment of this.segments()) {
+      const words = 1 << (this.view.high(segment) >>> 8)
+      for (let slot = 1; slot < words; slot++) if (this.view.high(segment + slot) !== 0) yield segment + slot
+    }
+  }
+
+  hashOf(entry: number): number {
+    return this.view.high(entry) & HASH_MASK
+  }
+
+  /** Every piece of the heap that the table occupies: descriptor, directory, segments. */
+  *allocations(): Generator<number> {
+    yield this.address
+    yield this.view.low(this.address) >>> 0
+    yield* this.segments()
+  }
+
+  /** Proves the invariants above. Returns what is wrong, in words. */
+  check(): string[] {
+    const problems: string[] = []
+    const depth = this.view.high(this.address)
+    const directory = this.view.low(this.address) >>> 0
+    for (let i = 0; i < 1 << depth; i++) {
+      const segment = this.view.low(directory + i) >>> 0
+      const local = this.view.high(segment) & 255
+      const first = (i >>> (depth - local)) << (depth - local)
+      if (local > depth || this.view.low(directory + first) >>> 0 !== segment)
+        problems.push(`hash segment ${i} is misplaced`)
+      if (first !== i) continue
+      const words = 1 << (this.view.high(segment) >>> 8)
+      let count = 0
+      for (let slot = 1; slot < words; slot++) {
+        if (this.view.high(segment + slot) === 0) continue
+        count++
+        const hash = this.hashOf(segment + slot)
+        if (local > 0 && hash >>> (HASH_BITS - local) !== i >>> (depth - local))
+          problems.push('a hash entry is in a foreign segment')
+        for (let at = homeOf(hash, words - 1); at !== slot; at = at === words - 1 ? 1 : at + 1) {
+          if (this.view.high(segment + at) === 0) {
+            problems.push('a hash entry cannot be reached from its home')
+            break
+          }
+        }
+      }
+      if (count !== this.view.low(segment)) problems.push('a hash segment counts its entries wrongly')
+    }
+    return problems
+  }
+
+  protected segmentOf(hash: number): number {
+    const directory = this.view.low(this.address) >>> 0
+    const depth = this.view.high(this.address)
+    return this.view.low(depth === 0 ? directory : directory + (hash >>> (HASH_BITS - depth))) >>> 0
+  }
+
+  private *segments(): Generator<number> {
+    const directory = this.view.low(this.address) >>> 0
+    const depth = this.view.high(this.address)
+    for (let i = 0; i < 1 << depth; ) {
+      const segment = this.view.low(directory + i) >>> 0
+      yield segment
+      i += 1 << (depth - (this.view.high(segment) & 255))
+    }
+  }
+
+  private scan(wanted: number): number {
+    const { segment, mask, view } = this
+    let { slot } = this
+    for (;;) {
+      const high = view.high(segment + slot)
+      if (high === 0) return 0
+      if ((high & ~FLAG) === wanted) {
+        this.slot = slot
+        return segment + slot
+      }
+      slot = slot === mask ? 1 : slot + 1
+    }
+  }
+}
+
+/** A hash table that can be changed, within a transaction. */
+export class MutableHashTable extends HashTable {
+  constructor(
+    private readonly heap: Heap,
+    address: number,
+  ) {
+    super(heap.writer.view, address)
+  }
+
+  /** Makes an empty table and returns the address of its descriptor. */
+  static create(heap: Heap): number {
+    const { allocator, writer } = heap
+    const address = allocator.allocate(DESCRIPTOR_WORDS)
+    const directory = allocator.allocate(1)
+    writer.set(directory, newSegment(heap, SMALLEST_LOG2, 0) | 0, 0)
+    writer.set(address, directory | 0, 0)
+    return address
+  }
+
+  insert(hash: number, payload: number, flag = false): void {
+    let segment = this.segmentOf(hash)
+    while (this.view.low(segment) >= mostEntries(this.view.high(segment) >>> 8)) {
+      this.makeRoom(segment, hash)
+      segment = this.segmentOf(hash)
+    }
+    this.place(segment, payload | 0, hash | OCCUPIED | (flag ? FLAG : 0))
+    this.heap.writer.set(segment, this.view.low(segment) + 1, this.view.high(segment))
+  }
+
+  /** Gives an entry another payload and flag. */
+  replace(entry: number, payload: number, flag: boolean): void {
+    const high = this.view.high(entry)
+    this.heap.writer.set(entry, payload | 0, flag ? high | FLAG : high & ~FLAG)
+  }
+
+  /** Removes the entry that `seek` or `seekNext` returned last. Later entries move up: no tombstones. */
+  removeFound(): void {
+    const { view, segment, mask } = this
+    const { writer } = this.heap
+    let hole = this.slot
+    let at = hole
+    for (;;) {
+      at = at === mask ? 1 : at + 1
+      const high = view.high(segment + at)
+      if (high === 0) break
+      const home = homeOf(high & HASH_MASK, mask)
+      const staysPut = hole < at ? home > hole && home <= at : home > hole || home <= at
+      if (staysPut) continue
+      writer.set(segment + hole, view.low(segment + at), high)
+      hole = at
+    }
+    writer.set(segment + hole, 0, 0)
+    writer.set(segment, view.low(segment) - 1, view.high(segment))
+  }
+
+  /** Gives all its space back. */
+  destroy(): void {
+    for (const address of [...this.allocations()]) this.heap.allocator.free(address)
+  }
+
+  private place(segment: number, low: number, high: number): void {
+    const mask = (1 << (this.view.high(segment) >>> 8)) - 1
+    let slot = homeOf(high & HASH_MASK, mask)
+    while (this.view.high(segment + slot) !== 0) slot = slot === mask ? 1 : slot + 1
+    this.heap.writer.set(segment + slot, low, high)
+  }
+
+  private makeRoom(segment: number, hash: number): void {
+    const log2 = this.view.high(segment) >>> 8
+    const depth = this.view.high(segment) & 255
+    if (log2 < LARGEST_LOG2 || depth >= DEEPEST) {
+      const larger = newSegment(this.heap, log2 + 1, depth)
+      this.moveEntries(segment, () => larger)
+      this.point(hash, depth, larger, larger)
+    } else {
+      if (depth === this.view.high(this.address)) this.doubleDirectory()
+      const bit = 1 << (HASH_BITS - 1 - depth)
+      const zero = newSegment(this.heap, LARGEST_LOG2, depth + 1)
+      const one = newSegment(this.heap, LARGEST_LOG2, depth + 1)
+      this.moveEntries(segment, (entryHash) => ((entryHash & bit) === 0 ? zero : one))
+      this.point(hash, depth, zero, one)
+    }
+    this.heap.allocator.free(segment)
+  }
+
+  private moveEntries(from: number, target: (hash: number) => number): void {
+    const words = 1 << (this.view.high(from) >>> 8)
+    for (let slot = 1; slot < words; slot++) {
+      const high = this.view.high(from + slot)
+      if (high === 0) continue
+      const to = target(high & HASH_MASK)
+      this.place(to, this.view.low(from + slot), high)
+      this.heap.writer.set(to, this.view.low(to) + 1, this.view.high(to))
+    }
+  }
+
+  /** Points the directory's entries for the `depth` top bits of `hash`: first half at `zero`, second at `one`. */
+  private point(hash: number, depth: number, zero: number, one: number): void {
+    const directory = this.view.low(this.address) >>> 0
+    const spare = this.view.high(this.address) - depth
+    assert(zero === one || spare > 0, 'a split segment has two directory entries')
+    const first = depth === 0 ? 0 : (hash >>> (HASH_BITS - depth)) << spare
+    const count = 1 << spare
+    for (let i = 0; i < count; i++) this.heap.writer.set(directory + first + i, (i < count / 2 ? zero : one) | 0, 0)
+  }
+
+  private doubleDirectory(): void {
+    const { allocator, writer } = this.heap
+    const directory = this.view.low(this.address) >>> 0
+    const depth = this.view.high(this.address)
+    const doubled = allocator.allocate(2 << depth)
+    for (let i = 0; i < 1 << depth; i++) {
+      const segment = this.view.low(directory + i)
+      writer.set(doubled + 2 * i, segment, 0)
+      writer.set(doubled + 2 * i + 1, segment, 0)
+    }
+    writer.set(this.address, doubled | 0, depth + 1)
+    allocator.free(directory)
+  }
+}
+
+/** Entries of a segment of 2^log2 words: at most 7/8 of its slots, so that a search always meets an empty one. */
+function mostEntries(log2: number): number {
+  return (((1 << log2) - 1) * 7) >>> 3
+}
+
+function homeOf(hash: number, mask: number): number {
+  const home = hash & mask
+  return home === 0 ? 1 : home
+}
+
+function newSegment(heap: Heap, log2: number, depth: number): number {
+  const segment = heap.allocator.allocateZeroed(1 << log2)
+  heap.writer.set(segment, 0, depth | (log2 << 8))
+  return segment
+}

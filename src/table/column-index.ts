@@ -1,0 +1,163 @@
+import type { Heap } from '../heap/heap'
+import { ROOT } from '../heap/layout'
+import type { View } from '../heap/view'
+import { hashWord } from '../struct/hash'
+import { HashTable, type MutableHashTable } from '../struct/hash-table'
+import { MutablePostingList, PostingList } from '../struct/posting-list'
+import { WordOrder } from '../value/compare'
+
+const NO_ROWS = new Uint32Array(0)
+
+/** Where an index reads the words it indexes: the column itself. */
+export interface IndexedWords {
+  /** Address of a row's word. */
+  addressOf(row: number): number
+}
+
+/**
+ * The index of one column, value -> rows. It holds no values: an entry is a row number, whose word in the column is the
+ * value, or (flagged) a posting list of at least two rows, whose word 0 is the value. Absent words are not indexed.
+ */
+export class ColumnIndex {
+  protected readonly postings: PostingList
+
+  constructor(
+    protected readonly view: View,
+    protected readonly words: IndexedWords,
+    readonly table: HashTable,
+  ) {
+    this.postings = new PostingList(view)
+  }
+
+  static open(view: View, words: IndexedWords, address: number): ColumnIndex {
+    return new ColumnIndex(view, words, new HashTable(view, address))
+  }
+
+  /** Number of rows with this value. */
+  count(low: number, high: number): number {
+    const entry = this.seek(low, high)
+    if (entry === 0) return 0
+    return this.table.flag(entry) ? this.postings.count(this.table.payload(entry)) : 1
+  }
+
+  /** The rows with this value, ascending, from the `skip`th on, at most `limit`. */
+  rows(low: number, high: number, skip = 0, limit = Number.POSITIVE_INFINITY): Uint32Array {
+    const entry = this.seek(low, high)
+    if (entry === 0 || limit <= 0) return NO_ROWS
+    const payload = this.table.payload(entry)
+    if (!this.table.flag(entry)) return skip > 0 ? NO_ROWS : Uint32Array.of(payload)
+    const rows = new Uint32Array(Math.max(0, Math.min(limit, this.postings.count(payload) - skip)))
+    this.postings.read(payload, rows, skip)
+    return rows
+  }
+
+  /** The first row with this value, -1 without one. Makes no object. */
+  first(low: number, high: number): number {
+    const entry = this.seek(low, high)
+    if (entry === 0) return -1
+    const payload = this.table.payload(entry)
+    return this.table.flag(entry) ? this.postings.first(payload) : payload
+  }
+
+  /** How many different values there are. */
+  get distinct(): number {
+    return this.table.size
+  }
+
+  /** Address of the word that each entry stands for. */
+  *values(): Generator<number> {
+    for (const entry of this.table.entries()) {
+      const payload = this.table.payload(entry)
+      yield this.table.flag(entry) ? payload : this.words.addressOf(payload)
+    }
+  }
+
+  /** Addresses of the smallest and the largest value by `WordOrder`, undefined for an empty index. Looks at every value once. */
+  extremes(): { min: number; max: number } | undefined {
+    const order = new WordOrder(this.view)
+    let min = 0
+    let max = 0
+    for (const address of this.values()) {
+      if (min === 0) min = max = address
+      else if (order.compare(address, min) < 0) min = address
+      else if (order.compare(address, max) > 0) max = address
+    }
+    return min === 0 ? undefined : { min, max }
+  }
+
+  *allocations(): Generator<number> {
+    yield* this.table.allocations()
+    for (const entry of this.table.entries()) {
+      if (this.table.flag(entry)) yield* this.postings.allocations(this.table.payload(entry))
+    }
+  }
+
+  protected hash(low: number, high: number): number {
+    return hashWord(low, high, this.view.low(ROOT.seed))
+  }
+
+  protected seek(low: number, high: number): number {
+    const { table, view } = this
+    const hash = this.hash(low, high)
+    for (let entry = table.seek(hash); entry !== 0; entry = table.seekNext(hash)) {
+      const payload = table.payload(entry)
+      const address = table.flag(entry) ? payload : this.words.addressOf(payload)
+      if (view.low(address) === low && view.high(address) === high) return entry
+    }
+    return 0
+  }
+}
+
+/** A column's index that can be changed, within a transaction. */
+export class MutableColumnIndex extends ColumnIndex {
+  private readonly mutablePostings: MutablePostingList
+
+  constructor(
+    heap: Heap,
+    words: IndexedWords,
+    private readonly mutable: MutableHashTable,
+    private readonly writer = heap.writer,
+  ) {
+    super(heap.writer.view, words, mutable)
+    this.mutablePostings = new MutablePostingList(heap)
+  }
+
+  /** Adds a row under a value; its word in the column may or may not be written yet. */
+  add(row: number, low: number, high: number): void {
+    const entry = this.seek(low, high)
+    if (entry === 0) {
+      this.mutable.insert(this.hash(low, high), row)
+      return
+    }
+    const payload = this.table.payload(entry)
+    if (this.table.flag(entry)) {
+      const list = this.mutablePostings.add(payload, row)
+      if (list !== payload) this.mutable.replace(entry, list, true)
+    } else {
+      const list = this.mutablePostings.create(payload, row)
+      this.writer.set(list, low, high)
+      this.mutable.replace(entry, list, true)
+    }
+  }
+
+  /** Removes a row from under a value; its word in the column must still be written. */
+  remove(row: number, low: number, high: number): void {
+    const entry = this.seek(low, high)
+    const payload = this.table.payload(entry)
+    if (!this.table.flag(entry)) {
+      this.mutable.removeFound()
+      return
+    }
+    this.mutablePostings.remove(payload, row)
+    if (this.postings.count(payload) > 1) return
+    this.mutable.replace(entry, this.postings.first(payload), false)
+    this.mutablePostings.destroy(payload)
+  }
+
+  destroy(): void {
+    for (const entry of this.table.entries()) {
+      if (this.table.flag(entry)) this.mutablePostings.destroy(this.table.payload(entry))
+    }
+    this.mutable.destroy()
+  }
+}

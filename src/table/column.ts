@@ -1,0 +1,137 @@
+import type { View } from '../heap/view'
+import type { Decoder, PathStep } from '../value/decoder'
+import { ColumnIndex } from './column-index'
+import { type ColumnType, decodeAs } from './column-type'
+import { COLUMN, COLUMN_FLAG } from './layout'
+
+/** What a column's values look like at one version. */
+export interface ColumnStatistics {
+  /** Rows that have a value. */
+  readonly values: number
+  /** Different values; undefined without an index. */
+  readonly distinct: number | undefined
+  /** Smallest and largest value where the type has an order and the column an index. Costs a look at every different value. */
+  readonly min: unknown
+  readonly max: unknown
+}
+
+/** The table that a column belongs to. */
+export interface ColumnOwner {
+  readonly name: string
+  /** Throws when the table was closed, dropped or altered since this handle was made. */
+  ensureUsable(): void
+}
+
+/** Types whose values have an order worth speaking of. */
+const UNORDERED: ReadonlySet<ColumnType> = new Set(['any', 'json', 'boolean'])
+
+/**
+ * A column of a table, as one view of the heap has it: a flat array row number -> word, and its index. What it remembers
+ * of the heap's layout is looked up again whenever the view's epoch has moved on.
+ */
+export class Column {
+  private epoch = -2
+  private base = 0
+  private capacity = 0
+  private cachedIndex: ColumnIndex | undefined
+  private readonly isBigint: boolean
+  /** What an absent word reads as: null, and undefined in a dynamic column, where null is a value of its own. */
+  private readonly absent: null | undefined
+
+  constructor(
+    private readonly view: View,
+    private readonly decoder: Decoder,
+    readonly table: ColumnOwner,
+    /** Fixed for the column's life. */
+    readonly descriptor: number,
+    readonly name: string,
+    readonly type: ColumnType,
+  ) {
+    this.isBigint = type === 'bigint' || type === 'bigint[]'
+    this.absent = type === 'any' ? undefined : null
+  }
+
+  /** The value of an existing row: null where it has none (in a dynamic column, undefined). */
+  get(row: number): unknown {
+    if (this.epoch !== this.view.epoch) this.refresh()
+    if (row >>> 0 >= this.capacity) return this.absent
+    const address = this.base + row
+    const number = this.view.number(address)
+    if (number === number && !this.isBigint) return number === 0 ? this.absent : number
+    if (number === 0) return this.absent
+    return this.isBigint ? decodeAs(this.type, this.view, this.decoder, address) : this.decoder.read(address)
+  }
+
+  /** The value as a number: 0 where the row has none, NaN where it is no plain number. One load; makes no object. */
+  number(row: number): number {
+    if (this.epoch !== this.view.epoch) this.refresh()
+    return row >>> 0 < this.capacity ? this.view.number(this.base + row) : 0
+  }
+
+  /** A part of an array or document, read piecewise; undefined where there is nothing. */
+  path(row: number, steps: readonly PathStep[]): unknown {
+    const address = this.addressOf(row)
+    return address === 0 ? undefined : this.decoder.path(address, steps)
+  }
+
+  /** Elements of the array, or members of the document, at a path; undefined where there is neither. */
+  length(row: number, steps: readonly PathStep[] = []): number | undefined {
+    const address = this.addressOf(row)
+    return address === 0 ? undefined : this.decoder.length(address, steps)
+  }
+
+  /** Address of a row's word, 0 where the column has not grown so far (its word is absent then). */
+  addressOf(row: number): number {
+    if (this.epoch !== this.view.epoch) this.refresh()
+    return row >>> 0 < this.capacity ? this.base + row : 0
+  }
+
+  get isNullable(): boolean {
+    return (this.flags & COLUMN_FLAG.nullable) !== 0
+  }
+
+  get isUnique(): boolean {
+    return (this.flags & COLUMN_FLAG.unique) !== 0
+  }
+
+  get isIndexed(): boolean {
+    return this.view.low(this.descriptor + COLUMN.index) >>> 0 !== 0
+  }
+
+  /** The column's index, undefined without one. */
+  get index(): ColumnIndex | undefined {
+    if (this.epoch !== this.view.epoch) this.refresh()
+    if (this.cachedIndex === undefined) {
+      const address = this.view.low(this.descriptor + COLUMN.index) >>> 0
+      if (address !== 0) this.cachedIndex = ColumnIndex.open(this.view, this, address)
+    }
+    return this.cachedIndex
+  }
+
+  /** Counts and extremes at this version. */
+  statistics(): ColumnStatistics {
+    const { index } = this
+    const isOrdered = !UNORDERED.has(this.type) && !this.type.endsWith('[]')
+    const extremes = isOrdered ? index?.extremes() : undefined
+    const read = (address: number): unknown => decodeAs(this.type, this.view, this.decoder, address)
+    return {
+      values: this.view.high(this.descriptor + COLUMN.flags),
+      distinct: index?.distinct,
+      min: extremes === undefined ? undefined : read(extremes.min),
+      max: extremes === undefined ? undefined : read(extremes.max),
+    }
+  }
+
+  private get flags(): number {
+    return this.view.low(this.descriptor + COLUMN.flags)
+  }
+
+  private refresh(): void {
+    this.table.ensureUsable()
+    const data = this.descriptor + COLUMN.data
+    this.base = this.view.low(data) >>> 0
+    this.capacity = this.base === 0 ? 0 : 2 ** this.view.high(data)
+    this.cachedIndex = undefined
+    this.epoch = this.view.epoch
+  }
+}

@@ -1,0 +1,63 @@
+import { ROOT } from '../heap/layout'
+
+/** Root slot of this layer: low half is the catalogue, high half the schema version. */
+export const CATALOGUE_SLOT = ROOT.slots + 16
+
+/**
+ * Catalogue: word 0: low = tables; words 1.. : low = a table's descriptor. Reallocated when it must grow.
+ *
+ * Table descriptor, by word:
+ */
+export const TABLE = {
+  /** String word. */
+  name: 0,
+  /** low = rows, high = one above the highest row number in use. */
+  rows: 1,
+  /** Flat array of presence bits, 64 rows in a word: low = base, high = log2(words). */
+  presence: 2,
+  /** low = KEY_MODE, high = row number from which free ones are sought. */
+  keyMode: 3,
+  /** low = hash table of composite keys or 0. */
+  key: 4,
+  /** low = array of column descriptors, high = number of columns. Word i: low = descriptor, high = 1 + position in the key or 0. */
+  columns: 5,
+  /** Any value word: what the layer above keeps with the table. */
+  properties: 6,
+  /** low = schema version in which the table got its present columns, indexes and name. */
+  shape: 7,
+  words: 8,
+} as const
+
+/** How keys find rows. */
+export const KEY_MODE = {
+  /** The row number is the key: one integer column, dense. */
+  direct: 0,
+  /** The unique index of the one key column. */
+  column: 1,
+  /** A hash table over several key columns. */
+  composite: 2,
+} as const
+
+/** Column descriptor, by word. */
+export const COLUMN = {
+  /** String word. */
+  name: 0,
+  /** String word: the column type. */
+  type: 1,
+  /** low = COLUMN_FLAG bits, high = values that are not absent. */
+  flags: 2,
+  /** Flat array of words, by row number: low = base, high = log2(words). */
+  data: 3,
+  /** low = hash table or 0. */
+  index: 4,
+  words: 5,
+} as const
+
+export const COLUMN_FLAG = { nullable: 1, unique: 2, indexed: 4 } as const
+
+/** Row numbers are below 2^31, so that posting lists can hold them. */
+export const MAX_ROWS = 0x7fffffff
+
+/** A direct key may be at most this, or this many times the rows there are; a larger one makes the table look keys up. */
+export const DIRECT_AT_LEAST = 1 << 16
+export const DIRECT_SPREAD = 8

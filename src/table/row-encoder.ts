@@ -1,0 +1,97 @@
+import { SnapheapError } from '../errors'
+import type { Interner } from '../value/interner'
+import type { Column } from './column'
+import { describeType, encodeAs } from './column-type'
+import { show, type Table } from './table'
+
+/** One row's words by column position: low halves at 2i, high halves at 2i + 1. */
+export type RowWords = Int32Array
+
+/**
+ * Turns values by column name into the words of a row of one table, each with one reference of its own. When it throws,
+ * the references are given back.
+ */
+export class RowEncoder {
+  private readonly words: RowWords
+  /** 1 for each column that the last `encode` was given. */
+  readonly given: Uint8Array
+
+  constructor(
+    private readonly interner: Interner,
+    private readonly table: Table,
+  ) {
+    this.words = new Int32Array(table.columns.length * 2)
+    this.given = new Uint8Array(table.columns.length)
+  }
+
+  /** The words of a whole row; columns without a value are absent. Reused by the next call. Throws `TYPE`, `NOT_NULL`, `NOT_FOUND`. */
+  encodeRow(values: Readonly<Record<string, unknown>>): RowWords {
+    const words = this.encode(values)
+    for (const [i, column] of this.table.columns.entries()) {
+      if (this.given[i] === 1) continue
+      words[i * 2] = words[i * 2 + 1] = 0
+      if (!column.isNullable) {
+        this.release(words, this.given)
+        throw missingValue(this.table, column)
+      }
+    }
+    return words
+  }
+
+  /** The words of the columns that have a value, marked in `given`. Reused by the next call. Throws `TYPE`, `NOT_NULL`, `NOT_FOUND`. */
+  encode(values: Readonly<Record<string, unknown>>): RowWords {
+    const { interner, table } = this
+    this.given.fill(0)
+    for (const name of Object.keys(values)) if (!table.hasColumn(name)) table.column(name)
+    for (const [i, column] of table.columns.entries()) {
+      const value = values[column.name]
+      if (value === undefined) continue
+      if (value === null && column.type !== 'any') {
+        if (!column.isNullable) {
+          this.release(this.words, this.given)
+          throw missingValue(table, column)
+        }
+        interner.absent()
+      } else {
+        this.encodeValue(column, value)
+      }
+      this.words[i * 2] = interner.low
+      this.words[i * 2 + 1] = interner.high
+      this.given[i] = 1
+    }
+    return this.words
+  }
+
+  private encodeValue(column: Column, value: unknown): void {
+    let reason = `Pass ${describeType(column.type)}.`
+    try {
+      if (value === null) return this.interner.null()
+      if (encodeAs(column.type, value, this.interner)) return
+    } catch (error) {
+      if (!(error instanceof SnapheapError) || error.code !== 'TYPE') throw error
+      reason = error.message
+    }
+    this.interner.abandon()
+    this.release(this.words, this.given)
+    throw new SnapheapError(
+      'TYPE',
+      `Column ${this.table.name}.${column.name} (${column.type}) cannot hold ${show(value)}. ${reason}`,
+      { table: this.table.name, column: column.name },
+    )
+  }
+
+  /** Gives the references of a row's words back; with `given`, of the columns marked there. */
+  release(words: RowWords, given?: Uint8Array): void {
+    for (let i = 0; i < this.table.columns.length; i++) {
+      if (given === undefined || given[i] === 1) this.interner.release(words[i * 2], words[i * 2 + 1])
+    }
+  }
+}
+
+export function missingValue(table: Table, column: Column): SnapheapError {
+  return new SnapheapError(
+    'NOT_NULL',
+    `Column ${table.name}.${column.name} needs a value. Give one, or declare the column nullable.`,
+    { table: table.name, column: column.name },
+  )
+}

@@ -1,0 +1,262 @@
+import { SnapheapError } from '../errors'
+import type { Heap } from '../heap/heap'
+import { MutableHashTable } from '../struct/hash-table'
+import type { Interner } from '../value/interner'
+import type { Catalogue } from './catalogue'
+import type { Column } from './column'
+import type { ColumnType } from './column-type'
+import {
+  type ColumnDefinition,
+  checkName,
+  type ResolvedColumn,
+  resolveColumn,
+  resolveTable,
+  type TableDefinition,
+} from './definition'
+import { CATALOGUE_SLOT, COLUMN, COLUMN_FLAG, KEY_MODE, TABLE } from './layout'
+import type { Table } from './table'
+import { TableWriter } from './table-writer'
+
+/** Makes, alters and drops tables, within a transaction. */
+export class SchemaWriter {
+  private readonly writers = new Map<Table, TableWriter>()
+
+  constructor(
+    private readonly heap: Heap,
+    private readonly interner: Interner,
+    /** The tables as the writer's view has them. */
+    readonly catalogue: Catalogue,
+  ) {}
+
+  /** The writer of a table. Throws `NOT_FOUND`. */
+  writer(name: string): TableWriter {
+    const table = this.catalogue.table(name)
+    let writer = this.writers.get(table)
+    if (writer === undefined) {
+      writer = new TableWriter(this.heap, this.interner, table)
+      this.writers.set(table, writer)
+    }
+    return writer
+  }
+
+  /** Forgets what a rollback has taken back. */
+  rolledBack(): void {
+    this.interner.reset()
+    this.writers.clear()
+  }
+
+  /** Throws `EXISTS`, `INVALID_ARGUMENT`. */
+  createTable(name: string, definition: TableDefinition): Table {
+    const { key, columns } = resolveTable(name, definition)
+    this.ensureFree(name)
+    const { allocator, writer } = this.heap
+    const descriptor = allocator.allocateZeroed(TABLE.words)
+    this.setString(descriptor + TABLE.name, name)
+    const keyTypes = key.map((each) => columns.find((column) => column.name === each)!.type)
+    const isDirect = key.length === 1 && (keyTypes[0] === 'integer' || keyTypes[0] === 'bigint')
+    const mode = isDirect ? KEY_MODE.direct : key.length === 1 ? KEY_MODE.column : KEY_MODE.composite
+    writer.set(descriptor + TABLE.keyMode, mode, 0)
+    if (mode === KEY_MODE.composite) writer.set(descriptor + TABLE.key, MutableHashTable.create(this.heap) | 0, 0)
+    const list = allocator.allocateZeroed(columns.length)
+    writer.set(descriptor + TABLE.columns, list | 0, columns.length)
+    for (const [i, column] of columns.entries()) {
+      const isOnlyKey = key.length === 1 && key[0] === column.name
+      const index = isOnlyKey ? !isDirect : column.index
+      const address = this.makeColumn({ ...column, index })
+      writer.set(list + i, address | 0, key.indexOf(column.name) + 1)
+    }
+    this.list([...this.catalogue.descriptors(), descriptor])
+    this.changeShape(descriptor)
+    return this.catalogue.table(name)
+  }
+
+  dropTable(name: string): void {
+    const table = this.catalogue.table(name)
+    this.writer(name).truncate()
+    const { allocator } = this.heap
+    const view = this.heap.writer.view
+    for (const column of table.columns) this.freeColumn(column)
+    const composite = view.low(table.descriptor + TABLE.key) >>> 0
+    if (composite !== 0) new MutableHashTable(this.heap, composite).destroy()
+    this.releaseWord(table.descriptor + TABLE.name)
+    this.releaseWord(table.descriptor + TABLE.properties)
+    allocator.free(view.low(table.descriptor + TABLE.columns) >>> 0)
+    this.list(this.catalogue.descriptors().filter((each) => each !== table.descriptor))
+    allocator.free(table.descriptor)
+    this.changed()
+  }
+
+  renameTable(name: string, newName: string): void {
+    const { descriptor } = this.catalogue.table(name)
+    checkName('table', newName)
+    this.ensureFree(newName)
+    this.releaseWord(descriptor + TABLE.name)
+    this.setString(descriptor + TABLE.name, newName)
+    this.changeShape(descriptor)
+  }
+
+  /**
+   * Adds a column. A table with rows needs it nullable, or a `value` for the rows there are.
+   * Throws `EXISTS`, `NOT_NULL`, `INVALID_ARGUMENT`, `TYPE`.
+   */
+  addColumn(tableName: string, name: string, given: ColumnType | ColumnDefinition, value?: unknown): void {
+    const table = this.catalogue.table(tableName)
+    const column = resolveColumn(tableName, name, given)
+    if (table.hasColumn(name)) throw exists('column', `${tableName}.${name}`)
+    if (table.rowCount > 0 && value === undefined && !column.nullable) {
+      throw new SnapheapError(
+        'NOT_NULL',
+        `Column ${tableName}.${name} is not nullable, but the table has rows. Give a value for them, or declare it nullable.`,
+        { table: tableName, column: name },
+      )
+    }
+    this.setColumns(table, (columns) => [...columns, { address: this.makeColumn(column), keyPosition: 0 }])
+    if (value === undefined) return
+    const writer = this.writer(tableName)
+    for (const row of [...writer.table.rows()]) writer.update(row, { [name]: value })
+  }
+
+  /** Throws `INVALID_ARGUMENT` for a column of the key. */
+  dropColumn(tableName: string, name: string): void {
+    const table = this.catalogue.table(tableName)
+    const column = table.column(name)
+    if (table.keyColumns.includes(column)) {
+      throw new SnapheapError(
+        'INVALID_ARGUMENT',
+        `Column ${tableName}.${name} is part of the key and cannot be dropped. Drop the table.`,
+      )
+    }
+    this.writer(tableName).emptyColumn(column)
+    this.setColumns(table, (columns) => columns.filter((each) => each.address !== column.descriptor))
+    this.freeColumn(column)
+  }
+
+  renameColumn(tableName: string, name: string, newName: string): void {
+    const table = this.catalogue.table(tableName)
+    const { descriptor } = table.column(name)
+    checkName('column', newName)
+    if (table.hasColumn(newName)) throw exists('column', `${tableName}.${newName}`)
+    this.releaseWord(descriptor + COLUMN.name)
+    this.setString(descriptor + COLUMN.name, newName)
+    this.changeShape(table.descriptor)
+  }
+
+  /** Builds a column's index; does nothing where there is one. */
+  addIndex(tableName: string, name: string): void {
+    const table = this.catalogue.table(tableName)
+    if (table.column(name).isIndexed) return
+    this.writer(tableName).buildIndex(table.column(name))
+    this.changeShape(table.descriptor)
+  }
+
+  /** Throws `INVALID_ARGUMENT` for an index that a key or a unique column needs. */
+  dropIndex(tableName: string, name: string): void {
+    const table = this.catalogue.table(tableName)
+    const column = table.column(name)
+    if (column.isUnique || (table.keyColumns.length === 1 && table.keyColumns[0] === column)) {
+      throw new SnapheapError(
+        'INVALID_ARGUMENT',
+        `The index of ${tableName}.${name} keeps its values unique and cannot be dropped.`,
+      )
+    }
+    if (!column.isIndexed) return
+    this.writer(tableName).dropIndex(column)
+    this.changeShape(table.descriptor)
+  }
+
+  /** Keeps any value with a table, for the layer above. */
+  setProperties(tableName: string, value: unknown): void {
+    const { descriptor } = this.catalogue.table(tableName)
+    this.interner.value(value)
+    const [low, high] = [this.interner.low, this.interner.high]
+    this.releaseWord(descriptor + TABLE.properties)
+    this.heap.writer.set(descriptor + TABLE.properties, low, high)
+  }
+
+  private makeColumn(column: ResolvedColumn): number {
+    const { allocator, writer } = this.heap
+    const address = allocator.allocateZeroed(COLUMN.words)
+    this.setString(address + COLUMN.name, column.name)
+    this.setString(address + COLUMN.type, column.type)
+    const flags = (column.nullable ? COLUMN_FLAG.nullable : 0) | (column.unique ? COLUMN_FLAG.unique : 0)
+    writer.set(address + COLUMN.flags, flags, 0)
+    if (column.index) writer.set(address + COLUMN.index, MutableHashTable.create(this.heap) | 0, 0)
+    return address
+  }
+
+  private freeColumn(column: Column): void {
+    const { view } = this.heap.writer
+    const index = view.low(column.descriptor + COLUMN.index) >>> 0
+    if (index !== 0) new MutableHashTable(this.heap, index).destroy()
+    this.releaseWord(column.descriptor + COLUMN.name)
+    this.releaseWord(column.descriptor + COLUMN.type)
+    this.heap.allocator.free(column.descriptor)
+  }
+
+  private setColumns(table: Table, change: (columns: ColumnEntry[]) => ColumnEntry[]): void {
+    const { allocator, writer } = this.heap
+    const { view } = writer
+    const word = table.descriptor + TABLE.columns
+    const list = view.low(word) >>> 0
+    const columns = Array.from({ length: view.high(word) }, (_, i) => ({
+      address: view.low(list + i) >>> 0,
+      keyPosition: view.high(list + i),
+    }))
+    const changed = change(columns)
+    allocator.free(list)
+    const target = allocator.allocate(changed.length)
+    for (const [i, each] of changed.entries()) writer.set(target + i, each.address | 0, each.keyPosition)
+    writer.set(word, target | 0, changed.length)
+    this.changeShape(table.descriptor)
+  }
+
+  private list(descriptors: readonly number[]): void {
+    const { allocator, writer } = this.heap
+    const earlier = writer.view.low(CATALOGUE_SLOT) >>> 0
+    if (earlier !== 0) allocator.free(earlier)
+    const list = allocator.allocate(descriptors.length + 1)
+    writer.set(list, descriptors.length, 0)
+    for (const [i, descriptor] of descriptors.entries()) writer.set(list + 1 + i, descriptor | 0, 0)
+    writer.set(CATALOGUE_SLOT, list | 0, writer.view.high(CATALOGUE_SLOT))
+  }
+
+  /** Raises the schema version. */
+  private changed(): number {
+    const { writer } = this.heap
+    const version = writer.view.high(CATALOGUE_SLOT) + 1
+    writer.set(CATALOGUE_SLOT, writer.view.low(CATALOGUE_SLOT), version)
+    writer.view.epoch++
+    this.writers.clear()
+    return version
+  }
+
+  private changeShape(descriptor: number): void {
+    this.heap.writer.set(descriptor + TABLE.shape, this.changed(), 0)
+  }
+
+  private ensureFree(name: string): void {
+    if (this.catalogue.find(name) !== undefined) throw exists('table', name)
+  }
+
+  private setString(address: number, text: string): void {
+    this.interner.string(text)
+    this.heap.writer.set(address, this.interner.low, this.interner.high)
+  }
+
+  private releaseWord(address: number): void {
+    const { view } = this.heap.writer
+    this.interner.release(view.low(address), view.high(address))
+    this.heap.writer.set(address, 0, 0)
+  }
+}
+
+interface ColumnEntry {
+  readonly address: number
+  readonly keyPosition: number
+}
+
+function exists(what: string, name: string): SnapheapError {
+  return new SnapheapError('EXISTS', `There is already a ${what} ${name}. Choose another name, or drop it first.`, {
+    [what]: name,
+  })
+}

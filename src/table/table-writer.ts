@@ -1,0 +1,349 @@
+import { SnapheapError } from '../errors'
+import type { Heap } from '../heap/heap'
+import { freeFlatArray, growFlatArray } from '../struct/flat-array'
+import { MutableHashTable } from '../struct/hash-table'
+import type { Interner } from '../value/interner'
+import { isPointer } from '../value/word'
+import type { Column } from './column'
+import { MutableColumnIndex } from './column-index'
+import { COLUMN, DIRECT_AT_LEAST, DIRECT_SPREAD, KEY_MODE, TABLE } from './layout'
+import { missingValue, RowEncoder, type RowWords } from './row-encoder'
+import { RowSet } from './row-set'
+import { show, type Table } from './table'
+
+/**
+ * Changes one table, within a transaction. Every method does all of its work or, when it throws for a reason of the
+ * user's, none.
+ */
+export class TableWriter {
+  private readonly rows: RowSet
+  private indexes: (MutableColumnIndex | undefined)[] = []
+  private epoch = -2
+  private readonly encoder: RowEncoder
+
+  constructor(
+    private readonly heap: Heap,
+    private readonly interner: Interner,
+    readonly table: Table,
+  ) {
+    this.rows = new RowSet(heap, table.descriptor)
+    this.encoder = new RowEncoder(interner, table)
+  }
+
+  /** Adds a row given by column names. Returns its row number. Throws `TYPE`, `NOT_NULL`, `UNIQUE`, `NOT_FOUND` (column). */
+  insert(values: Readonly<Record<string, unknown>>): number {
+    return this.insertWords(this.encoder.encodeRow(values))
+  }
+
+  /** Changes columns of an existing row. Returns its row number, another one where the key it is made of changed. Throws as `insert`. */
+  update(row: number, changes: Readonly<Record<string, unknown>>): number {
+    return this.updateWords(row, this.encoder.encode(changes), this.encoder.given)
+  }
+
+  /** Adds a row given as words, one reference each, which this takes over even when it throws. */
+  insertWords(words: RowWords): number {
+    this.refresh()
+    const { table } = this
+    let row: number
+    try {
+      row = this.newRow(words)
+      this.checkUnique(words, -1)
+    } catch (error) {
+      this.encoder.release(words)
+      throw error
+    }
+    if (this.rows.add(row)) this.moved()
+    for (let i = 0; i < table.columns.length; i++) {
+      if (words[i * 2] !== 0 || words[i * 2 + 1] !== 0) this.putNew(i, row, words[i * 2], words[i * 2 + 1])
+    }
+    if (table.keyColumns.length > 1) this.compositeKeys().insert(table.compositeHash(this.keyWords(row)), row)
+    return row
+  }
+
+  /** Changes the columns of a row whose `given` is 1 to these words, one reference each, which this takes over even when it throws. */
+  updateWords(row: number, words: RowWords, given: Uint8Array): number {
+    this.refresh()
+    const { table } = this
+    try {
+      if (!table.hasRow(row)) {
+        throw new SnapheapError('NOT_FOUND', `Table ${table.name} has no row ${row}. Look it up again.`, {
+          table: table.name,
+          row,
+        })
+      }
+      this.checkUnique(words, row, given)
+    } catch (error) {
+      this.encoder.release(words, given)
+      throw error
+    }
+    if (this.changesKey(row, words, given)) return this.rekey(row, words, given)
+    for (let i = 0; i < table.columns.length; i++) {
+      if (given[i] === 1) this.replace(i, row, words[i * 2], words[i * 2 + 1])
+    }
+    return row
+  }
+
+  /** Deletes an existing row and what only it used. */
+  delete(row: number): void {
+    this.refresh()
+    const { table } = this
+    if (!table.hasRow(row)) {
+      throw new SnapheapError('NOT_FOUND', `Table ${table.name} has no row ${row}. Look it up again.`, {
+        table: table.name,
+        row,
+      })
+    }
+    if (table.keyColumns.length > 1) this.removeCompositeKey(row)
+    for (let i = 0; i < table.columns.length; i++) this.replace(i, row, 0, 0)
+    this.rows.remove(row)
+  }
+
+  /** Deletes every row. */
+  truncate(): void {
+    this.refresh()
+    const { descriptor } = this.table
+    const { writer } = this.heap
+    for (const column of this.table.columns) this.emptyColumn(column)
+    freeFlatArray(this.heap, descriptor + TABLE.presence)
+    writer.set(descriptor + TABLE.rows, 0, 0)
+    writer.set(descriptor + TABLE.keyMode, writer.view.low(descriptor + TABLE.keyMode), 0)
+    if (this.table.keyColumns.length > 1) {
+      this.compositeKeys().destroy()
+      const key = descriptor + TABLE.key
+      writer.set(key, MutableHashTable.create(this.heap) | 0, writer.view.high(key))
+    }
+    this.moved()
+  }
+
+  /** Empties a column: every value, its space and its index; an indexed column keeps an empty index. */
+  emptyColumn(column: Column): void {
+    const { view } = this.heap.writer
+    const index = this.indexOf(column)
+    for (let row = 0; row < this.table.rowLimit; row++) {
+      const address = column.addressOf(row)
+      if (address === 0) break
+      const high = view.high(address)
+      if (isPointer(high)) this.interner.release(view.low(address), high)
+    }
+    if (index !== undefined) {
+      index.destroy()
+      this.setIndex(column, MutableHashTable.create(this.heap))
+    }
+    freeFlatArray(this.heap, column.descriptor + COLUMN.data)
+    const flags = column.descriptor + COLUMN.flags
+    this.heap.writer.set(flags, view.low(flags), 0)
+    this.moved()
+  }
+
+  /** Builds the index of a column that has none. Throws `UNIQUE` when it must be unique and is not. */
+  buildIndex(column: Column): void {
+    this.setIndex(column, MutableHashTable.create(this.heap))
+    this.moved()
+    this.refresh()
+    const index = this.indexOf(column)!
+    const { view } = this.heap.writer
+    for (const row of this.table.rows()) {
+      const address = column.addressOf(row)
+      if (address === 0 || view.isAbsent(address)) continue
+      if (column.isUnique && index.first(view.low(address), view.high(address)) >= 0) throw this.notUnique(column, row)
+      index.add(row, view.low(address), view.high(address))
+    }
+  }
+
+  /** Drops a column's index. */
+  dropIndex(column: Column): void {
+    this.indexOf(column)?.destroy()
+    this.setIndex(column, 0)
+    this.moved()
+  }
+
+  /** The row number for a new row with these words. Throws `UNIQUE`, `NOT_NULL`. */
+  private newRow(words: RowWords): number {
+    const { table } = this
+    for (const column of table.keyColumns) {
+      const at = table.columns.indexOf(column) * 2
+      if (words[at] === 0 && words[at + 1] === 0) throw missingValue(this.table, column)
+    }
+    if (!table.isDirect) return this.rows.next()
+    const key = this.directRow(words)
+    if (key >= 0) {
+      if (table.hasRow(key)) throw this.notUnique(table.keyColumns[0], key)
+      return key
+    }
+    this.lookKeysUp()
+    return this.rows.next()
+  }
+
+  /** The row number that a direct key is, -1 where it is too large or too sparse to be one. */
+  private directRow(words: RowWords): number {
+    const at = this.table.columns.indexOf(this.table.keyColumns[0]) * 2
+    const key = numberOf(words[at], words[at + 1])
+    const most = Math.max(DIRECT_AT_LEAST, (this.table.rowCount + 1) * DIRECT_SPREAD)
+    return Number.isInteger(key) && key >= 0 && key < most ? key : -1
+  }
+
+  /** Turns a table whose row numbers are its keys into one that looks its keys up: its key column gets a unique index. */
+  private lookKeysUp(): void {
+    const { descriptor, keyColumns } = this.table
+    const mode = descriptor + TABLE.keyMode
+    this.heap.writer.set(mode, KEY_MODE.column, this.heap.writer.view.high(mode))
+    this.buildIndex(keyColumns[0])
+    this.refresh()
+  }
+
+  private checkUnique(words: RowWords, self: number, given?: Uint8Array): void {
+    const { table } = this
+    for (const [i, column] of table.columns.entries()) {
+      if (given !== undefined && given[i] === 0) continue
+      const [low, high] = [words[i * 2], words[i * 2 + 1]]
+      const isKey = table.keyColumns.includes(column)
+      if (isKey && low === 0 && high === 0) throw missingValue(this.table, column)
+      if (!column.isUnique && !(isKey && table.keyColumns.length === 1)) continue
+      const other = low === 0 && high === 0 ? -1 : (this.indexes[i]?.first(low, high) ?? -1)
+      if (other >= 0 && other !== self) throw this.notUnique(column, other)
+    }
+    if (table.keyColumns.length < 2) return
+    const key = self < 0 ? new Int32Array(table.keyColumns.length * 2) : this.keyWords(self)
+    for (const [k, column] of table.keyColumns.entries()) {
+      const i = table.columns.indexOf(column)
+      if (given !== undefined && given[i] === 0) continue
+      key[k * 2] = words[i * 2]
+      key[k * 2 + 1] = words[i * 2 + 1]
+    }
+    const other = table.rowOfWords(key)
+    if (other >= 0 && other !== self) throw this.notUnique(table.keyColumns[0], other)
+  }
+
+  private changesKey(row: number, words: RowWords, given: Uint8Array): boolean {
+    const { table } = this
+    if (!table.isDirect && table.keyColumns.length === 1) return false
+    return table.keyColumns.some((column) => {
+      const i = table.columns.indexOf(column)
+      if (given[i] === 0) return false
+      const address = column.addressOf(row)
+      const { view } = this.heap.writer
+      return view.low(address) !== words[i * 2] || view.high(address) !== words[i * 2 + 1]
+    })
+  }
+
+  /** Gives a row another key where the key decides the row number, or is indexed over several columns. */
+  private rekey(row: number, words: RowWords, given: Uint8Array): number {
+    const { table } = this
+    const { view } = this.heap.writer
+    const all = new Int32Array(words.length)
+    for (const [i, column] of table.columns.entries()) {
+      const address = column.addressOf(row)
+      const isGiven = given[i] === 1
+      all[i * 2] = isGiven ? words[i * 2] : address === 0 ? 0 : view.low(address)
+      all[i * 2 + 1] = isGiven ? words[i * 2 + 1] : address === 0 ? 0 : view.high(address)
+      if (!isGiven) this.interner.retain(all[i * 2], all[i * 2 + 1])
+    }
+    if (table.isDirect) {
+      const target = this.directRow(all)
+      if (target >= 0 && table.hasRow(target)) {
+        this.encoder.release(all)
+        throw this.notUnique(table.keyColumns[0], target)
+      }
+    }
+    this.delete(row)
+    return this.insertWords(all)
+  }
+
+  private putNew(i: number, row: number, low: number, high: number): void {
+    const column = this.table.columns[i]
+    const { writer } = this.heap
+    if (growFlatArray(this.heap, column.descriptor + COLUMN.data, row)) this.moved()
+    writer.set(column.addressOf(row), low, high)
+    const flags = column.descriptor + COLUMN.flags
+    writer.set(flags, writer.view.low(flags), writer.view.high(flags) + 1)
+    this.indexes[i]?.add(row, low, high)
+  }
+
+  private replace(i: number, row: number, low: number, high: number): void {
+    const column = this.table.columns[i]
+    const { writer } = this.heap
+    const address = column.addressOf(row)
+    const oldLow = address === 0 ? 0 : writer.view.low(address)
+    const oldHigh = address === 0 ? 0 : writer.view.high(address)
+    if (oldLow === low && oldHigh === high) {
+      this.interner.release(low, high)
+      return
+    }
+    if (oldLow !== 0 || oldHigh !== 0) {
+      this.indexes[i]?.remove(row, oldLow, oldHigh)
+      writer.set(address, 0, 0)
+      const flags = column.descriptor + COLUMN.flags
+      writer.set(flags, writer.view.low(flags), writer.view.high(flags) - 1)
+      this.interner.release(oldLow, oldHigh)
+    }
+    if (low !== 0 || high !== 0) this.putNew(i, row, low, high)
+  }
+
+  private keyWords(row: number): Int32Array {
+    const { view } = this.heap.writer
+    const words = new Int32Array(this.table.keyColumns.length * 2)
+    for (const [k, column] of this.table.keyColumns.entries()) {
+      words[k * 2] = view.low(column.addressOf(row))
+      words[k * 2 + 1] = view.high(column.addressOf(row))
+    }
+    return words
+  }
+
+  private compositeKeys(): MutableHashTable {
+    return new MutableHashTable(this.heap, this.heap.writer.view.low(this.table.descriptor + TABLE.key) >>> 0)
+  }
+
+  private removeCompositeKey(row: number): void {
+    const table = this.compositeKeys()
+    const hash = this.table.compositeHash(this.keyWords(row))
+    let entry = table.seek(hash)
+    while (entry !== 0 && table.payload(entry) !== row) entry = table.seekNext(hash)
+    table.removeFound()
+  }
+
+  private indexOf(column: Column): MutableColumnIndex | undefined {
+    const address = this.heap.writer.view.low(column.descriptor + COLUMN.index) >>> 0
+    return address === 0
+      ? undefined
+      : new MutableColumnIndex(this.heap, column, new MutableHashTable(this.heap, address))
+  }
+
+  private setIndex(column: Column, address: number): void {
+    this.heap.writer.set(column.descriptor + COLUMN.index, address | 0, 0)
+  }
+
+  /** Tells every reader of the writer's view that addresses have moved. */
+  private moved(): void {
+    this.heap.writer.view.epoch++
+  }
+
+  private refresh(): void {
+    this.table.ensureUsable()
+    if (this.epoch === this.heap.writer.view.epoch) return
+    this.indexes = this.table.columns.map((column) => this.indexOf(column))
+    this.epoch = this.heap.writer.view.epoch
+  }
+
+  private notUnique(column: Column, row: number): SnapheapError {
+    const { table } = this
+    const isKey = table.keyColumns.includes(column)
+    const names = isKey ? table.keyColumns.map((each) => each.name).join(', ') : column.name
+    const value = isKey ? table.keyOf(row) : column.get(row)
+    return new SnapheapError(
+      'UNIQUE',
+      `Table ${table.name} already has a row (number ${row}) with ${names} = ${show(value)}. Update that row, or choose another value.`,
+      { table: table.name, column: column.name, row },
+    )
+  }
+}
+
+const numberScratch = new Float64Array(1)
+const numberHalves = new Int32Array(numberScratch.buffer)
+
+/** The number that a word of an integer column says; NaN for a tagged word other than zero. */
+function numberOf(low: number, high: number): number {
+  numberHalves[0] = low
+  numberHalves[1] = high
+  const number = numberScratch[0]
+  return Number.isNaN(number) && low === 4 ? 0 : number
+}

@@ -1,0 +1,311 @@
+import { SnapheapError } from '../errors'
+import { CLOSED_EPOCH } from '../heap/heap'
+import { ROOT } from '../heap/layout'
+import type { View } from '../heap/view'
+import { finish, mix } from '../struct/hash'
+import { HashTable } from '../struct/hash-table'
+import { Decoder } from '../value/decoder'
+import { Encoder } from '../value/encoder'
+import { Column } from './column'
+import { type ColumnType, describeType, encodeAs } from './column-type'
+import { CATALOGUE_SLOT, COLUMN, KEY_MODE, TABLE } from './layout'
+
+/** A key: the value of the key column, or the values of several in their order. */
+export type Key = string | number | bigint | Date | Uint8Array | readonly unknown[]
+
+/** What the tables of one view share. */
+export class TableContext {
+  readonly decoder: Decoder
+  /** Looks values up without creating them. */
+  readonly finder: Encoder
+
+  constructor(readonly view: View) {
+    this.decoder = new Decoder(view)
+    this.finder = Encoder.of(view)
+  }
+}
+
+/** A table as one view of the heap has it. Rows are known by row numbers, which stay the same while the row exists. */
+export class Table {
+  readonly columns: readonly Column[]
+  /** The columns of the key, in its order. */
+  readonly keyColumns: readonly Column[]
+  private readonly byName = new Map<string, Column>()
+  private epoch = -2
+  private keyMode: number = KEY_MODE.direct
+  private presenceBase = 0
+  private presenceRows = 0
+  /** The schema version in which the table got the shape that this handle knows. */
+  readonly shape: number
+
+  constructor(
+    readonly context: TableContext,
+    /** Fixed for the table's life. */
+    readonly descriptor: number,
+    readonly name: string,
+  ) {
+    const { view, decoder } = context
+    this.shape = view.low(descriptor + TABLE.shape)
+    const list = view.low(descriptor + TABLE.columns) >>> 0
+    const columns: Column[] = []
+    const keys: Column[] = []
+    for (let i = 0; i < view.high(descriptor + TABLE.columns); i++) {
+      const address = view.low(list + i) >>> 0
+      const columnName = decoder.read(address + COLUMN.name) as string
+      const type = decoder.read(address + COLUMN.type) as ColumnType
+      const column = new Column(view, decoder, this, address, columnName, type)
+      columns.push(column)
+      this.byName.set(columnName, column)
+      const keyPosition = view.high(list + i)
+      if (keyPosition > 0) keys[keyPosition - 1] = column
+    }
+    this.columns = columns
+    this.keyColumns = keys
+  }
+
+  get rowCount(): number {
+    this.ensureUsable()
+    return this.view.low(this.descriptor + TABLE.rows)
+  }
+
+  /** One above the highest row number in use. */
+  get rowLimit(): number {
+    this.ensureUsable()
+    return this.view.high(this.descriptor + TABLE.rows)
+  }
+
+  /** Whether the row number is the key itself, so that a look-up by key touches no index. */
+  get isDirect(): boolean {
+    if (this.epoch !== this.view.epoch) this.refresh()
+    return this.keyMode === KEY_MODE.direct
+  }
+
+  /** What the layer above keeps with the table; undefined when it keeps nothing. */
+  get properties(): unknown {
+    this.ensureUsable()
+    return this.context.decoder.read(this.descriptor + TABLE.properties)
+  }
+
+  get columnNames(): string[] {
+    return this.columns.map((column) => column.name)
+  }
+
+  hasColumn(name: string): boolean {
+    return this.byName.has(name)
+  }
+
+  /** Throws `NOT_FOUND`, naming the columns there are. */
+  column(name: string): Column {
+    const column = this.byName.get(name)
+    if (column === undefined) {
+      throw new SnapheapError(
+        'NOT_FOUND',
+        `Table ${this.name} has no column "${name}". It has ${this.columnNames.join(', ')}.`,
+        { table: this.name, column: name },
+      )
+    }
+    return column
+  }
+
+  hasRow(row: number): boolean {
+    if (this.epoch !== this.view.epoch) this.refresh()
+    if (row >>> 0 !== row || row >= this.presenceRows) return false
+    const address = this.presenceBase + (row >>> 6)
+    const bits = (row & 32) === 0 ? this.view.low(address) : this.view.high(address)
+    return (bits & (1 << (row & 31))) !== 0
+  }
+
+  /** Row number of a key, -1 when there is no such row. Throws `TYPE` when the key cannot be one. */
+  rowOf(key: Key): number {
+    if (this.epoch !== this.view.epoch) this.refresh()
+    if (this.keyMode === KEY_MODE.direct) {
+      const row = typeof key === 'number' ? key : Number(this.directKey(key))
+      return this.hasRow(row) ? row : -1
+    }
+    if (this.keyMode === KEY_MODE.composite) return this.rowOfComposite(key)
+    const column = this.keyColumns[0]
+    const { finder } = this.context
+    return this.find1(column, Array.isArray(key) ? key[0] : key)
+      ? (column.index?.first(finder.low, finder.high) ?? -1)
+      : -1
+  }
+
+  /** The whole row as an object, undefined when there is no such key. */
+  get(key: Key): Record<string, unknown> | undefined {
+    const row = this.rowOf(key)
+    return row < 0 ? undefined : this.read(row)
+  }
+
+  /** A row as an object, by its number. The row must exist. */
+  read(row: number): Record<string, unknown> {
+    const object: Record<string, unknown> = {}
+    for (const column of this.columns) object[column.name] = column.get(row)
+    return object
+  }
+
+  /** The key of a row: a value, or an array of them where the key has several columns. */
+  keyOf(row: number): unknown {
+    const keys = this.keyColumns.map((column) => column.get(row))
+    return keys.length === 1 ? keys[0] : keys
+  }
+
+  /** Every row number, ascending. The table must not change meanwhile: iterate a snapshot if it might. */
+  *rows(): Generator<number> {
+    const limit = this.rowLimit
+    for (let row = 0; row < limit; row += 32) {
+      const address = this.presenceBase + (row >>> 6)
+      let bits = (row & 32) === 0 ? this.view.low(address) : this.view.high(address)
+      while (bits !== 0) {
+        yield row + 31 - Math.clz32(bits & -bits)
+        bits &= bits - 1
+      }
+    }
+  }
+
+  /**
+   * The rows, ascending, whose columns have these values (null: no value). Uses the index with the fewest rows; scans
+   * where there is none. Throws `NOT_FOUND` for an unknown column and `TYPE` for a value that its column cannot hold.
+   */
+  find(conditions: Readonly<Record<string, unknown>>): Uint32Array {
+    const { finder } = this.context
+    const wanted: { column: Column; low: number; high: number }[] = []
+    let best: (typeof wanted)[number] | undefined
+    let fewest = Number.POSITIVE_INFINITY
+    for (const name of Object.keys(conditions)) {
+      const column = this.column(name)
+      if (!this.find1(column, conditions[name])) return new Uint32Array(0)
+      const each = { column, low: finder.low, high: finder.high }
+      wanted.push(each)
+      const isAbsent = each.low === 0 && each.high === 0
+      const count = column.index === undefined || isAbsent ? fewest : column.index.count(each.low, each.high)
+      if (count < fewest) {
+        best = each
+        fewest = count
+      }
+    }
+    const rest = wanted.filter((each) => each !== best)
+    const rows = best === undefined ? [...this.rows()] : best.column.index!.rows(best.low, best.high)
+    if (rest.length === 0) return Uint32Array.from(rows)
+    return Uint32Array.from(rows).filter((row) =>
+      rest.every((each) => this.hasWord(each.column, row, each.low, each.high)),
+    )
+  }
+
+  /** Throws when the table was closed, dropped or altered since this handle was made. */
+  ensureUsable(): void {
+    if (this.epoch !== this.view.epoch) this.refresh()
+  }
+
+  /** Hash of the words of a composite key that `wordOf` gives for each key column in turn. */
+  compositeHash(words: Int32Array): number {
+    let hash = this.view.low(ROOT.seed)
+    for (const half of words) hash = mix(hash, half)
+    return finish(hash, words.length)
+  }
+
+  /** Row whose composite key has these words, -1 without one. */
+  rowOfWords(words: Int32Array): number {
+    const table = new HashTable(this.view, this.view.low(this.descriptor + TABLE.key) >>> 0)
+    const hash = this.compositeHash(words)
+    for (let entry = table.seek(hash); entry !== 0; entry = table.seekNext(hash)) {
+      const row = table.payload(entry)
+      if (this.keyColumns.every((column, i) => this.hasWord(column, row, words[i * 2], words[i * 2 + 1]))) return row
+    }
+    return -1
+  }
+
+  private hasWord(column: Column, row: number, low: number, high: number): boolean {
+    const address = column.addressOf(row)
+    if (address === 0) return low === 0 && high === 0
+    return this.view.low(address) === low && this.view.high(address) === high
+  }
+
+  private rowOfComposite(key: Key): number {
+    const { finder } = this.context
+    if (!Array.isArray(key) || key.length !== this.keyColumns.length) throw this.wrongKey(key)
+    const words = new Int32Array(key.length * 2)
+    for (const [i, column] of this.keyColumns.entries()) {
+      if (!this.find1(column, key[i])) return -1
+      words[i * 2] = finder.low
+      words[i * 2 + 1] = finder.high
+    }
+    return this.rowOfWords(words)
+  }
+
+  /** Leaves the word of a value in the finder. False when no row can have it. */
+  private find1(column: Column, value: unknown): boolean {
+    const { finder } = this.context
+    finder.isMissing = false
+    if (value === null || value === undefined) {
+      if (value === null && column.type === 'any') finder.null()
+      else finder.absent()
+      return true
+    }
+    if (!encodeAs(column.type, value, finder)) {
+      throw new SnapheapError(
+        'TYPE',
+        `Column ${this.name}.${column.name} cannot hold ${show(value)}. Pass ${describeType(column.type)}.`,
+        { table: this.name, column: column.name },
+      )
+    }
+    return !finder.isMissing
+  }
+
+  private directKey(key: Key): bigint | number {
+    const single = Array.isArray(key) && key.length === 1 ? (key[0] as Key) : key
+    if (typeof single === 'bigint' || typeof single === 'number') return single
+    throw this.wrongKey(key)
+  }
+
+  private wrongKey(key: unknown): SnapheapError {
+    const names = this.keyColumns.map((column) => `${column.name} (${column.type})`).join(', ')
+    return new SnapheapError('TYPE', `${show(key)} is no key of table ${this.name}. Its key is ${names}.`, {
+      table: this.name,
+    })
+  }
+
+  private get view(): View {
+    return this.context.view
+  }
+
+  private refresh(): void {
+    if (this.view.epoch === CLOSED_EPOCH) {
+      throw new SnapheapError('CLOSED', `Table ${this.name} was read after its database or snapshot was closed.`)
+    }
+    if (!isListed(this.view, this.descriptor) || this.view.low(this.descriptor + TABLE.shape) !== this.shape) {
+      throw new SnapheapError(
+        'NOT_FOUND',
+        `Table ${this.name} was dropped or altered. Look it up again with db.table("${this.name}").`,
+      )
+    }
+    const { descriptor, view } = this
+    this.keyMode = view.low(descriptor + TABLE.keyMode)
+    this.presenceBase = view.low(descriptor + TABLE.presence) >>> 0
+    this.presenceRows = this.presenceBase === 0 ? 0 : 2 ** view.high(descriptor + TABLE.presence) * 64
+    this.epoch = view.epoch
+  }
+}
+
+/** Whether the catalogue lists a table with this descriptor. */
+function isListed(view: View, descriptor: number): boolean {
+  const list = view.low(CATALOGUE_SLOT) >>> 0
+  const count = list === 0 ? 0 : view.low(list)
+  for (let i = 1; i <= count; i++) if (view.low(list + i) >>> 0 === descriptor) return true
+  return false
+}
+
+/** A value as a message shows it: short, on one line. */
+export function show(value: unknown): string {
+  if (typeof value === 'bigint') return `${value}n`
+  if (typeof value === 'function' || typeof value === 'symbol') return String(value).slice(0, 60)
+  if (value instanceof Date) return Number.isNaN(value.getTime()) ? 'an invalid Date' : `Date ${value.toISOString()}`
+  if (value instanceof Uint8Array) return `${value.length} bytes`
+  let text: string | undefined
+  try {
+    text = JSON.stringify(value)
+  } catch {
+    text = undefined
+  }
+  if (text === undefined || typeof value === 'number') return String(value)
+  return text.length > 60 ? `${text.slice(0, 57)}…` : text
+}

@@ -1,0 +1,86 @@
+import { ROOT, WORD_BYTES } from '../heap/layout'
+import type { View } from '../heap/view'
+import { hashHalves } from '../struct/hash'
+import { HashTable } from '../struct/hash-table'
+import { TAG } from './word'
+
+/** Root slots of this layer: one table of interned objects per kind. */
+const FIRST_TABLE_SLOT = ROOT.slots
+
+/** An interned object: word 0 is low = size of the contents in bytes, high = references to it; the contents follow. */
+export const OBJECT_HEADER_WORDS = 1
+
+/** Root slot of the table for objects with this pointer tag. */
+export function tableSlot(tag: number): number {
+  return FIRST_TABLE_SLOT + (tag - TAG.string)
+}
+
+/** All pointer tags. */
+export const POINTER_TAGS: readonly number[] = [
+  TAG.string,
+  TAG.string16,
+  TAG.bytes,
+  TAG.bigint,
+  TAG.decimal,
+  TAG.rational,
+  TAG.preciseInstant,
+  TAG.uuid,
+  TAG.array,
+  TAG.list,
+  TAG.document,
+]
+
+/** Finds interned objects by their contents, as one view of the heap has them. */
+export class InternTables {
+  private readonly tables: (HashTable | undefined)[] = []
+  private epoch = -2
+
+  constructor(protected readonly view: View) {}
+
+  /** Address of the object of this kind whose contents are the first `sizeBytes` of `halves`, 0 when there is none. */
+  find(tag: number, halves: Int32Array, sizeBytes: number): number {
+    const table = this.table(tag)
+    return table === undefined ? 0 : this.findIn(table, halves, sizeBytes, this.hash(halves, sizeBytes))
+  }
+
+  hash(halves: Int32Array, sizeBytes: number): number {
+    return hashHalves(halves, 0, wordsOf(sizeBytes) * 2, this.view.low(ROOT.seed))
+  }
+
+  table(tag: number): HashTable | undefined {
+    if (this.epoch !== this.view.epoch) {
+      this.tables.length = 0
+      this.epoch = this.view.epoch
+    }
+    const index = tag - TAG.string
+    const known = this.tables[index]
+    if (known !== undefined) return known
+    const address = this.view.low(tableSlot(tag)) >>> 0
+    if (address === 0) return undefined
+    return (this.tables[index] = this.openTable(address))
+  }
+
+  protected findIn(table: HashTable, halves: Int32Array, sizeBytes: number, hash: number): number {
+    for (let entry = table.seek(hash); entry !== 0; entry = table.seekNext(hash)) {
+      const address = table.payload(entry)
+      if (this.view.low(address) === sizeBytes && this.hasContents(address, halves, wordsOf(sizeBytes))) return address
+    }
+    return 0
+  }
+
+  protected openTable(address: number): HashTable {
+    return new HashTable(this.view, address)
+  }
+
+  private hasContents(address: number, halves: Int32Array, words: number): boolean {
+    for (let i = 0; i < words; i++) {
+      const word = address + OBJECT_HEADER_WORDS + i
+      if (this.view.low(word) !== halves[i * 2] || this.view.high(word) !== halves[i * 2 + 1]) return false
+    }
+    return true
+  }
+}
+
+export function wordsOf(sizeBytes: number): number {
+  return Math.ceil(sizeBytes / WORD_BYTES)
+}

@@ -1,0 +1,121 @@
+import type { Heap } from '../heap/heap'
+import { type HashTable, MutableHashTable } from '../struct/hash-table'
+import { Encoder, SORTED_FROM } from './encoder'
+import { InternTables, OBJECT_HEADER_WORDS, tableSlot, wordsOf } from './intern-tables'
+import { highOf, isComposite, isPointer, TAG, tagOf } from './word'
+
+/**
+ * Turns values into words and makes the interned objects they point at. Works within a transaction.
+ *
+ * Ownership: every word an encoding method leaves carries one reference, which the caller either stores (the place it
+ * is stored in owns it then) or gives back with `release`. An object without references is freed at once, and with it
+ * what only it referred to.
+ */
+export class Interner extends Encoder {
+  private readonly mutable: MutableInternTables
+
+  constructor(private readonly heap: Heap) {
+    const tables = new MutableInternTables(heap)
+    super(tables)
+    this.mutable = tables
+  }
+
+  /** Adds a reference to what a word points at, if anything. */
+  retain(low: number, high: number): void {
+    if (isPointer(high)) this.mutable.addReferences(low >>> 0, 1)
+  }
+
+  /** Takes a reference away from what a word points at, if anything. */
+  release(low: number, high: number): void {
+    if (!isPointer(high)) return
+    const address = low >>> 0
+    if (this.mutable.addReferences(address, -1) > 0) return
+    const tag = tagOf(high)
+    const words = wordsOf(this.heap.writer.view.low(address))
+    const halves = this.mutable.remove(tag, address, words)
+    if (isComposite(tag)) this.releaseElements(halves, elementWords(tag, words))
+  }
+
+  protected override place(tag: number, sizeBytes: number): void {
+    this.scratch.pad(sizeBytes)
+    const { halves } = this.scratch
+    const hash = this.mutable.hash(halves, sizeBytes)
+    const found = this.mutable.findWithHash(tag, halves, sizeBytes, hash)
+    if (found !== 0) {
+      this.mutable.addReferences(found, 1)
+      if (isComposite(tag)) {
+        const words = wordsOf(sizeBytes)
+        this.releaseElements(halves.slice(0, words * 2), elementWords(tag, words))
+      }
+    }
+    this.low = (found === 0 ? this.mutable.create(tag, halves, sizeBytes, hash) : found) | 0
+    this.high = highOf(tag)
+  }
+
+  protected override releaseElements(halves: Int32Array, count: number): void {
+    for (let i = 0; i < count; i++) this.release(halves[i * 2], halves[i * 2 + 1])
+  }
+}
+
+/** How many of a composite object's words refer to others; behind them a large document has its sorted index. */
+export function elementWords(tag: number, words: number): number {
+  if (tag !== TAG.document || words <= SORTED_FROM * 2) return words
+  // 2 words per member and half a word of index, rounded up
+  return Math.floor((words * 2) / 5) * 2
+}
+
+class MutableInternTables extends InternTables {
+  constructor(private readonly heap: Heap) {
+    super(heap.writer.view)
+  }
+
+  findWithHash(tag: number, halves: Int32Array, sizeBytes: number, hash: number): number {
+    const table = this.table(tag)
+    return table === undefined ? 0 : this.findIn(table, halves, sizeBytes, hash)
+  }
+
+  create(tag: number, halves: Int32Array, sizeBytes: number, hash: number): number {
+    const { allocator, writer } = this.heap
+    const words = wordsOf(sizeBytes)
+    const address = allocator.allocate(OBJECT_HEADER_WORDS + words)
+    writer.set(address, sizeBytes, 1)
+    for (let i = 0; i < words; i++) writer.set(address + OBJECT_HEADER_WORDS + i, halves[i * 2], halves[i * 2 + 1])
+    this.mutableTable(tag).insert(hash, address)
+    return address
+  }
+
+  /** Changes the number of references to an object by `count` and returns the new one. */
+  addReferences(address: number, count: number): number {
+    const references = this.view.high(address) + count
+    this.heap.writer.set(address, this.view.low(address), references)
+    return references
+  }
+
+  /** Frees an object and returns what its contents were. */
+  remove(tag: number, address: number, words: number): Int32Array {
+    const halves = new Int32Array(words * 2)
+    for (let i = 0; i < words; i++) {
+      halves[i * 2] = this.view.low(address + OBJECT_HEADER_WORDS + i)
+      halves[i * 2 + 1] = this.view.high(address + OBJECT_HEADER_WORDS + i)
+    }
+    const table = this.mutableTable(tag)
+    const hash = this.hash(halves, this.view.low(address))
+    let entry = table.seek(hash)
+    while (entry !== 0 && table.payload(entry) !== address) entry = table.seekNext(hash)
+    if (entry !== 0) table.removeFound()
+    this.heap.allocator.free(address)
+    return halves
+  }
+
+  protected override openTable(address: number): HashTable {
+    return new MutableHashTable(this.heap, address)
+  }
+
+  private mutableTable(tag: number): MutableHashTable {
+    const known = this.table(tag)
+    if (known !== undefined) return known as MutableHashTable
+    const { writer } = this.heap
+    writer.set(tableSlot(tag), MutableHashTable.create(this.heap) | 0, 0)
+    return this.table(tag) as MutableHashTable
+  }
+}

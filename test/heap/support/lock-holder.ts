@@ -1,0 +1,39 @@
+import { type ChildProcess, spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { createRequire } from 'node:module'
+import { dirname, join } from 'node:path'
+import { createInterface } from 'node:readline'
+import { fileURLToPath } from 'node:url'
+import { onTestFinished } from 'vitest'
+
+const viteNode = join(dirname(createRequire(import.meta.url).resolve('vite-node/package.json')), 'dist', 'cli.mjs')
+const script = fileURLToPath(new URL('./hold-lock.ts', import.meta.url))
+
+/** Another process that takes locks on request; killed after the test. */
+export class LockHolder {
+  private readonly child: ChildProcess
+  private readonly answers: AsyncIterator<string>
+
+  constructor(memoryName: string) {
+    this.child = spawn(process.execPath, [viteNode, script, memoryName], { stdio: ['pipe', 'pipe', 'inherit'] })
+    this.answers = createInterface({ input: this.child.stdout! })[Symbol.asyncIterator]()
+    onTestFinished(() => this.kill())
+  }
+
+  get pid(): number {
+    return this.child.pid!
+  }
+
+  /** `held`, or the code of the error. */
+  async lock(path: string): Promise<string> {
+    this.child.stdin!.write(`${path}\n`)
+    return (await this.answers.next()).value
+  }
+
+  /** SIGKILL: the process has no chance to release anything. */
+  async kill(): Promise<void> {
+    if (this.child.exitCode !== null || this.child.signalCode !== null) return
+    this.child.kill('SIGKILL')
+    await once(this.child, 'exit')
+  }
+}

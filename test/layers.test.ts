@@ -1,0 +1,80 @@
+import { readdirSync, readFileSync } from 'node:fs'
+import { dirname, join, normalize, relative } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { describe, expect, test } from 'vitest'
+
+const root = join(dirname(fileURLToPath(import.meta.url)), '..')
+
+/** From the lowest to the highest: a file imports from its own layer and from those before it. */
+const LAYERS = ['errors', 'heap', 'struct', 'value', 'table', 'db', 'entity', 'index', 'mirror', 'postgres', 'cli']
+
+/** Words that belong to a layer: no layer below it speaks them, in code or comments. */
+const VOCABULARY: Readonly<Record<string, RegExp>> = {
+  struct: /\b(posting list|hash table)s?\b/i,
+  value: /\b(interned|decimal|timestamp)s?\b/i,
+  table: /\b(columns?|rows?)\b/i,
+  entity: /\b(decorators?|entit(y|ies))\b/i,
+  mirror: /\b(postgres(ql)?|LSN|pgoutput)\b/i,
+}
+
+/** Where a lower layer must name a word of a higher one all the same, and why. */
+const ALLOWED: readonly { readonly file: string; readonly word: RegExp }[] = [
+  // posting lists hold row numbers; saying "numbers" alone would hide what they are for
+  { file: 'src/struct/posting-list.ts', word: /^rows?$/i },
+  // error codes are one list for all layers
+  { file: 'src/errors.ts', word: /./ },
+]
+
+const files = readdirSync(join(root, 'src'), { recursive: true, encoding: 'utf8' })
+  .filter((name) => name.endsWith('.ts'))
+  .map((name) => join('src', name))
+
+function layerOf(file: string): string {
+  return file.split('/')[1].replace(/\.ts$/, '')
+}
+
+describe('layers', () => {
+  test('every source file belongs to a layer', () => {
+    expect(files.length).toBeGreaterThan(20)
+    expect(files.filter((file) => !LAYERS.includes(layerOf(file)))).toEqual([])
+  })
+
+  test('imports point downward only', () => {
+    const upward: string[] = []
+    for (const file of files) {
+      const text = readFileSync(join(root, file), 'utf8')
+      for (const [, target] of text.matchAll(/(?:from|import\()\s*'(\.[^']+)'/g)) {
+        const imported = relative(root, normalize(join(root, dirname(file), target)))
+        if (LAYERS.indexOf(layerOf(imported)) > LAYERS.indexOf(layerOf(file)))
+          upward.push(`${file} imports ${imported}`)
+      }
+    }
+    expect(upward).toEqual([])
+  })
+
+  test('no layer speaks the words of a higher one', () => {
+    const strays: string[] = []
+    for (const file of files) {
+      const text = readFileSync(join(root, file), 'utf8')
+      for (const [owner, words] of Object.entries(VOCABULARY)) {
+        if (LAYERS.indexOf(layerOf(file)) >= LAYERS.indexOf(owner)) continue
+        for (const [word] of text.matchAll(new RegExp(words, 'gi'))) {
+          if (!ALLOWED.some((each) => each.file === file && each.word.test(word)))
+            strays.push(`${file}: "${word}" belongs to ${owner}`)
+        }
+      }
+    }
+    expect(strays).toEqual([])
+  })
+
+  test('only addon.cc knows N-API', () => {
+    const sources = readdirSync(join(root, 'native')).filter((name) => /\.(cc|h)$/.test(name) && name !== 'addon.cc')
+    expect(sources.length).toBeGreaterThan(4)
+    for (const name of sources) expect(readFileSync(join(root, 'native', name), 'utf8')).not.toMatch(/napi|node_api/)
+  })
+
+  test('files stay small enough to be read in one sitting', () => {
+    const long = files.filter((file) => readFileSync(join(root, file), 'utf8').split('\n').length > 420)
+    expect(long).toEqual([])
+  })
+})

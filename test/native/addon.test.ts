@@ -1,0 +1,109 @@
+import { closeSync, ftruncateSync, openSync, readFileSync, writeFileSync, writeSync } from 'node:fs'
+import { join } from 'node:path'
+import { setImmediate as nextTurn } from 'node:timers/promises'
+import { fileURLToPath } from 'node:url'
+import { Worker } from 'node:worker_threads'
+import { expect, onTestFinished, test } from 'vitest'
+import { nativeMemory, temporaryFolder } from '../heap/support/memories'
+import { addonBinary, run } from './support/binary'
+
+const WINDOW_BYTES = 2 ** 31
+const PAGE = 65536
+
+/** How many ranges of this process's address space view the file. */
+function mappingsOf(path: string): number {
+  return readFileSync('/proc/self/maps', 'utf8')
+    .split('\n')
+    .filter((line) => line.endsWith(path)).length
+}
+
+test('windows over 6 GiB of one file each show their part', () => {
+  const memory = nativeMemory()
+  const fd = openSync(join(temporaryFolder(), 'sparse'), 'w+')
+  onTestFinished(() => closeSync(fd))
+  ftruncateSync(fd, 3 * WINDOW_BYTES)
+  for (let i = 0; i < 3; i++) {
+    writeSync(fd, new Uint8Array([i + 1]), 0, 1, i * WINDOW_BYTES)
+    writeSync(fd, new Uint8Array([i + 11]), 0, 1, (i + 1) * WINDOW_BYTES - 1)
+  }
+  const windows = [0, 1, 2].map((i) => new Uint8Array(memory.mapFile(fd, i * WINDOW_BYTES, WINDOW_BYTES)))
+  expect(windows.map((bytes) => [bytes[0], bytes[1], bytes[WINDOW_BYTES - 1]])).toEqual([
+    [1, 0, 11],
+    [2, 0, 12],
+    [3, 0, 13],
+  ])
+  for (const bytes of windows) memory.unmap(bytes.buffer as ArrayBuffer)
+})
+
+test.runIf(process.platform === 'linux')('unmap gives the address space back at once', () => {
+  const memory = nativeMemory()
+  const path = join(temporaryFolder(), 'file')
+  writeFileSync(path, new Uint8Array(PAGE))
+  const fd = openSync(path, 'r')
+  onTestFinished(() => closeSync(fd))
+  const kept = [1, 2, 3].map(() => memory.mapFile(fd, 0, WINDOW_BYTES))
+  expect(mappingsOf(path)).toBeGreaterThan(0)
+  for (const window of kept) memory.unmap(window)
+  expect(mappingsOf(path)).toBe(0)
+})
+
+test.runIf(process.platform === 'linux')('a window that is forgotten is unmapped when it is collected', async () => {
+  const program = `
+    const { openSync, readFileSync } = require('node:fs')
+    const addon = require(process.argv[1])
+    const fd = openSync(process.argv[2], 'r')
+    const count = () => readFileSync('/proc/self/maps', 'utf8').split(process.argv[2]).length - 1
+    for (let i = 0; i < 100; i++) addon.mapFile(fd, 0, 4096 * (i + 1))
+    const before = count()
+    const collect = (turns) => {
+      globalThis.gc()
+      if (count() === 0 || turns === 0) return console.log(before > 0, count())
+      setImmediate(collect, turns - 1)
+    }
+    setImmediate(collect, 1000)`
+  const path = join(temporaryFolder(), 'file')
+  writeFileSync(path, new Uint8Array(PAGE))
+  const { output } = run(process.execPath, ['--expose-gc', '-e', program, addonBinary(), path])
+  expect(output).toBe('true 0\n')
+})
+
+test('the addon throws on wrong arguments of every kind and never crashes', () => {
+  const script = fileURLToPath(new URL('./support/abuse.cjs', import.meta.url))
+  for (const seed of ['1', '2']) {
+    const { status, signal, output } = run(process.execPath, ['--expose-gc', script, addonBinary(), seed, '10000'], {
+      cwd: temporaryFolder(),
+    })
+    expect({ seed, status, signal, output }).toEqual({
+      seed,
+      status: 0,
+      signal: null,
+      output: expect.stringMatching(/^survived: \d{4,} threw, \d{4,} returned\n$/),
+    })
+  }
+}, 60_000)
+
+test('workers terminated while they hold and take windows leave nothing behind', async () => {
+  const folder = temporaryFolder()
+  const file = join(folder, 'file')
+  writeFileSync(file, new Uint8Array(PAGE).fill(4))
+  const memory = nativeMemory()
+  const mine = memory.allocate(PAGE)
+  new Uint8Array(mine).fill(6)
+  for (let round = 0; round < 20; round++) {
+    const locks = [0, 1, 2].map((i) => join(folder, `lock-${i}`))
+    const workers = locks.map((lock) => {
+      const workerData = { binary: addonBinary(), file, lock }
+      return new Worker(new URL('./support/holder.cjs', import.meta.url), { workerData })
+    })
+    const started = await Promise.all(
+      workers.map((worker) => new Promise((resolve, reject) => worker.once('message', resolve).once('error', reject))),
+    )
+    expect(started).toEqual(['object', 'object', 'object'])
+    if (round % 2 === 0) await nextTurn()
+    await Promise.all(workers.map((worker) => worker.terminate()))
+    if (process.platform === 'linux') expect(mappingsOf(file)).toBe(0)
+    for (const lock of locks) memory.lock(lock).release()
+  }
+  expect(new Uint8Array(mine).every((byte) => byte === 6)).toBe(true)
+  memory.unmap(mine)
+}, 60_000)
