@@ -23,9 +23,9 @@ export interface StoreOptions {
 
 /** A read-only view of one version. Close it soon: what it alone sees cannot be reused until then. */
 export class Snapshot {
-  private readonly catalogue: Catalogue
+  protected readonly catalogue: Catalogue
 
-  constructor(private readonly pinned: HeapSnapshot) {
+  constructor(protected readonly pinned: HeapSnapshot) {
     this.catalogue = new Catalogue(pinned.view)
   }
 
@@ -63,7 +63,7 @@ const forgotten = new FinalizationRegistry<HeapSnapshot>((pinned) => pinned.rele
  * committed version.
  */
 export class Store {
-  private readonly catalogue: Catalogue
+  protected readonly catalogue: Catalogue
   private readonly schema: SchemaWriter | undefined
 
   protected constructor(protected readonly heap: Heap) {
@@ -110,7 +110,8 @@ export class Store {
    */
   write<T>(change: (transaction: Transaction) => T): T {
     this.heap.begin()
-    const transaction = new Transaction(this.schema!)
+    const transaction = this.transactionOn(this.schema!)
+    let isCommitted = false
     try {
       const result = change(transaction)
       if (isPromise(result)) {
@@ -121,13 +122,14 @@ export class Store {
         )
       }
       this.heap.commit()
+      isCommitted = true
       return result
     } catch (error) {
       this.heap.rollback()
       this.schema!.rolledBack()
       throw error
     } finally {
-      transaction.end()
+      transaction.end(isCommitted)
     }
   }
 
@@ -139,16 +141,18 @@ export class Store {
     return this.heap.exclusively(async () => {
       this.heap.beginDetached()
       const { view } = this.heap.writer
-      const transaction = new Transaction(new SchemaWriter(this.heap, new Interner(this.heap), new Catalogue(view)))
+      const transaction = this.transactionOn(new SchemaWriter(this.heap, new Interner(this.heap), new Catalogue(view)))
+      let isCommitted = false
       try {
         const result = await change(transaction)
         this.heap.commit()
+        isCommitted = true
         return result
       } catch (error) {
         this.heap.rollback()
         throw error
       } finally {
-        transaction.end()
+        transaction.end(isCommitted)
       }
     })
   }
@@ -156,7 +160,7 @@ export class Store {
   /** Pins the newest committed version. `owner` is what `stats` calls it. O(1). */
   snapshot(owner = 'snapshot'): Snapshot {
     const pinned = this.heap.snapshot(owner)
-    const snapshot = new Snapshot(pinned)
+    const snapshot = this.snapshotOf(pinned)
     forgotten.register(snapshot, pinned)
     return snapshot
   }
@@ -190,6 +194,15 @@ export class Store {
 
   async [Symbol.asyncDispose](): Promise<void> {
     await this.close()
+  }
+
+  /** Makes the transaction that `write` hands out: a layer above may hand out more. */
+  protected transactionOn(schema: SchemaWriter): Transaction {
+    return new Transaction(schema)
+  }
+
+  protected snapshotOf(pinned: HeapSnapshot): Snapshot {
+    return new Snapshot(pinned)
   }
 
   protected ensureOpen(): void {

@@ -14,6 +14,8 @@ export type RowValues = Readonly<Record<string, unknown>>
  */
 export class Transaction {
   private isOver = false
+  private isManager = false
+  private readonly writable = new Set<Table>()
 
   constructor(private readonly schema: SchemaWriter) {}
 
@@ -64,47 +66,56 @@ export class Transaction {
   }
 
   dropTable(name: string): void {
-    this.open().dropTable(name)
+    this.change(name).dropTable(name)
   }
 
   renameTable(name: string, newName: string): void {
-    this.open().renameTable(name, newName)
+    this.change(name).renameTable(name, newName)
   }
 
   /** Adds a column; `value` is what existing rows get, needed where the column is not nullable. */
   addColumn(table: string, name: string, definition: ColumnType | ColumnDefinition, value?: unknown): void {
-    this.open().addColumn(table, name, definition, value)
+    this.change(table).addColumn(table, name, definition, value)
   }
 
   dropColumn(table: string, name: string): void {
-    this.open().dropColumn(table, name)
+    this.change(table).dropColumn(table, name)
   }
 
   renameColumn(table: string, name: string, newName: string): void {
-    this.open().renameColumn(table, name, newName)
+    this.change(table).renameColumn(table, name, newName)
   }
 
   /** Builds the index of a column; does nothing where there is one. */
   addIndex(table: string, column: string): void {
-    this.open().addIndex(table, column)
+    this.change(table).addIndex(table, column)
   }
 
   dropIndex(table: string, column: string): void {
-    this.open().dropIndex(table, column)
+    this.change(table).dropIndex(table, column)
   }
 
   /** Keeps any value with a table, for whoever manages it. `table(name).properties` reads it. */
   setProperties(table: string, value: unknown): void {
-    this.open().setProperties(table, value)
+    this.change(table).setProperties(table, value)
+    this.writable.clear()
   }
 
   /** The writer of one table, for many rows at once. Throws `NOT_FOUND`. */
   writer(table: string): TableWriter {
-    return this.open().writer(table)
+    return this.change(table).writer(table)
   }
 
-  /** Says that the transaction has ended. */
-  end(): void {
+  /**
+   * Lets this transaction change tables that are read-only to others: for whoever manages them. A table is read-only
+   * when its properties are an object with `readOnly`, the reason in a sentence that names who manages it.
+   */
+  manage(): void {
+    this.isManager = true
+  }
+
+  /** Says that the transaction has ended, and how. */
+  end(_isCommitted: boolean): void {
     this.isOver = true
   }
 
@@ -116,7 +127,19 @@ export class Transaction {
     })
   }
 
-  private open(): SchemaWriter {
+  /** What changes a table, once it is known that this transaction may. */
+  private change(name: string): SchemaWriter {
+    const schema = this.open()
+    const table = schema.catalogue.table(name)
+    if (this.isManager || this.writable.has(table)) return schema
+    const { properties } = table
+    const reason = typeof properties === 'object' && properties !== null ? (properties as { readOnly?: unknown }).readOnly : undefined
+    if (typeof reason === 'string') throw new SnapheapError('READ_ONLY', `Table ${name} cannot be changed here. ${reason}`, { table: name })
+    this.writable.add(table)
+    return schema
+  }
+
+  protected open(): SchemaWriter {
     if (!this.isOver) return this.schema
     throw new SnapheapError('NO_TRANSACTION', 'This transaction has ended. Make the change inside db.write(tx => …).')
   }

@@ -69,12 +69,14 @@ export class Allocator {
     assert(words > 0, 'an allocation has at least one word')
     if (words > LARGEST_CELL) {
       const order = runOrder(words)
+      const block = this.takeRun(order)
       this.count(2 ** order * BLOCK_WORDS)
-      return this.takeRun(order) * BLOCK_WORDS
+      return block * BLOCK_WORDS
     }
     const cellClass = CLASS_OF_WORDS[words]
+    const address = this.takeCell(cellClass)
     this.count(CELL_WORDS[cellClass])
-    return this.takeCell(cellClass)
+    return address
   }
 
   /** The same, reading as absent words. */
@@ -179,19 +181,24 @@ export class Allocator {
     let gap = top
     while (gap < block) {
       const gapOrder = 31 - Math.clz32(gap & -gap)
-      this.addFreeRun(gap, gapOrder)
+      this.mergeFreeRun(gap, gapOrder)
       gap += 2 ** gapOrder
     }
     return block
   }
 
-  /** Frees a run: its blocks read as never written, and it merges with its buddy as far as that is free too. */
+  /** Frees a run: its blocks read as never written. */
   private giveRun(block: number, order: number): void {
     for (let i = 0; i < 2 ** order; i++) this.writer.discard(block + i)
+    this.writer.clear(descriptorOf(block), DESCRIPTOR_WORDS)
+    this.mergeFreeRun(block, order)
+  }
+
+  /** Adds a free run, merged with its buddy as far as that is free too. */
+  private mergeFreeRun(block: number, order: number): void {
     const top = this.view.low(ROOT.top)
     let at = block
     let size = order
-    this.writer.clear(descriptorOf(at), DESCRIPTOR_WORDS)
     while (size < 20) {
       const buddy = at ^ (2 ** size)
       if (buddy < RESERVED_BLOCKS || buddy + 2 ** size > top) break

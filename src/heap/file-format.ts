@@ -11,7 +11,7 @@ export const MAGIC = 'SNAPHEAP'
 export const FORMAT_VERSION = 1
 
 /** Byte offsets in the header block. */
-export const HEADER = { magic: 0, formatVersion: 8, blockWords: 12, heapId: 16, checksum: 32, sizeBytes: 36 } as const
+export const HEADER = { magic: 0, formatVersion: 8, blockWords: 12, heapId: 16, checksum: 32 } as const
 
 /** The two root slots, on pages of their own so that writing one cannot tear the other. */
 export const ROOT_SLOT_OFFSETS = [4096, 8192] as const

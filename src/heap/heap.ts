@@ -84,6 +84,7 @@ export class Heap {
       heap.lock = lock
       if (file === undefined) heap.initialise()
       else heap.adopt(file)
+      if (!options.readOnly) heap.windows.prepareArena()
       return heap
     } catch (error) {
       lock?.release()

@@ -55,22 +55,29 @@ export class Windows {
     this.memory.refresh(this.buffer(slot), fd, fileOffsetBytes, offsetBytes, sizeBytes)
   }
 
+  /** Makes the arena's first window now: mapping one costs a garbage collection, which nobody wants in the middle of a request. */
+  prepareArena(): void {
+    if (this.arenaSlots.length === 0) this.addArenaWindow()
+  }
+
   /** An arena block whose contents the caller overwrites at once. */
   takeBlock(): number {
+    const block = this.dirtyFree.pop() ?? this.cleanFree.pop() ?? this.nextArenaBlock()
     this.arenaBlocks++
-    return this.dirtyFree.pop() ?? this.cleanFree.pop() ?? this.nextArenaBlock()
+    return block
   }
 
   /** An arena block of zeros. */
   takeZeroBlock(): number {
-    this.arenaBlocks++
     const clean = this.cleanFree.pop()
-    if (clean !== undefined) return clean
-    const dirty = this.dirtyFree.pop()
-    if (dirty === undefined) return this.nextArenaBlock()
-    const start = (dirty & (WINDOW_BLOCKS - 1)) * BLOCK_BYTES
-    this.bytes[dirty >>> WINDOW_SHIFT].fill(0, start, start + BLOCK_BYTES)
-    return dirty
+    const dirty = clean === undefined ? this.dirtyFree.pop() : undefined
+    const block = clean ?? dirty ?? this.nextArenaBlock()
+    if (dirty !== undefined) {
+      const start = (dirty & (WINDOW_BLOCKS - 1)) * BLOCK_BYTES
+      this.bytes[dirty >>> WINDOW_SHIFT].fill(0, start, start + BLOCK_BYTES)
+    }
+    this.arenaBlocks++
+    return block
   }
 
   /** Gives an arena block back. The caller vouches that no view points at it. */
@@ -121,13 +128,15 @@ export class Windows {
   }
 
   private nextArenaBlock(): number {
-    if (this.arenaNext === WINDOW_BLOCKS) {
-      const slot = this.freeSlot()
-      this.place(slot, this.memory.allocate(WINDOW_BYTES))
-      this.arenaSlots.push(slot)
-      this.arenaNext = 0
-    }
+    if (this.arenaNext === WINDOW_BLOCKS) this.addArenaWindow()
     return (this.arenaSlots[this.arenaSlots.length - 1] << WINDOW_SHIFT) | this.arenaNext++
+  }
+
+  private addArenaWindow(): void {
+    const slot = this.freeSlot()
+    this.place(slot, this.memory.allocate(WINDOW_BYTES))
+    this.arenaSlots.push(slot)
+    this.arenaNext = 0
   }
 
   private buffer(slot: number): ArrayBuffer {

@@ -4,7 +4,10 @@ import type { Pins } from './pins'
 import type { View } from './view'
 import type { Windows } from './windows'
 
-/** Marks of a block within the open transaction; other values are 1 + its bitmap's number, COPIED or'ed in. */
+/**
+ * Marks of a block within the open transaction; other values are 1 + its bitmap's number, with COPIED or'ed in when
+ * rollback gives its place back whole. A block outside the heap has no mark at all and is treated as untouched.
+ */
 const UNTOUCHED = 0
 const FRESH = 0xffffffff
 const COPIED = 0x80000000
@@ -75,7 +78,7 @@ export class Writer {
   set(address: number, low: number, high: number): void {
     const block = address >>> BLOCK_SHIFT
     let mark = this.marks[block]
-    if (mark === UNTOUCHED) mark = this.touch(block)
+    if (!mark) mark = this.touch(block)
     const physical = this.view.table[block]
     const halves = this.windows.halves[physical >>> WINDOW_SHIFT]
     const index = (((physical & WINDOW_MASK) << BLOCK_SHIFT) | (address & BLOCK_MASK)) << 1
@@ -88,7 +91,7 @@ export class Writer {
   setNumber(address: number, value: number): void {
     const block = address >>> BLOCK_SHIFT
     let mark = this.marks[block]
-    if (mark === UNTOUCHED) mark = this.touch(block)
+    if (!mark) mark = this.touch(block)
     const physical = this.view.table[block]
     const slot = physical >>> WINDOW_SHIFT
     const index = ((physical & WINDOW_MASK) << BLOCK_SHIFT) | (address & BLOCK_MASK)
@@ -103,7 +106,7 @@ export class Writer {
   open(address: number, words: number): number {
     const block = address >>> BLOCK_SHIFT
     let mark = this.marks[block]
-    if (mark === UNTOUCHED) mark = this.touch(block)
+    if (!mark) mark = this.touch(block)
     const index = this.view.indexOf(address)
     if (mark !== FRESH) {
       const physical = this.view.table[block]
@@ -151,8 +154,8 @@ export class Writer {
   discard(block: number): void {
     const physical = this.view.table[block]
     if (physical === ZERO_BLOCK) return
-    this.ownTable()
     this.record(block, physical)
+    this.ownTable()
     if (this.ownBlocks.delete(physical)) this.windows.giveBlock(physical)
     this.marks[block] = UNTOUCHED
     this.view.table[block] = ZERO_BLOCK
@@ -166,10 +169,10 @@ export class Writer {
   moveBlock(from: number, to: number): void {
     const physical = this.view.table[from]
     if (physical === ZERO_BLOCK) return
-    assert(this.isOpen && this.view.table[to] === ZERO_BLOCK, 'a block moves to where nothing was written')
-    this.ownTable()
+    assert(this.view.table[to] === ZERO_BLOCK, 'a block moves to where nothing was written')
     this.record(from, physical)
     this.record(to, ZERO_BLOCK)
+    this.ownTable()
     this.hasMoves = true
     this.view.table[to] = physical
     this.births[to] = this.births[from]
@@ -201,6 +204,7 @@ export class Writer {
 
   /** Keeps every change; blocks that were replaced are freed once unpinned. */
   commit(): void {
+    assert(this.isOpen, 'only an open transaction is committed')
     const moved = new Set<number>()
     if (this.hasMoves) for (let i = 0; i < this.records.length; i += 3) moved.add(this.view.table[this.records[i]])
     for (let i = 0; i < this.records.length; i += 3) {
@@ -263,14 +267,6 @@ export class Writer {
   }
 
   private touch(block: number): number {
-    if (!this.isOpen) {
-      throw new SnapheapError(
-        'NO_TRANSACTION',
-        'A change was made outside a transaction. Make it inside db.write(tx => …).',
-      )
-    }
-    if (block >= this.view.table.length)
-      throw new SnapheapError('CORRUPT', `Block ${block} lies outside the heap. Run verify.`)
     const physical = this.view.table[block]
     this.record(block, physical)
     if (physical === ZERO_BLOCK) {
@@ -283,7 +279,8 @@ export class Writer {
       return FRESH
     }
     let mark = this.takeBitmap() + 1
-    if (this.births[block] <= this.pins.newest || this.births[block] === 0) {
+    if (this.ownBlocks.has(physical)) mark = (mark | COPIED) >>> 0
+    else if (this.births[block] <= this.pins.newest || this.births[block] === 0) {
       this.ownTable()
       const copy = this.windows.takeBlock()
       this.ownBlocks.add(copy)
@@ -312,9 +309,17 @@ export class Writer {
     this.undoHigh[i] = halves[index + 1]
   }
 
-  /** Remembers where a block was before this transaction, once. */
+  /** Remembers where a block was before this transaction, once: every change begins here. Throws `NO_TRANSACTION`, `CORRUPT`. */
   private record(block: number, physical: number): void {
-    if (this.isRecorded[block] !== 0) return
+    if (this.isRecorded[block] === 1) return
+    if (!this.isOpen) {
+      throw new SnapheapError(
+        'NO_TRANSACTION',
+        'A change was made outside a transaction. Make it inside db.write(tx => …).',
+      )
+    }
+    if (block >= this.view.table.length)
+      throw new SnapheapError('CORRUPT', `Block ${block} lies outside the heap. Run verify.`, { block })
     this.records.push(block, physical, this.births[block])
     this.isRecorded[block] = 1
   }

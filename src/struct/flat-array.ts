@@ -13,7 +13,7 @@ export function growFlatArray(heap: Heap, word: number, index: number): boolean 
   const { allocator, writer } = heap
   const base = writer.view.low(word) >>> 0
   const log2 = writer.view.high(word)
-  if (base !== 0 && index < 2 ** log2) return false
+  if (base !== 0 && index >>> log2 === 0) return false
   let newLog2 = base === 0 ? SMALLEST_LOG2 : log2 + 1
   while (index >= 2 ** newLog2) newLog2++
   const target = allocator.allocateZeroed(2 ** newLog2)

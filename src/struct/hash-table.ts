@@ -24,7 +24,7 @@ const DESCRIPTOR_WORDS = 1
  * 30 bits of hash. The owner compares keys where they are: `seek` to the first candidate, `seekNext` to the following.
  *
  *   descriptor: low = directory, high = depth
- *   directory:  2^depth words, low = segment
+ *   directory:  2^depth words, low = segment, high = as the segment's, so that a look-up need not read that
  *   segment:    word 0: low = entries, high = depth | log2(words) << 8; words 1.. are slots
  *
  * Invariants: an entry lies between its home slot and the next empty one; a segment is at most 7/8 full; entries that
@@ -43,9 +43,12 @@ export class HashTable {
 
   /** Address of the first entry with this hash, 0 when there is none. */
   seek(hash: number): number {
-    const segment = this.segmentOf(hash)
-    this.segment = segment
-    this.mask = (1 << (this.view.high(segment) >>> 8)) - 1
+    const { view } = this
+    const directory = view.low(this.address) >>> 0
+    const depth = view.high(this.address)
+    const pointer = depth === 0 ? directory : directory + (hash >>> (HASH_BITS - depth))
+    this.segment = view.low(pointer) >>> 0
+    this.mask = (1 << (view.high(pointer) >>> 8)) - 1
     const home = hash & this.mask
     this.slot = home === 0 ? 1 : home
     return this.scan(hash | OCCUPIED)
@@ -102,6 +105,8 @@ export class HashTable {
       const first = (i >>> (depth - local)) << (depth - local)
       if (local > depth || this.view.low(directory + first) >>> 0 !== segment)
         problems.push(`hash segment ${i} is misplaced`)
+      if (this.view.high(directory + i) !== this.view.high(segment))
+        problems.push(`hash segment ${i} is described wrongly`)
       if (first !== i) continue
       const words = 1 << (this.view.high(segment) >>> 8)
       let count = 0
@@ -168,7 +173,7 @@ export class MutableHashTable extends HashTable {
     const { allocator, writer } = heap
     const address = allocator.allocate(DESCRIPTOR_WORDS)
     const directory = allocator.allocate(1)
-    writer.set(directory, newSegment(heap, SMALLEST_LOG2, 0) | 0, 0)
+    writer.set(directory, newSegment(heap, SMALLEST_LOG2, 0) | 0, SMALLEST_LOG2 << 8)
     writer.set(address, directory | 0, 0)
     return address
   }
@@ -257,7 +262,10 @@ export class MutableHashTable extends HashTable {
     assert(zero === one || spare > 0, 'a split segment has two directory entries')
     const first = depth === 0 ? 0 : (hash >>> (HASH_BITS - depth)) << spare
     const count = 1 << spare
-    for (let i = 0; i < count; i++) this.heap.writer.set(directory + first + i, (i < count / 2 ? zero : one) | 0, 0)
+    for (let i = 0; i < count; i++) {
+      const segment = i < count / 2 ? zero : one
+      this.heap.writer.set(directory + first + i, segment | 0, this.view.high(segment))
+    }
   }
 
   private doubleDirectory(): void {
@@ -267,8 +275,8 @@ export class MutableHashTable extends HashTable {
     const doubled = allocator.allocate(2 << depth)
     for (let i = 0; i < 1 << depth; i++) {
       const segment = this.view.low(directory + i)
-      writer.set(doubled + 2 * i, segment, 0)
-      writer.set(doubled + 2 * i + 1, segment, 0)
+      writer.set(doubled + 2 * i, segment, this.view.high(directory + i))
+      writer.set(doubled + 2 * i + 1, segment, this.view.high(directory + i))
     }
     writer.set(this.address, doubled | 0, depth + 1)
     allocator.free(directory)

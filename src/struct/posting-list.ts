@@ -36,43 +36,30 @@ export class PostingList {
     return this.view.low(list + 1)
   }
 
-  /** Numbers in ascending order from `skip` on, at most `limit`, written to `target` from its start. Returns how many. */
-  read(list: number, target: Uint32Array, skip = 0, limit = target.length): number {
+  /** Numbers in ascending order from the `skip`th on, at most `limit`. */
+  read(list: number, skip = 0, limit = LARGEST_POSTING): number[] {
     const { view } = this
     const wanted = Math.min(limit, Math.max(0, this.count(list) - skip))
+    const numbers: number[] = []
     if (view.high(list + 1) === 0) {
-      for (let i = 0; i < wanted; i++) target[i] = numberAt(view, list + HEADER_WORDS, 4, skip + i)
-      return wanted
+      const halves = view.halves[view.slotOf(list)]
+      const first = (view.indexOf(list) + HEADER_WORDS) * 2 + skip
+      for (let i = 0; i < wanted; i++) numbers.push(halves[first + i])
+      return numbers
     }
-    let done = 0
     let toSkip = skip
     const directory = view.low(list + 2) >>> 0
-    for (let i = 0; done < wanted; i++) {
-      const high = view.high(directory + i)
-      const count = (high & CHUNK_MASK) + 1
-      if (toSkip >= count) {
-        toSkip -= count
-        continue
-      }
-      done = this.readChunk(directory + i, target, done, wanted, toSkip)
-      toSkip = 0
+    for (let i = 0; numbers.length < wanted; i++) {
+      const count = (view.high(directory + i) & CHUNK_MASK) + 1
+      if (toSkip < count) this.readChunk(directory + i, numbers, wanted, toSkip)
+      toSkip = Math.max(0, toSkip - count)
     }
-    return done
-  }
-
-  /** Every number in ascending order. */
-  toArray(list: number): Uint32Array {
-    const target = new Uint32Array(this.count(list))
-    this.read(list, target)
-    return target
+    return numbers
   }
 
   /** The smallest number. */
   first(list: number): number {
-    if (this.view.high(list + 1) === 0) return numberAt(this.view, list + HEADER_WORDS, 4, 0)
-    const one = new Uint32Array(1)
-    this.read(list, one)
-    return one[0]
+    return this.view.high(list + 1) === 0 ? numberAt(this.view, list + HEADER_WORDS, 4, 0) : this.read(list, 0, 1)[0]
   }
 
   has(list: number, number: number): boolean {
@@ -117,27 +104,26 @@ export class PostingList {
     return -1 - from
   }
 
-  protected readChunk(word: number, target: Uint32Array, from: number, to: number, skip: number): number {
+  /** Appends a chunk's numbers from the `skip`th on, until there are `wanted` in all. */
+  protected readChunk(word: number, numbers: number[], wanted: number, skip: number): void {
     const { view } = this
     const high = view.high(word)
     const container = view.low(word) >>> 0
     const base = (high >>> 17) << CHUNK_SHIFT
-    let done = from
     if ((high & IS_BITMAP) === 0) {
-      const count = (high & CHUNK_MASK) + 1
-      for (let i = skip; i < count && done < to; i++) target[done++] = (base | numberAt(view, container, 2, i)) >>> 0
-      return done
+      const count = Math.min((high & CHUNK_MASK) + 1, skip + wanted - numbers.length)
+      for (let i = skip; i < count; i++) numbers.push(base | numberAt(view, container, 2, i))
+      return
     }
     let toSkip = skip
-    for (let half = 0; half < BITMAP_WORDS * 2 && done < to; half++) {
+    for (let half = 0; half < BITMAP_WORDS * 2 && numbers.length < wanted; half++) {
       let bits = (half & 1) === 0 ? view.low(container + (half >>> 1)) : view.high(container + (half >>> 1))
-      while (bits !== 0 && done < to) {
+      while (bits !== 0 && numbers.length < wanted) {
         if (toSkip > 0) toSkip--
-        else target[done++] = (base | (half << 5) | (31 - Math.clz32(bits & -bits))) >>> 0
+        else numbers.push(base | (half << 5) | (31 - Math.clz32(bits & -bits)))
         bits &= bits - 1
       }
     }
-    return done
   }
 }
 
@@ -202,7 +188,7 @@ export class MutablePostingList extends PostingList {
   /** Turns a flat list into a chunked one. */
   private cut(list: number): number {
     const { allocator, writer } = this.heap
-    const numbers = this.toArray(list)
+    const numbers = this.read(list)
     const target = allocator.allocateZeroed(HEADER_WORDS + 1)
     writer.copy(target, list, 1)
     const directory = allocator.allocateZeroed(4)
@@ -283,8 +269,8 @@ export class MutablePostingList extends PostingList {
   }
 
   private toArrayContainer(word: number, bitmap: number, count: number): number {
-    const values = new Uint32Array(count)
-    this.readChunk(word, values, 0, count, 0)
+    const values: number[] = []
+    this.readChunk(word, values, count, 0)
     const container = this.heap.allocator.allocate(wordsFor(count, 2))
     for (let i = 0; i < count; i++) insertAt(this.heap.writer, container, 2, i, i, values[i] & CHUNK_MASK)
     this.heap.allocator.free(bitmap)

@@ -32,6 +32,8 @@ export function checkTables(
     census.word(view.low(descriptor + TABLE.properties), view.high(descriptor + TABLE.properties))
     const presence = view.low(descriptor + TABLE.presence) >>> 0
     if (presence !== 0) claim(presence, `the rows of ${table.name}`)
+    const removedAt = view.low(descriptor + TABLE.removedAt) >>> 0
+    if (removedAt !== 0) claim(removedAt, `the removals of ${table.name}`)
     const rows = [...table.rows()]
     if (rows.length !== table.rowCount) say(`counts ${table.rowCount} rows and has ${rows.length}`)
     for (const column of table.columns)

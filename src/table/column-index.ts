@@ -5,8 +5,7 @@ import { hashWord } from '../struct/hash'
 import { HashTable, type MutableHashTable } from '../struct/hash-table'
 import { MutablePostingList, PostingList } from '../struct/posting-list'
 import { WordOrder } from '../value/compare'
-
-const NO_ROWS = new Uint32Array(0)
+import { MAX_ROWS } from './layout'
 
 /** Where an index reads the words it indexes: the column itself. */
 export interface IndexedWords {
@@ -41,14 +40,12 @@ export class ColumnIndex {
   }
 
   /** The rows with this value, ascending, from the `skip`th on, at most `limit`. */
-  rows(low: number, high: number, skip = 0, limit = Number.POSITIVE_INFINITY): Uint32Array {
+  rows(low: number, high: number, skip = 0, limit = MAX_ROWS): number[] {
     const entry = this.seek(low, high)
-    if (entry === 0 || limit <= 0) return NO_ROWS
+    if (entry === 0 || limit <= 0) return []
     const payload = this.table.payload(entry)
-    if (!this.table.flag(entry)) return skip > 0 ? NO_ROWS : Uint32Array.of(payload)
-    const rows = new Uint32Array(Math.max(0, Math.min(limit, this.postings.count(payload) - skip)))
-    this.postings.read(payload, rows, skip)
-    return rows
+    if (!this.table.flag(entry)) return skip > 0 ? [] : [payload]
+    return this.postings.read(payload, skip, limit)
   }
 
   /** The first row with this value, -1 without one. Makes no object. */

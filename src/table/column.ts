@@ -55,11 +55,9 @@ export class Column {
   get(row: number): unknown {
     if (this.epoch !== this.view.epoch) this.refresh()
     if (row >>> 0 >= this.capacity) return this.absent
-    const address = this.base + row
-    const number = this.view.number(address)
-    if (number === number && !this.isBigint) return number === 0 ? this.absent : number
-    if (number === 0) return this.absent
-    return this.isBigint ? decodeAs(this.type, this.view, this.decoder, address) : this.decoder.read(address)
+    const number = this.view.number(this.base + row)
+    if (number !== 0 && number === number && !this.isBigint) return number
+    return number === 0 ? this.absent : this.decode(this.base + row)
   }
 
   /** The value as a number: 0 where the row has none, NaN where it is no plain number. One load; makes no object. */
@@ -120,6 +118,10 @@ export class Column {
       min: extremes === undefined ? undefined : read(extremes.min),
       max: extremes === undefined ? undefined : read(extremes.max),
     }
+  }
+
+  private decode(address: number): unknown {
+    return decodeAs(this.type, this.view, this.decoder, address)
   }
 
   private get flags(): number {

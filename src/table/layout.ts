@@ -23,9 +23,15 @@ export const TABLE = {
   columns: 5,
   /** Any value word: what the layer above keeps with the table. */
   properties: 6,
-  /** low = schema version in which the table got its present columns, indexes and name. */
+  /** low = schema version in which the table got its present columns, indexes and name, high = in which it was made. */
   shape: 7,
-  words: 8,
+  /** A number: rows removed so far, a truncation counting as one. It never falls, so it dates removals. */
+  removals: 8,
+  /** A number: what `removals` became with the last truncation. */
+  emptiedAt: 9,
+  /** Flat array, by row number: what `removals` became when the row was last removed. low = base, high = log2(words). */
+  removedAt: 10,
+  words: 11,
 } as const
 
 /** How keys find rows. */

@@ -63,7 +63,7 @@ export class RowEncoder {
   }
 
   private encodeValue(column: Column, value: unknown): void {
-    let reason = `Pass ${describeType(column.type)}.`
+    let reason: string | undefined
     try {
       if (value === null) return this.interner.null()
       if (encodeAs(column.type, value, this.interner)) return
@@ -75,7 +75,7 @@ export class RowEncoder {
     this.release(this.words, this.given)
     throw new SnapheapError(
       'TYPE',
-      `Column ${this.table.name}.${column.name} (${column.type}) cannot hold ${show(value)}. ${reason}`,
+      `Column ${this.table.name}.${column.name} (${column.type}) cannot hold ${show(value)}. ${reason ?? `Pass ${describeType(column.type)}.`}`,
       { table: this.table.name, column: column.name },
     )
   }

@@ -1,6 +1,6 @@
 import { SnapheapError } from '../errors'
 import type { Heap } from '../heap/heap'
-import { growFlatArray } from '../struct/flat-array'
+import { freeFlatArray, growFlatArray } from '../struct/flat-array'
 import { MAX_ROWS, TABLE } from './layout'
 
 /** Free row numbers are sought once at least one in so many is free: the search then visits few words on average. */
@@ -32,6 +32,27 @@ export class RowSet {
     writer.set(rows, writer.view.low(rows) - 1, writer.view.high(rows))
     const mode = this.descriptor + TABLE.keyMode
     writer.set(mode, writer.view.low(mode), row)
+    const removals = this.countRemoval()
+    growFlatArray(this.heap, this.descriptor + TABLE.removedAt, row)
+    writer.setNumber((writer.view.low(this.descriptor + TABLE.removedAt) >>> 0) + row, removals)
+  }
+
+  /** Removes every row. */
+  clear(): void {
+    const { writer } = this.heap
+    freeFlatArray(this.heap, this.descriptor + TABLE.presence)
+    freeFlatArray(this.heap, this.descriptor + TABLE.removedAt)
+    writer.set(this.descriptor + TABLE.rows, 0, 0)
+    const mode = this.descriptor + TABLE.keyMode
+    writer.set(mode, writer.view.low(mode), 0)
+    writer.setNumber(this.descriptor + TABLE.emptiedAt, this.countRemoval())
+  }
+
+  private countRemoval(): number {
+    const { writer } = this.heap
+    const removals = writer.view.number(this.descriptor + TABLE.removals) + 1
+    writer.setNumber(this.descriptor + TABLE.removals, removals)
+    return removals
   }
 
   /** A row number that does not exist yet: a free one where there are enough, else the next. */

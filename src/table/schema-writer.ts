@@ -66,7 +66,8 @@ export class SchemaWriter {
       writer.set(list + i, address | 0, key.indexOf(column.name) + 1)
     }
     this.list([...this.catalogue.descriptors(), descriptor])
-    this.changeShape(descriptor)
+    const version = this.changed()
+    writer.set(descriptor + TABLE.shape, version, version)
     return this.catalogue.table(name)
   }
 
@@ -231,7 +232,8 @@ export class SchemaWriter {
   }
 
   private changeShape(descriptor: number): void {
-    this.heap.writer.set(descriptor + TABLE.shape, this.changed(), 0)
+    const { writer } = this.heap
+    writer.set(descriptor + TABLE.shape, this.changed(), writer.view.high(descriptor + TABLE.shape))
   }
 
   private ensureFree(name: string): void {

@@ -20,6 +20,10 @@ export class TableWriter {
   private indexes: (MutableColumnIndex | undefined)[] = []
   private epoch = -2
   private readonly encoder: RowEncoder
+  /** Positions of the key's columns, in its order. */
+  private readonly keyPositions: readonly number[]
+  /** Positions of the columns whose values no two rows share. */
+  private readonly uniquePositions: readonly number[]
 
   constructor(
     private readonly heap: Heap,
@@ -28,6 +32,10 @@ export class TableWriter {
   ) {
     this.rows = new RowSet(heap, table.descriptor)
     this.encoder = new RowEncoder(interner, table)
+    const { columns, keyColumns } = table
+    this.keyPositions = keyColumns.map((column) => columns.indexOf(column))
+    const isOnlyKey = (column: Column): boolean => keyColumns.length === 1 && keyColumns[0] === column
+    this.uniquePositions = columns.flatMap((column, i) => (column.isUnique || isOnlyKey(column) ? [i] : []))
   }
 
   /** Adds a row given by column names. Returns its row number. Throws `TYPE`, `NOT_NULL`, `UNIQUE`, `NOT_FOUND` (column). */
@@ -56,7 +64,7 @@ export class TableWriter {
     for (let i = 0; i < table.columns.length; i++) {
       if (words[i * 2] !== 0 || words[i * 2 + 1] !== 0) this.putNew(i, row, words[i * 2], words[i * 2 + 1])
     }
-    if (table.keyColumns.length > 1) this.compositeKeys().insert(table.compositeHash(this.keyWords(row)), row)
+    if (this.keyPositions.length > 1) this.compositeKeys().insert(table.compositeHash(this.keyWords(row)), row)
     return row
   }
 
@@ -104,9 +112,7 @@ export class TableWriter {
     const { descriptor } = this.table
     const { writer } = this.heap
     for (const column of this.table.columns) this.emptyColumn(column)
-    freeFlatArray(this.heap, descriptor + TABLE.presence)
-    writer.set(descriptor + TABLE.rows, 0, 0)
-    writer.set(descriptor + TABLE.keyMode, writer.view.low(descriptor + TABLE.keyMode), 0)
+    this.rows.clear()
     if (this.table.keyColumns.length > 1) {
       this.compositeKeys().destroy()
       const key = descriptor + TABLE.key
@@ -160,9 +166,8 @@ export class TableWriter {
   /** The row number for a new row with these words. Throws `UNIQUE`, `NOT_NULL`. */
   private newRow(words: RowWords): number {
     const { table } = this
-    for (const column of table.keyColumns) {
-      const at = table.columns.indexOf(column) * 2
-      if (words[at] === 0 && words[at + 1] === 0) throw missingValue(this.table, column)
+    for (const i of this.keyPositions) {
+      if (words[i * 2] === 0 && words[i * 2 + 1] === 0) throw missingValue(table, table.columns[i])
     }
     if (!table.isDirect) return this.rows.next()
     const key = this.directRow(words)
@@ -176,7 +181,7 @@ export class TableWriter {
 
   /** The row number that a direct key is, -1 where it is too large or too sparse to be one. */
   private directRow(words: RowWords): number {
-    const at = this.table.columns.indexOf(this.table.keyColumns[0]) * 2
+    const at = this.keyPositions[0] * 2
     const key = numberOf(words[at], words[at + 1])
     const most = Math.max(DIRECT_AT_LEAST, (this.table.rowCount + 1) * DIRECT_SPREAD)
     return Number.isInteger(key) && key >= 0 && key < most ? key : -1
@@ -193,20 +198,23 @@ export class TableWriter {
 
   private checkUnique(words: RowWords, self: number, given?: Uint8Array): void {
     const { table } = this
-    for (const [i, column] of table.columns.entries()) {
+    for (const i of this.uniquePositions) {
       if (given !== undefined && given[i] === 0) continue
       const [low, high] = [words[i * 2], words[i * 2 + 1]]
-      const isKey = table.keyColumns.includes(column)
-      if (isKey && low === 0 && high === 0) throw missingValue(this.table, column)
-      if (!column.isUnique && !(isKey && table.keyColumns.length === 1)) continue
-      const other = low === 0 && high === 0 ? -1 : (this.indexes[i]?.first(low, high) ?? -1)
-      if (other >= 0 && other !== self) throw this.notUnique(column, other)
+      const isAbsent = low === 0 && high === 0
+      if (isAbsent && this.keyPositions.includes(i)) throw missingValue(table, table.columns[i])
+      const other = isAbsent ? -1 : (this.indexes[i]?.first(low, high) ?? -1)
+      if (other >= 0 && other !== self) throw this.notUnique(table.columns[i], other)
     }
-    if (table.keyColumns.length < 2) return
-    const key = self < 0 ? new Int32Array(table.keyColumns.length * 2) : this.keyWords(self)
-    for (const [k, column] of table.keyColumns.entries()) {
-      const i = table.columns.indexOf(column)
+    if (this.keyPositions.length > 1) this.checkCompositeKey(words, self, given)
+  }
+
+  private checkCompositeKey(words: RowWords, self: number, given?: Uint8Array): void {
+    const { table } = this
+    const key = self < 0 ? new Int32Array(this.keyPositions.length * 2) : this.keyWords(self)
+    for (const [k, i] of this.keyPositions.entries()) {
       if (given !== undefined && given[i] === 0) continue
+      if (words[i * 2] === 0 && words[i * 2 + 1] === 0) throw missingValue(table, table.columns[i])
       key[k * 2] = words[i * 2]
       key[k * 2 + 1] = words[i * 2 + 1]
     }
@@ -217,10 +225,9 @@ export class TableWriter {
   private changesKey(row: number, words: RowWords, given: Uint8Array): boolean {
     const { table } = this
     if (!table.isDirect && table.keyColumns.length === 1) return false
-    return table.keyColumns.some((column) => {
-      const i = table.columns.indexOf(column)
+    return this.keyPositions.some((i) => {
       if (given[i] === 0) return false
-      const address = column.addressOf(row)
+      const address = table.columns[i].addressOf(row)
       const { view } = this.heap.writer
       return view.low(address) !== words[i * 2] || view.high(address) !== words[i * 2 + 1]
     })

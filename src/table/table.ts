@@ -115,6 +115,27 @@ export class Table {
     return (bits & (1 << (row & 31))) !== 0
   }
 
+  /** Schema version in which the table was made: with `descriptor`, it tells this table from every other of its name. */
+  get madeIn(): number {
+    return this.view.high(this.descriptor + TABLE.shape)
+  }
+
+  /** Rows removed so far. Remembered beside a row number, it tells later, by `wasRemovedSince`, whether that row still exists. */
+  get removals(): number {
+    return this.view.number(this.descriptor + TABLE.removals)
+  }
+
+  /** Whether the row with this number, which existed when `removals` was the given number, has been removed since; its number may be in use again. */
+  wasRemovedSince(row: number, removals: number): boolean {
+    this.ensureUsable()
+    const { view, descriptor } = this
+    if (view.number(descriptor + TABLE.removals) === removals) return false
+    if (view.number(descriptor + TABLE.emptiedAt) > removals) return true
+    const removedAt = view.low(descriptor + TABLE.removedAt) >>> 0
+    if (removedAt === 0 || row >= 2 ** view.high(descriptor + TABLE.removedAt)) return false
+    return view.number(removedAt + row) > removals
+  }
+
   /** Row number of a key, -1 when there is no such row. Throws `TYPE` when the key cannot be one. */
   rowOf(key: Key): number {
     if (this.epoch !== this.view.epoch) this.refresh()
@@ -125,7 +146,7 @@ export class Table {
     if (this.keyMode === KEY_MODE.composite) return this.rowOfComposite(key)
     const column = this.keyColumns[0]
     const { finder } = this.context
-    return this.find1(column, Array.isArray(key) ? key[0] : key)
+    return this.seekValue(column, Array.isArray(key) ? key[0] : key)
       ? (column.index?.first(finder.low, finder.high) ?? -1)
       : -1
   }
@@ -166,14 +187,16 @@ export class Table {
    * The rows, ascending, whose columns have these values (null: no value). Uses the index with the fewest rows; scans
    * where there is none. Throws `NOT_FOUND` for an unknown column and `TYPE` for a value that its column cannot hold.
    */
-  find(conditions: Readonly<Record<string, unknown>>): Uint32Array {
+  find(conditions: Readonly<Record<string, unknown>>): number[] {
     const { finder } = this.context
+    const names = Object.keys(conditions)
+    if (names.length === 1) return this.findBy(this.column(names[0]), conditions[names[0]])
     const wanted: { column: Column; low: number; high: number }[] = []
     let best: (typeof wanted)[number] | undefined
     let fewest = Number.POSITIVE_INFINITY
-    for (const name of Object.keys(conditions)) {
+    for (const name of names) {
       const column = this.column(name)
-      if (!this.find1(column, conditions[name])) return new Uint32Array(0)
+      if (!this.seekValue(column, conditions[name])) return []
       const each = { column, low: finder.low, high: finder.high }
       wanted.push(each)
       const isAbsent = each.low === 0 && each.high === 0
@@ -185,10 +208,17 @@ export class Table {
     }
     const rest = wanted.filter((each) => each !== best)
     const rows = best === undefined ? [...this.rows()] : best.column.index!.rows(best.low, best.high)
-    if (rest.length === 0) return Uint32Array.from(rows)
-    return Uint32Array.from(rows).filter((row) =>
-      rest.every((each) => this.hasWord(each.column, row, each.low, each.high)),
-    )
+    if (rest.length === 0) return rows
+    return rows.filter((row) => rest.every((each) => this.hasWord(each.column, row, each.low, each.high)))
+  }
+
+  private findBy(column: Column, value: unknown): number[] {
+    const { finder } = this.context
+    if (!this.seekValue(column, value)) return []
+    const [low, high] = [finder.low, finder.high]
+    const { index } = column
+    if (index !== undefined && (low !== 0 || high !== 0)) return index.rows(low, high)
+    return [...this.rows()].filter((row) => this.hasWord(column, row, low, high))
   }
 
   /** Throws when the table was closed, dropped or altered since this handle was made. */
@@ -225,7 +255,7 @@ export class Table {
     if (!Array.isArray(key) || key.length !== this.keyColumns.length) throw this.wrongKey(key)
     const words = new Int32Array(key.length * 2)
     for (const [i, column] of this.keyColumns.entries()) {
-      if (!this.find1(column, key[i])) return -1
+      if (!this.seekValue(column, key[i])) return -1
       words[i * 2] = finder.low
       words[i * 2 + 1] = finder.high
     }
@@ -233,7 +263,7 @@ export class Table {
   }
 
   /** Leaves the word of a value in the finder. False when no row can have it. */
-  private find1(column: Column, value: unknown): boolean {
+  private seekValue(column: Column, value: unknown): boolean {
     const { finder } = this.context
     finder.isMissing = false
     if (value === null || value === undefined) {

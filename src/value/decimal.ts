@@ -1,5 +1,7 @@
 import { SnapheapError } from '../errors'
 
+const LARGEST_SCALE = 131072
+
 /**
  * An exact decimal number: `coefficient` / 10^`scale`. The scale is kept, so that 1.10 prints as it was written; equal
  * numbers with different scales are different values. Immutable.
@@ -10,12 +12,12 @@ export class Decimal {
     /** Digits after the point: an integer of 0..131072. */
     readonly scale: number,
   ) {
-    if (typeof coefficient !== 'bigint' || !Number.isInteger(scale) || scale < 0 || scale > 131072) {
+    if (typeof coefficient !== 'bigint' || !Number.isInteger(scale) || scale < 0 || scale > LARGEST_SCALE) {
       throw new SnapheapError('INVALID_ARGUMENT', 'A Decimal takes a bigint coefficient and a scale of 0 to 131072.')
     }
   }
 
-  /** Reads "-12.340" or "1.5e-7". Throws `INVALID_ARGUMENT` for anything else. */
+  /** Reads "-12.340" or "1.5e-7". Throws `INVALID_ARGUMENT` for anything else, and for more than 131072 digits on either side. */
   static parse(text: string): Decimal {
     const parts = /^([+-]?)(\d*)(?:\.(\d*))?(?:[eE]([+-]?\d{1,6}))?$/.exec(text.trim())
     if (parts === null || (parts[2] === '' && (parts[3] ?? '') === '')) {
@@ -23,6 +25,9 @@ export class Decimal {
     }
     const fraction = parts[3] ?? ''
     const scale = fraction.length - Number(parts[4] ?? 0)
+    if (parts[2].length + fraction.length - Math.min(scale, 0) > 2 * LARGEST_SCALE) {
+      throw new SnapheapError('INVALID_ARGUMENT', `"${text.slice(0, 40)}…" has too many digits for a decimal number. Round it.`)
+    }
     let coefficient = BigInt(`${parts[2]}${fraction}`)
     if (parts[1] === '-') coefficient = -coefficient
     return scale >= 0 ? new Decimal(coefficient, scale) : new Decimal(coefficient * 10n ** BigInt(-scale), 0)

@@ -191,7 +191,7 @@ export class Decoder {
     return this.view.bytes[this.view.slotOf(start)].toString('utf8', at, at + size)
   }
 
-  private preciseInstant(address: number): Timestamp {
+  private preciseInstant(address: number): Date {
     const ms = this.view.number(address + OBJECT_HEADER_WORDS)
     if (Math.abs(ms) > LARGEST_DATE_MS) {
       throw new SnapheapError(
@@ -199,7 +199,8 @@ export class Decoder {
         `A timestamp of ${ms} ms lies outside what a Date can hold. Keep such values as text.`,
       )
     }
-    return new Timestamp(ms, this.view.low(address + OBJECT_HEADER_WORDS + 1))
+    const micros = this.view.low(address + OBJECT_HEADER_WORDS + 1)
+    return micros === 0 ? new Date(ms) : new Timestamp(ms, micros)
   }
 
   private array(address: number): unknown[] {
@@ -280,9 +281,7 @@ export function inlineString(low: number, high: number, size: number): string {
 }
 
 function bigintOf(bytes: Uint8Array): bigint {
-  let value = 0n
-  for (let i = bytes.length - 1; i >= 0; i--) value = (value << 8n) | BigInt(bytes[i])
-  return BigInt.asIntN(bytes.length * 8, value)
+  return BigInt.asIntN(bytes.length * 8, BigInt(`0x${Buffer.from(bytes).reverse().toString('hex')}`))
 }
 
 function uuidOf(bytes: Uint8Array): string {

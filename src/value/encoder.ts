@@ -287,16 +287,17 @@ export class Encoder {
     this.place(TAG.bigint, this.layBigint(0, value))
   }
 
-  /** Lays a bigint out as two's complement, least significant byte first, in as few bytes as hold it. */
+  /** Lays a bigint out as two's complement, least significant byte first, in as few bytes as hold it. Linear: shifting it byte by byte would be quadratic. */
   private layBigint(at: number, value: bigint): number {
-    let size = 1
-    for (let rest = value < 0n ? -1n - value : value; rest > 127n; rest >>= 8n) size++
+    const magnitude = (value < 0n ? -1n - value : value).toString(16)
+    const bits = magnitude.length * 4 - (Math.clz32(Number.parseInt(magnitude[0], 16)) - 28)
+    const size = (bits >>> 3) + 1
     this.scratch.reserve(at + size)
     const { bytes } = this.scratch
-    let rest = value
-    for (let i = 0; i < size; i++) {
-      bytes[at + i] = Number(BigInt.asUintN(8, rest))
-      rest >>= 8n
+    const flipped = value < 0n ? 0xff : 0
+    for (let i = 0, end = magnitude.length; i < size; i++, end -= 2) {
+      const digits = magnitude.slice(Math.max(0, end - 2), Math.max(0, end))
+      bytes[at + i] = (digits === '' ? 0 : Number.parseInt(digits, 16)) ^ flipped
     }
     return size
   }

@@ -28,12 +28,7 @@ export class Interner extends Encoder {
   /** Takes a reference away from what a word points at, if anything. */
   release(low: number, high: number): void {
     if (!isPointer(high)) return
-    const address = low >>> 0
-    if (this.mutable.addReferences(address, -1) > 0) return
-    const tag = tagOf(high)
-    const words = wordsOf(this.heap.writer.view.low(address))
-    const halves = this.mutable.remove(tag, address, words)
-    if (isComposite(tag)) this.releaseElements(halves, elementWords(tag, words))
+    if (this.mutable.addReferences(low >>> 0, -1) === 0) this.free(tagOf(high), low >>> 0)
   }
 
   protected override place(tag: number, sizeBytes: number): void {
@@ -50,6 +45,23 @@ export class Interner extends Encoder {
     }
     this.low = (found === 0 ? this.mutable.create(tag, halves, sizeBytes, hash) : found) | 0
     this.high = highOf(tag)
+  }
+
+  /** Frees an object that nothing refers to, and what only it referred to. No recursion: a list is as deep as it is long. */
+  private free(tag: number, address: number): void {
+    const unused = [tag, address]
+    while (unused.length > 0) {
+      const each = unused.pop()!
+      const eachTag = unused.pop()!
+      const words = wordsOf(this.heap.writer.view.low(each))
+      const halves = this.mutable.remove(eachTag, each, words)
+      if (!isComposite(eachTag)) continue
+      for (let i = 0; i < elementWords(eachTag, words); i++) {
+        const element = halves[i * 2] >>> 0
+        const high = halves[i * 2 + 1]
+        if (isPointer(high) && this.mutable.addReferences(element, -1) === 0) unused.push(tagOf(high), element)
+      }
+    }
   }
 
   protected override releaseElements(halves: Int32Array, count: number): void {

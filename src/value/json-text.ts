@@ -1,3 +1,4 @@
+import { isUtf8 } from 'node:buffer'
 import { SnapheapError } from '../errors'
 import { Decimal } from './decimal'
 import type { Encoder } from './encoder'
@@ -9,7 +10,7 @@ const textDecoder = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true })
 /**
  * Encodes the JSON text (RFC 8259) in bytes [start, end) through `encoder`, without making objects of it. A number that
  * the nearest double prints differently, as a number, becomes an exact decimal. Of members with the same name the last
- * counts. Throws `TYPE`, with the position, where the text is no JSON.
+ * counts. Throws `TYPE`, with the position, where the text is no JSON, or has a number beyond what a decimal holds.
  */
 export function parseJson(encoder: Encoder, source: Uint8Array, start: number, end: number): void {
   const parser = new Parser(encoder, source, start, end)
@@ -31,7 +32,10 @@ class Parser {
   text(): void {
     this.value()
     this.space()
-    if (this.at !== this.end) this.fail()
+    if (this.at === this.end) return
+    // as an element, so that the caller's `abandon` gives its reference back
+    this.encoder.element()
+    this.fail()
   }
 
   private value(): void {
@@ -102,11 +106,13 @@ class Parser {
     const from = ++this.at
     const { source, end } = this
     let isPlain = true
+    let bits = 0
     for (;;) {
       if (this.at >= end) this.fail()
       const byte = source[this.at]
       if (byte === QUOTE) break
       if (byte < 0x20) this.fail()
+      bits |= byte
       if (byte === BACKSLASH) {
         isPlain = false
         this.at++
@@ -114,6 +120,10 @@ class Parser {
       this.at++
     }
     const to = this.at++
+    if (bits > 127 && !isUtf8(source.subarray(from, to))) {
+      this.at = from
+      this.fail()
+    }
     if (isPlain) this.encoder.utf8(source, from, to)
     else this.encoder.string(this.parsed(from - 1, to + 1) as string)
   }
@@ -121,17 +131,28 @@ class Parser {
   private number(): void {
     const from = this.at
     while (this.at < this.end && isNumberByte(this.source[this.at])) this.at++
-    const text = String.fromCharCode(...this.source.subarray(from, Math.min(this.at, from + 100_000)))
+    const { buffer, byteOffset } = this.source
+    const text = Buffer.from(buffer, byteOffset + from, this.at - from).latin1Slice()
     if (!/^-?(0|[1-9]\d*)(\.\d+)?([eE][+-]?\d+)?$/.test(text)) {
       this.at = from
       this.fail()
     }
     const value = Number(text)
-    if (text.length <= 15 || isExact(text, value)) this.encoder.number(value)
-    else {
-      const decimal = Decimal.parse(text)
-      this.encoder.decimal(decimal.coefficient, decimal.scale)
+    if (text.length <= 15 && !/e/i.test(text)) this.encoder.number(value)
+    else this.longNumber(from, text, value)
+  }
+
+  /** A number that a double may not hold: more than 15 digits, or an exponent. */
+  private longNumber(from: number, text: string, value: number): void {
+    let decimal: Decimal
+    try {
+      decimal = Decimal.parse(text)
+    } catch {
+      this.at = from
+      return this.fail()
     }
+    if (Number.isFinite(value) && decimal.compare(Decimal.parse(String(value))) === 0) this.encoder.number(value)
+    else this.encoder.decimal(decimal.coefficient, decimal.scale)
   }
 
   private word(expected: string): void {
@@ -173,10 +194,4 @@ class Parser {
 
 function isNumberByte(byte: number): boolean {
   return (byte >= 0x30 && byte <= 0x39) || byte === 0x2d || byte === 0x2b || byte === 0x2e || (byte | 0x20) === 0x65
-}
-
-/** Whether the double says the same number as the text. */
-function isExact(text: string, value: number): boolean {
-  if (!Number.isFinite(value)) return false
-  return Decimal.parse(text).compare(Decimal.parse(String(value))) === 0
 }
