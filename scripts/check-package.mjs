@@ -10,14 +10,20 @@ const root = dirname(dirname(fileURLToPath(import.meta.url)))
 const folder = mkdtempSync(join(tmpdir(), 'snapheap-package-'))
 try {
   run('npm', ['pack', '--ignore-scripts', '--pack-destination', folder], root)
-  const tarball = join(folder, readdirSync(folder).find((name) => name.endsWith('.tgz')))
+  const tarball = join(
+    folder,
+    readdirSync(folder).find((name) => name.endsWith('.tgz')),
+  )
   run('npx', ['--no-install', 'publint', 'run', tarball, '--strict'], root)
   run('npx', ['--no-install', 'attw', tarball, '--profile', 'node16'], root)
   writeFileSync(join(folder, 'package.json'), '{ "private": true, "type": "module" }')
   run('npm', ['install', '--no-audit', '--no-fund', tarball], folder)
   writeFileSync(join(folder, 'quick-start.mjs'), quickStart())
   run(process.execPath, ['quick-start.mjs'], folder)
-  writeFileSync(join(folder, 'required.cjs'), "const { open } = require('snapheap'); require('snapheap/postgres'); open().then((db) => db.close())\n")
+  writeFileSync(
+    join(folder, 'required.cjs'),
+    "const { open } = require('snapheap'); require('snapheap/postgres'); open().then((db) => db.close())\n",
+  )
   run(process.execPath, ['required.cjs'], folder)
   process.stdout.write('The package installs and runs its quick start.\n')
 } finally {

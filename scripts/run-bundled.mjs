@@ -3,7 +3,7 @@
 // several times slower.) Decorator metadata is emitted as tsconfig.json says.
 //
 //   node scripts/run-bundled.mjs FILE.ts [ARGUMENT ...]
-import { rmSync } from 'node:fs'
+import { existsSync, readdirSync, rmSync } from 'node:fs'
 import { basename, dirname, join, resolve } from 'node:path'
 import { pathToFileURL } from 'node:url'
 import { build } from 'vite'
@@ -15,7 +15,9 @@ if (file === undefined) {
 }
 const entry = resolve(file)
 // Beside the source, so that packages are found as the source finds them; one folder per process, so that runs do not meet.
-const outDir = join(dirname(entry), '.run', String(process.pid))
+const runs = join(dirname(entry), '.run')
+const outDir = join(runs, String(process.pid))
+removeLeftovers()
 
 /** Keeps `import.meta.url` what it is in the source file. */
 const keepSourceUrl = {
@@ -44,3 +46,14 @@ await build({
 process.on('exit', () => rmSync(outDir, { recursive: true, force: true }))
 process.argv.splice(1, process.argv.length - 1, entry, ...rest)
 await import(pathToFileURL(join(outDir, basename(entry).replace(/\.ts$/, '.mjs'))).href)
+
+/** Removes the bundles of runs that were killed. */
+function removeLeftovers() {
+  for (const name of existsSync(runs) ? readdirSync(runs) : []) {
+    try {
+      process.kill(Number(name), 0)
+    } catch {
+      rmSync(join(runs, name), { recursive: true, force: true })
+    }
+  }
+}

@@ -178,6 +178,38 @@ export class MutableHashTable extends HashTable {
     return address
   }
 
+  /**
+   * Makes a table of `count` entries at once, which are sorted by the top bits of their hashes as far
+   * as segments are told apart. Each segment is filled in turn, so that a large table is built within the processor's caches.
+   */
+  static build(heap: Heap, count: number, hashes: Uint32Array, payloads: Uint32Array, flags: Uint8Array): number {
+    const { allocator, writer } = heap
+    let depth = 0
+    while (count / 2 ** depth > mostEntries(LARGEST_LOG2) / 2 && depth < DEEPEST) depth++
+    const address = allocator.allocate(DESCRIPTOR_WORDS)
+    const directory = allocator.allocate(1 << depth)
+    writer.set(address, directory | 0, depth)
+    const table = new MutableHashTable(heap, address)
+    const crowded: number[] = []
+    for (let i = 0, from = 0; i < 1 << depth; i++) {
+      let to = from
+      while (to < count && (depth === 0 || hashes[to] >>> (HASH_BITS - depth) === i)) to++
+      let log2 = SMALLEST_LOG2
+      while (log2 < LARGEST_LOG2 && mostEntries(log2) < to - from) log2++
+      const segment = newSegment(heap, log2, depth)
+      const fitting = Math.min(to - from, mostEntries(log2))
+      for (let at = from; at < from + fitting; at++) {
+        table.place(segment, payloads[at] | 0, hashes[at] | OCCUPIED | (flags[at] === 1 ? FLAG : 0))
+      }
+      for (let at = from + fitting; at < to; at++) crowded.push(at)
+      writer.set(segment, fitting, depth | (log2 << 8))
+      writer.set(directory + i, segment | 0, depth | (log2 << 8))
+      from = to
+    }
+    for (const at of crowded) table.insert(hashes[at], payloads[at], flags[at] === 1)
+    return address
+  }
+
   insert(hash: number, payload: number, flag = false): void {
     let segment = this.segmentOf(hash)
     while (this.view.low(segment) >= mostEntries(this.view.high(segment) >>> 8)) {

@@ -141,6 +141,55 @@ export class MutablePostingList extends PostingList {
     return list
   }
 
+  /** Makes a list of `count` >= 2 ascending numbers at once: those of `numbers` from `start` on. */
+  createFrom(numbers: Uint32Array, start: number, count: number): number {
+    const { allocator, writer } = this.heap
+    if (count <= FLAT_LIMIT) {
+      const list = allocator.allocateZeroed(HEADER_WORDS + wordsFor(count, 4))
+      writer.set(list + 1, count, 0)
+      for (let i = 0; i < count; i += 2) {
+        writer.set(
+          list + HEADER_WORDS + (i >>> 1),
+          numbers[start + i] | 0,
+          i + 1 < count ? numbers[start + i + 1] | 0 : 0,
+        )
+      }
+      return list
+    }
+    const end = start + count
+    const chunkEnds: number[] = []
+    for (let i = start; i < end; i++) {
+      if (i + 1 === end || numbers[i] >>> CHUNK_SHIFT !== numbers[i + 1] >>> CHUNK_SHIFT) chunkEnds.push(i + 1)
+    }
+    let log2 = 2
+    while (chunkEnds.length > 1 << log2) log2++
+    const list = allocator.allocateZeroed(HEADER_WORDS + 1)
+    const directory = allocator.allocateZeroed(1 << log2)
+    for (const [i, chunkEnd] of chunkEnds.entries())
+      this.createChunk(directory + i, numbers, chunkEnds[i - 1] ?? start, chunkEnd)
+    writer.set(list + 1, count, 1)
+    writer.set(list + 2, directory | 0, chunkEnds.length | (log2 << 24))
+    return list
+  }
+
+  /** Makes the container for ascending numbers [from, to) of one chunk and its directory word. */
+  private createChunk(word: number, numbers: Uint32Array, from: number, to: number): void {
+    const { allocator, writer } = this.heap
+    const count = to - from
+    const isBitmap = count > SPARSE_LIMIT
+    const words = isBitmap ? BITMAP_WORDS : wordsFor(count, 2)
+    const halves = new Int32Array(words * 2)
+    for (let i = 0; i < count; i++) {
+      const value = numbers[from + i] & CHUNK_MASK
+      if (isBitmap) halves[value >>> 5] |= 1 << (value & 31)
+      else halves[i >>> 1] |= value << ((i & 1) * 16)
+    }
+    const container = allocator.allocate(words)
+    for (let i = 0; i < words; i++) writer.set(container + i, halves[i * 2], halves[i * 2 + 1])
+    const chunk = numbers[from] >>> CHUNK_SHIFT
+    writer.set(word, container | 0, (chunk << 17) | (isBitmap ? IS_BITMAP : 0) | (count - 1))
+  }
+
   /** Adds a number that is not in the list yet. Returns the list's address, which may have moved. */
   add(list: number, number: number): number {
     const count = this.count(list)
@@ -189,15 +238,21 @@ export class MutablePostingList extends PostingList {
   private cut(list: number): number {
     const { allocator, writer } = this.heap
     const numbers = this.read(list)
-    const target = allocator.allocateZeroed(HEADER_WORDS + 1)
+    const target = this.createChunked()
     writer.copy(target, list, 1)
-    const directory = allocator.allocateZeroed(4)
-    writer.set(target + 1, 0, 1)
-    writer.set(target + 2, directory | 0, 2 << 24)
     for (const number of numbers) this.addToChunks(target, number)
     writer.set(target + 1, numbers.length, 1)
     allocator.free(list)
     return target
+  }
+
+  private createChunked(): number {
+    const { allocator, writer } = this.heap
+    const list = allocator.allocateZeroed(HEADER_WORDS + 1)
+    const directory = allocator.allocateZeroed(4)
+    writer.set(list + 1, 0, 1)
+    writer.set(list + 2, directory | 0, 2 << 24)
+    return list
   }
 
   private addToChunks(list: number, number: number): void {

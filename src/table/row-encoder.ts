@@ -1,8 +1,8 @@
 import { SnapheapError } from '../errors'
 import type { Interner } from '../value/interner'
 import type { Column } from './column'
-import { describeType, encodeAs } from './column-type'
-import { show, type Table } from './table'
+import { encodeAs } from './column-type'
+import { cannotHold, type Table } from './table'
 
 /** One row's words by column position: low halves at 2i, high halves at 2i + 1. */
 export type RowWords = Int32Array
@@ -44,7 +44,7 @@ export class RowEncoder {
     this.given.fill(0)
     for (const name of Object.keys(values)) if (!table.hasColumn(name)) table.column(name)
     for (const [i, column] of table.columns.entries()) {
-      const value = values[column.name]
+      const value = Object.hasOwn(values, column.name) ? values[column.name] : undefined
       if (value === undefined) continue
       if (value === null && column.type !== 'any') {
         if (!column.isNullable) {
@@ -63,21 +63,16 @@ export class RowEncoder {
   }
 
   private encodeValue(column: Column, value: unknown): void {
-    let reason: string | undefined
+    let cause: unknown
     try {
       if (value === null) return this.interner.null()
       if (encodeAs(column.type, value, this.interner)) return
     } catch (error) {
-      if (!(error instanceof SnapheapError) || error.code !== 'TYPE') throw error
-      reason = error.message
+      cause = error
     }
     this.interner.abandon()
     this.release(this.words, this.given)
-    throw new SnapheapError(
-      'TYPE',
-      `Column ${this.table.name}.${column.name} (${column.type}) cannot hold ${show(value)}. ${reason ?? `Pass ${describeType(column.type)}.`}`,
-      { table: this.table.name, column: column.name },
-    )
+    throw cannotHold(column, value, cause)
   }
 
   /** Gives the references of a row's words back; with `given`, of the columns marked there. */

@@ -114,7 +114,12 @@ export class SchemaWriter {
     this.setColumns(table, (columns) => [...columns, { address: this.makeColumn(column), keyPosition: 0 }])
     if (value === undefined) return
     const writer = this.writer(tableName)
-    for (const row of [...writer.table.rows()]) writer.update(row, { [name]: value })
+    try {
+      for (const row of [...writer.table.rows()]) writer.update(row, { [name]: value })
+    } catch (error) {
+      this.dropColumn(tableName, name)
+      throw error
+    }
   }
 
   /** Throws `INVALID_ARGUMENT` for a column of the key. */
@@ -168,7 +173,12 @@ export class SchemaWriter {
   /** Keeps any value with a table, for the layer above. */
   setProperties(tableName: string, value: unknown): void {
     const { descriptor } = this.catalogue.table(tableName)
-    this.interner.value(value)
+    try {
+      this.interner.value(value)
+    } catch (error) {
+      this.interner.abandon()
+      throw error
+    }
     const [low, high] = [this.interner.low, this.interner.high]
     this.releaseWord(descriptor + TABLE.properties)
     this.heap.writer.set(descriptor + TABLE.properties, low, high)

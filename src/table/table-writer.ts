@@ -6,10 +6,11 @@ import type { Interner } from '../value/interner'
 import { isPointer } from '../value/word'
 import type { Column } from './column'
 import { MutableColumnIndex } from './column-index'
+import { buildIndex } from './index-builder'
 import { COLUMN, DIRECT_AT_LEAST, DIRECT_SPREAD, KEY_MODE, TABLE } from './layout'
 import { missingValue, RowEncoder, type RowWords } from './row-encoder'
 import { RowSet } from './row-set'
-import { show, type Table } from './table'
+import { integerOf, show, type Table } from './table'
 
 /**
  * Changes one table, within a transaction. Every method does all of its work or, when it throws for a reason of the
@@ -27,7 +28,8 @@ export class TableWriter {
 
   constructor(
     private readonly heap: Heap,
-    private readonly interner: Interner,
+    /** Makes the words that `insertWords` and `updateWords` take over. */
+    readonly interner: Interner,
     readonly table: Table,
   ) {
     this.rows = new RowSet(heap, table.descriptor)
@@ -40,11 +42,13 @@ export class TableWriter {
 
   /** Adds a row given by column names. Returns its row number. Throws `TYPE`, `NOT_NULL`, `UNIQUE`, `NOT_FOUND` (column). */
   insert(values: Readonly<Record<string, unknown>>): number {
+    this.refresh()
     return this.insertWords(this.encoder.encodeRow(values))
   }
 
   /** Changes columns of an existing row. Returns its row number, another one where the key it is made of changed. Throws as `insert`. */
   update(row: number, changes: Readonly<Record<string, unknown>>): number {
+    this.refresh()
     return this.updateWords(row, this.encoder.encode(changes), this.encoder.given)
   }
 
@@ -143,17 +147,19 @@ export class TableWriter {
 
   /** Builds the index of a column that has none. Throws `UNIQUE` when it must be unique and is not. */
   buildIndex(column: Column): void {
-    this.setIndex(column, MutableHashTable.create(this.heap))
-    this.moved()
-    this.refresh()
-    const index = this.indexOf(column)!
     const { view } = this.heap.writer
+    const rows = new Uint32Array(this.table.rowCount)
+    let count = 0
     for (const row of this.table.rows()) {
       const address = column.addressOf(row)
-      if (address === 0 || view.isAbsent(address)) continue
-      if (column.isUnique && index.first(view.low(address), view.high(address)) >= 0) throw this.notUnique(column, row)
-      index.add(row, view.low(address), view.high(address))
+      if (address !== 0 && !view.isAbsent(address)) rows[count++] = row
     }
+    const isUnique = this.uniquePositions.includes(this.table.columns.indexOf(column))
+    const fail = (row: number): never => {
+      throw this.notUnique(column, row)
+    }
+    this.setIndex(column, buildIndex(this.heap, column, rows.subarray(0, count), isUnique ? fail : undefined))
+    this.moved()
   }
 
   /** Drops a column's index. */
@@ -182,7 +188,7 @@ export class TableWriter {
   /** The row number that a direct key is, -1 where it is too large or too sparse to be one. */
   private directRow(words: RowWords): number {
     const at = this.keyPositions[0] * 2
-    const key = numberOf(words[at], words[at + 1])
+    const key = integerOf(words[at], words[at + 1])
     const most = Math.max(DIRECT_AT_LEAST, (this.table.rowCount + 1) * DIRECT_SPREAD)
     return Number.isInteger(key) && key >= 0 && key < most ? key : -1
   }
@@ -192,7 +198,7 @@ export class TableWriter {
     const { descriptor, keyColumns } = this.table
     const mode = descriptor + TABLE.keyMode
     this.heap.writer.set(mode, KEY_MODE.column, this.heap.writer.view.high(mode))
-    this.buildIndex(keyColumns[0])
+    if (!keyColumns[0].isIndexed) this.buildIndex(keyColumns[0])
     this.refresh()
   }
 
@@ -342,15 +348,4 @@ export class TableWriter {
       { table: table.name, column: column.name, row },
     )
   }
-}
-
-const numberScratch = new Float64Array(1)
-const numberHalves = new Int32Array(numberScratch.buffer)
-
-/** The number that a word of an integer column says; NaN for a tagged word other than zero. */
-function numberOf(low: number, high: number): number {
-  numberHalves[0] = low
-  numberHalves[1] = high
-  const number = numberScratch[0]
-  return Number.isNaN(number) && low === 4 ? 0 : number
 }

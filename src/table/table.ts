@@ -6,6 +6,7 @@ import { finish, mix } from '../struct/hash'
 import { HashTable } from '../struct/hash-table'
 import { Decoder } from '../value/decoder'
 import { Encoder } from '../value/encoder'
+import { CONSTANT } from '../value/word'
 import { Column } from './column'
 import { type ColumnType, describeType, encodeAs } from './column-type'
 import { CATALOGUE_SLOT, COLUMN, KEY_MODE, TABLE } from './layout'
@@ -122,7 +123,12 @@ export class Table {
 
   /** Rows removed so far. Remembered beside a row number, it tells later, by `wasRemovedSince`, whether that row still exists. */
   get removals(): number {
-    return this.view.number(this.descriptor + TABLE.removals)
+    return this.view.number(this.removalsAddress)
+  }
+
+  /** Address of the word with that number: for who must look at it with every read. Fixed for the table's life. */
+  get removalsAddress(): number {
+    return this.descriptor + TABLE.removals
   }
 
   /** Whether the row with this number, which existed when `removals` was the given number, has been removed since; its number may be in use again. */
@@ -233,8 +239,14 @@ export class Table {
     return finish(hash, words.length)
   }
 
-  /** Row whose composite key has these words, -1 without one. */
+  /** Row whose key has these words, low and high half for each key column in turn; -1 without one. */
   rowOfWords(words: Int32Array): number {
+    if (this.epoch !== this.view.epoch) this.refresh()
+    if (this.keyMode === KEY_MODE.direct) {
+      const row = integerOf(words[0], words[1])
+      return this.hasRow(row) ? row : -1
+    }
+    if (this.keyMode === KEY_MODE.column) return this.keyColumns[0].index?.first(words[0], words[1]) ?? -1
     const table = new HashTable(this.view, this.view.low(this.descriptor + TABLE.key) >>> 0)
     const hash = this.compositeHash(words)
     for (let entry = table.seek(hash); entry !== 0; entry = table.seekNext(hash)) {
@@ -271,14 +283,14 @@ export class Table {
       else finder.absent()
       return true
     }
-    if (!encodeAs(column.type, value, finder)) {
-      throw new SnapheapError(
-        'TYPE',
-        `Column ${this.name}.${column.name} cannot hold ${show(value)}. Pass ${describeType(column.type)}.`,
-        { table: this.name, column: column.name },
-      )
+    let cause: unknown
+    try {
+      if (encodeAs(column.type, value, finder)) return !finder.isMissing
+    } catch (error) {
+      cause = error
     }
-    return !finder.isMissing
+    finder.abandon()
+    throw cannotHold(column, value, cause)
   }
 
   private directKey(key: Key): bigint | number {
@@ -316,6 +328,28 @@ export class Table {
   }
 }
 
+const numberScratch = new Float64Array(1)
+const numberHalves = new Int32Array(numberScratch.buffer)
+
+/** The number that a word of an integer column says; NaN for a tagged word other than zero. */
+export function integerOf(low: number, high: number): number {
+  numberHalves[0] = low
+  numberHalves[1] = high
+  const number = numberScratch[0]
+  return Number.isNaN(number) && low === CONSTANT.zero ? 0 : number
+}
+
+/** The error for a value that does not fit its column, which encoding may have thrown already; what else that threw stays as it is. */
+export function cannotHold(column: Column, value: unknown, cause: unknown): unknown {
+  if (cause !== undefined && !(cause instanceof SnapheapError && cause.code === 'TYPE')) return cause
+  const remedy = cause?.message ?? `Pass ${describeType(column.type)}.`
+  return new SnapheapError(
+    'TYPE',
+    `Column ${column.table.name}.${column.name} (${column.type}) cannot hold ${show(value)}. ${remedy}`,
+    { table: column.table.name, column: column.name },
+  )
+}
+
 /** Whether the catalogue lists a table with this descriptor. */
 function isListed(view: View, descriptor: number): boolean {
   const list = view.low(CATALOGUE_SLOT) >>> 0
@@ -336,6 +370,7 @@ export function show(value: unknown): string {
   } catch {
     text = undefined
   }
+  if (text === undefined && typeof value === 'object') return Object.prototype.toString.call(value)
   if (text === undefined || typeof value === 'number') return String(value)
   return text.length > 60 ? `${text.slice(0, 57)}…` : text
 }
