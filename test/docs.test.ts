@@ -12,11 +12,14 @@ const scope: Record<string, unknown> = { ...file, ...heap, TAG }
 
 /** The value of "NAME.member" or "NAME[0]" in the code. */
 function constant(path: string): unknown {
-  return path.split(/[.[\]]+/).filter((step) => step !== '').reduce<unknown>((value, step) => (value as Record<string, unknown>)[step], scope)
+  return path
+    .split(/[.[\]]+/)
+    .filter((step) => step !== '')
+    .reduce<unknown>((value, step) => (value as Record<string, unknown>)[step], scope)
 }
 
 describe('docs/format.md', () => {
-  const documented = [...format.matchAll(/^\| `([\w.[\]]+)` \| (\S+) \|$/gm)]
+  const documented = [...format.matchAll(/^\| *`([\w.[\]]+)` *\| *(\S+) *\|$/gm)]
 
   test.each(documented.map(([, path, value]) => [path, value]))('says what the code says: %s is %s', (path, value) => {
     const actual = constant(path)

@@ -213,9 +213,14 @@ export class Store {
 
 /** The heap behind a path. */
 export function openHeap(path: string | undefined, options: StoreOptions): Heap {
-  const memory = options.memory ?? loadNativeMemory() ?? plainMemory()
+  const memory = options.memory ?? defaultMemory()
   if (path === undefined) return Heap.inMemory(memory)
   return Heap.open(memory, path, { create: options.create ?? true, readOnly: options.readOnly ?? false })
+}
+
+/** The native addon, or plain JavaScript where there is no binary for this platform. */
+export function defaultMemory(): Memory {
+  return loadNativeMemory() ?? plainMemory()
 }
 
 function isPromise(value: unknown): value is PromiseLike<unknown> {

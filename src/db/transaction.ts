@@ -42,8 +42,9 @@ export class Transaction {
   /** Adds the row, or changes the one with the same key to these values. */
   upsert(table: string, values: RowValues): void {
     const { keyColumns } = this.table(table)
-    const key = keyColumns.map((column) => values[column.name])
-    const row = key.some((each) => each === undefined || each === null) ? -1 : this.table(table).rowOf(key as Key)
+    const key = keyColumns.map(({ name }) => (Object.hasOwn(values, name) ? values[name] : undefined))
+    const isWhole = key.every((each) => each !== undefined && each !== null)
+    const row = isWhole ? this.table(table).rowOf((key.length === 1 ? key[0] : key) as Key) : -1
     if (row < 0) this.insert(table, values)
     else this.writer(table).update(row, values)
   }
@@ -132,9 +133,9 @@ export class Transaction {
     const schema = this.open()
     const table = schema.catalogue.table(name)
     if (this.isManager || this.writable.has(table)) return schema
-    const { properties } = table
-    const reason = typeof properties === 'object' && properties !== null ? (properties as { readOnly?: unknown }).readOnly : undefined
-    if (typeof reason === 'string') throw new SnapheapError('READ_ONLY', `Table ${name} cannot be changed here. ${reason}`, { table: name })
+    const reason = readOnlyReason(table)
+    if (reason !== undefined)
+      throw new SnapheapError('READ_ONLY', `Table ${name} cannot be changed here. ${reason}`, { table: name })
     this.writable.add(table)
     return schema
   }
@@ -143,4 +144,12 @@ export class Transaction {
     if (!this.isOver) return this.schema
     throw new SnapheapError('NO_TRANSACTION', 'This transaction has ended. Make the change inside db.write(tx => …).')
   }
+}
+
+/** Why only the manager of a table may change it, undefined for a table that everybody may change. */
+export function readOnlyReason(table: Table): string | undefined {
+  const { properties } = table
+  const reason =
+    typeof properties === 'object' && properties !== null ? (properties as { readOnly?: unknown }).readOnly : undefined
+  return typeof reason === 'string' ? reason : undefined
 }

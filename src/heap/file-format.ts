@@ -93,17 +93,22 @@ export function decodeHeader(memory: Memory, path: string, block: Uint8Array): U
   return block.slice(HEADER.heapId, HEADER.heapId + 16)
 }
 
-/** Throws `INVALID_ARGUMENT` when the annotation does not fit. */
+/** An annotation as a root slot holds it. Throws `INVALID_ARGUMENT` when it does not fit. */
+export function encodeAnnotation(annotation: string): Uint8Array {
+  const bytes = new TextEncoder().encode(annotation)
+  if (bytes.length > MAX_ANNOTATION_BYTES) {
+    throw new SnapheapError(
+      'INVALID_ARGUMENT',
+      `The annotation has ${bytes.length} bytes; at most ${MAX_ANNOTATION_BYTES} fit. Shorten it.`,
+    )
+  }
+  return bytes
+}
+
 export function encodeRoot(memory: Memory, root: FileRoot): Uint8Array {
   const bytes = new Uint8Array(ROOT_SLOT.sizeBytes)
   const view = new DataView(bytes.buffer)
-  const annotation = new TextEncoder().encode(root.annotation)
-  if (annotation.length > MAX_ANNOTATION_BYTES) {
-    throw new SnapheapError(
-      'INVALID_ARGUMENT',
-      `The annotation has ${annotation.length} bytes; at most ${MAX_ANNOTATION_BYTES} fit. Shorten it.`,
-    )
-  }
+  const annotation = encodeAnnotation(root.annotation)
   view.setFloat64(ROOT_SLOT.sequence, root.sequence, true)
   view.setFloat64(ROOT_SLOT.version, root.version, true)
   view.setFloat64(ROOT_SLOT.timeMs, root.timeMs, true)

@@ -39,6 +39,8 @@ export class Heap {
   private storage: Storage
   private lock: FileLock | undefined
   private detachedPin: Pin | undefined
+  /** The views of snapshots that are not released. */
+  private readonly pinnedViews = new Set<View>()
   private turn: Promise<unknown> = Promise.resolve()
   private closed = false
 
@@ -71,8 +73,9 @@ export class Heap {
   static open(memory: Memory, givenPath: string, options: { create: boolean; readOnly: boolean }): Heap {
     const path = resolve(givenPath)
     const lock = options.readOnly ? undefined : memory.lock(`${path}.lock`)
+    let file: PoolFile | undefined
+    let heap: Heap | undefined
     try {
-      let file: PoolFile | undefined
       try {
         file = PoolFile.open(memory, path, !options.readOnly)
       } catch (error) {
@@ -80,13 +83,15 @@ export class Heap {
         if (!isMissing || !options.create || options.readOnly) throw error
       }
       const blocks = file === undefined ? RESERVED_BLOCKS : tableLength(file.root.mapEntries)
-      const heap = new Heap(memory, path, options.readOnly, blocks)
+      heap = new Heap(memory, path, options.readOnly, blocks)
       heap.lock = lock
       if (file === undefined) heap.initialise()
       else heap.adopt(file)
       if (!options.readOnly) heap.windows.prepareArena()
       return heap
     } catch (error) {
+      heap?.windows.close()
+      file?.close()
       lock?.release()
       throw error
     }
@@ -156,6 +161,8 @@ export class Heap {
     if (this.detachedPin === undefined) this.writer.shareTable()
     const { numbers, halves, bytes } = this.windows
     const view = new View(pin.table, numbers, halves, bytes)
+    const { pinnedViews } = this
+    pinnedViews.add(view)
     return {
       view,
       version: this.version,
@@ -165,6 +172,7 @@ export class Heap {
       },
       release: () => {
         view.epoch = CLOSED_EPOCH
+        pinnedViews.delete(view)
         this.pins.release(pin)
       },
     }
@@ -205,6 +213,8 @@ export class Heap {
       if (this.closed) return
       this.closed = true
       this.live.epoch = CLOSED_EPOCH
+      for (const view of this.pinnedViews) view.epoch = CLOSED_EPOCH
+      this.pinnedViews.clear()
       this.pins.clear()
       this.windows.close()
       this.storage.close()
@@ -277,7 +287,9 @@ export class Heap {
   private adopt(file: PoolFile): void {
     this.version = file.root.version
     this.storage.adopt(file, this.live.table)
-    if (this.live.number(ROOT.layoutVersion) !== LAYOUT_VERSION || this.live.low(ROOT.top) > this.live.table.length) {
+    const top = this.live.low(ROOT.top)
+    const isPlausible = top >= RESERVED_BLOCKS && top <= this.live.table.length
+    if (this.live.number(ROOT.layoutVersion) !== LAYOUT_VERSION || !isPlausible) {
       throw new SnapheapError(
         'CORRUPT',
         `${file.path} holds no heap of layout ${LAYOUT_VERSION}. Restore it from a copy.`,
@@ -302,6 +314,7 @@ export class Heap {
     this.detachedPin = undefined
     this.live.table = table
     this.live.epoch = Math.max(this.live.epoch, this.writer.view.epoch) + 1
+    this.writer.view.epoch = CLOSED_EPOCH
     this.writer.view = this.live
     this.pins.release(pin)
   }

@@ -1,4 +1,4 @@
-import { closeSync, fstatSync, fsync, openSync, readSync, write, writev } from 'node:fs'
+import { type BigIntStats, closeSync, fstatSync, fsync, openSync, readSync, statSync, write, writev } from 'node:fs'
 import { promisify } from 'node:util'
 import { SnapheapError } from '../errors'
 import {
@@ -53,8 +53,9 @@ export class PoolFile {
   static open(memory: Memory, path: string, writable: boolean): PoolFile {
     const fd = openFile(path, writable ? 'r+' : 'r')
     try {
-      const fileBlocks = Math.floor(fstatSync(fd).size / BLOCK_BYTES)
       const header = readRange(fd, 0, BLOCK_BYTES)
+      // After the header: whatever a root in it describes is in the file by now, even while a writer appends.
+      const fileBlocks = Math.floor(fstatSync(fd).size / BLOCK_BYTES)
       const heapId = decodeHeader(memory, path, header)
       const roots = ROOT_SLOT_OFFSETS.map((offset) =>
         decodeRoot(memory, header.subarray(offset, offset + ROOT_SLOT.sizeBytes), fileBlocks),
@@ -85,8 +86,20 @@ export class PoolFile {
       annotation: '',
     }
     const file = new PoolFile(memory, path, fd, heapId, new Uint32Array(0), new Uint32Array(0), root)
-    await file.io('write', writeAsync(fd, encodeHeader(memory, heapId), 0, BLOCK_BYTES, 0))
-    return file
+    try {
+      await file.io('write', writeAsync(fd, encodeHeader(memory, heapId), 0, BLOCK_BYTES, 0))
+      return file
+    } catch (error) {
+      file.close()
+      throw error
+    }
+  }
+
+  /** Whether `path` still names this file: somebody may have removed or replaced it. */
+  isAt(path: string): boolean {
+    const named: BigIntStats | undefined = statSync(path, { bigint: true, throwIfNoEntry: false })
+    const own = fstatSync(this.fd, { bigint: true })
+    return named !== undefined && named.ino === own.ino && named.dev === own.dev
   }
 
   /** The length of the file in blocks, whatever the newest root says of it. */

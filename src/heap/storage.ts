@@ -1,8 +1,9 @@
+import { randomBytes } from 'node:crypto'
 import { existsSync } from 'node:fs'
 import { rename, unlink } from 'node:fs/promises'
 import { dirname } from 'node:path'
-import { SnapheapError } from '../errors'
-import { type FileRoot, mapBlocks } from './file-format'
+import { assert, SnapheapError } from '../errors'
+import { encodeAnnotation, type FileRoot, mapBlocks } from './file-format'
 import { ZERO_BLOCK } from './layout'
 import type { Memory } from './memory'
 import type { Pins } from './pins'
@@ -68,17 +69,29 @@ export class Storage {
     return this.fileWindows !== undefined && this.fileWindows.placeOf(physical) !== 0
   }
 
-  /** Makes a pinned table durable in the heap's own file: by appending what changed, or by rewriting it. */
+  /**
+   * Makes a pinned table durable in the heap's own file: by appending what changed, or by rewriting it when too much of
+   * it is dead or its name has been taken from it.
+   */
   async save(path: string, pinned: PinnedState, options: SaveOptions): Promise<void> {
+    encodeAnnotation(options.annotation ?? '')
     const saved = { ...pinned, table: pinned.table.slice() }
-    if (this.file === undefined || this.needsRewrite(this.file)) await this.rewrite(path, saved, options)
-    else await this.append(this.file, saved, options)
+    const isInPlace = this.file?.isAt(path) === true
+    if (this.file !== undefined && isInPlace && !this.needsRewrite(this.file)) {
+      await this.append(this.file, saved, options)
+    } else await this.rewrite(path, saved, { ...options, replace: isInPlace || options.replace === true })
   }
 
   /** Writes a pinned table into a file of its own. */
   async saveAs(path: string, pinned: PinnedState, options: SaveOptions): Promise<void> {
-    const file = await this.writeWhole(path, { ...pinned, table: pinned.table.slice() }, options)
-    file.close()
+    encodeAnnotation(options.annotation ?? '')
+    const file = await this.writeTemporary(path, { ...pinned, table: pinned.table.slice() }, options)
+    try {
+      await promote(file, path, options)
+    } finally {
+      file.close()
+    }
+    this.memory.syncFolder(dirname(path))
   }
 
   statistics(): { fileBlocks: number; deadFileBlocks: number } {
@@ -122,36 +135,58 @@ export class Storage {
     return { places, checksums }
   }
 
+  /** Every step that may fail comes before the rename or after the heap has gone over to the new file. */
   private async rewrite(path: string, saved: PinnedState, options: SaveOptions): Promise<void> {
     const earlier = { file: this.file, windows: this.fileWindows }
-    const file = await this.writeWhole(path, saved, { ...options, replace: earlier.file !== undefined })
+    const file = await this.writeTemporary(path, saved, options)
+    const fileWindows = new FileWindows(this.windows, file.fd)
+    try {
+      fileWindows.cover(0, file.root.fileBlocks)
+      await promote(file, path, options)
+    } catch (error) {
+      fileWindows.release()
+      file.close()
+      throw error
+    }
     this.file = file
-    this.fileWindows = new FileWindows(this.windows, file.fd)
-    this.fileWindows.cover(0, file.root.fileBlocks)
+    this.fileWindows = fileWindows
     this.settle(file, saved.table)
     this.pins.retire(() => {
       earlier.windows?.release()
       earlier.file?.close()
     })
+    this.memory.syncFolder(dirname(path))
   }
 
-  /** Repoints every block that is still what was saved to its place in the file. */
+  /**
+   * Repoints every block that is still what was saved to its place in the file. A commit during a rewrite may have moved
+   * blocks of the earlier file to other addresses: they are found by their physical place.
+   */
   private settle(file: PoolFile, saved: Uint32Array): void {
-    for (let block = 0; block < saved.length; block++) {
-      const physical = saved[block]
-      if (physical === ZERO_BLOCK || this.writer.view.table[block] !== physical) continue
-      const place = this.fileWindows?.physicalOf(file.places[block]) ?? ZERO_BLOCK
-      if (place !== physical) this.writer.settle(block, place)
+    const { table } = this.writer.view
+    const placeOf = (block: number): number => this.fileWindows?.physicalOf(file.places[block]) ?? ZERO_BLOCK
+    const moved: number[] = []
+    for (let block = 0; block < table.length; block++) {
+      const physical = table[block]
+      if (physical === ZERO_BLOCK) continue
+      if (saved[block] === physical) {
+        if (placeOf(block) !== physical) this.writer.settle(block, placeOf(block))
+      } else if (!this.windows.isArena(physical) && !this.holds(physical)) moved.push(block)
+    }
+    if (moved.length === 0) return
+    const savedAs = new Map<number, number>()
+    for (let block = 0; block < saved.length; block++) savedAs.set(saved[block], block)
+    for (const block of moved) {
+      const earlier = savedAs.get(table[block])
+      assert(earlier !== undefined, `block ${block} is in a file that the heap has left`)
+      this.writer.settle(block, placeOf(earlier))
     }
   }
 
-  private async writeWhole(path: string, pinned: PinnedState, options: SaveOptions): Promise<PoolFile> {
+  /** Writes a whole file beside `path`, synced, to be given that name by `promote`. The caller closes it. */
+  private async writeTemporary(path: string, pinned: PinnedState, options: SaveOptions): Promise<PoolFile> {
     const { table: saved, version } = pinned
-    if (options.replace !== true && existsSync(path)) {
-      throw new SnapheapError('EXISTS', `${path} exists already. Choose another path, or pass { replace: true }.`, {
-        path,
-      })
-    }
+    refuseExisting(path, options)
     const blocks: PendingBlock[] = []
     const entries = saved.length
     const { places, checksums } =
@@ -161,19 +196,21 @@ export class Storage {
       const bytes = this.windows.blockBytes(saved[block])
       blocks.push(places[block] === 0 ? { block, bytes } : { block, bytes, checksum: checksums[block] })
     }
-    const temporary = `${path}.${process.pid}.tmp`
-    await unlink(temporary).catch(() => undefined)
-    const file = await PoolFile.create(this.memory, temporary, this.heapId)
+    if (!existsSync(dirname(path))) {
+      throw new SnapheapError('NOT_FOUND', `The folder of ${path} does not exist. Make it, or choose another path.`, {
+        path,
+      })
+    }
+    const temporary = `${path}.${randomBytes(6).toString('hex')}.tmp`
+    let file: PoolFile | undefined
     try {
+      file = await PoolFile.create(this.memory, temporary, this.heapId)
       const state = stateOf(version, options)
       const [newPlaces, newChecksums] = [new Uint32Array(entries), new Uint32Array(entries)]
       await file.append(blocks, newPlaces, newChecksums, state, progressOf(options, blocks.length))
-      await rename(temporary, path)
-      file.path = path
-      this.memory.syncFolder(dirname(path))
       return file
     } catch (error) {
-      file.close()
+      file?.close()
       await unlink(temporary).catch(() => undefined)
       throw ioError('save', path, error)
     }
@@ -183,6 +220,26 @@ export class Storage {
     const dead = deadBlocks(file)
     return dead > DEAD_BLOCKS_AT_LEAST && dead > file.lengthBlocks * DEAD_SHARE
   }
+}
+
+/** Gives a file written beside `path` that name, or removes it. */
+async function promote(file: PoolFile, path: string, options: SaveOptions): Promise<void> {
+  const temporary = file.path
+  try {
+    refuseExisting(path, options)
+    await rename(temporary, path)
+    file.path = path
+  } catch (error) {
+    await unlink(temporary).catch(() => undefined)
+    throw ioError('save', path, error)
+  }
+}
+
+function refuseExisting(path: string, options: SaveOptions): void {
+  if (options.replace === true || !existsSync(path)) return
+  throw new SnapheapError('EXISTS', `${path} exists already. Choose another path, or pass { replace: true }.`, {
+    path,
+  })
 }
 
 /** Blocks of the file that its newest root does not reach. */

@@ -40,6 +40,8 @@ export class Writer {
   private undoCount = 0
   /** Arena blocks taken by the open transaction: nobody else knows them. */
   private readonly ownBlocks = new Set<number>()
+  /** Transactions begun so far: tells one from the next. */
+  transactions = 0
   private hasMoves = false
   private tableIsShared = false
   private isOpen = false
@@ -67,6 +69,7 @@ export class Writer {
   begin(): void {
     assert(!this.isOpen, 'one transaction at a time')
     this.isOpen = true
+    this.transactions++
   }
 
   /** Says that somebody else now reads through the view's table: it is cloned before its next change. */

@@ -24,10 +24,18 @@ export interface PostgresType {
   element?: PostgresType
   /** Character between the elements of an array in its text form. */
   delimiter?: string
+  /** Enums only: oid of each value -> its label, which can be changed. */
+  labels?: Readonly<Record<string, string>>
 }
 
 export interface SourceColumn {
   name: string
+  /** `attnum`: never used again in its table, also not after the column was dropped. */
+  number: number
+  /** `xmin` of the column's catalogue entry: changes with every ALTER TABLE that concerns the column. */
+  definedIn: string
+  /** Rows from before the column was added have a value that is not in them (`atthasmissing`). */
+  hasMissingValue: boolean
   /** As declared, domains unresolved: what the stream's Relation messages say. */
   typeOid: number
   typeModifier: number
@@ -55,12 +63,16 @@ export interface SourceTable extends TableIdentity {
   /** Columns that are mirrored, in the table's order; generated ones are not sent by logical replication. */
   columns: SourceColumn[]
   generatedColumns: string[]
+  /** Highest `attnum` of a column, generated ones included. */
+  lastColumnNumber: number
   /** Unique indexes only. */
   indexes: SourceIndex[]
   /** Columns by which updates and deletes name a row, in index order; empty if there is no such index. */
   key: string[]
   /** All partitions that hold rows. Empty for an ordinary table. */
   partitions: SourcePartition[]
+  /** Names the files that hold the rows, of all partitions: changes when an ALTER TABLE has rewritten the rows, among others. */
+  storage: string
   /** Roots above this one, if it is itself a partition, by oid. */
   ancestorOids: number[]
   isOwner: boolean
@@ -83,6 +95,9 @@ interface ColumnRow {
   name: string
   type_oid: number
   type_modifier: number
+  number: number
+  defined_in: string
+  has_missing_value: boolean
   is_nullable: boolean
   is_generated: boolean
 }
@@ -95,6 +110,7 @@ interface TypeRow {
   base_oid: number
   element_oid: number
   delimiter: string
+  labels: Record<string, string> | null
 }
 
 const DOING = 'reading the catalogue failed'
@@ -114,10 +130,14 @@ export async function readTables(client: pg.Client, names: readonly string[]): P
   const byOid = new Map(tables.map((table) => [table.oid, table]))
   for (const row of columns) {
     const table = byOid.get(row.table_oid)!
+    table.lastColumnNumber = row.number // they come in this order
     if (row.is_generated) table.generatedColumns.push(row.name)
     else {
       table.columns.push({
         name: row.name,
+        number: row.number,
+        definedIn: row.defined_in,
+        hasMissingValue: row.has_missing_value,
         typeOid: row.type_oid,
         typeModifier: row.type_modifier,
         type: types.get(row.type_oid)!,
@@ -157,12 +177,14 @@ async function readRelations(client: pg.Client, oids: number[]): Promise<SourceT
             ARRAY(SELECT a.relid::oid::int8::float8 FROM pg_partition_ancestors(c.oid) a WHERE a.relid <> c.oid)
               AS "ancestorOids",
             coalesce(l.partitions, '[]') AS partitions,
+            coalesce(l.storage, pg_relation_filenode(c.oid)::text, '') AS storage,
             coalesce(l.rows, c.reltuples)::float8 AS "estimatedRows",
             coalesce(l.size, CASE WHEN c.relkind IN ('r', 'm') THEN pg_table_size(c.oid) END, 0)::float8 AS "sizeBytes"
      FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
      LEFT JOIN LATERAL (
        SELECT jsonb_agg(jsonb_build_object('oid', p.oid::int8, 'schema', pn.nspname, 'name', p.relname, 'kind', p.relkind,
                 'isPartitioned', false, 'replicaIdentity', p.relreplident) ORDER BY p.oid) AS partitions,
+              string_agg(pg_relation_filenode(p.oid)::text, ' ' ORDER BY p.oid) AS storage,
               sum(greatest(p.reltuples, 0)) AS rows,
               sum(CASE WHEN p.relkind = 'r' THEN pg_table_size(p.oid) END) AS size
        FROM pg_partition_tree(c.oid) t JOIN pg_catalog.pg_class p ON p.oid = t.relid
@@ -171,7 +193,7 @@ async function readRelations(client: pg.Client, oids: number[]): Promise<SourceT
      ) l ON c.relkind = 'p'
      WHERE c.oid IN (${oids.join(', ')})`,
   )
-  return rows.map((row) => ({ ...row, columns: [], generatedColumns: [], indexes: [], key: [] }))
+  return rows.map((row) => ({ ...row, columns: [], generatedColumns: [], lastColumnNumber: 0, indexes: [], key: [] }))
 }
 
 function readColumns(client: pg.Client, oids: number[]): Promise<ColumnRow[]> {
@@ -179,6 +201,7 @@ function readColumns(client: pg.Client, oids: number[]): Promise<ColumnRow[]> {
     client,
     DOING,
     `SELECT attrelid::int8::float8 AS table_oid, attname AS name, atttypid::int8::float8 AS type_oid,
+            attnum::int4 AS number, xmin::text AS defined_in, atthasmissing AS has_missing_value,
             atttypmod AS type_modifier, NOT attnotnull AS is_nullable, attgenerated <> '' AS is_generated
      FROM pg_catalog.pg_attribute
      WHERE attrelid IN (${oids.join(', ')}) AND attnum > 0 AND NOT attisdropped
@@ -217,7 +240,8 @@ export async function readTypes(client: pg.Client, oids: readonly number[]): Pro
       DOING,
       `SELECT t.oid::int8::float8 AS oid, n.nspname AS schema, t.typname AS name, t.typtype AS type,
               t.typbasetype::int8::float8 AS base_oid, e.typdelim AS delimiter,
-              CASE WHEN t.typoutput = 'pg_catalog.array_out'::regproc THEN t.typelem::int8::float8 ELSE 0 END AS element_oid
+              CASE WHEN t.typoutput = 'pg_catalog.array_out'::regproc THEN t.typelem::int8::float8 ELSE 0 END AS element_oid,
+              (SELECT jsonb_object_agg(v.oid::text, v.enumlabel) FROM pg_catalog.pg_enum v WHERE v.enumtypid = t.oid) AS labels
        FROM pg_catalog.pg_type t JOIN pg_catalog.pg_namespace n ON n.oid = t.typnamespace
             LEFT JOIN pg_catalog.pg_type e ON e.oid = t.typelem
        WHERE t.oid IN (${wanted.join(', ')})`,
@@ -234,7 +258,7 @@ export async function readTypes(client: pg.Client, oids: readonly number[]): Pro
       return { schema, name, kind: 'array', element: resolve(row.element_oid), delimiter: row.delimiter }
     }
     const kinds: Record<string, PostgresType['kind']> = { e: 'enum', c: 'composite', r: 'range', m: 'range' }
-    return { schema, name, kind: kinds[row.type] ?? 'base' }
+    return { schema, name, kind: kinds[row.type] ?? 'base', ...(row.labels === null ? {} : { labels: row.labels }) }
   }
   return new Map(oids.map((oid) => [oid, resolve(oid)]))
 }

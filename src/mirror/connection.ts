@@ -25,6 +25,8 @@ const SESSION_SETTINGS: Record<string, string> = {
 
 /** Connection attempts give up after this long unless the options say otherwise. */
 const CONNECT_TIMEOUT_MS = 10_000
+/** A server that has not closed a connection after this long is not waited for. */
+const DISCONNECT_TIMEOUT_MS = 2_000
 
 /**
  * A connected client with the mirror's session settings; the caller ends it. `purpose` `'replication'` makes it a
@@ -118,4 +120,12 @@ export async function queryRows<Row extends pg.QueryResultRow>(
   } catch (error) {
     throw postgresError(doing, error)
   }
+}
+
+/** Ends a connection, in order if the server answers soon, and in any case. */
+export async function disconnect(client: pg.Client): Promise<void> {
+  const { stream } = (client as unknown as { connection: pg.Connection }).connection
+  const timer = setTimeout(() => stream.destroy(), DISCONNECT_TIMEOUT_MS)
+  await client.end().catch(() => undefined)
+  clearTimeout(timer)
 }

@@ -21,8 +21,11 @@ export interface CopyChannelHandlers {
   onData: CopyDataHandler
   /** The server has entered copy mode. */
   onStart?: () => void
-  /** After each received chunk. A promise suspends reading until it is settled; a rejection ends the channel. */
-  onChunk?: () => Promise<void> | undefined
+  /**
+   * With each received chunk: must call `read` once, which hands out what the chunk holds. A promise suspends receiving
+   * until it is settled; a rejection ends the channel. Default: just reads.
+   */
+  onChunk?: (read: () => void) => Promise<void> | undefined
 }
 
 /**
@@ -113,9 +116,8 @@ export class CopyChannel implements pg.Submittable {
   private readonly receive = (chunk: Buffer): void => {
     this.beginSlice()
     try {
-      this.read(chunk)
-      if (!this.isReading) return
-      const suspended = this.handlers.onChunk?.()
+      const read = () => this.read(chunk)
+      const suspended = this.handlers.onChunk === undefined ? void read() : this.handlers.onChunk(read)
       if (suspended !== undefined) {
         this.pause()
         suspended.then(

@@ -130,8 +130,13 @@ export interface CopyProgress {
 
 export interface CopyHandlers {
   onRow: CopyRowHandler
-  /** After each received piece of some 64 KB. A promise suspends the copy until it is settled. */
-  onProgress?: (progress: CopyProgress) => Promise<void> | undefined
+  /**
+   * With each received piece of some 64 KB: must call `read` once, which hands out its rows. A promise suspends the copy
+   * until it is settled. Default: just reads.
+   */
+  onChunk?: (read: () => void) => Promise<void> | undefined
+  /** After each piece. */
+  onProgress?: (progress: CopyProgress) => void
 }
 
 /**
@@ -152,9 +157,13 @@ export async function copyRows(
       progress.bytes += end - start
       parser.push(bytes, start, end)
     },
-    onChunk() {
-      progress.rows = parser.rowCount
-      return handlers.onProgress?.(progress)
+    onChunk(read) {
+      const readAndTell = (): void => {
+        read()
+        progress.rows = parser.rowCount
+        handlers.onProgress?.(progress)
+      }
+      return handlers.onChunk === undefined ? void readAndTell() : handlers.onChunk(readAndTell)
     },
   })
   client.query(channel)

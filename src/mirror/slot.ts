@@ -73,16 +73,21 @@ export interface CreatedSlot {
 /**
  * Creates a logical slot and exports its snapshot. The server first waits until every transaction that is writing at
  * this moment has ended, one after the other; when one keeps it waiting for `timeoutMs`, this gives up with `TIMEOUT`,
- * naming the oldest, and leaves no slot behind.
+ * naming the oldest, and leaves no slot behind. A `temporary` slot goes with its connection, at `close`.
  */
-export async function createSlot(options: ConnectionOptions, slot: string, timeoutMs: number): Promise<CreatedSlot> {
+export async function createSlot(
+  options: ConnectionOptions,
+  slot: string,
+  timeoutMs: number,
+  temporary = false,
+): Promise<CreatedSlot> {
   const client = await connect(options, 'replication')
   try {
     // The wait is for the lock of one transaction after the other; statement_timeout does not reach replication commands.
     await client.query(`SET lock_timeout = ${Math.max(1, Math.ceil(timeoutMs))}`)
     // This spelling, not the one in parentheses, is what servers 14 to 18 have in common.
     const result = await client.query(
-      `CREATE_REPLICATION_SLOT ${pg.escapeIdentifier(slot)} LOGICAL pgoutput EXPORT_SNAPSHOT`,
+      `CREATE_REPLICATION_SLOT ${pg.escapeIdentifier(slot)} ${temporary ? 'TEMPORARY ' : ''}LOGICAL pgoutput EXPORT_SNAPSHOT`,
     )
     const row = result.rows[0]
     return {
@@ -99,7 +104,7 @@ export async function createSlot(options: ConnectionOptions, slot: string, timeo
       'TIMEOUT',
       `The replication slot "${slot}" could not be created: after ${timeoutMs} ms ${await oldestWriter(options)}. ` +
         'End that transaction, or allow more time.',
-      { slot, timeoutMs },
+      { slot, timeoutMs, isTransient: true },
       error,
     )
   }

@@ -69,7 +69,10 @@ export class ReplicationStream {
           if (this.isStopping) this.channel.finish()
         },
         onData: (bytes, start, end) => this.receive(bytes, start, end),
-        ...(handlers.onChunk === undefined ? {} : { onChunk: handlers.onChunk }),
+        onChunk: (read) => {
+          read()
+          return handlers.onChunk?.()
+        },
       },
     )
     this.timer = setInterval(() => this.tick(), statusIntervalMs)
@@ -97,6 +100,11 @@ export class ReplicationStream {
     if (received > this.receivedLsn) this.receivedLsn = received
     if (durable > this.durableLsn) this.durableLsn = durable
     if (sendNow) this.sendStatus(false)
+  }
+
+  /** Asks the server to say how far it is: `onKeepalive` hears the answer. */
+  requestKeepalive(): void {
+    this.sendStatus(true)
   }
 
   /**

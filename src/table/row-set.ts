@@ -8,6 +8,9 @@ const SEEK_FREE_SHARE = 64
 
 /** The row numbers of a table: which exist, and which to use next. Works within a transaction. */
 export class RowSet {
+  /** The last transaction that removed a row here. */
+  private removedIn = -1
+
   constructor(
     private readonly heap: Heap,
     private readonly descriptor: number,
@@ -48,8 +51,13 @@ export class RowSet {
     writer.setNumber(this.descriptor + TABLE.emptiedAt, this.countRemoval())
   }
 
+  /** Counts a removal, and has readers of the view who remember row numbers look again: once in a transaction, until whose end they remember none. */
   private countRemoval(): number {
     const { writer } = this.heap
+    if (this.removedIn !== writer.transactions) {
+      writer.view.epoch++
+      this.removedIn = writer.transactions
+    }
     const removals = writer.view.number(this.descriptor + TABLE.removals) + 1
     writer.setNumber(this.descriptor + TABLE.removals, removals)
     return removals

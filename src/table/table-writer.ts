@@ -199,6 +199,7 @@ export class TableWriter {
     const mode = descriptor + TABLE.keyMode
     this.heap.writer.set(mode, KEY_MODE.column, this.heap.writer.view.high(mode))
     if (!keyColumns[0].isIndexed) this.buildIndex(keyColumns[0])
+    this.moved()
     this.refresh()
   }
 

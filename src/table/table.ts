@@ -123,12 +123,7 @@ export class Table {
 
   /** Rows removed so far. Remembered beside a row number, it tells later, by `wasRemovedSince`, whether that row still exists. */
   get removals(): number {
-    return this.view.number(this.removalsAddress)
-  }
-
-  /** Address of the word with that number: for who must look at it with every read. Fixed for the table's life. */
-  get removalsAddress(): number {
-    return this.descriptor + TABLE.removals
+    return this.view.number(this.descriptor + TABLE.removals)
   }
 
   /** Whether the row with this number, which existed when `removals` was the given number, has been removed since; its number may be in use again. */
@@ -152,7 +147,8 @@ export class Table {
     if (this.keyMode === KEY_MODE.composite) return this.rowOfComposite(key)
     const column = this.keyColumns[0]
     const { finder } = this.context
-    return this.seekValue(column, Array.isArray(key) ? key[0] : key)
+    const isTuple = Array.isArray(key) && column.type !== 'json' && !column.type.endsWith('[]')
+    return this.seekValue(column, isTuple ? key[0] : key)
       ? (column.index?.first(finder.low, finder.high) ?? -1)
       : -1
   }
@@ -312,7 +308,7 @@ export class Table {
 
   private refresh(): void {
     if (this.view.epoch === CLOSED_EPOCH) {
-      throw new SnapheapError('CLOSED', `Table ${this.name} was read after its database or snapshot was closed.`)
+      throw new SnapheapError('CLOSED', `Table ${this.name} was read after its database, snapshot or transaction had ended. Look it up in one that is open.`)
     }
     if (!isListed(this.view, this.descriptor) || this.view.low(this.descriptor + TABLE.shape) !== this.shape) {
       throw new SnapheapError(

@@ -8,20 +8,24 @@ const RANK = {
   absent: 0,
   null: 1,
   boolean: 2,
-  number: 3,
-  instant: 4,
-  day: 5,
-  time: 6,
-  uuid: 7,
-  string: 8,
-  bytes: 9,
-  other: 10,
+  minusInfinity: 3,
+  number: 4,
+  instant: 5,
+  day: 6,
+  infinity: 7,
+  nan: 8,
+  time: 9,
+  uuid: 10,
+  string: 11,
+  bytes: 12,
+  other: 13,
 }
 
 /**
- * A total order of words: absent, null, booleans, numbers of every type by their size (NaN above all), instants, days,
- * times, UUIDs and strings by their UTF-8 bytes, byte strings, and last arrays, lists and documents, whose order is by
- * their address and means nothing.
+ * A total order of words: absent, null, booleans, minus infinity, numbers of every type by their size, instants, days,
+ * infinity, NaN, times, UUIDs and strings by their UTF-8 bytes, byte strings, and last arrays, lists and documents, whose
+ * order is by their address and means nothing. The infinities enclose instants and days because they are values of those
+ * types too.
  */
 export class WordOrder {
   private readonly decoder: Decoder
@@ -46,12 +50,16 @@ export class WordOrder {
     const { view } = this
     if (view.isAbsent(address)) return RANK.absent
     const high = view.high(address)
-    if (!isTagged(high)) return RANK.number
+    if (!isTagged(high)) {
+      const number = view.number(address)
+      return Number.isFinite(number) ? RANK.number : number < 0 ? RANK.minusInfinity : RANK.infinity
+    }
     const tag = tagOf(high)
     switch (tag) {
       case TAG.constant:
         return rankOfConstant(view.low(address))
       case TAG.nan:
+        return RANK.nan
       case TAG.smallBigint:
       case TAG.bigint:
       case TAG.smallDecimal:
@@ -125,18 +133,9 @@ function rankOfConstant(low: number): number {
   return low === CONSTANT.emptyBytes ? RANK.bytes : RANK.other
 }
 
-/** Exact where either is no double; 0 where both say the same number. */
+/** Exact where either is no double; 0 where both say the same number. Both are finite. */
 function compareNumbers(a: unknown, b: unknown): number {
-  if (Number.isNaN(a)) return Number.isNaN(b) ? 0 : 1
-  if (Number.isNaN(b)) return -1
-  if (typeof a === 'number' && typeof b === 'number') return a - b
-  for (const [x, sign] of [
-    [a, 1],
-    [b, -1],
-  ] as const) {
-    if (x === Number.POSITIVE_INFINITY) return sign
-    if (x === Number.NEGATIVE_INFINITY) return -sign
-  }
+  if (typeof a === 'number' && typeof b === 'number') return a < b ? -1 : a > b ? 1 : 0
   const x = fractionOf(a)
   const y = fractionOf(b)
   const difference = x.numerator * y.denominator - y.numerator * x.denominator

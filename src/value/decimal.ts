@@ -1,6 +1,8 @@
 import { SnapheapError } from '../errors'
 
 const LARGEST_SCALE = 131072
+/** Bounds the work that a short text like "1e999999" can cause. */
+const MOST_DIGITS = 2 * LARGEST_SCALE
 
 /**
  * An exact decimal number: `coefficient` / 10^`scale`. The scale is kept, so that 1.10 prints as it was written; equal
@@ -17,7 +19,7 @@ export class Decimal {
     }
   }
 
-  /** Reads "-12.340" or "1.5e-7". Throws `INVALID_ARGUMENT` for anything else, and for more than 131072 digits on either side. */
+  /** Reads "-12.340" or "1.5e-7". Throws `INVALID_ARGUMENT` for anything else, and for more than 262144 digits. */
   static parse(text: string): Decimal {
     const parts = /^([+-]?)(\d*)(?:\.(\d*))?(?:[eE]([+-]?\d{1,6}))?$/.exec(text.trim())
     if (parts === null || (parts[2] === '' && (parts[3] ?? '') === '')) {
@@ -25,7 +27,7 @@ export class Decimal {
     }
     const fraction = parts[3] ?? ''
     const scale = fraction.length - Number(parts[4] ?? 0)
-    if (parts[2].length + fraction.length - Math.min(scale, 0) > 2 * LARGEST_SCALE) {
+    if (parts[2].length + fraction.length - Math.min(scale, 0) > MOST_DIGITS) {
       throw new SnapheapError('INVALID_ARGUMENT', `"${text.slice(0, 40)}…" has too many digits for a decimal number. Round it.`)
     }
     let coefficient = BigInt(`${parts[2]}${fraction}`)

@@ -132,7 +132,7 @@ class Parser {
     const from = this.at
     while (this.at < this.end && isNumberByte(this.source[this.at])) this.at++
     const { buffer, byteOffset } = this.source
-    const text = Buffer.from(buffer, byteOffset + from, this.at - from).latin1Slice()
+    const text = Buffer.from(buffer, byteOffset + from, this.at - from).toString('latin1')
     if (!/^-?(0|[1-9]\d*)(\.\d+)?([eE][+-]?\d+)?$/.test(text)) {
       this.at = from
       this.fail()

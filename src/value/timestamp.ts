@@ -27,11 +27,11 @@ export class Timestamp extends Date {
 }
 
 /**
- * Days since 1970-01-01 of an ISO date "2024-02-29" (a sign and more digits for years outside 0..9999), or undefined
+ * Days since 1970-01-01 of an ISO date "2024-02-29" (a sign and up to nine digits for years outside 0..9999), or undefined
  * when it is none. Proleptic Gregorian; year 0 is 1 BC.
  */
 export function parseDay(text: string): number | undefined {
-  const parts = /^([+-]?\d{4,})-(\d\d)-(\d\d)$/.exec(text)
+  const parts = /^([+-]?\d{4,9})-(\d\d)-(\d\d)$/.exec(text)
   if (parts === null) return undefined
   const [year, month, day] = [Number(parts[1]), Number(parts[2]), Number(parts[3])]
   if (month < 1 || month > 12 || day < 1 || day > daysInMonth(year, month)) return undefined

@@ -4,7 +4,7 @@ import { usableWords } from '../../src/heap/allocator'
 import { walkAllocations } from '../../src/heap/allocator-check'
 import type { Heap } from '../../src/heap/heap'
 import { BLOCK_SHIFT, BLOCK_WORDS, MAX_BLOCKS, ROOT } from '../../src/heap/layout'
-import { codeOf, expectSound, fingerprint, HEAP_MEMORIES, inTransaction, withHeap } from '../support/heap'
+import { codeOf, type Drawn, expectSound, fingerprint, HEAP_MEMORIES, inTransaction, withHeap } from '../support/heap'
 
 const words = fc.oneof(
   { weight: 5, arbitrary: fc.integer({ min: 1, max: 64 }) },
@@ -58,7 +58,7 @@ describe.each(HEAP_MEMORIES)('allocator on %s memory', (_name, makeMemory) => {
 
   test('random allocations never overlap or straddle, keep their contents, and a rollback gives them back', async () => {
     let seed = 0
-    const step = (heap: Heap, model: Model, each: fc.infer<typeof operation>): void => {
+    const step = (heap: Heap, model: Model, each: Drawn<typeof operation>): void => {
       if (each.kind === 'free') {
         const address = [...model.keys()][each.which % Math.max(1, model.size)]
         if (model.delete(address)) heap.allocator.free(address)

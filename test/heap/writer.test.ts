@@ -2,7 +2,16 @@ import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import type { Heap, HeapSnapshot } from '../../src/heap/heap'
 import { BLOCK_WORDS, WINDOW_MASK, ZERO_BLOCK } from '../../src/heap/layout'
-import { codeOf, expectSound, fingerprint, HEAP_MEMORIES, inTransaction, type WordModel, withHeap } from '../support/heap'
+import {
+  codeOf,
+  type Drawn,
+  expectSound,
+  fingerprint,
+  HEAP_MEMORIES,
+  inTransaction,
+  type WordModel,
+  withHeap,
+} from '../support/heap'
 import { applyChange, BLOCKS, emptyModel, FIRST_BLOCK, wordChange } from '../support/word-changes'
 
 const transaction = fc.record({
@@ -41,7 +50,7 @@ class Play {
     while (this.held.length > 0) this.release(0)
   }
 
-  transaction({ changes, isDetached, commits, takesSnapshot, releases }: fc.infer<typeof transaction>): void {
+  transaction({ changes, isDetached, commits, takesSnapshot, releases }: Drawn<typeof transaction>): void {
     const { heap } = this
     const before = fingerprint(heap.live)
     const working = this.committed.clone()

@@ -111,7 +111,8 @@ test('a promise from the handler holds the copy back until it is settled', async
     onRow() {
       expect(isHeld).toBe(false)
     },
-    async onProgress() {
+    async onChunk(read) {
+      read()
       isHeld = true
       holds++
       for (let turn = 0; turn < 5; turn++) await new Promise(setImmediate)
@@ -134,7 +135,8 @@ test('slow handling does not keep the event loop from its turns', async () => {
   turn()
   await copyRows(client, 'COPY sample TO STDOUT', 3, {
     onRow: () => undefined,
-    onProgress() {
+    onChunk(read) {
+      read()
       mostInTurn = Math.max(mostInTurn, ++chunksInTurn)
       for (const start = performance.now(); performance.now() - start < 10; ); // as long as a slice may last
       return undefined
@@ -160,14 +162,14 @@ test('an error of the server rejects, also in mid-copy, and leaves the connectio
 
 test('what a handler throws rejects the copy', async () => {
   await client.query('INSERT INTO sample SELECT i, NULL, NULL FROM generate_series(1, 20000) i')
-  for (const kind of ['row', 'progress'] as const) {
+  for (const kind of ['row', 'chunk'] as const) {
     const own = await connect(server.connection, 'query')
     const fail = () => {
       throw new RangeError('from the handler')
     }
     const copy = copyRows(own, 'COPY sample TO STDOUT', 3, {
       onRow: kind === 'row' ? fail : () => undefined,
-      onProgress: async () => (kind === 'progress' ? fail() : undefined),
+      onChunk: async (read) => (kind === 'chunk' ? fail() : read()),
     })
     await expect(copy).rejects.toThrow(new RangeError('from the handler'))
     await own.end()

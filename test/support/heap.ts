@@ -2,6 +2,7 @@ import { createHash } from 'node:crypto'
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import type fc from 'fast-check'
 import { expect } from 'vitest'
 import { SnapheapError } from '../../src/errors'
 import { walkAllocations } from '../../src/heap/allocator-check'
@@ -10,6 +11,9 @@ import { BLOCK_BYTES, BLOCK_WORDS, WINDOW_MASK, WINDOW_SHIFT, ZERO_BLOCK } from 
 import type { Memory } from '../../src/heap/memory'
 import type { View } from '../../src/heap/view'
 import { MEMORIES } from '../heap/support/memories'
+
+/** What an arbitrary draws. */
+export type Drawn<A> = A extends fc.Arbitrary<infer T> ? T : never
 
 /** The two memories that a heap of its own runs on. */
 export const HEAP_MEMORIES = MEMORIES.filter(([name]) => name === 'native' || name === 'plain')

@@ -1,0 +1,27 @@
+// What the benchmarks use of the databases they compare with, so that types are checked without installing those.
+declare module 'better-sqlite3' {
+  interface Statement<Parameters extends unknown[], Row> {
+    run(...parameters: Parameters): unknown
+    get(...parameters: Parameters): Row | undefined
+    all(...parameters: Parameters): Row[]
+    pluck(): Statement<Parameters, Row>
+  }
+  export default class Database {
+    constructor(path: string)
+    pragma(text: string): unknown
+    exec(sql: string): unknown
+    prepare<Parameters extends unknown[] = unknown[], Row = unknown>(sql: string): Statement<Parameters, Row>
+    transaction(work: () => void): () => void
+  }
+}
+
+declare module 'lmdb' {
+  // biome-ignore lint/suspicious/noExplicitAny: a store holds whatever was put into it
+  type Stored = any
+  export function open(options: { path: string }): {
+    get(key: number): Stored
+    put(key: number, value: unknown): Promise<boolean>
+    transaction(work: () => void): Promise<void>
+    close(): Promise<void>
+  }
+}

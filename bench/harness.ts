@@ -1,0 +1,112 @@
+import { readFileSync } from 'node:fs'
+import { cpus } from 'node:os'
+
+/** What one contender achieved: the median over the rounds. */
+export interface Result {
+  nsPerOp?: number
+  perSecond?: number
+  p50Ms?: number
+  p99Ms?: number
+  [detail: string]: number | undefined
+}
+
+export interface TaskReport {
+  task: string
+  node: string
+  rows: number
+  contenders: Record<string, Result>
+}
+
+/** Does `operations` of its operations and returns something that depends on all of them. */
+export type Operation = (operations: number) => number | Promise<number>
+
+export interface Contender {
+  readonly name: string
+  /** Operations in one round: fewer for the slow, so that a round of each takes about as long. */
+  readonly operations: number
+  readonly run: Operation
+}
+
+/**
+ * Times contenders in turn, round after round, so that a machine that slows down slows all of them; the first round is
+ * not counted. Returns the median nanoseconds per operation of each.
+ */
+export async function race(contenders: readonly Contender[], rounds = 7): Promise<Record<string, Result>> {
+  const samples = new Map<string, number[]>(contenders.map((each) => [each.name, []]))
+  for (let round = 0; round <= rounds; round++) {
+    for (const { name, operations, run } of contenders) {
+      const start = performance.now()
+      const result = run(operations)
+      if (result instanceof Promise) await result
+      const ns = ((performance.now() - start) * 1e6) / operations
+      if (round > 0) samples.get(name)!.push(ns)
+    }
+  }
+  return Object.fromEntries([...samples].map(([name, each]) => [name, { nsPerOp: round3(median(each)) }]))
+}
+
+/** Throws unless every contender gives the same answer to the same question. */
+export async function agree(contenders: readonly Contender[], operations: number): Promise<void> {
+  const answers = new Map<string, number>()
+  for (const { name, run } of contenders) answers.set(name, await run(operations))
+  const [[firstName, first]] = answers
+  for (const [name, answer] of answers) {
+    if (Math.abs(answer - first) > Math.abs(first) * 1e-9) {
+      throw new Error(`${name} answers ${answer} where ${firstName} answers ${first}: nothing to compare.`)
+    }
+  }
+}
+
+export function median(values: readonly number[]): number {
+  return percentile(values, 0.5)
+}
+
+export function percentile(values: readonly number[], share: number): number {
+  const sorted = [...values].sort((a, b) => a - b)
+  return sorted[Math.min(sorted.length - 1, Math.floor(sorted.length * share))]
+}
+
+export function round3(value: number): number {
+  return Number(value.toPrecision(3))
+}
+
+/** The same pseudo-random numbers in every run (xorshift32, G. Marsaglia, 2003). */
+export function randomIntegers(count: number, below: number, seed = 0x9e3779b9): Uint32Array {
+  const numbers = new Uint32Array(count)
+  let state = seed | 0
+  for (let i = 0; i < count; i++) {
+    state ^= state << 13
+    state ^= state >>> 17
+    state ^= state << 5
+    numbers[i] = (state >>> 0) % below
+  }
+  return numbers
+}
+
+/** What the figures were measured on. */
+export function machine(): string {
+  const model = cpus()[0]?.model ?? 'unknown processor'
+  const memory = /MemTotal:\s+(\d+)/.exec(read('/proc/meminfo'))?.[1]
+  return `${cpus().length} × ${model.trim()}${memory === undefined ? '' : `, ${Math.round(Number(memory) / 1048576)} GB`}, ${process.platform} ${process.arch}`
+}
+
+/** A report as a table for people. */
+export function formatReport(report: TaskReport): string {
+  const lines = [`${report.task}: ${report.rows.toLocaleString('en')} rows, Node ${report.node}, ${machine()}`]
+  const width = Math.max(...Object.keys(report.contenders).map((name) => name.length))
+  for (const [name, result] of Object.entries(report.contenders)) {
+    const figures = Object.entries(result).map(
+      ([what, value]) => `${value?.toLocaleString('en', { maximumSignificantDigits: 3 })} ${what}`,
+    )
+    lines.push(`  ${name.padEnd(width)}  ${figures.join('   ')}`)
+  }
+  return lines.join('\n')
+}
+
+function read(path: string): string {
+  try {
+    return readFileSync(path, 'utf8')
+  } catch {
+    return ''
+  }
+}

@@ -1,0 +1,215 @@
+import { openHeap, Snapshot, Store, type StoreOptions } from '../db/store'
+import { Transaction } from '../db/transaction'
+import type { Heap, HeapSnapshot } from '../heap/heap'
+import type { SchemaWriter } from '../table/schema-writer'
+import type { Key } from '../table/table'
+import { createMissing, differences, ensureNone, lacks } from './fit'
+import { Registry, Scope } from './scope'
+import type { EntityObject } from './source'
+import type { Changes, Conditions, EntityClass, EntityReader, NewEntity } from './types'
+
+export interface OpenOptions extends StoreOptions {
+  /** The classes that objects are read and made through, with every class that they refer to. Default none. */
+  readonly entities?: readonly EntityClass[]
+}
+
+/**
+ * Opens the database in a file, or one in memory without a path. Classes make their tables and columns where they are
+ * missing. Throws `NOT_FOUND`, `LOCKED` (naming the other process), `CORRUPT`, `VERSION`, `IO`; `SCHEMA` for a class that
+ * is put together wrongly, or that does not fit its table, listing every difference.
+ */
+export async function open(path?: string, options: OpenOptions = {}): Promise<Database> {
+  const registry = new Registry(options.entities ?? [])
+  const database = new Database(openHeap(path, options), registry)
+  try {
+    database.prepare()
+  } catch (error) {
+    await database.close()
+    throw error
+  }
+  return database
+}
+
+/** A database with classes. Made by `open`. */
+export class Database extends Store implements EntityReader {
+  private readonly live: Scope
+
+  /** @internal */
+  constructor(
+    heap: Heap,
+    private readonly registry: Registry,
+  ) {
+    super(heap)
+    this.live = new Scope(registry, this.catalogue)
+  }
+
+  get<T extends object>(type: EntityClass<T>, id: Key): T | undefined {
+    return this.live.get(type, id)
+  }
+
+  find<T extends object>(type: EntityClass<T>, conditions: Conditions<T>): T[] {
+    return this.live.find(type, conditions)
+  }
+
+  findOne<T extends object>(type: EntityClass<T>, conditions: Conditions<T>): T | undefined {
+    return this.live.findOne(type, conditions)
+  }
+
+  all<T extends object>(type: EntityClass<T>): Generator<T> {
+    return this.live.all(type)
+  }
+
+  count(type: EntityClass): number {
+    return this.live.count(type)
+  }
+
+  /** As `Store.write`, with a transaction that also makes, changes and deletes objects. */
+  override write<T>(change: (transaction: EntityTransaction) => T): T {
+    return super.write(change as (transaction: Transaction) => T)
+  }
+
+  /** As `Store.writeBeside`, with a transaction that also makes, changes and deletes objects. */
+  override writeBeside<T>(change: (transaction: EntityTransaction) => Promise<T>): Promise<T> {
+    return super.writeBeside(change as (transaction: Transaction) => Promise<T>)
+  }
+
+  override snapshot(owner?: string): EntitySnapshot {
+    return super.snapshot(owner) as EntitySnapshot
+  }
+
+  /** Makes what classes lack and makes sure that they fit. Throws `SCHEMA`. @internal */
+  prepare(): void {
+    const mappings = this.registry.all()
+    const wanting = mappings.filter((each) => lacks(each, this.catalogue.find(each.tableName)))
+    const check = (): void => {
+      ensureNone(mappings.flatMap((each) => differences(each, this.catalogue.find(each.tableName))))
+    }
+    if (wanting.length === 0 || this.isReadOnly) check()
+    else {
+      this.write((transaction) => {
+        createMissing(transaction, wanting, this.catalogue.names())
+        check()
+      })
+    }
+  }
+
+  protected override transactionOn(schema: SchemaWriter): Transaction {
+    return new EntityTransaction(schema, this.registry, this.live)
+  }
+
+  protected override snapshotOf(pinned: HeapSnapshot): Snapshot {
+    return new EntitySnapshot(pinned, this.registry)
+  }
+}
+
+/** A snapshot whose objects keep the values of its version. They keep it from being closed as forgotten, not from being closed. */
+export class EntitySnapshot extends Snapshot implements EntityReader {
+  private readonly scope: Scope
+
+  /** @internal */
+  constructor(pinned: HeapSnapshot, registry: Registry) {
+    super(pinned)
+    this.scope = new Scope(registry, this.catalogue, this)
+  }
+
+  get<T extends object>(type: EntityClass<T>, id: Key): T | undefined {
+    return this.scope.get(type, id)
+  }
+
+  find<T extends object>(type: EntityClass<T>, conditions: Conditions<T>): T[] {
+    return this.scope.find(type, conditions)
+  }
+
+  findOne<T extends object>(type: EntityClass<T>, conditions: Conditions<T>): T | undefined {
+    return this.scope.findOne(type, conditions)
+  }
+
+  all<T extends object>(type: EntityClass<T>): Generator<T> {
+    return this.scope.all(type)
+  }
+
+  count(type: EntityClass): number {
+    return this.scope.count(type)
+  }
+}
+
+/** A transaction that also makes, changes and deletes objects. Objects read or made in it live on when it is committed. */
+export class EntityTransaction extends Transaction implements EntityReader {
+  private readonly scope: Scope
+  /** Whether the live scope sees this transaction's changes, so that objects of the live scope can be assigned to. */
+  private readonly isLive: boolean
+
+  /** @internal */
+  constructor(
+    schema: SchemaWriter,
+    registry: Registry,
+    private readonly live: Scope,
+  ) {
+    super(schema)
+    this.scope = new Scope(registry, schema.catalogue)
+    this.scope.writer = this
+    this.isLive = schema.catalogue === live.catalogue
+    if (this.isLive) live.transaction = this.scope
+  }
+
+  /** The row of a table, or the object of a class, with this key as this transaction sees it; undefined without one. */
+  override get(table: string, key: Key): Record<string, unknown> | undefined
+  override get<T extends object>(type: EntityClass<T>, id: Key): T | undefined
+  override get(from: string | EntityClass, key: Key): object | undefined {
+    if (typeof from === 'string') return super.get(from, key)
+    return this.opened().get(from, key)
+  }
+
+  find<T extends object>(type: EntityClass<T>, conditions: Conditions<T>): T[] {
+    return this.opened().find(type, conditions)
+  }
+
+  findOne<T extends object>(type: EntityClass<T>, conditions: Conditions<T>): T | undefined {
+    return this.opened().findOne(type, conditions)
+  }
+
+  all<T extends object>(type: EntityClass<T>): Generator<T> {
+    return this.opened().all(type)
+  }
+
+  count(type: EntityClass): number {
+    return this.opened().count(type)
+  }
+
+  /** Adds an object. Throws `UNIQUE`, `NOT_NULL`, `TYPE`, `READ_ONLY`; `INVALID_ARGUMENT` for an unknown property. */
+  create<T extends object>(type: EntityClass<T>, values: NewEntity<T>): T {
+    const source = this.opened().source(type)
+    const row = this.insert(source.mapping.tableName, source.columnValues(values))
+    return source.object(row) as T
+  }
+
+  /** Changes properties of an object; assigning to them does the same. Throws as `create`, and `NOT_FOUND` for a deleted object. */
+  set<T extends object>(object: T, changes: Changes<T>): void {
+    const { source, row } = this.opened().locate(object)
+    const { removals } = source.table
+    const newRow = this.writer(source.mapping.tableName).update(row, source.columnValues(changes))
+    // where its key changed its row was made anew, under another number or the same
+    if (source.table.wasRemovedSince(row, removals)) source.take(object as unknown as EntityObject, newRow)
+  }
+
+  /** Deletes an object, or the row of a table with this key (and returns whether there was one). Throws `NOT_FOUND` for an object already deleted. */
+  override delete(table: string, key: Key): boolean
+  override delete(object: object): void
+  override delete(from: string | object, key?: Key): boolean | undefined {
+    if (typeof from === 'string') return super.delete(from, key as Key)
+    const { source, row } = this.opened().locate(from)
+    this.writer(source.mapping.tableName).delete(row)
+    return undefined
+  }
+
+  override end(isCommitted: boolean): void {
+    super.end(isCommitted)
+    if (this.isLive) this.live.transaction = undefined
+    this.scope.settle(this.live, isCommitted)
+  }
+
+  private opened(): Scope {
+    this.open()
+    return this.scope
+  }
+}

@@ -1,0 +1,122 @@
+import { readOnlyReason, type Transaction } from '../db/transaction'
+import { SnapheapError } from '../errors'
+import type { ColumnType } from '../table/column-type'
+import type { ColumnDefinition } from '../table/definition'
+import type { Table } from '../table/table'
+import type { EntityMapping, MappedProperty } from './mapping'
+
+/**
+ * Which stored types a property of each type can read, besides its own. Text is text however it is stored; integers of
+ * any size read as numbers as long as they are safe; nothing else converts.
+ */
+const READS: Partial<Record<ColumnType, readonly ColumnType[]>> = {
+  number: ['integer', 'bigint'],
+  integer: ['bigint'],
+  bigint: ['integer'],
+  string: ['uuid', 'day', 'time'],
+}
+
+/** Makes the tables and columns that classes lack, as far as existing rows allow it. */
+export function createMissing(
+  transaction: Transaction,
+  mappings: Iterable<EntityMapping>,
+  names: readonly string[],
+): void {
+  for (const mapping of mappings) {
+    const { tableName, properties, ids } = mapping
+    if (!names.includes(tableName)) {
+      const columns = Object.fromEntries(properties.map((each) => [each.column, definition(mapping, each)]))
+      transaction.createTable(tableName, { key: ids.map((each) => each.column), columns })
+      continue
+    }
+    if (isManaged(transaction.table(tableName))) continue
+    for (const property of properties) {
+      const table = transaction.table(tableName)
+      if (!table.hasColumn(property.column)) {
+        if (canAdd(property, table)) transaction.addColumn(tableName, property.column, definition(mapping, property))
+      } else if (property.index === true) transaction.addIndex(tableName, property.column)
+    }
+  }
+}
+
+/** Whether `createMissing` has anything to do. */
+export function lacks(mapping: EntityMapping, table: Table | undefined): boolean {
+  if (table === undefined) return true
+  if (isManaged(table)) return false
+  return mapping.properties.some((each) =>
+    table.hasColumn(each.column) ? each.index === true && !table.column(each.column).isIndexed : canAdd(each, table),
+  )
+}
+
+/** How a stored table differs from what a class says, each difference a sentence that ends in its remedy. */
+export function differences(mapping: EntityMapping, table: Table | undefined): string[] {
+  if (table === undefined) {
+    return [
+      `${mapping.className} needs table ${mapping.tableName}, which does not exist. Open the database for writing once to make it.`,
+    ]
+  }
+  const found: string[] = []
+  const wanted = mapping.ids.map((each) => each.column)
+  const stored = table.keyColumns.map((each) => each.name)
+  if (wanted.length !== stored.length || !wanted.every((each) => stored.includes(each))) {
+    found.push(
+      `The key of table ${table.name} is (${stored.join(', ')}), that of ${mapping.className} is (${wanted.join(', ')}). ` +
+        'Put @Id() before those properties and no others.',
+    )
+  }
+  for (const property of mapping.properties) {
+    const problem = propertyDifference(mapping, property, table)
+    if (problem !== undefined) found.push(`${mapping.className}.${property.name} ${problem}`)
+  }
+  return found
+}
+
+/** Throws `SCHEMA` listing the differences, unless there are none. */
+export function ensureNone(found: readonly string[]): void {
+  if (found.length > 0) throw new SnapheapError('SCHEMA', found.join('\n'), { differences: found })
+}
+
+function propertyDifference(mapping: EntityMapping, property: MappedProperty, table: Table): string | undefined {
+  const name = `${table.name}.${property.column}`
+  if (!table.hasColumn(property.column)) {
+    const missing = `needs column ${name}, which is missing.`
+    if (isManaged(table))
+      return `${missing} Name another one with { name: … }; the table has ${table.columnNames.join(', ')}.`
+    return `${missing} Declare it nullable, or add the column with tx.addColumn, giving a value for the rows there are.`
+  }
+  const column = table.column(property.column)
+  const type = mapping.columnType(property)
+  if (!canRead(type, property.isTypeGiven, column.type)) {
+    return `is of type ${type}, but column ${name} is of type ${column.type}. Say @Column({ type: '${column.type}' }), with a property of that type.`
+  }
+  if (column.isNullable && !property.nullable && column.type !== 'any') {
+    return `cannot be null, but column ${name} can. Say nullable: true, with a property that can be null.`
+  }
+  if (isManaged(table)) return undefined
+  if (property.nullable && !column.isNullable)
+    return `can be null, but column ${name} cannot. Leave nullable out, or add another column.`
+  if (property.unique && !column.isUnique && !property.isId) {
+    return `is unique, but column ${name} is not. Leave unique out, or add another column.`
+  }
+  return undefined
+}
+
+function canRead(type: ColumnType, isGiven: boolean, stored: ColumnType): boolean {
+  if (type === stored || type === 'any') return true
+  if (READS[type]?.includes(stored)) return true
+  return isGiven && type === 'number' && stored === 'decimal'
+}
+
+function canAdd(property: MappedProperty, table: Table): boolean {
+  return !table.hasColumn(property.column) && !property.isId && (property.nullable || table.rowCount === 0)
+}
+
+function definition(mapping: EntityMapping, property: MappedProperty): ColumnDefinition {
+  const { nullable, unique, index } = property
+  return { type: mapping.columnType(property), nullable, unique, ...(index === undefined ? {} : { index }) }
+}
+
+/** Whether somebody else keeps the table in step with something: it takes no changes from classes. */
+function isManaged(table: Table): boolean {
+  return readOnlyReason(table) !== undefined
+}

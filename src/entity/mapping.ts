@@ -1,0 +1,214 @@
+import { SnapheapError } from '../errors'
+import { type ColumnType, isColumnType } from '../table/column-type'
+import { Decimal } from '../value/decimal'
+import { type Hydrator, hasAccessors, installAccessors } from './accessors'
+import { designTypeOf, entityOptionsOf, type PropertyRecord, propertyRecordsOf } from './decorators'
+import type { EntityClass } from './types'
+
+/** A property as its class describes it. */
+export interface MappedProperty {
+  readonly name: string
+  /** Its place in `EntityMapping.properties`. */
+  readonly position: number
+  readonly column: string
+  readonly isId: boolean
+  readonly nullable: boolean
+  readonly unique: boolean
+  /** Undefined: the table's default. */
+  readonly index: boolean | undefined
+  /** Undefined for a reference, whose type is that of the target's key. */
+  readonly type: ColumnType | undefined
+  /** Whether the type was given, not derived. */
+  readonly isTypeGiven: boolean
+  /** Undefined unless it is a reference. Throws when what it leads to is no class. */
+  readonly target: (() => EntityMapping) | undefined
+}
+
+/** A class and the table its objects are rows of. One for each class, for the life of the process. */
+export class EntityMapping {
+  readonly className: string
+  readonly tableName: string
+  readonly properties: readonly MappedProperty[]
+  /** In the order in which they make the key. */
+  readonly ids: readonly MappedProperty[]
+  /** Makes the object of a row, without running the constructor. */
+  readonly hydrate: Hydrator
+  private readonly byName: Map<string, MappedProperty>
+
+  /** Throws `SCHEMA`, naming class, property and remedy. */
+  constructor(readonly type: EntityClass) {
+    this.className = type.name
+    const options = entityOptionsOf(type)
+    if (options === undefined) {
+      throw new SnapheapError('SCHEMA', `Class ${type.name} is no entity. Put @Entity() before it.`, {
+        class: type.name,
+      })
+    }
+    this.tableName = options.name ?? snakeCase(type.name)
+    this.properties = propertyRecordsOf(type).map((record, position) => this.map(record, position))
+    this.ids = this.properties.filter((each) => each.isId)
+    this.byName = new Map(this.properties.map((each) => [each.name, each]))
+    if (this.ids.length === 0) {
+      throw new SnapheapError(
+        'SCHEMA',
+        `Class ${type.name} has no key. Put @Id() before the property that identifies an object.`,
+        {
+          class: type.name,
+        },
+      )
+    }
+    const columns = new Map<string, string>()
+    for (const { name, column } of this.properties) {
+      const other = columns.get(column)
+      if (other !== undefined)
+        throw this.fault(name, `uses column ${column}, and so does ${other}. Give one of them another name.`)
+      columns.set(column, name)
+    }
+    this.ensureNoShadows()
+    this.hydrate = installAccessors(this)
+  }
+
+  /** Throws `INVALID_ARGUMENT` for an unknown property, naming those there are. */
+  property(name: string): MappedProperty {
+    const property = this.byName.get(name)
+    if (property !== undefined) return property
+    throw new SnapheapError(
+      'INVALID_ARGUMENT',
+      `Class ${this.className} has no column property "${name}". It has ${[...this.byName.keys()].join(', ')}; decorate others with @Column().`,
+      { class: this.className, property: name },
+    )
+  }
+
+  /** What a property's column holds, references resolved. Throws `SCHEMA`. */
+  columnType(property: MappedProperty, via: readonly MappedProperty[] = []): ColumnType {
+    if (property.type !== undefined) return property.type
+    const target = property.target!()
+    if (target.ids.length !== 1) {
+      throw this.fault(
+        property.name,
+        `refers to ${target.className}, whose key has ${target.ids.length} columns. Keep those as properties instead, and look it up with get.`,
+      )
+    }
+    if (via.includes(property))
+      throw this.fault(property.name, 'is a key made of itself through references. Give one of them a key of its own.')
+    return target.columnType(target.ids[0], [...via, property])
+  }
+
+  /** An error about the class itself. */
+  fault(property: string, problem: string): SnapheapError {
+    return new SnapheapError('SCHEMA', `${this.className}.${property} ${problem}`, { class: this.className, property })
+  }
+
+  /** A constructor that leaves a property on the object itself hides the accessor of the same name. */
+  private ensureNoShadows(): void {
+    let probe: object
+    try {
+      probe = Reflect.construct(this.type as unknown as () => void, [])
+    } catch {
+      return // it wants arguments; objects of rows are made without it
+    }
+    for (const { name } of this.properties) {
+      if (!Object.hasOwn(probe, name)) continue
+      throw this.fault(
+        name,
+        'is also a field that the constructor makes, which would hide the column. Write it without a value, as `declare` or with "useDefineForClassFields": false.',
+      )
+    }
+  }
+
+  private map(record: PropertyRecord, position: number): MappedProperty {
+    const { property: name, options, isId, target } = record
+    if (Object.hasOwn(record.declaredBy.prototype, name) && !hasAccessors(record.declaredBy)) {
+      throw this.fault(name, 'is a method or accessor of the class, which a column cannot be. Decorate a plain field.')
+    }
+    if (options.type !== undefined && (target !== undefined || !isColumnType(options.type))) {
+      throw this.fault(
+        name,
+        target === undefined
+          ? `has the unknown type ${String(options.type)}. Use a column type, like 'string' or 'number[]'.`
+          : 'is a reference, whose type is that of the key it refers to. Leave type out.',
+      )
+    }
+    return {
+      name,
+      position,
+      column: options.name ?? snakeCase(name),
+      isId,
+      nullable: !isId && (options.nullable ?? options.type === 'any'),
+      unique: options.unique ?? false,
+      index: options.index,
+      type: target === undefined ? (options.type ?? this.derivedType(record)) : undefined,
+      isTypeGiven: options.type !== undefined,
+      target: target === undefined ? undefined : () => this.resolve(name, target),
+    }
+  }
+
+  private resolve(property: string, target: () => EntityClass): EntityMapping {
+    const type: unknown = target()
+    if (typeof type !== 'function') throw this.fault(property, 'refers to no class. Write @Ref(() => TheClass).')
+    return mappingOf(type as EntityClass)
+  }
+
+  private derivedType(record: PropertyRecord): ColumnType {
+    const { property } = record
+    const design = designTypeOf(record)
+    switch (design) {
+      case Number:
+        return record.isId ? 'integer' : 'number'
+      case String:
+        return 'string'
+      case Boolean:
+        return 'boolean'
+      case BigInt:
+        return 'bigint'
+      case Date:
+        return 'timestamp'
+      case Decimal:
+        return 'decimal'
+      case Uint8Array:
+      case Buffer:
+        return 'bytes'
+      case undefined:
+        throw this.fault(
+          property,
+          `has no type metadata. Compile with "emitDecoratorMetadata": true, or say @Column({ type: … }).`,
+        )
+      case Array:
+        throw this.fault(
+          property,
+          `is an array of what the metadata does not say. Say @Column({ type: 'string[]' }) or the like.`,
+        )
+      case Object:
+        throw this.fault(
+          property,
+          'has a type that the metadata does not tell (a union, an alias or an interface). Say @Column({ type: … }), with nullable: true where it can be null.',
+        )
+      default: {
+        const name = typeof design === 'function' ? design.name : String(design)
+        throw this.fault(
+          property,
+          `has the type ${name}, which is no column type. Say @Ref(() => ${name}) if it is an entity, else @Column({ type: … }).`,
+        )
+      }
+    }
+  }
+}
+
+const mappings = new WeakMap<EntityClass, EntityMapping>()
+/** The mapping of a class, made the first time it is asked for. Throws `SCHEMA`. */
+export function mappingOf(type: EntityClass): EntityMapping {
+  let mapping = mappings.get(type)
+  if (mapping === undefined) {
+    mapping = new EntityMapping(type)
+    mappings.set(type, mapping)
+  }
+  return mapping
+}
+
+/** "creationDate" -> "creation_date", "HTTPStatus" -> "http_status". */
+export function snakeCase(name: string): string {
+  return name
+    .replace(/([a-z0-9])([A-Z])/g, '$1_$2')
+    .replace(/([A-Z]+)([A-Z][a-z])/g, '$1_$2')
+    .toLowerCase()
+}

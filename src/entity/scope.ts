@@ -1,0 +1,173 @@
+import { SnapheapError } from '../errors'
+import type { View } from '../heap/view'
+import type { Catalogue } from '../table/catalogue'
+import type { Key } from '../table/table'
+import { type EntityMapping, mappingOf } from './mapping'
+import { BINDING, type EntityObject, ROW, Source, snapshotIsFixed } from './source'
+import type { EntityClass } from './types'
+
+/** The classes of one database. */
+export class Registry {
+  private readonly mappings = new Map<EntityClass, EntityMapping>()
+
+  /** Throws `SCHEMA` for a class that is none, two classes with one table, and a reference to a class that is not among them. */
+  constructor(types: readonly EntityClass[]) {
+    const tables = new Map<string, EntityMapping>()
+    for (const type of types) {
+      const mapping = mappingOf(type)
+      const other = tables.get(mapping.tableName)
+      if (other !== undefined && other !== mapping) {
+        throw new SnapheapError(
+          'SCHEMA',
+          `Classes ${other.className} and ${mapping.className} both use table ${mapping.tableName}. Give one another with @Entity({ name: … }).`,
+        )
+      }
+      tables.set(mapping.tableName, mapping)
+      this.mappings.set(type, mapping)
+    }
+    for (const mapping of this.all()) {
+      for (const property of mapping.properties) {
+        const target = property.target?.()
+        if (target !== undefined && !this.mappings.has(target.type)) {
+          throw mapping.fault(
+            property.name,
+            `refers to ${target.className}, which is not registered. Add it to entities of open.`,
+          )
+        }
+        mapping.columnType(property)
+      }
+    }
+  }
+
+  all(): EntityMapping[] {
+    return [...this.mappings.values()]
+  }
+
+  /** Throws `INVALID_ARGUMENT` for a class that is not registered. */
+  mapping(type: EntityClass): EntityMapping {
+    const mapping = this.mappings.get(type)
+    if (mapping !== undefined) return mapping
+    const name = typeof type === 'function' ? type.name : String(type)
+    throw new SnapheapError(
+      'INVALID_ARGUMENT',
+      `Class ${name} is not registered with this database. Add it to entities of open.`,
+      {
+        class: name,
+      },
+    )
+  }
+}
+
+/** What changes objects: an open transaction. */
+export interface EntityWriter {
+  set(object: object, changes: object): void
+}
+
+/** One way of seeing the database through classes: its newest version, a snapshot, or an open transaction. */
+export class Scope {
+  private readonly sources = new Map<EntityClass, Source>()
+  /** Every source made so far: those of tables that were replaced are no longer in `sources`. */
+  private readonly made: Source[] = []
+  readonly view: View
+  /** The source asked for last: one look-up in a loop is much like the next. */
+  private last: Source | undefined
+  /** In the scope of the newest version: that of the transaction which is changing it now. */
+  transaction: Scope | undefined
+  /** In the scope of an open transaction: what it changes objects through. */
+  writer: EntityWriter | undefined
+
+  constructor(
+    readonly registry: Registry,
+    readonly catalogue: Catalogue,
+    /** Kept from being collected while objects read through it are in use; undefined but for a snapshot. */
+    readonly snapshot?: object,
+  ) {
+    this.view = catalogue.context.view
+  }
+
+  /** Where look-ups go: to the open transaction, when it changes what this scope sees. */
+  get reader(): Scope {
+    return this.transaction ?? this
+  }
+
+  /** Whether no open transaction changes what this scope sees. */
+  get isSettled(): boolean {
+    return this.transaction === undefined && this.writer === undefined
+  }
+
+  source(type: EntityClass): Source {
+    const { last } = this
+    if (last !== undefined && last.type === type && last.epoch === this.view.epoch) return last
+    const known = this.sources.get(type)
+    if (known?.isCurrent === true) return (this.last = known)
+    const source = new Source(this.registry.mapping(type), this)
+    this.sources.set(type, source)
+    this.made.push(source)
+    this.last = source
+    return source
+  }
+
+  get<T extends object>(type: EntityClass<T>, id: Key): T | undefined {
+    return this.reader.source(type).get(id) as T | undefined
+  }
+
+  find<T extends object>(type: EntityClass<T>, conditions: object): T[] {
+    const source = this.reader.source(type)
+    const rows = source.find(conditions)
+    const objects = new Array<T>(rows.length)
+    for (let i = 0; i < rows.length; i++) objects[i] = source.object(rows[i]) as T
+    return objects
+  }
+
+  findOne<T extends object>(type: EntityClass<T>, conditions: object): T | undefined {
+    const source = this.reader.source(type)
+    const rows = source.find(conditions)
+    return rows.length === 0 ? undefined : (source.object(rows[0]) as T)
+  }
+
+  *all<T extends object>(type: EntityClass<T>): Generator<T> {
+    for (let row = 0; ; row++) {
+      // the version that is read changes between two turns when a transaction begins or ends
+      const source = this.reader.source(type)
+      if (row >= source.table.rowLimit) return
+      if (source.table.hasRow(row)) yield source.object(row) as T
+    }
+  }
+
+  count(type: EntityClass): number {
+    return this.reader.source(type).table.rowCount
+  }
+
+  /** The source and row, as this scope sees them, of an object read from the same database. Throws `NOT_FOUND`, `INVALID_ARGUMENT`. */
+  locate(object: object): { source: Source; row: number } {
+    const entity = object as EntityObject
+    const from: Source | undefined = typeof object === 'object' && object !== null ? entity[BINDING]?.source : undefined
+    if (from === undefined) {
+      throw new SnapheapError(
+        'INVALID_ARGUMENT',
+        'That is no object read from the database. Look it up with get or find, or make it with create.',
+      )
+    }
+    const { className, type } = from.mapping
+    if (from.scope.registry !== this.registry) {
+      throw new SnapheapError(
+        'INVALID_ARGUMENT',
+        `This ${className} is from another database. Look it up in this one.`,
+        { class: className },
+      )
+    }
+    if (from.scope.snapshot !== undefined) throw snapshotIsFixed(className)
+    from.verify(entity)
+    const source = this.source(type)
+    if (!source.isOfSameTable(from)) throw from.gone('was in a table that has been replaced')
+    source.verify(entity)
+    return { source, row: entity[ROW] }
+  }
+
+  /** Makes every object read through this scope one of the newest version, or nothing when the transaction was rolled back. */
+  settle(live: Scope, isCommitted: boolean): void {
+    this.writer = undefined
+    for (const source of live.made) source.unbind()
+    for (const source of this.made) source.settle(live, isCommitted)
+  }
+}

@@ -1,0 +1,311 @@
+import { SnapheapError } from '../errors'
+import type { View } from '../heap/view'
+import type { Column } from '../table/column'
+import { type Key, show, type Table } from '../table/table'
+import { Decimal } from '../value/decimal'
+import type { Hydrator } from './accessors'
+import { differences, ensureNone } from './fit'
+import type { EntityMapping, MappedProperty } from './mapping'
+import type { Scope } from './scope'
+import type { EntityClass } from './types'
+
+/** The hidden properties of an object: what it is bound to, and the number of its row. */
+export const BINDING = Symbol('snapheap.binding')
+export const ROW = Symbol('snapheap.row')
+
+/** An object of a class, as this layer sees it. It holds no values. */
+export interface EntityObject {
+  [BINDING]: Binding
+  [ROW]: number
+}
+
+/** No view's epoch: an object bound with it is verified with every read. */
+const NO_EPOCH = -3
+
+/**
+ * What objects share that were known to exist at the same time. While `epoch` is the view's, their rows still exist and
+ * `columns` can be read; otherwise `source.verify` finds out. A binding made while a transaction is open, which could
+ * remove their rows or be rolled back, has no epoch.
+ */
+export class Binding {
+  constructor(
+    readonly source: Source,
+    readonly view: View,
+    readonly epoch: number,
+    /** By position of the property. */
+    readonly columns: readonly Column[],
+    /** What `Table.removals` was. */
+    readonly removals: number,
+  ) {}
+}
+
+/**
+ * The rows of one class as one scope sees them, and all that its objects share. Bound to one table for life: a table
+ * dropped and made anew under the same name gets another source, so that an object never shows a row of the other table.
+ */
+export class Source {
+  readonly type: EntityClass
+  view: View
+  epoch = -2
+  /** The table it is bound to for life, as its descriptor and `Table.madeIn`. */
+  private readonly descriptor: number
+  private readonly madeIn: number
+  private bound!: Table
+  private binding!: Binding
+  private readonly hydrate: Hydrator
+  private isRolledBack = false
+  private targets: (Source | undefined)[] = []
+
+  /** Throws `NOT_FOUND` without the table, `SCHEMA` where the class does not fit it. */
+  constructor(
+    readonly mapping: EntityMapping,
+    public scope: Scope,
+  ) {
+    this.type = mapping.type
+    this.view = scope.view
+    this.hydrate = mapping.hydrate
+    const table = scope.catalogue.table(mapping.tableName)
+    this.descriptor = table.descriptor
+    this.madeIn = table.madeIn
+    this.bind()
+  }
+
+  get table(): Table {
+    if (this.epoch !== this.view.epoch) this.bind()
+    return this.bound!
+  }
+
+  /** Whether this is still the source of the class's table. */
+  get isCurrent(): boolean {
+    if (this.epoch === this.view.epoch) return true
+    const table = this.scope.catalogue.find(this.mapping.tableName)
+    return table !== undefined && this.isOf(table)
+  }
+
+  /** The object of a row that exists. */
+  object(row: number): object {
+    if (this.binding.epoch === NO_EPOCH) this.renewBinding()
+    return this.hydrate(this.binding, row)
+  }
+
+  /** The object with a key, undefined without one. The key's parts are in the order of the class's ids. */
+  get(id: unknown): object | undefined {
+    const row = this.rowOfKey(id)
+    return row < 0 ? undefined : this.object(row)
+  }
+
+  /** Row numbers by property values. */
+  find(conditions: object): readonly number[] {
+    const { table } = this
+    for (const [name, value] of Object.entries(conditions)) {
+      if (value !== undefined) continue
+      this.mapping.property(name)
+      throw new SnapheapError(
+        'INVALID_ARGUMENT',
+        `The condition ${this.mapping.className}.${name} is undefined. Pass null to look for no value, or leave it out.`,
+        { class: this.mapping.className, property: name },
+      )
+    }
+    return table.find(this.columnValues(conditions))
+  }
+
+  /** Property values as values of columns. Throws `INVALID_ARGUMENT` for an unknown property. */
+  columnValues(values: object): Record<string, unknown> {
+    const result: Record<string, unknown> = {}
+    for (const [name, value] of Object.entries(values)) {
+      const property = this.mapping.property(name)
+      result[property.column] = this.toColumn(property, value)
+    }
+    return result
+  }
+
+  /** Makes sure that an object's row still exists. Returns what to read it by. Throws `NOT_FOUND`, `CLOSED`. */
+  verify(object: EntityObject): Binding {
+    if (this.isRolledBack) throw this.gone('was read or made in a transaction that was rolled back')
+    if (this.table.wasRemovedSince(object[ROW], object[BINDING].removals))
+      throw this.gone('has been deleted, or its key changed')
+    if (object[BINDING].source === this && this.binding.epoch !== NO_EPOCH) object[BINDING] = this.binding
+    return this.binding
+  }
+
+  /** Has an object stand for another row from now on, and end with the open transaction should that be rolled back. */
+  take(object: EntityObject, row: number): void {
+    this.renewBinding()
+    object[BINDING] = this.binding
+    object[ROW] = row
+  }
+
+  /** Whether this source and another are of the same table: not of one made after the other was dropped. */
+  isOfSameTable(other: Source): boolean {
+    return this.descriptor === other.descriptor && this.madeIn === other.madeIn
+  }
+
+  /** Sets one property, within a write. Throws `NO_TRANSACTION`, `READ_ONLY`, and what `set` throws. */
+  assign(object: EntityObject, property: string, value: unknown): void {
+    const { writer } = this.scope.reader
+    if (writer !== undefined) {
+      writer.set(object, { [property]: value })
+      return
+    }
+    const { className } = this.mapping
+    if (this.scope.snapshot !== undefined) throw snapshotIsFixed(className)
+    throw new SnapheapError(
+      'NO_TRANSACTION',
+      `${className}.${property} can only be set inside a transaction. Set it within db.write(tx => …).`,
+      { class: className, property },
+    )
+  }
+
+  /** A reference: null without one. Throws `NOT_FOUND` where no object has the key that it holds. */
+  reference(row: number, property: MappedProperty): object | null {
+    const key = this.binding.columns[property.position].get(row)
+    if (key === null || key === undefined) return null
+    const target = this.target(property)
+    const found = target.get(key)
+    if (found !== undefined) return found
+    const { className } = target.mapping
+    throw new SnapheapError(
+      'NOT_FOUND',
+      `${this.mapping.className}.${property.name} refers to ${className} ${show(key)}, which does not exist. Create it, or set the property to one that does.`,
+      { class: this.mapping.className, property: property.name, key },
+    )
+  }
+
+  /** A property of type number or integer that is not just a number word. */
+  numberAt(row: number, property: MappedProperty): unknown {
+    const value = this.binding.columns[property.position].get(row)
+    if (typeof value === 'bigint') {
+      if (Number.isSafeInteger(Number(value))) return Number(value)
+      throw new SnapheapError(
+        'TYPE',
+        `${this.mapping.className}.${property.name} is ${value}, which a number does not hold exactly. Declare it as bigint.`,
+        { class: this.mapping.className, property: property.name },
+      )
+    }
+    return value instanceof Decimal ? value.toNumber() : value
+  }
+
+  /** A property of type bigint, whose column may be one of integers. */
+  bigintAt(row: number, property: MappedProperty): unknown {
+    const value = this.binding.columns[property.position].get(row)
+    return typeof value === 'number' ? BigInt(value) : value
+  }
+
+  /** The object's values by property, references as keys. */
+  plain(object: EntityObject): Record<string, unknown> {
+    const result: Record<string, unknown> = {}
+    for (const { name, target, position } of this.mapping.properties) {
+      if (target === undefined) result[name] = (object as unknown as Record<string, unknown>)[name]
+      else {
+        result[name] = this.verify(object).columns[position].get(object[ROW])
+      }
+    }
+    return result
+  }
+
+  /** Ends a transaction's source: its objects are the newest version's from now on, or nothing. */
+  settle(live: Scope, isCommitted: boolean): void {
+    this.isRolledBack = !isCommitted
+    this.scope = live
+    this.view = live.view
+    this.unbind()
+  }
+
+  /** Has everything looked up again before the next object is made. */
+  unbind(): void {
+    this.epoch = -2
+  }
+
+  private target(property: MappedProperty): Source {
+    const { reader } = this.scope
+    if (reader !== this.scope) return reader.source(property.target!().type)
+    const known = this.targets[property.position]
+    if (known?.isCurrent === true) return known
+    const target = reader.source(property.target!().type)
+    this.targets[property.position] = target
+    return target
+  }
+
+  private rowOfKey(id: unknown): number {
+    const { table } = this
+    const { ids } = this.mapping
+    if (typeof id === 'number' && ids.length === 1) return table.rowOf(id)
+    if (ids.length === 1) return table.rowOf(this.toColumn(ids[0], id) as Key)
+    if (!Array.isArray(id) || id.length !== ids.length) return table.rowOf(id as Key)
+    return table.rowOf(
+      table.keyColumns.map((column) => {
+        const at = ids.findIndex((each) => each.column === column.name)
+        return this.toColumn(ids[at], id[at])
+      }),
+    )
+  }
+
+  private toColumn(property: MappedProperty, value: unknown): unknown {
+    if (property.target !== undefined && typeof value === 'object' && value !== null && BINDING in value) {
+      return this.keyOf(value as EntityObject, property)
+    }
+    const { type } = this.binding.columns[property.position]
+    if (type === 'integer' && typeof value === 'bigint' && Number.isSafeInteger(Number(value))) return Number(value)
+    if (type === 'decimal' && property.type === 'number' && typeof value === 'number' && !Number.isInteger(value)) {
+      throw new SnapheapError(
+        'TYPE',
+        `${this.mapping.className}.${property.name} reads a column of exact decimals as numbers, which cannot be looked up or written that way. Declare it as Decimal.`,
+        { class: this.mapping.className, property: property.name },
+      )
+    }
+    return value
+  }
+
+  private keyOf(object: EntityObject, property: MappedProperty): unknown {
+    const { source } = object[BINDING]
+    const expected = property.target!()
+    if (source.mapping !== expected) {
+      throw new SnapheapError(
+        'TYPE',
+        `${this.mapping.className}.${property.name} takes an object of class ${expected.className} or its key, not an object of class ${source.mapping.className}.`,
+        { class: this.mapping.className, property: property.name },
+      )
+    }
+    return source.verify(object).columns[expected.ids[0].position].get(object[ROW])
+  }
+
+  private bind(): void {
+    const table = this.scope.catalogue.table(this.mapping.tableName)
+    if (!this.isOf(table)) throw this.gone('was in a table that has been replaced')
+    if (table !== this.bound) ensureNone(differences(this.mapping, table))
+    table.ensureUsable()
+    this.bound = table
+    this.epoch = this.view.epoch
+    const columns = this.mapping.properties.map((each) => table.column(each.column))
+    const epoch = this.scope.isSettled ? this.epoch : NO_EPOCH
+    this.binding = new Binding(this, this.view, epoch, columns, table.removals)
+  }
+
+  /** Brings a transaction's binding up to date with the rows removed in it. */
+  private renewBinding(): void {
+    const { removals } = this.table
+    if (removals === this.binding.removals) return
+    const { view, epoch, columns } = this.binding
+    this.binding = new Binding(this, view, epoch, columns, removals)
+  }
+
+  private isOf(table: Table): boolean {
+    return table.descriptor === this.descriptor && table.madeIn === this.madeIn
+  }
+
+  gone(what: string): SnapheapError {
+    const { className } = this.mapping
+    return new SnapheapError('NOT_FOUND', `This ${className} ${what}. Look it up again.`, { class: className })
+  }
+}
+
+/** The error for changing an object that was read from a snapshot. */
+export function snapshotIsFixed(className: string): SnapheapError {
+  return new SnapheapError(
+    'READ_ONLY',
+    `This ${className} is from a snapshot, which never changes. Look it up with tx.get and change that.`,
+    {
+      class: className,
+    },
+  )
+}

@@ -1,0 +1,66 @@
+import type { Key } from '../table/table'
+import type { Decimal, Rational } from '../value/decimal'
+import type { List } from '../value/list'
+
+/** A class with decorators, whose instances are T. */
+export type EntityClass<T extends object = object> = abstract new (...args: never[]) => T
+
+/**
+ * The type of a property that refers to a class declared further down, or in a file that imports this one: it keeps the
+ * compiler from writing that class into the metadata, where it does not exist yet. `Reference<Customer>` is `Customer`.
+ */
+export type Reference<T> = T
+
+/** Objects that are values, not references to rows. */
+type ValueObject = Date | Uint8Array | Decimal | Rational | List | readonly unknown[]
+
+type IsReadonly<T, K extends keyof T> =
+  (<X>() => X extends { [P in K]: T[P] } ? 1 : 2) extends <X>() => X extends { readonly [P in K]: T[P] } ? 1 : 2
+    ? true
+    : false
+
+/** The names of T's properties that are not methods. */
+export type PropertyOf<T> = {
+  [K in keyof T]-?: K extends string ? (NonNullable<T[K]> extends (...args: never[]) => unknown ? never : K) : never
+}[keyof T]
+
+/** What may be given for a property: its value, or for a reference an object or its key. */
+type Given<V> = V extends ValueObject ? V : V extends object ? V | Key : V
+
+type OptionalOf<T> = {
+  [K in PropertyOf<T>]: null extends T[K] ? K : undefined extends T[K] ? K : IsReadonly<T, K> extends true ? K : never
+}[PropertyOf<T>]
+
+/**
+ * What makes a new object of class T. Properties that can be null may be left out, and so may readonly ones, since the
+ * types cannot tell a column from a getter there; whatever its column requires is still required when it is made.
+ */
+export type NewEntity<T> = { [K in Exclude<PropertyOf<T>, OptionalOf<T>>]: Given<T[K]> } & {
+  [K in OptionalOf<T>]?: Given<T[K]> | undefined
+}
+
+/** Property values to change. */
+export type Changes<T> = { [K in PropertyOf<T>]?: Given<T[K]> }
+
+/** Property values to look for; null means that there is no value. */
+export type Conditions<T> = { readonly [K in PropertyOf<T>]?: Given<T[K]> }
+
+/** How objects are read: from a database (its newest version), a snapshot, or an open transaction. */
+export interface EntityReader {
+  /**
+   * The object with this key, undefined without one. A key of several columns is an array in the order of the `@Id`s.
+   * Throws `TYPE` for what cannot be a key, `INVALID_ARGUMENT` for a class that is not registered.
+   */
+  get<T extends object>(type: EntityClass<T>, id: Key): T | undefined
+  /**
+   * The objects whose properties have these values, by row number: by the index with the fewest hits, or by a scan where
+   * no property has one. Throws `INVALID_ARGUMENT` for an unknown property, `TYPE` for a value that its column cannot hold.
+   */
+  find<T extends object>(type: EntityClass<T>, conditions: Conditions<T>): T[]
+  /** The first of them, undefined without one. Throws as `find`. */
+  findOne<T extends object>(type: EntityClass<T>, conditions: Conditions<T>): T | undefined
+  /** Every object, by row number. Those made or deleted while it runs may or may not be among them. */
+  all<T extends object>(type: EntityClass<T>): Generator<T>
+  /** How many objects there are. O(1). */
+  count(type: EntityClass): number
+}

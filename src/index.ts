@@ -1,0 +1,29 @@
+export type { CheckReport } from './db/check'
+export type { StoreStatistics } from './db/statistics'
+export type { RowValues } from './db/transaction'
+export { type VerifyOptions, verify } from './db/verify'
+export { type Database, type EntitySnapshot, type EntityTransaction, type OpenOptions, open } from './entity/database'
+export {
+  Column,
+  type ColumnOptions,
+  Entity,
+  type EntityOptions,
+  Id,
+  type IdOptions,
+  Ref,
+  type RefOptions,
+} from './entity/decorators'
+export type { Changes, Conditions, EntityClass, EntityReader, NewEntity, PropertyOf, Reference } from './entity/types'
+export { type ErrorCode, SnapheapError } from './errors'
+export type { Memory } from './heap/memory'
+export { type MmapIo, memoryFromMmapIo } from './heap/mmap-io-memory'
+export { plainMemory } from './heap/plain-memory'
+export type { SaveOptions, SaveProgress } from './heap/storage'
+export type { VerifiedFile, VerifyProgress } from './heap/verify'
+export type { ColumnStatistics } from './table/column'
+export type { ColumnType, ScalarType, ValueOf } from './table/column-type'
+export type { ColumnDefinition, TableDefinition } from './table/definition'
+export type { Key, Table } from './table/table'
+export { Decimal, Rational } from './value/decimal'
+export { List } from './value/list'
+export { Timestamp } from './value/timestamp'

@@ -1,0 +1,385 @@
+import { EventEmitter } from 'node:events'
+import { basename } from 'node:path'
+import type { Store } from '../db/store'
+import { SnapheapError } from '../errors'
+import { type ConnectionOptions, connect, disconnect, postgresError, queryRows } from './connection'
+import type { Follower } from './follower'
+import { formatLsn, type Lsn, NO_LSN, parseLsn } from './lsn'
+import type { CopyState } from './progress'
+import { Saver } from './saver'
+import { Session } from './session'
+import { knownSlots, readState } from './state'
+import { removeLeftovers } from './swap'
+import { type Verification, verifyTables } from './verify'
+import { Waiters } from './waiters'
+
+export interface MirrorOptions {
+  /** Where Postgres is: a URL, or the configuration object of the `pg` package. */
+  connection: ConnectionOptions
+  /** The tables to mirror, each spelled as in SQL (`quote`, `shop.quote`, `"Quote"`); partitioned ones by their root. */
+  tables: readonly string[]
+  /**
+   * Name of the replication slot, unique in the Postgres cluster, up to 55 characters. Default: made of the names of
+   * the Postgres database and of the database file.
+   */
+  slot?: string
+  /** Name of the publication, which the mirror sets up and nobody else may change. Default: as the slot. */
+  publication?: string
+  /** How often changes are saved to the database file, and the server told so. Default 5000. */
+  saveEveryMs?: number
+  /** How often slot, publication and columns are looked at. Default 5000. */
+  checkEveryMs?: number
+}
+
+/**
+ * `copying`: the first copy is being made. `live`: in step with Postgres. `stale`: not connected, or catching up; what was
+ * there before is served. `resyncing`: tables are copied again, beside what is served. `failed`: given up; `error` tells why.
+ */
+export type MirrorStatus = 'copying' | 'live' | 'stale' | 'resyncing' | 'failed'
+
+export interface MirrorEvents {
+  /** The status has changed; with the reason where that is an error. */
+  state: [status: MirrorStatus, error: SnapheapError | undefined]
+  /** How far a copy is, ten times a second. */
+  progress: [state: CopyState]
+  /** Something worth knowing, in a sentence. */
+  notice: [text: string]
+}
+
+export interface MirrorLag {
+  /** Log of the server, in bytes, between what can be read and the last that was heard of. */
+  bytes: number
+  /** Milliseconds since the mirror was last in step, 0 while it is. */
+  ms: number
+  /** Everything that Postgres committed before this can be read, such as 16/B374D848. */
+  lsn: string
+  /** The slot's health when it was last looked at; undefined before. */
+  slot:
+    | {
+        isActive: boolean
+        /** The server has removed log that was still needed: everything will be copied again. */
+        isLost: boolean
+        /** Bytes of log that the server keeps for the slot. */
+        retainedBytes: number
+        /** Bytes of log that may still be written before the slot is in danger; undefined without a limit. */
+        safeWalSizeBytes: number | undefined
+      }
+    | undefined
+}
+
+export interface CloseOptions {
+  /** Also remove slot and publication from the server; the next start then copies everything. Default: only for a database in memory. */
+  dropSlot?: boolean
+}
+
+const LONGEST_BACKOFF_MS = 30_000
+const SHORTEST_BACKOFF_MS = 50
+const LONGEST_SLOT_NAME = 55
+
+/**
+ * Mirrors tables of Postgres into `db` and keeps them in step, in the background. Resolves once server and tables are
+ * found fit and, where the file already holds them, they can be read; `ready` tells when they are up to date.
+ * Throws `PREFLIGHT` (with the SQL that mends it), `POSTGRES`, `EXISTS`, `INVALID_ARGUMENT`. A server that cannot be
+ * reached is an error only when there is nothing to serve yet.
+ */
+export async function mirror(db: Store, options: MirrorOptions): Promise<Mirror> {
+  if (db.isReadOnly) {
+    throw new SnapheapError('READ_ONLY', 'The database is open for reading only. Open it without readOnly to mirror into it.')
+  }
+  const slot = options.slot ?? (await defaultSlot(db, options.connection))
+  if (!/^[a-z0-9_]+$/.test(slot) || slot.length > LONGEST_SLOT_NAME) {
+    throw new SnapheapError(
+      'INVALID_ARGUMENT',
+      `"${slot}" is no name for a replication slot. Use up to ${LONGEST_SLOT_NAME} lower-case letters, digits and underscores.`,
+    )
+  }
+  const started = new Mirror(db, { ...options, slot })
+  await started.opened
+  return started
+}
+
+/** Tables of Postgres, kept in step. Made by `mirror`. */
+export class Mirror extends EventEmitter<MirrorEvents> {
+  /**
+   * Resolves when everything that Postgres had committed at the call of `mirror` can be read. Rejects when the mirror
+   * fails or is closed before.
+   */
+  readonly ready: Promise<void>
+  /** Settled when the first connection has shown that the mirror can work. */
+  readonly opened: Promise<void>
+  private markReady!: () => void
+  private failReady!: (error: Error) => void
+  private markOpened!: () => void
+  private failOpened!: (error: Error) => void
+  private currentStatus: MirrorStatus
+  private lastError: SnapheapError | undefined
+  private session: Session | undefined
+  private readonly waiters = new Waiters()
+  private readonly saver: Saver
+  private readonly mistrusted = new Set<number>()
+  /** Where the heap stood when a table was last found changed, by the table's oid. */
+  private readonly changesSeen = new Map<number, Lsn>()
+  private attempts = 0
+  private inStepMs = Date.now()
+  private closing: Promise<void> | undefined
+  private wake: () => void = () => undefined
+  private readonly running: Promise<void>
+  private cleaning: Promise<void> = Promise.resolve()
+
+  constructor(
+    private readonly db: Store,
+    private readonly options: MirrorOptions & { slot: string },
+  ) {
+    super()
+    this.ready = new Promise((resolve, reject) => {
+      this.markReady = resolve
+      this.failReady = reject
+    })
+    this.opened = new Promise((resolve, reject) => {
+      this.markOpened = resolve
+      this.failOpened = reject
+    })
+    this.ready.catch(() => undefined) // the owner may look at it later
+    this.opened.catch(() => undefined)
+    this.currentStatus = this.hasData ? 'stale' : 'copying'
+    this.saver = new Saver(db, options.slot, options.saveEveryMs ?? 5000, (error) => this.tell(String(error)))
+    this.running = this.run()
+  }
+
+  get status(): MirrorStatus {
+    return this.currentStatus
+  }
+
+  /** Why the mirror is `stale` or `failed`. */
+  get error(): SnapheapError | undefined {
+    return this.lastError
+  }
+
+  /** Name of the replication slot. */
+  get slot(): string {
+    return this.options.slot
+  }
+
+  /**
+   * Resolves when everything that Postgres committed before `lsn` can be read: to read your own writes, pass what
+   * `SELECT pg_current_wal_lsn()` gives after the commit. Throws `TIMEOUT` after `timeoutMs` (default 10 000),
+   * `CLOSED`, and the reason if the mirror fails.
+   */
+  async waitFor(lsn: string | bigint, options: { timeoutMs?: number } = {}): Promise<void> {
+    const target = typeof lsn === 'string' ? parseLsn(lsn) : lsn
+    if (this.closing !== undefined) throw closedError()
+    if (this.currentStatus === 'failed') throw this.lastError!
+    if (this.appliedLsn >= target) return
+    this.session?.stream?.requestKeepalive()
+    await this.waiters.wait(target, options.timeoutMs ?? 10_000, () => this.appliedLsn)
+  }
+
+  /** How far what can be read is behind Postgres. */
+  lag(): MirrorLag {
+    const slot = this.session?.slotStatus
+    const { isInStep } = this
+    if (isInStep) this.inStepMs = Date.now()
+    return {
+      bytes: Number(this.serverLsn > this.appliedLsn ? this.serverLsn - this.appliedLsn : 0n),
+      ms: isInStep ? 0 : Math.max(1, Date.now() - this.inStepMs),
+      lsn: formatLsn(this.appliedLsn),
+      slot: slot && {
+        isActive: slot.isActive,
+        isLost: slot.isLost,
+        retainedBytes: slot.retainedBytes,
+        safeWalSizeBytes: slot.safeWalSizeBytes,
+      },
+    }
+  }
+
+  /**
+   * Compares every row of every table with Postgres at one LSN. Nothing is applied while the server finds that LSN, which
+   * waits for its writing transactions (at most 5 s, else `TIMEOUT`). Throws `POSTGRES`, and `BUSY` unless the mirror is live.
+   */
+  async verify(): Promise<Verification> {
+    const { session } = this
+    if (this.currentStatus !== 'live' || session?.follower === undefined) {
+      throw new SnapheapError('BUSY', `The mirror is ${this.currentStatus}. Verify it when it is live.`)
+    }
+    return verifyTables({
+      follower: session.follower,
+      stream: session.stream!,
+      sources: [...session.sources.values()],
+      connection: this.options.connection,
+      slot: this.options.slot,
+    })
+  }
+
+  /** Stops following, saves, and tells the server how far that is. The tables stay as they are. Idempotent. */
+  close(options: CloseOptions = {}): Promise<void> {
+    this.closing ??= this.end(options)
+    return this.closing
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.close()
+  }
+
+  private async end({ dropSlot = this.isVolatile }: CloseOptions): Promise<void> {
+    const error = closedError()
+    const { session } = this
+    await session?.follower?.abandon(error)
+    this.saver.stop()
+    await this.saver.save(session, true)
+    this.session?.stop(error)
+    this.wake()
+    await this.running
+    await this.cleaning
+    this.waiters.fail(error)
+    this.failReady(error)
+    this.failOpened(error)
+    if (dropSlot && this.currentStatus !== 'failed') await session?.dropOnServer()
+    this.setStatus('stale', undefined)
+  }
+
+  /** One session after the other, until closed or failed. */
+  private async run(): Promise<void> {
+    while (this.closing === undefined) {
+      this.clean()
+      try {
+        await this.runSession()
+      } catch (error) {
+        if (this.closing !== undefined) return
+        const reason = error instanceof SnapheapError ? error : postgresError('mirroring failed', error)
+        if (!this.canGoOn(reason)) {
+          this.fail(reason)
+          return
+        }
+        this.setStatus(this.hasData ? 'stale' : 'copying', reason)
+        this.markOpened() // there is something to serve, or the server was found fit before
+        await this.pause()
+      } finally {
+        this.saver.follow(undefined)
+      }
+    }
+  }
+
+  private async runSession(): Promise<void> {
+    const { connection, slot, publication = slot, tables, checkEveryMs = 5000 } = this.options
+    const session = new Session({
+      store: this.db,
+      connection,
+      slot,
+      publication,
+      tables,
+      checkEveryMs,
+      mistrusted: this.mistrusted,
+      onPlanned: () => this.markOpened(),
+      onCopying: (isFirst) => this.setStatus(isFirst ? 'copying' : 'resyncing', undefined),
+      onProgress: (state) => this.emit('progress', state),
+      onNotice: (text) => this.tell(text),
+      onAdvance: () => this.advanced(),
+    })
+    this.session = session
+    this.saver.follow(session)
+    await session.run()
+  }
+
+  private advanced(): void {
+    const follower = this.session?.follower as Follower
+    this.waiters.advance(follower.appliedLsn)
+    if (this.isInStep) this.inStepMs = Date.now()
+    if (this.currentStatus === 'live' || follower.isSwapPending || follower.appliedLsn < this.session!.endLsn!) return
+    this.attempts = 0
+    this.setStatus('live', undefined)
+    this.markReady()
+    this.clean()
+  }
+
+  /** Whether another session may get further. */
+  private canGoOn(error: SnapheapError): boolean {
+    const { oid, mustCopy, isTransient } = error.details
+    if (typeof oid === 'number') {
+      // Seen again at the same place: it is not what the columns say that has changed.
+      if (mustCopy === true || this.changesSeen.get(oid) === this.appliedLsn) this.mistrusted.add(oid)
+      this.changesSeen.set(oid, this.appliedLsn)
+      this.tell(error.message)
+    }
+    return isTransient === true && (this.hasData || this.session?.endLsn !== undefined)
+  }
+
+  private fail(error: SnapheapError): void {
+    this.setStatus('failed', error)
+    this.waiters.fail(error)
+    this.failReady(error)
+    this.failOpened(error)
+  }
+
+  private setStatus(status: MirrorStatus, error: SnapheapError | undefined): void {
+    this.lastError = error
+    if (status === this.currentStatus && error === undefined) return
+    this.currentStatus = status
+    this.emit('state', status, error)
+  }
+
+  /** Later: who has just called `mirror` cannot listen yet. */
+  private tell(text: string): void {
+    setImmediate(() => this.emit('notice', text))
+  }
+
+  /** Exponential backoff with jitter, so that many mirrors do not come back to a server all at once. */
+  private async pause(): Promise<void> {
+    const longest = Math.min(LONGEST_BACKOFF_MS, SHORTEST_BACKOFF_MS * 2 ** this.attempts++)
+    await new Promise<void>((resolve) => {
+      const timer = setTimeout(resolve, longest * (0.5 + Math.random() / 2))
+      this.wake = () => {
+        clearTimeout(timer)
+        resolve()
+      }
+      if (this.closing !== undefined) this.wake()
+    })
+  }
+
+  /** Removes what earlier copies left behind, in the background. */
+  private clean(): void {
+    const isInUse = (name: string) => this.closing !== undefined || (this.session?.copiesInUse.has(name) ?? false)
+    this.cleaning = this.cleaning.then(() =>
+      removeLeftovers(this.db, this.options.slot, isInUse).catch((error) => this.tell(String(error))),
+    )
+  }
+
+  private get hasData(): boolean {
+    return readState(this.db, this.options.slot) !== undefined
+  }
+
+  private get isVolatile(): boolean {
+    return this.db.path === undefined
+  }
+
+  private get appliedLsn(): Lsn {
+    return this.session?.follower?.appliedLsn ?? readState(this.db, this.options.slot)?.lsn ?? NO_LSN
+  }
+
+  private get serverLsn(): Lsn {
+    const heard = this.session?.stream?.walEnd ?? NO_LSN
+    const atStart = this.session?.endLsn ?? NO_LSN
+    return heard > atStart ? heard : atStart
+  }
+
+  private get isInStep(): boolean {
+    return this.currentStatus === 'live' && this.appliedLsn >= this.serverLsn
+  }
+}
+
+function closedError(): SnapheapError {
+  return new SnapheapError('CLOSED', 'The mirror is closed. Start it again with mirror(db, …).')
+}
+
+/** The one slot that the database is mirrored with already; else made of what is mirrored and where to. */
+async function defaultSlot(db: Store, connection: ConnectionOptions): Promise<string> {
+  const known = knownSlots(db)
+  if (known.length === 1) return known[0]!
+  const client = await connect(connection, 'query')
+  try {
+    const [row] = await queryRows<{ name: string }>(client, 'reading the database name failed', 'SELECT current_database() AS name')
+    const file = db.path === undefined ? 'memory' : basename(db.path).replace(/\.[^.]*$/, '')
+    return `snapheap_${row!.name}_${file}`.toLowerCase().replace(/[^a-z0-9_]/g, '_').slice(0, LONGEST_SLOT_NAME)
+  } finally {
+    await disconnect(client)
+  }
+}

@@ -1,0 +1,179 @@
+import { queryRows, connect, disconnect, type ConnectionOptions } from './connection'
+import type { Snapshot } from '../db/store'
+import type { Table } from '../table/table'
+import type { SourceTable } from './catalogue'
+import { copyCommand, } from './copy-tables'
+import { copyRows } from './copy'
+import type { Follower } from './follower'
+import { formatLsn, type Lsn } from './lsn'
+import { mirrorName } from './mirrored-table'
+import { type CreatedSlot, createSlot } from './slot'
+import type { ReplicationStream } from './stream'
+import { mapType } from './types'
+
+/** What was found about one table. */
+export interface TableVerification {
+  table: string
+  /** Rows in Postgres, and in the mirror. */
+  postgresRows: number
+  mirrorRows: number
+  /** Rows of Postgres that the mirror lacks, rows that only it has, and rows with other values. */
+  missingRows: number
+  extraRows: number
+  differentRows: number
+  /** Keys of the first ten of them. */
+  examples: { kind: 'missing' | 'extra' | 'different'; key: unknown }[]
+}
+
+export interface Verification {
+  /** The place in the log at which both were compared. */
+  lsn: string
+  /** Every table has the same rows with the same values. */
+  isSame: boolean
+  tables: TableVerification[]
+}
+
+export interface VerifyRequest {
+  follower: Follower
+  stream: ReplicationStream
+  sources: readonly SourceTable[]
+  connection: ConnectionOptions
+  slot: string
+}
+
+const SLOT_TIMEOUT_MS = 5_000
+const MOST_EXAMPLES = 10
+
+/**
+ * Compares tables word by word with what Postgres has at the beginning of a temporary slot, whose exported snapshot shows
+ * exactly what was committed before.
+ */
+export async function verifyTables(request: VerifyRequest): Promise<Verification> {
+  const { follower, stream, sources, connection, slot } = request
+  const client = await connect(connection, 'query')
+  let created: CreatedSlot | undefined
+  let snapshot: Snapshot | undefined
+  try {
+    const reached = follower.snapshotAt(async () => {
+      created = await createSlot(connection, `${slot}_verify`, SLOT_TIMEOUT_MS, true)
+      await queryRows(
+        client,
+        'taking over the snapshot failed',
+        `BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY; SET TRANSACTION SNAPSHOT '${created.snapshotName}'; SELECT 1`,
+      )
+      setImmediate(() => stream.requestKeepalive())
+      return created.consistentLsn
+    })
+    const place: { lsn: Lsn; snapshot: Snapshot } = await reached
+    snapshot = place.snapshot
+    const tables: TableVerification[] = []
+    for (const source of sources) tables.push(await verifyTable(source, snapshot.table(mirrorName(source)), client))
+    const isSame = tables.every((table) => table.examples.length === 0)
+    return { lsn: formatLsn(place.lsn), isSame, tables }
+  } finally {
+    snapshot?.close()
+    await created?.close()
+    await disconnect(client)
+  }
+}
+
+async function verifyTable(
+  source: SourceTable,
+  table: Table,
+  client: Parameters<typeof copyRows>[0],
+): Promise<TableVerification> {
+  const comparison = new RowComparison(source, table)
+  const { result } = comparison
+  const totals = await copyRows(client, copyCommand(source), source.columns.length, {
+    onRow: (bytes, starts, ends) => comparison.compare(bytes, starts, ends),
+  })
+  result.postgresRows = totals.rows
+  comparison.findExtra()
+  return result
+}
+
+/** Compares the rows of one table as they come. */
+class RowComparison {
+  readonly result: TableVerification
+  private readonly seen: Uint8Array
+  private readonly decoders
+  private readonly columns
+  /** Places of the key's columns in a row. */
+  private readonly keyPlaces: readonly number[]
+  private readonly words: Int32Array
+  private readonly isMissing: Uint8Array
+  private readonly keyWords: Int32Array
+
+  constructor(
+    source: SourceTable,
+    private readonly table: Table,
+  ) {
+    this.result = {
+      table: table.name,
+      postgresRows: 0,
+      mirrorRows: table.rowCount,
+      missingRows: 0,
+      extraRows: 0,
+      differentRows: 0,
+      examples: [],
+    }
+    this.seen = new Uint8Array(table.rowLimit)
+    this.decoders = source.columns.map((column) => mapType(column.type).decode)
+    this.columns = source.columns.map((column) => table.column(column.name))
+    this.keyPlaces = source.key.map((name) => source.columns.findIndex((column) => column.name === name))
+    this.words = new Int32Array(this.decoders.length * 2)
+    this.isMissing = new Uint8Array(this.decoders.length)
+    this.keyWords = new Int32Array(this.keyPlaces.length * 2)
+  }
+
+  compare(bytes: Buffer, starts: Int32Array, ends: Int32Array): void {
+    const { finder, view } = this.table.context
+    for (let i = 0; i < this.decoders.length; i++) {
+      finder.isMissing = false
+      if (ends[i] === -1) finder.absent()
+      else this.decoders[i]!(bytes, starts[i]!, ends[i]!, finder)
+      this.words[i * 2] = finder.low
+      this.words[i * 2 + 1] = finder.high
+      this.isMissing[i] = finder.isMissing ? 1 : 0
+    }
+    const row = this.row()
+    if (row < 0) {
+      this.result.missingRows++
+      this.note('missing', this.keyPlaces.map((place) => bytes.toString('utf8', starts[place], ends[place])))
+      return
+    }
+    this.seen[row] = 1
+    const isSame = this.columns.every((column, i) => {
+      if (this.isMissing[i] === 1) return false
+      const address = column.addressOf(row)
+      const low = address === 0 ? 0 : view.low(address)
+      const high = address === 0 ? 0 : view.high(address)
+      return low === this.words[i * 2] && high === this.words[i * 2 + 1]
+    })
+    if (isSame) return
+    this.result.differentRows++
+    this.note('different', this.table.keyOf(row))
+  }
+
+  /** Rows that Postgres has not told of. */
+  findExtra(): void {
+    for (const row of this.table.rows()) {
+      if (this.seen[row] === 1) continue
+      this.result.extraRows++
+      this.note('extra', this.table.keyOf(row))
+    }
+  }
+
+  private row(): number {
+    for (const [i, place] of this.keyPlaces.entries()) {
+      if (this.isMissing[place] === 1) return -1
+      this.keyWords[i * 2] = this.words[place * 2]!
+      this.keyWords[i * 2 + 1] = this.words[place * 2 + 1]!
+    }
+    return this.table.rowOfWords(this.keyWords)
+  }
+
+  private note(kind: TableVerification['examples'][number]['kind'], key: unknown): void {
+    if (this.result.examples.length < MOST_EXAMPLES) this.result.examples.push({ kind, key })
+  }
+}

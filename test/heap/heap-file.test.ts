@@ -1,0 +1,534 @@
+import { execFileSync } from 'node:child_process'
+import { copyFileSync, existsSync, mkdirSync, readdirSync, readFileSync, rmSync, statSync, truncateSync } from 'node:fs'
+import { createRequire } from 'node:module'
+import { dirname, join } from 'node:path'
+import { setImmediate } from 'node:timers/promises'
+import { fileURLToPath } from 'node:url'
+import fc from 'fast-check'
+import { describe, expect, test } from 'vitest'
+import type { SnapheapError } from '../../src/errors'
+import { mapBlocks } from '../../src/heap/file-format'
+import { Heap, type HeapSnapshot } from '../../src/heap/heap'
+import { BLOCK_BYTES, BLOCK_WORDS } from '../../src/heap/layout'
+import type { Memory } from '../../src/heap/memory'
+import { PoolFile } from '../../src/heap/pool-file'
+import { verifyFile } from '../../src/heap/verify'
+import {
+  codeOf,
+  type Drawn,
+  expectSound,
+  fingerprint,
+  HEAP_MEMORIES,
+  inTransaction,
+  type WordModel,
+  withFile,
+  withFolder,
+  withHeap,
+} from '../support/heap'
+import { applyChange, emptyModel, FIRST_BLOCK, type WordChange, wordChange } from '../support/word-changes'
+import { LockHolder } from './support/lock-holder'
+
+const OPEN = { create: false, readOnly: false }
+const READ = { create: false, readOnly: true }
+const DEAD_ENOUGH = 1100
+
+const changes = fc.array(wordChange, { minLength: 1, maxLength: 6 })
+const step = fc.oneof(
+  {
+    weight: 4,
+    arbitrary: fc.record({
+      kind: fc.constant('transaction' as const),
+      changes,
+      isDetached: fc.boolean(),
+      commits: fc.boolean(),
+    }),
+  },
+  {
+    weight: 5,
+    arbitrary: fc.record({ kind: fc.constant('save' as const), beside: fc.array(changes, { maxLength: 4 }) }),
+  },
+  {
+    weight: 1,
+    arbitrary: fc.record({ kind: fc.constant('saveAs' as const), beside: fc.array(changes, { maxLength: 2 }) }),
+  },
+  { weight: 2, arbitrary: fc.record({ kind: fc.constant('snapshot' as const) }) },
+  { weight: 2, arbitrary: fc.record({ kind: fc.constant('release' as const), which: fc.nat() }) },
+  // What a save that failed leaves behind: blocks of the file that no root reaches.
+  { weight: 1, arbitrary: fc.record({ kind: fc.constant('waste' as const) }) },
+  { weight: 1, arbitrary: fc.record({ kind: fc.constant('reopen' as const) }) },
+)
+
+/** A heap in a file, beside models of its newest version, of every version since the last reopening, and of its snapshots. */
+class FilePlay {
+  private heap: Heap
+  private committed: WordModel
+  private byVersion = new Map<number, WordModel>()
+  private held: { snapshot: HeapSnapshot; model: WordModel }[] = []
+  private copies = 0
+  private readonly path: string
+
+  constructor(
+    private readonly memory: Memory,
+    private readonly folder: string,
+  ) {
+    this.path = join(folder, 'heap')
+    this.heap = Heap.open(memory, this.path, { create: true, readOnly: false })
+    this.committed = emptyModel(this.heap)
+    this.byVersion.set(this.heap.version, this.committed)
+  }
+
+  async run(each: Drawn<typeof step>): Promise<void> {
+    if (each.kind === 'transaction') this.transaction(each.changes, each.isDetached, each.commits)
+    else if (each.kind === 'save') await this.save(each.beside)
+    else if (each.kind === 'saveAs') await this.saveAs(each.beside)
+    else if (each.kind === 'snapshot') this.held.push({ snapshot: this.heap.snapshot('test'), model: this.committed })
+    else if (each.kind === 'release') this.release(each.which)
+    else if (each.kind === 'reopen') await this.reopen()
+    else if (existsSync(this.path)) truncateSync(this.path, statSync(this.path).size + DEAD_ENOUGH * BLOCK_BYTES)
+    this.expectTrue()
+  }
+
+  async close(): Promise<void> {
+    await this.heap.close()
+  }
+
+  private transaction(changes: WordChange[], isDetached: boolean, commits: boolean): void {
+    const { heap } = this
+    const working = this.committed.clone()
+    if (isDetached) heap.beginDetached()
+    else heap.begin()
+    for (const change of changes) applyChange(heap, working, change)
+    if (!commits) return heap.rollback()
+    heap.commit()
+    this.committed = working
+    this.byVersion.set(heap.version, working)
+  }
+
+  /** Commits, and copies the file, while the save is under way. */
+  private async beside(saving: Promise<void>, beside: WordChange[][]): Promise<void> {
+    let isDone = false
+    const done = saving.finally(() => {
+      isDone = true
+    })
+    for (let turn = 0; !isDone; turn++) {
+      if (turn > 0 && turn <= beside.length) this.transaction(beside[turn - 1], false, true)
+      if (existsSync(this.path) && turn < 4) await this.expectCopyTrue()
+      this.expectSnapshotsTrue()
+      await setImmediate()
+    }
+    await done
+  }
+
+  private async save(beside: WordChange[][]): Promise<void> {
+    const { version } = this.heap
+    await this.beside(this.heap.save(), beside)
+    expect(this.heap.savedRoot!.version).toBeGreaterThanOrEqual(version)
+    await this.expectFileShows(this.path, this.heap.savedRoot!.version)
+    expect((await verifyFile(this.memory, this.path)).version).toBe(this.heap.savedRoot!.version)
+  }
+
+  private async saveAs(beside: WordChange[][]): Promise<void> {
+    const path = join(this.folder, 'backup')
+    await this.beside(this.heap.saveAs(path, { replace: true }), beside)
+    const { version } = await verifyFile(this.memory, path)
+    await this.expectFileShows(path, version)
+  }
+
+  private async reopen(): Promise<void> {
+    while (this.held.length > 0) this.release(0)
+    const saved = this.heap.savedRoot
+    await this.heap.close()
+    this.heap = Heap.open(this.memory, this.path, { create: true, readOnly: false })
+    this.committed = saved === undefined ? emptyModel(this.heap) : this.byVersion.get(saved.version)!
+    expect(this.heap.savedRoot?.version).toBe(saved?.version)
+    this.byVersion = new Map([[this.heap.version, this.committed]])
+  }
+
+  private release(which: number): void {
+    if (this.held.length > 0) this.held.splice(which % this.held.length, 1)[0].snapshot.release()
+  }
+
+  private async expectCopyTrue(): Promise<void> {
+    const copy = join(this.folder, `copy${this.copies++}`)
+    copyFileSync(this.path, copy)
+    const root = await this.expectFileShows(copy)
+    expect(root).toBeGreaterThanOrEqual(this.heap.savedRoot?.version ?? 1)
+  }
+
+  private async expectFileShows(path: string, version?: number): Promise<number> {
+    const reader = Heap.open(this.memory, path, READ)
+    try {
+      if (version !== undefined) expect(reader.version).toBe(version)
+      this.byVersion.get(reader.version)!.expectShownBy(reader.live)
+      return reader.version
+    } finally {
+      await reader.close()
+    }
+  }
+
+  private expectTrue(): void {
+    this.committed.expectShownBy(this.heap.live)
+    this.expectSnapshotsTrue()
+    expectSound(this.heap)
+  }
+
+  private expectSnapshotsTrue(): void {
+    for (const { snapshot, model } of this.held) model.expectShownBy(snapshot.view)
+  }
+}
+
+/** Writes one word into each of `count` blocks. */
+function writeBlocks(heap: Heap, count: number, value: number): void {
+  inTransaction(heap, () => {
+    heap.writer.ensureBlocks(FIRST_BLOCK + count)
+    for (let i = 0; i < count; i++) heap.writer.set((FIRST_BLOCK + i) * BLOCK_WORDS + 3, value, i)
+  })
+}
+
+function expectBlocks(view: Heap['live'], count: number, value: number): void {
+  for (let i = 0; i < count; i++) {
+    const address = (FIRST_BLOCK + i) * BLOCK_WORDS + 3
+    if (view.low(address) !== value || view.high(address) !== i) expect.fail(`block ${i} shows ${view.low(address)}`)
+  }
+}
+
+describe.each(HEAP_MEMORIES)('heap file on %s memory', (name, makeMemory) => {
+  const memory = makeMemory()
+
+  test('random commits, saves, rewrites and reopenings show what the model shows, in the file, in copies of it and in snapshots', async () => {
+    await fc.assert(
+      fc.asyncProperty(fc.array(step, { minLength: 3, maxLength: 14 }), (steps) =>
+        withFolder(async (folder) => {
+          const play = new FilePlay(memory, folder)
+          try {
+            for (const each of steps) await play.run(each)
+          } finally {
+            await play.close()
+          }
+        }),
+      ),
+      { numRuns: 15 },
+    )
+  })
+
+  test('a new heap has no file until its first save', () =>
+    withFolder(async (folder) => {
+      const path = join(folder, 'heap')
+      expect(await codeOf(() => Heap.open(memory, path, OPEN))).toBe('NOT_FOUND')
+      expect(await codeOf(() => Heap.open(memory, path, { create: true, readOnly: true }))).toBe('NOT_FOUND')
+      await withFile(memory, path, async (heap) => {
+        expect(existsSync(path)).toBe(false)
+        await heap.save({ annotation: 'first' })
+        expect(heap.savedRoot).toMatchObject({ version: heap.version, annotation: 'first' })
+      })
+      await withFile(memory, path, (heap) => expect(heap.savedRoot!.annotation).toBe('first'), OPEN)
+    }))
+
+  test('a heap in memory saves into a file of its own only', () =>
+    withFolder((folder) =>
+      withHeap(memory, async (heap) => {
+        expect(await codeOf(() => heap.save())).toBe('INVALID_ARGUMENT')
+        writeBlocks(heap, 5, 9)
+        await heap.saveAs(join(folder, 'heap'))
+        await withFile(memory, join(folder, 'heap'), (reader) => expectBlocks(reader.live, 5, 9), READ)
+      }),
+    ))
+
+  test('a file written whole holds its blocks densely, in logical order', () =>
+    withFolder(async (folder) => {
+      const path = join(folder, 'heap')
+      await withHeap(memory, async (heap) => {
+        writeBlocks(heap, 300, 1)
+        inTransaction(heap, () => heap.writer.discard(FIRST_BLOCK + 100))
+        await heap.saveAs(path)
+      })
+      const file = PoolFile.open(memory, path, false)
+      const places = [...file.places].filter((place) => place !== 0)
+      expect(places).toEqual(places.map((_, i) => i + 1))
+      expect(file.lengthBlocks).toBe(1 + places.length + mapBlocks(file.places.length))
+      file.close()
+    }))
+
+  test('a save appends what changed since the last one, and no more', () =>
+    withFolder((folder) =>
+      withFile(memory, join(folder, 'heap'), async (heap) => {
+        writeBlocks(heap, 500, 1)
+        await heap.save()
+        const { fileBlocks } = heap.statistics()
+        const map = mapBlocks(heap.live.table.length)
+        await heap.save()
+        expect(heap.statistics()).toMatchObject({ fileBlocks: fileBlocks + map, deadFileBlocks: map, changedBlocks: 0 })
+        inTransaction(heap, () => heap.writer.set((FIRST_BLOCK + 7) * BLOCK_WORDS, 1, 1))
+        await heap.save()
+        expect(heap.statistics().fileBlocks).toBe(fileBlocks + 1 + 2 * map)
+        // Moved blocks are in the file already.
+        inTransaction(heap, () => heap.writer.moveBlock(FIRST_BLOCK + 7, FIRST_BLOCK + 600))
+        await heap.save()
+        expect(heap.statistics().fileBlocks).toBe(fileBlocks + 1 + 3 * map)
+        expect((await verifyFile(memory, heap.path!)).blocks).toBe(heap.statistics().writtenBlocks)
+      }),
+    ))
+
+  test('a file most of which is dead is rewritten, and snapshots over the old one stay true', () =>
+    withFolder((folder) =>
+      withFile(memory, join(folder, 'heap'), async (heap) => {
+        const snapshots: HeapSnapshot[] = []
+        const sizes: number[] = []
+        for (let round = 1; round <= 8; round++) {
+          writeBlocks(heap, 700, round)
+          await heap.save()
+          snapshots.push(heap.snapshot(`round ${round}`))
+          sizes.push(heap.statistics().fileBlocks)
+          for (const [i, snapshot] of snapshots.entries()) expectBlocks(snapshot.view, 700, i + 1)
+          expectSound(heap)
+        }
+        expect(sizes.filter((size, i) => i > 0 && size < sizes[i - 1]).length).toBeGreaterThan(1)
+        expect(Math.max(...sizes)).toBeLessThan(4 * 700)
+        for (const snapshot of snapshots) snapshot.release()
+        expectBlocks(heap.live, 700, 8)
+      }),
+    ))
+
+  test('blocks that move while their file is rewritten keep their contents', () =>
+    withFolder((folder) =>
+      withFile(memory, join(folder, 'heap'), async (heap) => {
+        writeBlocks(heap, 500, 1)
+        await heap.save()
+        truncateSync(heap.path!, statSync(heap.path!).size + 5000 * BLOCK_BYTES)
+        let hasMoved = false
+        await heap.save({
+          onProgress: () => {
+            if (hasMoved) return
+            hasMoved = true
+            inTransaction(heap, () => heap.writer.moveBlock(FIRST_BLOCK + 3, FIRST_BLOCK + 800))
+          },
+        })
+        expect(hasMoved).toBe(true)
+        expectSound(heap)
+        expect(heap.live.high((FIRST_BLOCK + 800) * BLOCK_WORDS + 3)).toBe(3)
+        await heap.save()
+        await withFile(
+          memory,
+          heap.path!,
+          (reader) => expect(fingerprint(reader.live)).toBe(fingerprint(heap.live)),
+          READ,
+        )
+      }),
+    ))
+
+  test('a save after a detached transaction was rolled back writes the version before it', () =>
+    withFolder((folder) =>
+      withFile(memory, join(folder, 'heap'), async (heap) => {
+        writeBlocks(heap, 20, 1)
+        await heap.save()
+        const before = fingerprint(heap.live)
+        heap.beginDetached()
+        heap.writer.ensureBlocks(5000)
+        for (let i = 0; i < 20; i++) heap.writer.set((FIRST_BLOCK + i) * BLOCK_WORDS + 3, 2, 2)
+        heap.writer.discard(FIRST_BLOCK + 4)
+        heap.writer.moveBlock(FIRST_BLOCK + 5, 4500)
+        heap.rollback()
+        await heap.save()
+        expect(fingerprint(heap.live)).toBe(before)
+        expect(heap.statistics().changedBlocks).toBe(0)
+        await withFile(memory, heap.path!, (reader) => expect(fingerprint(reader.live)).toBe(before), READ)
+      }),
+    ))
+
+  test('saving under another name refuses an existing file, and replaces it whole when told', () =>
+    withFolder((folder) =>
+      withHeap(memory, async (heap) => {
+        const path = join(folder, 'copy')
+        writeBlocks(heap, 5, 1)
+        await heap.saveAs(path)
+        const bytes = readFileSync(path)
+        writeBlocks(heap, 5, 2)
+        expect(await codeOf(() => heap.saveAs(path))).toBe('EXISTS')
+        expect(readFileSync(path).equals(bytes)).toBe(true)
+        const reader = Heap.open(memory, path, READ)
+        await heap.saveAs(path, { replace: true })
+        expectBlocks(reader.live, 5, 1)
+        await reader.close()
+        await withFile(memory, path, (later) => expectBlocks(later.live, 5, 2), READ)
+        expect(readdirSync(folder)).toEqual(['copy'])
+      }),
+    ))
+
+  test('two heaps may save under one name at once: the file is one of them, whole', () =>
+    withFolder((folder) =>
+      withHeap(memory, (one) =>
+        withHeap(memory, async (two) => {
+          const path = join(folder, 'heap')
+          writeBlocks(one, 300, 1)
+          writeBlocks(two, 300, 2)
+          await Promise.all([one.saveAs(path, { replace: true }), two.saveAs(path, { replace: true })])
+          await verifyFile(memory, path)
+          await withFile(memory, path, (heap) => expectBlocks(heap.live, 300, heap.id === one.id ? 1 : 2), READ)
+          expect(readdirSync(folder)).toEqual(['heap'])
+        }),
+      ),
+    ))
+
+  test('a save that cannot rename leaves nothing behind, and the heap goes on', () =>
+    withFolder((folder) =>
+      withFile(memory, join(folder, 'heap'), async (heap) => {
+        const taken = join(folder, 'taken')
+        mkdirSync(join(taken, 'full'), { recursive: true })
+        writeBlocks(heap, 5, 1)
+        expect(await codeOf(() => heap.saveAs(taken))).toBe('EXISTS')
+        expect(await codeOf(() => heap.saveAs(taken, { replace: true }))).toBe('IO')
+        const missing = join(folder, 'missing', 'heap')
+        const error: SnapheapError = await heap.saveAs(missing).catch((reason) => reason)
+        expect([error.code, error.details.path, error.message.includes('.tmp')]).toEqual(['NOT_FOUND', missing, false])
+        expect(readdirSync(folder).sort()).toEqual(['heap.lock', 'taken'])
+        await heap.save()
+        await withFile(memory, heap.path!, (reader) => expectBlocks(reader.live, 5, 1), READ)
+      }),
+    ))
+
+  test('a save for which the device has no room leaves the state saved before, and the heap goes on', () =>
+    withFolder((folder) => {
+      const viteNode = join(
+        dirname(createRequire(import.meta.url).resolve('vite-node/package.json')),
+        'dist',
+        'cli.mjs',
+      )
+      const script = fileURLToPath(new URL('./support/full-device.ts', import.meta.url))
+      // Files of at most 8 MiB, which the kernel enforces like the end of a device.
+      const limited = ['-c', 'ulimit -f 8192 && exec "$@"', 'sh', process.execPath, viteNode, script, name, folder]
+      const output = execFileSync('bash', limited, { encoding: 'utf8' })
+      expect(JSON.parse(output)).toEqual({
+        small: 'saved',
+        large: 'IO EFBIG',
+        largeCopy: 'IO EFBIG',
+        files: ['heap', 'heap.lock'],
+        shown: { live: 2, stored: 1, problems: [] },
+        smallAgain: 'saved',
+        storedAgain: 2,
+      })
+    }))
+
+  test('a file that was removed or replaced under the heap is written whole again, or refused, never saved into nothing', () =>
+    withFolder((folder) =>
+      withFile(memory, join(folder, 'heap'), async (heap) => {
+        writeBlocks(heap, 20, 1)
+        await heap.save()
+        rmSync(heap.path!)
+        writeBlocks(heap, 1, 2)
+        await heap.save()
+        await withFile(
+          memory,
+          heap.path!,
+          (reader) => expect(fingerprint(reader.live)).toBe(fingerprint(heap.live)),
+          READ,
+        )
+
+        await withHeap(memory, async (other) => {
+          rmSync(heap.path!)
+          await other.saveAs(heap.path!)
+        })
+        expect(await codeOf(() => heap.save())).toBe('EXISTS')
+        await heap.save({ replace: true })
+        await withFile(
+          memory,
+          heap.path!,
+          (reader) => expect(fingerprint(reader.live)).toBe(fingerprint(heap.live)),
+          READ,
+        )
+      }),
+    ))
+
+  test('an annotation that does not fit is refused before anything is written', () =>
+    withFolder((folder) =>
+      withFile(memory, join(folder, 'heap'), async (heap) => {
+        const annotation = 'é'.repeat(231)
+        expect(await codeOf(() => heap.save({ annotation }))).toBe('INVALID_ARGUMENT')
+        expect(readdirSync(folder)).toEqual(['heap.lock'])
+        await heap.save({ annotation: annotation.slice(1) })
+        const { size } = statSync(heap.path!)
+        writeBlocks(heap, 5, 1)
+        expect(await codeOf(() => heap.save({ annotation }))).toBe('INVALID_ARGUMENT')
+        expect(statSync(heap.path!).size).toBe(size)
+        await withFile(memory, heap.path!, (reader) => expect(reader.savedRoot!.annotation).toHaveLength(230), READ)
+      }),
+    ))
+
+  test('a reader opened before stays true while the writer appends and rewrites, takes no lock and refuses changes', () =>
+    withFolder((folder) =>
+      withFile(memory, join(folder, 'heap'), async (heap) => {
+        writeBlocks(heap, 400, 1)
+        await heap.save()
+        const reader = Heap.open(memory, heap.path!, READ)
+        const before = fingerprint(reader.live)
+        for (let round = 2; round < 8; round++) {
+          writeBlocks(heap, 400, round)
+          await heap.save()
+          expect(fingerprint(reader.live)).toBe(before)
+        }
+        expect(await codeOf(() => reader.begin())).toBe('READ_ONLY')
+        expect(await codeOf(() => reader.beginDetached())).toBe('READ_ONLY')
+        expect(await codeOf(() => reader.save())).toBe('READ_ONLY')
+        await reader.saveAs(join(folder, 'copy'))
+        await reader.close()
+        await withFile(memory, join(folder, 'copy'), (copy) => expect(fingerprint(copy.live)).toBe(before), READ)
+      }),
+    ))
+
+  test('opening checks header, roots and map, and reads none of the data', () =>
+    withFolder(async (folder) => {
+      const path = join(folder, 'heap')
+      await withHeap(memory, async (heap) => {
+        writeBlocks(heap, 1000, 1)
+        await heap.saveAs(path)
+      })
+      let checkedBytes = 0
+      const counting: Memory = Object.create(memory)
+      counting.crc32c = (bytes, seed) => {
+        checkedBytes += bytes.length
+        return memory.crc32c(bytes, seed)
+      }
+      await withFile(counting, path, (heap) => expectBlocks(heap.live, 1000, 1), READ)
+      expect(checkedBytes).toBeLessThan(2 * BLOCK_BYTES)
+    }))
+
+  test('a second writer is refused and told who holds the file, until that process is gone', () =>
+    withFolder(async (folder) => {
+      const path = join(folder, 'heap')
+      await withFile(memory, path, async (heap) => {
+        await heap.save()
+        const error = await errorOf(() => Heap.open(memory, path, OPEN))
+        expect([error.code, error.details.pid]).toEqual(['LOCKED', process.pid])
+      })
+      const holder = new LockHolder(name)
+      expect(await holder.lock(`${path}.lock`)).toBe('held')
+      const error = await errorOf(() => Heap.open(memory, path, OPEN))
+      expect([error.code, error.details.pid]).toEqual(['LOCKED', holder.pid])
+      await withFile(memory, path, () => undefined, READ)
+      await holder.kill()
+      await withFile(memory, path, () => undefined, OPEN)
+    }))
+
+  test('a closed heap refuses everything, and closing waits for the save under way', () =>
+    withFolder(async (folder) => {
+      const path = join(folder, 'heap')
+      const heap = Heap.open(memory, path, { create: true, readOnly: false })
+      writeBlocks(heap, 200, 4)
+      const saving = heap.save()
+      await heap.close()
+      await saving
+      await heap.close()
+      expect(await codeOf(() => heap.begin())).toBe('CLOSED')
+      expect(await codeOf(() => heap.snapshot('late'))).toBe('CLOSED')
+      expect(await codeOf(() => heap.save())).toBe('CLOSED')
+      await withFile(memory, path, (reader) => expectBlocks(reader.live, 200, 4), READ)
+    }))
+})
+
+async function errorOf(run: () => unknown): Promise<SnapheapError> {
+  try {
+    await run()
+  } catch (error) {
+    return error as SnapheapError
+  }
+  throw new Error('nothing was thrown')
+}
