@@ -6,9 +6,10 @@ export default defineConfig({
   target: 'node20',
   platform: 'node',
   tsconfig: 'src/tsconfig.json',
-  dts: true,
+  // tsup sets baseUrl for its declaration build, which TypeScript 6 calls deprecated
+  dts: { compilerOptions: { ignoreDeprecations: '6.0' } },
   clean: true,
   shims: true,
   splitting: true,
-  external: ['reflect-metadata', 'pg', 'pg-copy-streams'],
+  external: ['reflect-metadata', 'pg'],
 })

@@ -37,7 +37,7 @@ export function resolveTable(name: string, definition: TableDefinition): { key: 
     const found = columns.find((each) => each.name === column)
     if (found === undefined)
       throw invalid(`The key of table ${name} names "${column}", which is none of its columns. Add it.`)
-    if (found.type === 'any' || found.type === 'boolean') {
+    if (found.type === 'any' || (found.type === 'boolean' && key.length === 1)) {
       throw invalid(`Column ${name}.${column} of type ${found.type} cannot be a key. Give it another type.`)
     }
   }

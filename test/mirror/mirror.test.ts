@@ -216,12 +216,14 @@ test('writes of the owner of the database go on beside the mirror, but not into 
 test('waitFor resolves when the writes can be read, and says what is wrong otherwise', async () => {
   const { db, query, waitFor } = asFunctions(await start(QUOTES, ['quote']))
   for (let i = 1; i <= 50; i++) {
-    const [row] = await query(`UPDATE quote SET name = 'round ${i}' WHERE id = ${i}; SELECT pg_current_wal_lsn()::text AS lsn`)
+    await query(`UPDATE quote SET name = 'round ${i}' WHERE id = ${i}`)
+    const [row] = await query('SELECT pg_current_wal_lsn()::text AS lsn')
     await waitFor(row!.lsn as string)
     expect(db().table('quote').get(i)!.name).toBe(`round ${i}`)
   }
   // Also where nothing of ours was written.
-  const [row] = await query('CREATE TABLE unrelated AS SELECT generate_series(1, 1000) i; SELECT pg_current_wal_lsn()::text AS lsn')
+  await query('CREATE TABLE unrelated AS SELECT generate_series(1, 1000) i')
+  const [row] = await query('SELECT pg_current_wal_lsn()::text AS lsn')
   await waitFor(row!.lsn as string)
   await expect(bench!.mirror.waitFor('FFFF/0', { timeoutMs: 20 })).rejects.toMatchObject({ code: 'TIMEOUT' })
   await expect(bench!.mirror.waitFor('nonsense')).rejects.toMatchObject({ code: 'INVALID_ARGUMENT' })

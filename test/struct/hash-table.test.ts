@@ -207,31 +207,36 @@ describe.each(HEAP_MEMORIES)('hash table on %s memory', (_name, makeMemory) => {
     const topHeavy = fc.tuple(fc.nat(3), fc.nat(HASH_MASK >>> 4)).map(([top, low]) => (top << (HASH_BITS - 2)) | low)
     const drawn = fc.record({ hash: fc.oneof(hash, topHeavy), payload, flag: fc.boolean() })
     await fc.assert(
-      fc.asyncProperty(fc.array(drawn, { maxLength: 2000 }), fc.constantFrom(0, 2000, 9000), (entries, others) =>
-        withHeap(memory, (heap) => {
-          for (let i = 0; i < others; i++) entries.push({ hash: spread(i), payload: i, flag: false })
-          entries.sort((a, b) => a.hash - b.hash)
-          const model = new Model()
-          for (const each of entries) model.add(each.hash, each.payload, each.flag)
-          const column = (value: (each: (typeof entries)[number]) => number) => Uint32Array.from(entries, value)
-          const address = inTransaction(heap, () =>
-            MutableHashTable.build(
-              heap,
-              entries.length,
-              column((each) => each.hash),
-              column((each) => each.payload),
-              Uint8Array.from(entries, (each) => Number(each.flag)),
-            ),
-          )
-          const table = new MutableHashTable(heap, address)
-          model.expectShownBy(table)
-          expectAllocated(heap, table.allocations())
-          inTransaction(heap, () => {
-            for (let i = 0; i < 200; i++)
-              apply(table, model, { kind: 'insert', hash: spread(-i), payload: i, flag: true })
-          })
-          model.expectShownBy(table)
-        }),
+      fc.asyncProperty(
+        fc.array(drawn, { maxLength: 2000 }),
+        fc.constantFrom(0, 2000, 9000),
+        fc.boolean(),
+        (entries, others, crowds) =>
+          withHeap(memory, (heap) => {
+            for (let i = 0; i < others; i++)
+              entries.push({ hash: crowds ? spread(i) >>> 12 : spread(i), payload: i, flag: false })
+            entries.sort((a, b) => a.hash - b.hash)
+            const model = new Model()
+            for (const each of entries) model.add(each.hash, each.payload, each.flag)
+            const column = (value: (each: (typeof entries)[number]) => number) => Uint32Array.from(entries, value)
+            const address = inTransaction(heap, () =>
+              MutableHashTable.build(
+                heap,
+                entries.length,
+                column((each) => each.hash),
+                column((each) => each.payload),
+                Uint8Array.from(entries, (each) => Number(each.flag)),
+              ),
+            )
+            const table = new MutableHashTable(heap, address)
+            model.expectShownBy(table)
+            expectAllocated(heap, table.allocations())
+            inTransaction(heap, () => {
+              for (let i = 0; i < 200; i++)
+                apply(table, model, { kind: 'insert', hash: spread(-i), payload: i, flag: true })
+            })
+            model.expectShownBy(table)
+          }),
       ),
       { numRuns: 8 },
     )

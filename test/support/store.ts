@@ -23,7 +23,10 @@ export function temporaryPath(): string {
 }
 
 /** Runs one round of a property on a store of its own, checked and closed at its end. */
-export async function withStore(run: (store: Store) => void | Promise<void>, options: StoreOptions = {}): Promise<void> {
+export async function withStore(
+  run: (store: Store) => void | Promise<void>,
+  options: StoreOptions = {},
+): Promise<void> {
   const store = Store.open(undefined, { memory: nativeMemory(), ...options })
   try {
     await run(store)

@@ -4,24 +4,29 @@ import { withStore } from '../support/store'
 import { anyBatch, runBatches, SHAPES } from './support/commands'
 
 describe('random statements do to tables what they do to plain data, seen live, inside transactions and in snapshots', () => {
-  test.each(SHAPES.map((shape) => [`${shape.key} of ${Object.values(shape.columns).map((c) => typeof c === 'string' ? c : c.type)}`, shape] as const))(
-    'one shape: %s',
-    async (_name, shape) => {
-      await fc.assert(
-        fc.asyncProperty(fc.array(anyBatch, { minLength: 1, maxLength: 5, size: 'max' }), (batches) =>
-          withStore((store) => runBatches(store, [shape], batches)),
-        ),
-        { numRuns: 8 },
-      )
-    },
-  )
+  test.each(
+    SHAPES.map(
+      (shape) =>
+        [
+          `${shape.key} of ${Object.values(shape.columns).map((c) => (typeof c === 'string' ? c : c.type))}`,
+          shape,
+        ] as const,
+    ),
+  )('one shape: %s', async (_name, shape) => {
+    await fc.assert(
+      fc.asyncProperty(fc.array(anyBatch, { minLength: 1, maxLength: 5, size: 'max' }), (batches) =>
+        withStore((store) => runBatches(store, [shape], batches)),
+      ),
+      { numRuns: 6 },
+    )
+  })
 
   test('all shapes together', async () => {
     await fc.assert(
       fc.asyncProperty(fc.array(anyBatch, { minLength: 4, maxLength: 12, size: 'max' }), (batches) =>
         withStore((store) => runBatches(store, SHAPES, batches)),
       ),
-      { numRuns: 25 },
+      { numRuns: 20 },
     )
   })
 })

@@ -49,7 +49,13 @@ describe('the order of words', () => {
       small.map((n) => new Decimal(BigInt(n) * 10n, 1)),
       small.map((n) => new Rational(BigInt(n), 2n)),
     )
-    const any = fc.oneof(near, finite, anyBigint, anyDecimal.filter(({ scale }) => scale < 200), anyRational)
+    const any = fc.oneof(
+      near,
+      finite,
+      anyBigint,
+      anyDecimal.filter(({ scale }) => scale < 200),
+      anyRational,
+    )
     fc.assert(
       fc.property(any, any, (a, b) => {
         const x = fraction(a)

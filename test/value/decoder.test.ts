@@ -37,7 +37,10 @@ function pathsInto(value: unknown, depth = 0): PathStep[][] {
       ? [...Object.keys(value), 'no such member', 'toString', 0]
       : ['length', 0]
   if (depth > 5) return [[]]
-  return [[], ...steps.flatMap((step) => [[step], ...pathsInto(follow(value, [step]), depth + 1).map((p) => [step, ...p])])]
+  return [
+    [],
+    ...steps.flatMap((step) => [[step], ...pathsInto(follow(value, [step]), depth + 1).map((p) => [step, ...p])]),
+  ]
 }
 
 describe('reading a part of a value', () => {

@@ -6,7 +6,17 @@ import { List } from '../../src/value/list'
 import { Timestamp } from '../../src/value/timestamp'
 import { errorOf } from '../support/store'
 import { ValueShelf } from './support/value-shelf'
-import { anyBigint, anyBytes, anyDate, anyDecimal, anyNumber, anyRational, anyString, anyValue, exact } from './support/values'
+import {
+  anyBigint,
+  anyBytes,
+  anyDate,
+  anyDecimal,
+  anyNumber,
+  anyRational,
+  anyString,
+  anyValue,
+  exact,
+} from './support/values'
 
 let shelf: ValueShelf
 beforeEach(() => {

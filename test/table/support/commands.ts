@@ -5,7 +5,7 @@ import { SnapheapError } from '../../../src/errors'
 import type { ColumnType } from '../../../src/table/column-type'
 import type { TableDefinition } from '../../../src/table/definition'
 import type { Key } from '../../../src/table/table'
-import { exact } from "../../value/support/values"
+import { exact } from '../../value/support/values'
 import { expectSame } from './compare'
 import { type ModelColumn, type ModelRow, ModelTable, type Outcome, poolOf } from './model'
 
@@ -68,7 +68,11 @@ const NEW_COLUMNS: readonly { type: ColumnType; nullable?: boolean; unique?: boo
   { type: 'boolean' },
 ]
 
-function columnOf(name: string, given: ColumnType | { type: ColumnType; nullable?: boolean; unique?: boolean; index?: boolean }, isKey = false): ModelColumn {
+function columnOf(
+  name: string,
+  given: ColumnType | { type: ColumnType; nullable?: boolean; unique?: boolean; index?: boolean },
+  isKey = false,
+): ModelColumn {
   const each = typeof given === 'string' ? { type: given } : given
   const { type, unique = false } = each
   const nullable = !isKey && (each.nullable ?? type === 'any')
@@ -78,7 +82,11 @@ function columnOf(name: string, given: ColumnType | { type: ColumnType; nullable
 function tableOf(name: string, { key, columns }: TableDefinition): ModelTable {
   const keys = typeof key === 'string' ? [key] : key
   const all = Object.entries(columns).map(([column, each]) => columnOf(column, each, keys.includes(column)))
-  return new ModelTable(name, keys.map((each) => all.find((column) => column.name === each)!), all)
+  return new ModelTable(
+    name,
+    keys.map((each) => all.find((column) => column.name === each)!),
+    all,
+  )
 }
 
 /** Runs statements on a transaction and on a model, and proves that both do the same. */
@@ -125,16 +133,27 @@ export class CommandRunner {
     const row = table.rows.find((each) => table.key.every((column, i) => exact(each.get(column)) === exact(parts[i])))
     if (command.kind === 'delete') {
       table.rows = table.rows.filter((each) => each !== row)
-      return { expected: row === undefined ? 'NOT_FOUND' : 'ok', actual: tx.delete(table.name, key) ? 'ok' : 'NOT_FOUND' }
+      return {
+        expected: row === undefined ? 'NOT_FOUND' : 'ok',
+        actual: tx.delete(table.name, key) ? 'ok' : 'NOT_FOUND',
+      }
     }
     const changes = new Map([...this.row(table, { ...command, values: command.values.toReversed() })])
     for (const [i, column] of table.columns.entries()) if (command.values[i] % 3 === 0) changes.delete(column)
-    return { expected: table.update(row, changes), actual: outcomeOf(() => tx.update(table.name, key, namesOf(changes))) }
+    return {
+      expected: table.update(row, changes),
+      actual: outcomeOf(() => tx.update(table.name, key, namesOf(changes))),
+    }
   }
 
-  private alter(tx: Transaction, table: ModelTable, { kind, pick, values }: Command): { expected: Outcome; actual: Outcome } {
+  private alter(
+    tx: Transaction,
+    table: ModelTable,
+    { kind, pick, values }: Command,
+  ): { expected: Outcome; actual: Outcome } {
     const { name } = table
-    const column = pick % 5 === 0 ? COLUMN_NAMES[values[0] % COLUMN_NAMES.length] : table.columns[pick % table.columns.length].name
+    const column =
+      pick % 5 === 0 ? COLUMN_NAMES[values[0] % COLUMN_NAMES.length] : table.columns[pick % table.columns.length].name
     const newName = COLUMN_NAMES[values[1] % COLUMN_NAMES.length]
     switch (kind) {
       case 'dropTable':
@@ -156,10 +175,16 @@ export class CommandRunner {
       case 'dropColumn':
         return { expected: table.dropColumn(column), actual: outcomeOf(() => tx.dropColumn(name, column)) }
       case 'renameColumn':
-        return { expected: table.renameColumn(column, newName), actual: outcomeOf(() => tx.renameColumn(name, column, newName)) }
+        return {
+          expected: table.renameColumn(column, newName),
+          actual: outcomeOf(() => tx.renameColumn(name, column, newName)),
+        }
       case 'addIndex':
       case 'dropIndex':
-        return { expected: table.setIndex(column, kind === 'addIndex'), actual: outcomeOf(() => tx[kind](name, column)) }
+        return {
+          expected: table.setIndex(column, kind === 'addIndex'),
+          actual: outcomeOf(() => tx[kind](name, column)),
+        }
       default:
         return { expected: 'ok', actual: outcomeOf(() => tx.setProperties(name, { note: `note number ${pick}` })) }
     }
@@ -196,7 +221,11 @@ export const anyBatch: fc.Arbitrary<CommandBatch> = fc.record({
 const ABORT = new Error('aborted on purpose')
 
 /** Runs batches on a store and a model, with snapshots held across later batches, and compares all of them. */
-export async function runBatches(store: Store, shapes: readonly TableDefinition[], batches: readonly CommandBatch[]): Promise<void> {
+export async function runBatches(
+  store: Store,
+  shapes: readonly TableDefinition[],
+  batches: readonly CommandBatch[],
+): Promise<void> {
   const runner = new CommandRunner(shapes)
   const held: { tables: ReturnType<Store['snapshot']>; model: ModelTable[] }[] = []
   for (const { commands, isAborted, isBeside, snapshot } of batches) {

@@ -1,7 +1,7 @@
 import { expect } from 'vitest'
 import type { Table } from '../../../src/table/table'
 import { Decimal } from '../../../src/value/decimal'
-import { Timestamp } from '../../../src/value/timestamp'
+import type { Timestamp } from '../../../src/value/timestamp'
 import { exact } from '../../value/support/values'
 import { isAbsent, type ModelColumn, type ModelRow, type ModelTable, poolOf } from './model'
 
@@ -42,7 +42,12 @@ function expectSameTable(table: Table, model: ModelTable): void {
 function expectFound(table: Table, model: ModelTable, conditions: ModelRow): void {
   const rows = table.find(Object.fromEntries([...conditions].map(([column, value]) => [column.name, value])))
   expect(rows).toEqual(rows.toSorted((a, b) => a - b))
-  expect(keysOf(table, rows)).toEqual(model.matching(conditions).map((row) => model.keyOf(row)).sort())
+  expect(keysOf(table, rows)).toEqual(
+    model
+      .matching(conditions)
+      .map((row) => model.keyOf(row))
+      .sort(),
+  )
 }
 
 function expectStatistics(table: Table, model: ModelTable, column: ModelColumn): void {

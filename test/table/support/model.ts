@@ -1,7 +1,7 @@
+import type { ErrorCode } from '../../../src/errors'
+import type { ColumnType } from '../../../src/table/column-type'
 import { Decimal } from '../../../src/value/decimal'
 import { Timestamp } from '../../../src/value/timestamp'
-import type { ColumnType } from '../../../src/table/column-type'
-import type { ErrorCode } from '../../../src/errors'
 import { exact } from '../../value/support/values'
 
 export interface ModelColumn {
@@ -40,8 +40,25 @@ const POOLS: Record<string, readonly unknown[]> = {
   ],
   day: ['1970-01-01', '2024-02-29', '-000044-03-15', '+012345-01-01', ...upTo(8, (i) => `2024-02-0${i + 1}`)],
   time: ['00:00:00', '23:59:59.999999', '24:00:00'],
-  json: [{ a: 1 }, { a: 1, b: [true, null] }, [1, 2, 3], 'text', 0, false, ...upTo(5, (i) => ({ i, text: `number ${i}` }))],
-  'integer[]': [[], [1], [1, null], [[1, 2], [3, 4]], ...upTo(6, (i) => [i, i + 1])],
+  json: [
+    { a: 1 },
+    { a: 1, b: [true, null] },
+    [1, 2, 3],
+    'text',
+    0,
+    false,
+    ...upTo(5, (i) => ({ i, text: `number ${i}` })),
+  ],
+  'integer[]': [
+    [],
+    [1],
+    [1, null],
+    [
+      [1, 2],
+      [3, 4],
+    ],
+    ...upTo(6, (i) => [i, i + 1]),
+  ],
   'string[]': [['a'], ['a string longer than a word', null]],
 }
 

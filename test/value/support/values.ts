@@ -31,7 +31,9 @@ export const anyNumber = fc.oneof(
   fc.double(),
   fc.integer(),
   fc.constantFrom(0, -0, Number.NaN, Infinity, -Infinity, 5e-324, -5e-324, Number.MAX_VALUE, Number.MIN_VALUE),
-  fc.tuple(fc.integer({ min: -1074, max: 1023 }), fc.boolean()).map(([e, isNegative]) => 2 ** e * (isNegative ? -1 : 1)),
+  fc
+    .tuple(fc.integer({ min: -1074, max: 1023 }), fc.boolean())
+    .map(([e, isNegative]) => 2 ** e * (isNegative ? -1 : 1)),
 )
 
 /** Strings around the length where they leave the word, in one to four bytes a character, lone surrogates included. */
