@@ -5,7 +5,7 @@ import { loadNativeMemory } from '../heap/native-memory'
 import { plainMemory } from '../heap/plain-memory'
 import type { SaveOptions } from '../heap/storage'
 import { Catalogue } from '../table/catalogue'
-import { SchemaWriter } from '../table/schema-writer'
+import { type SchemaVersions, SchemaWriter } from '../table/schema-writer'
 import type { Table } from '../table/table'
 import { Interner } from '../value/interner'
 import { type CheckReport, checkHeap } from './check'
@@ -65,10 +65,11 @@ const forgotten = new FinalizationRegistry<HeapSnapshot>((pinned) => pinned.rele
 export class Store {
   protected readonly catalogue: Catalogue
   private readonly schema: SchemaWriter | undefined
+  private readonly schemaVersions: SchemaVersions = { newest: 0 }
 
   protected constructor(protected readonly heap: Heap) {
     this.catalogue = new Catalogue(heap.live)
-    if (!heap.isReadOnly) this.schema = new SchemaWriter(heap, new Interner(heap), this.catalogue)
+    if (!heap.isReadOnly) this.schema = new SchemaWriter(heap, new Interner(heap), this.catalogue, this.schemaVersions)
   }
 
   /**
@@ -141,7 +142,9 @@ export class Store {
     return this.heap.exclusively(async () => {
       this.heap.beginDetached()
       const { view } = this.heap.writer
-      const transaction = this.transactionOn(new SchemaWriter(this.heap, new Interner(this.heap), new Catalogue(view)))
+      const transaction = this.transactionOn(
+        new SchemaWriter(this.heap, new Interner(this.heap), new Catalogue(view), this.schemaVersions),
+      )
       let isCommitted = false
       try {
         const result = await change(transaction)

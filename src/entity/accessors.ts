@@ -18,7 +18,8 @@ export function hasAccessors(type: EntityClass): boolean {
  * Gives the class's prototype one accessor for each property, and a form for JSON and for the console. Returns what makes
  * its objects.
  */
-export function installAccessors({ type, className, properties }: EntityMapping): Hydrator {
+export function installAccessors(mapping: EntityMapping): Hydrator {
+  const { type, properties } = mapping
   const code = compileFor(type)
   withAccessors.add(type)
   const prototype = type.prototype as object
@@ -33,7 +34,7 @@ export function installAccessors({ type, className, properties }: EntityMapping)
       configurable: true,
     })
   }
-  define(prototype, BINDING, unbound(className))
+  define(prototype, BINDING, unbound(mapping))
   if (!('toJSON' in prototype)) define(prototype, 'toJSON', toJson)
   define(prototype, Symbol.for('nodejs.util.inspect.custom'), inspect)
   return code.hydrate
@@ -120,7 +121,8 @@ function inspect(
 }
 
 /** The binding of the prototype itself and of objects made with `new`: they have no row. */
-function unbound(className: string): unknown {
+function unbound(mapping: EntityMapping): unknown {
+  const { className } = mapping
   const fail = (property: string): never => {
     throw new SnapheapError(
       'INVALID_ARGUMENT',
@@ -129,7 +131,7 @@ function unbound(className: string): unknown {
     )
   }
   const source = {
-    mapping: { className },
+    mapping,
     verify: () => fail(`This ${className}`),
     plain: () => fail(`This ${className}`),
     assign: (_object: unknown, property: string) => fail(`${className}.${property}`),

@@ -1,4 +1,5 @@
 import { SnapheapError } from '../errors'
+import { CLOSED_EPOCH } from '../heap/heap'
 import type { View } from '../heap/view'
 import type { Catalogue } from '../table/catalogue'
 import type { Key } from '../table/table'
@@ -98,6 +99,7 @@ export class Scope {
   source(type: EntityClass): Source {
     const { last } = this
     if (last !== undefined && last.type === type && last.epoch === this.view.epoch) return last
+    this.ensureOpen()
     const known = this.sources.get(type)
     if (known?.isCurrent === true) return (this.last = known)
     const source = new Source(this.registry.mapping(type), this)
@@ -105,6 +107,16 @@ export class Scope {
     this.made.push(source)
     this.last = source
     return source
+  }
+
+  /** Throws `CLOSED` once the database or the snapshot is. */
+  ensureOpen(): void {
+    if (this.view.epoch !== CLOSED_EPOCH) return
+    const what = this.snapshot === undefined ? 'database' : 'snapshot'
+    throw new SnapheapError(
+      'CLOSED',
+      `An object was read after its ${what} was closed. Open another one and look it up there.`,
+    )
   }
 
   get<T extends object>(type: EntityClass<T>, id: Key): T | undefined {
@@ -149,6 +161,7 @@ export class Scope {
       )
     }
     const { className, type } = from.mapping
+    from.verify(entity)
     if (from.scope.registry !== this.registry) {
       throw new SnapheapError(
         'INVALID_ARGUMENT',
@@ -157,7 +170,6 @@ export class Scope {
       )
     }
     if (from.scope.snapshot !== undefined) throw snapshotIsFixed(className)
-    from.verify(entity)
     const source = this.source(type)
     if (!source.isOfSameTable(from)) throw from.gone('was in a table that has been replaced')
     source.verify(entity)

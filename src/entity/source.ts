@@ -270,6 +270,7 @@ export class Source {
   }
 
   private bind(): void {
+    this.scope.ensureOpen()
     const table = this.scope.catalogue.table(this.mapping.tableName)
     if (!this.isOf(table)) throw this.gone('was in a table that has been replaced')
     if (table !== this.bound) ensureNone(differences(this.mapping, table))

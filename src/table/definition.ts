@@ -63,7 +63,9 @@ export function resolveColumn(table: string, name: string, given: ColumnType | C
 
 export function checkName(what: 'table' | 'column', name: unknown): asserts name is string {
   if (typeof name !== 'string' || name === '' || name.length > 200 || name === '__proto__') {
-    throw invalid(`A ${what} name is a string of 1 to 200 characters other than "__proto__", not ${JSON.stringify(name)}.`)
+    throw invalid(
+      `A ${what} name is a string of 1 to 200 characters other than "__proto__", not ${JSON.stringify(name)}.`,
+    )
   }
 }
 

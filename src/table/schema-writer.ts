@@ -17,6 +17,11 @@ import { CATALOGUE_SLOT, COLUMN, COLUMN_FLAG, KEY_MODE, TABLE } from './layout'
 import type { Table } from './table'
 import { TableWriter } from './table-writer'
 
+/** The newest schema version that any transaction of this process has used. */
+export interface SchemaVersions {
+  newest: number
+}
+
 /** Makes, alters and drops tables, within a transaction. */
 export class SchemaWriter {
   private readonly writers = new Map<Table, TableWriter>()
@@ -26,6 +31,7 @@ export class SchemaWriter {
     private readonly interner: Interner,
     /** The tables as the writer's view has them. */
     readonly catalogue: Catalogue,
+    private readonly versions: SchemaVersions,
   ) {}
 
   /** The writer of a table. Throws `NOT_FOUND`. */
@@ -231,10 +237,11 @@ export class SchemaWriter {
     writer.set(CATALOGUE_SLOT, list | 0, writer.view.high(CATALOGUE_SLOT))
   }
 
-  /** Raises the schema version. */
+  /** Raises the schema version, past those that were rolled back: a table handle made there must not fit another table. */
   private changed(): number {
     const { writer } = this.heap
-    const version = writer.view.high(CATALOGUE_SLOT) + 1
+    const version = Math.max(writer.view.high(CATALOGUE_SLOT), this.versions.newest) + 1
+    this.versions.newest = version
     writer.set(CATALOGUE_SLOT, writer.view.low(CATALOGUE_SLOT), version)
     writer.view.epoch++
     this.writers.clear()

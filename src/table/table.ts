@@ -148,9 +148,7 @@ export class Table {
     const column = this.keyColumns[0]
     const { finder } = this.context
     const isTuple = Array.isArray(key) && column.type !== 'json' && !column.type.endsWith('[]')
-    return this.seekValue(column, isTuple ? key[0] : key)
-      ? (column.index?.first(finder.low, finder.high) ?? -1)
-      : -1
+    return this.seekValue(column, isTuple ? key[0] : key) ? (column.index?.first(finder.low, finder.high) ?? -1) : -1
   }
 
   /** The whole row as an object, undefined when there is no such key. */
@@ -308,7 +306,10 @@ export class Table {
 
   private refresh(): void {
     if (this.view.epoch === CLOSED_EPOCH) {
-      throw new SnapheapError('CLOSED', `Table ${this.name} was read after its database, snapshot or transaction had ended. Look it up in one that is open.`)
+      throw new SnapheapError(
+        'CLOSED',
+        `Table ${this.name} was read after its database, snapshot or transaction had ended. Look it up in one that is open.`,
+      )
     }
     if (!isListed(this.view, this.descriptor) || this.view.low(this.descriptor + TABLE.shape) !== this.shape) {
       throw new SnapheapError(

@@ -28,7 +28,10 @@ export class Decimal {
     const fraction = parts[3] ?? ''
     const scale = fraction.length - Number(parts[4] ?? 0)
     if (parts[2].length + fraction.length - Math.min(scale, 0) > MOST_DIGITS) {
-      throw new SnapheapError('INVALID_ARGUMENT', `"${text.slice(0, 40)}…" has too many digits for a decimal number. Round it.`)
+      throw new SnapheapError(
+        'INVALID_ARGUMENT',
+        `"${text.slice(0, 40)}…" has too many digits for a decimal number. Round it.`,
+      )
     }
     let coefficient = BigInt(`${parts[2]}${fraction}`)
     if (parts[1] === '-') coefficient = -coefficient

@@ -121,7 +121,9 @@ describe('reading', () => {
 
   test('a reference to what does not exist says so', () => {
     db.write((tx) => tx.create(Quote, { id: 3, creationDate: day, price: 1, customer: 555 }))
-    expect(() => db.get(Quote, 3)!.customer).toThrow(/Quote\.customer refers to Customer 555, which does not exist\. Create/)
+    expect(() => db.get(Quote, 3)!.customer).toThrow(
+      /Quote\.customer refers to Customer 555, which does not exist\. Create/,
+    )
   })
 })
 
@@ -274,11 +276,17 @@ describe('changing', () => {
 
   test('names class, property and remedy of what is wrong', () => {
     const wrong = { id: 9, nam: 'x' } as unknown as { id: number; name: string }
-    expect(() => db.write((tx) => tx.create(Customer, wrong))).toThrow(/Class Customer has no column property "nam"\. It has id, name/)
+    expect(() => db.write((tx) => tx.create(Customer, wrong))).toThrow(
+      /Class Customer has no column property "nam"\. It has id, name/,
+    )
     expect(() => db.find(Customer, wrong)).toThrow(code('INVALID_ARGUMENT'))
-    expect(() => db.find(Customer, { name: undefined as unknown as string })).toThrow(/Customer\.name is undefined\. Pass null/)
+    expect(() => db.find(Customer, { name: undefined as unknown as string })).toThrow(
+      /Customer\.name is undefined\. Pass null/,
+    )
     const customer = db.get(Customer, 7)!
-    expect(() => db.write((tx) => tx.set(quote(), { customer: quote() as unknown as Customer }))).toThrow(/Quote\.customer takes an object of class Customer/)
+    expect(() => db.write((tx) => tx.set(quote(), { customer: quote() as unknown as Customer }))).toThrow(
+      /Quote\.customer takes an object of class Customer/,
+    )
     expect(() => db.write((tx) => tx.set({} as Customer, { name: 'x' }))).toThrow(/no object read from the database/)
     const made = new Quote()
     expect(() => made.price).toThrow(/made with new\. Make it with tx\.create\(Quote/)
@@ -286,6 +294,7 @@ describe('changing', () => {
       made.price = 1
     }).toThrow(/Quote\.price belongs to no row/)
     expect(() => db.write((tx) => tx.delete(made))).toThrow(code('INVALID_ARGUMENT'))
+    expect(() => db.find(Quote, { customer: new Customer() })).toThrow(/made with new/)
     class Stranger {}
     expect(() => db.get(Stranger, 1)).toThrow(/Class Stranger is not registered .* Add it to entities/)
     expect(customer.name).toBe('Ann')
@@ -309,7 +318,11 @@ describe('snapshots', () => {
       tx.truncate('token')
     })
     expect([held.price, held.customer.name, token.value, quote().price]).toEqual([0, 'Ann', 1, 77])
-    expect([snapshot.count(Token), snapshot.find(Quote, { price: 77 }).length, [...snapshot.all(Token)].length]).toEqual([1, 0, 1])
+    expect([
+      snapshot.count(Token),
+      snapshot.find(Quote, { price: 77 }).length,
+      [...snapshot.all(Token)].length,
+    ]).toEqual([1, 0, 1])
     expect(() => {
       held.price = 1
     }).toThrow(/from a snapshot/)
@@ -353,7 +366,9 @@ describe('classes and stored tables', () => {
       @Column() value!: number
       @Column({ type: 'string', nullable: true, index: true }) note!: string | null
     }
-    await expect(open(path, { entities: [Grown], readOnly: true })).rejects.toThrow(/Grown\.note needs column token\.note/)
+    await expect(open(path, { entities: [Grown], readOnly: true })).rejects.toThrow(
+      /Grown\.note needs column token\.note/,
+    )
     const second = await open(path, { entities: [Grown] })
     const { version } = second
     expect([second.get(Grown, 'k')?.value, second.get(Grown, 'k')?.note]).toEqual([1, null])
@@ -408,7 +423,14 @@ describe('tables that somebody else manages', () => {
   async function managed(): Promise<Database> {
     const made = await open()
     made.write((tx) => {
-      const columns = { id: 'bigint', population: 'bigint', big: 'integer', area: 'decimal', code: 'uuid', more: 'json' } as const
+      const columns = {
+        id: 'bigint',
+        population: 'bigint',
+        big: 'integer',
+        area: 'decimal',
+        code: 'uuid',
+        more: 'json',
+      } as const
       tx.createTable('city', { key: 'id', columns: { ...columns, more: { type: 'json', nullable: true } } })
       const code = 'c0ffee00-0000-4000-8000-000000000000'
       tx.insert('city', { id: 5, population: 7, big: 3, area: Decimal.parse('12.50'), code })
@@ -433,7 +455,9 @@ describe('tables that somebody else manages', () => {
     const city = other.get(City, 5)!
     expect([city.id, city.population, city.big, city.area, city.code.length]).toEqual([5, 7, 3n, 12.5, 36])
     expect(other.get(City, 6)!.big).toBe(0n)
-    expect(() => other.get(City, 6)!.population).toThrow(/City\.population is 1152921504606846976, .* Declare it as bigint/)
+    expect(() => other.get(City, 6)!.population).toThrow(
+      /City\.population is 1152921504606846976, .* Declare it as bigint/,
+    )
     expect(other.find(City, { big: 3n }).map((each) => each.id)).toEqual([5])
     expect(() => other.find(City, { area: 12.5 })).toThrow(/City\.area reads a column of exact decimals/)
     await other.close()
@@ -443,7 +467,8 @@ describe('tables that somebody else manages', () => {
     const other = await managed()
     const refused = /Table city cannot be changed here\. It follows a server\. Change it there\./
     const city = other.get(City, 5)!
-    const refuse = (change: Parameters<typeof other.write>[0]): void => expect(() => other.write(change)).toThrow(refused)
+    const refuse = (change: Parameters<typeof other.write>[0]): void =>
+      expect(() => other.write(change)).toThrow(refused)
     refuse((tx) => tx.set(city, { population: 1 }))
     refuse(() => {
       city.population = 1

@@ -60,7 +60,9 @@ describe('what decorators and metadata say', () => {
     expect(db.table('people').columnNames).toEqual(['id', 'name', 'email'])
     const ann = db.write((tx) => tx.create(Person, { id: 1, name: 'Ann', email: 'a@x' }))
     expect([ann.name, ann.email, ann instanceof Named]).toEqual(['Ann', 'a@x', true])
-    expect(() => db!.write((tx) => tx.create(Person, { id: 2, name: 'Bob', email: 'a@x' }))).toThrow(/already has a row/)
+    expect(() => db!.write((tx) => tx.create(Person, { id: 2, name: 'Bob', email: 'a@x' }))).toThrow(
+      /already has a row/,
+    )
   })
 
   test('a reference has the type of the key it refers to, also through a chain of references', async () => {
@@ -201,7 +203,7 @@ describe('a class put together wrongly is refused, naming class, property and re
         @Entity()
         class Quote {
           @Id() id!: number
-          @Column() name = 'new'
+          @Column({ type: 'string' }) name = 'new'
         }
         return [Quote]
       },
@@ -296,6 +298,8 @@ describe('a class put together wrongly is refused, naming class, property and re
 
   test('decorators applied in the standard, not the legacy way', () => {
     const standard = Column() as unknown as (value: undefined, context: object) => void
-    expect(() => standard(undefined, { kind: 'field', name: 'status' })).toThrow(/decorator of status .*experimentalDecorators/)
+    expect(() => standard(undefined, { kind: 'field', name: 'status' })).toThrow(
+      /decorator of status .*experimentalDecorators/,
+    )
   })
 })

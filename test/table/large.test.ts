@@ -40,21 +40,26 @@ describe('large tables', () => {
     store.write((tx) => {
       tx.createTable('t', { key: 'id', columns: { id: 'integer', kind: 'string' } })
       const writer = tx.writer('t')
-      for (const id of order) writer.insert({ id: id % count, kind: 'the kind that all have' })
+      for (const id of order) writer.insert({ id, kind: 'the kind that all have' })
     })
-    const { table, column } = { table: store.table('t'), column: store.table('t').column('kind') }
-    expect(column.statistics()).toMatchObject({ values: count, distinct: 1 })
+    const table = store.table('t')
+    const keys = (kind: string) =>
+      table
+        .find({ kind })
+        .map((row) => table.keyOf(row) as number)
+        .sort((a, b) => a - b)
+    expect(table.column('kind').statistics()).toMatchObject({ values: count, distinct: 1 })
     store.write((tx) => {
-      for (const [i, id] of order.entries()) if (i % 3 !== 0) tx.writer('t').delete(id)
+      for (const [i, id] of order.entries()) if (i % 3 !== 0) tx.delete('t', id)
     })
     const left = order.filter((_, i) => i % 3 === 0).sort((a, b) => a - b)
-    expect(table.find({ kind: 'the kind that all have' })).toEqual(left)
+    expect(keys('the kind that all have')).toEqual(left)
     expect(store.check().problems).toEqual([])
     store.write((tx) => {
-      for (const id of left) if (id > 20) tx.writer('t').update(id, { kind: 'another kind' })
+      for (const id of left) if (id > 20) tx.update('t', id, { kind: 'another kind' })
     })
-    expect(table.find({ kind: 'the kind that all have' })).toEqual(left.filter((id) => id <= 20))
-    expect(table.find({ kind: 'another kind' })).toEqual(left.filter((id) => id > 20))
+    expect(keys('the kind that all have')).toEqual(left.filter((id) => id <= 20))
+    expect(keys('another kind')).toEqual(left.filter((id) => id > 20))
   })
 
   test('an index built later finds what one kept all along finds', () => {
@@ -130,9 +135,8 @@ describe('space is used again', () => {
       await store.save()
     }
     expect(Math.max(...copies.slice(1))).toBeLessThanOrEqual(copies[1] + 10 * 32_768)
-    const { fileBytes, deadFileBlocks } = store.stats()
+    const { fileBytes } = store.stats()
     expect(fileBytes).toBe(statSync(path).size)
     expect(fileBytes).toBeLessThan(5 * copies[0] + 1100 * 32_768)
-    expect(deadFileBlocks).toBeGreaterThan(0)
   })
 })

@@ -138,8 +138,8 @@ describe('JSON text', () => {
   test('bytes that are no UTF-8 are refused within strings', () => {
     const invalid = [[0xff], [0x80], [0xc3], [0xed, 0xa0, 0x80], [0xc0, 0x80], [0xf5, 0x80, 0x80, 0x80]]
     for (const bytes of invalid) {
-      for (const escape of ['', '\\n']) {
-        const text = Buffer.concat([Buffer.from(`["${escape}ab`), Buffer.from(bytes), Buffer.from('"]')])
+      for (const escaped of ['', '\\n']) {
+        const text = Buffer.concat([Buffer.from(`["${escaped}ab`), Buffer.from(bytes), Buffer.from('"]')])
         expect(errorOf(() => shelf.jsonRoundtrip(text)).code).toBe('TYPE')
       }
     }
