@@ -278,7 +278,7 @@ export class Source {
     this.bound = table
     this.epoch = this.view.epoch
     const columns = this.mapping.properties.map((each) => table.column(each.column))
-    const epoch = this.scope.isSettled ? this.epoch : NO_EPOCH
+    const epoch = this.epoch
     this.binding = new Binding(this, this.view, epoch, columns, table.removals)
   }
 

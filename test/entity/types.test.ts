@@ -32,8 +32,8 @@ class Quote {
   }
 }
 
-/** Never run: the compiler proves what is said here when it checks the types of the tests. */
-export function typesOf(db: Database): void {
+/** Not run: the compiler proves what is said here when it checks the types of the tests. */
+function typesOf(db: Database): void {
   expectTypeOf(db.get(Quote, 1)).toEqualTypeOf<Quote | undefined>()
   expectTypeOf(db.get(Quote, 1)?.customer?.name).toEqualTypeOf<string | undefined>()
   expectTypeOf(db.find(Quote, { status: 'open' })).toEqualTypeOf<Quote[]>()
@@ -87,5 +87,6 @@ describe('the types', () => {
     ])
     expect(db.check().problems).toEqual([])
     await db.close()
+    expectTypeOf(typesOf).returns.toBeVoid()
   })
 })
