@@ -36,12 +36,12 @@ export class Snapshot {
 
   /** Throws `NOT_FOUND`, and `CLOSED` after `close`. */
   table(name: string): Table {
-    if (this.pinned.isReleased)
-      throw new SnapheapError('CLOSED', 'The snapshot is closed. Take another one with db.snapshot().')
+    this.ensureOpen()
     return this.catalogue.table(name)
   }
 
   get tableNames(): string[] {
+    this.ensureOpen()
     return this.catalogue.names()
   }
 
@@ -52,6 +52,11 @@ export class Snapshot {
 
   [Symbol.dispose](): void {
     this.close()
+  }
+
+  protected ensureOpen(): void {
+    if (this.pinned.isReleased)
+      throw new SnapheapError('CLOSED', 'The snapshot is closed. Take another one with db.snapshot().')
   }
 }
 

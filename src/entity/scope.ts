@@ -179,7 +179,7 @@ export class Scope {
   /** Makes every object read through this scope one of the newest version, or nothing when the transaction was rolled back. */
   settle(live: Scope, isCommitted: boolean): void {
     this.writer = undefined
-    for (const source of live.made) source.unbind()
+    for (const source of live.made) source.transactionEnded()
     for (const source of this.made) source.settle(live, isCommitted)
   }
 }

@@ -208,12 +208,12 @@ export class Source {
     this.isRolledBack = !isCommitted
     this.scope = live
     this.view = live.view
-    this.unbind()
+    this.epoch = -2
   }
 
-  /** Has everything looked up again before the next object is made. */
-  unbind(): void {
-    this.epoch = -2
+  /** Has a binding that was made while a transaction was open made anew, so that objects need not be verified with every read. */
+  transactionEnded(): void {
+    if (this.binding.epoch === NO_EPOCH) this.epoch = -2
   }
 
   private target(property: MappedProperty): Source {
@@ -278,7 +278,7 @@ export class Source {
     this.bound = table
     this.epoch = this.view.epoch
     const columns = this.mapping.properties.map((each) => table.column(each.column))
-    const epoch = this.epoch
+    const epoch = this.scope.isSettled ? this.epoch : NO_EPOCH
     this.binding = new Binding(this, this.view, epoch, columns, table.removals)
   }
 

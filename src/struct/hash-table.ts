@@ -17,8 +17,9 @@ const DESCRIPTOR_WORDS = 1
 
 /**
  * A hash table in the heap, by extendible hashing (Fagin, Nievergelt, Pippenger, Strong, ACM TODS 4(3), 1979): a
- * directory of 2^depth segments, each an open-addressing table of at most one block. A segment doubles until it fills a
- * block and then splits in two, so no insertion ever costs more than moving one block's entries, however large the table.
+ * directory of 2^depth segments, each an open-addressing table. A segment doubles until it fills a block and then splits in
+ * two, so no insertion costs more than moving one block's entries, however large the table. (Only a segment whose hashes are
+ * all alike in the next bit, as those of equal hashes are, doubles on.)
  *
  * It holds no keys. An entry is one word: low half the payload, high half bit 31 occupied, bit 30 a flag of the owner's,
  * 30 bits of hash. The owner compares keys where they are: `seek` to the first candidate, `seekNext` to the following.
@@ -261,19 +262,31 @@ export class MutableHashTable extends HashTable {
   private makeRoom(segment: number, hash: number): void {
     const log2 = this.view.high(segment) >>> 8
     const depth = this.view.high(segment) & 255
-    if (log2 < LARGEST_LOG2 || depth >= DEEPEST) {
+    if (log2 < LARGEST_LOG2 || depth >= DEEPEST || !this.wouldSplit(segment, depth)) {
       const larger = newSegment(this.heap, log2 + 1, depth)
       this.moveEntries(segment, () => larger)
       this.point(hash, depth, larger, larger)
     } else {
       if (depth === this.view.high(this.address)) this.doubleDirectory()
       const bit = 1 << (HASH_BITS - 1 - depth)
-      const zero = newSegment(this.heap, LARGEST_LOG2, depth + 1)
-      const one = newSegment(this.heap, LARGEST_LOG2, depth + 1)
+      const zero = newSegment(this.heap, log2, depth + 1)
+      const one = newSegment(this.heap, log2, depth + 1)
       this.moveEntries(segment, (entryHash) => ((entryHash & bit) === 0 ? zero : one))
       this.point(hash, depth, zero, one)
     }
     this.heap.allocator.free(segment)
+  }
+
+  /** Whether splitting a segment would separate any of its entries: not those of many equal hashes. */
+  private wouldSplit(segment: number, depth: number): boolean {
+    const bit = 1 << (HASH_BITS - 1 - depth)
+    const words = 1 << (this.view.high(segment) >>> 8)
+    let sides = 0
+    for (let slot = 1; slot < words && sides !== 3; slot++) {
+      const high = this.view.high(segment + slot)
+      if (high !== 0) sides |= (high & bit) === 0 ? 1 : 2
+    }
+    return sides === 3
   }
 
   private moveEntries(from: number, target: (hash: number) => number): void {

@@ -85,7 +85,7 @@ describe('space is used again', () => {
   const fill = (store: ReturnType<typeof memoryStore>) =>
     store.write((tx) => {
       const writer = tx.writer('t')
-      for (let i = 0; i < 10_000; i++) {
+      for (let i = 0; i < 3000; i++) {
         writer.insert({ id: `key number ${i}`, text: `text of ${i % 500}`, data: { i, words: [`word ${i}`] } })
       }
     })
