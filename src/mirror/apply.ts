@@ -42,6 +42,8 @@ export class ChangeApplier implements ChangeHandler {
   constructor(
     private readonly sources: ReadonlyMap<number, SourceTable>,
     private readonly ahead: CopiedAhead | undefined,
+    /** A table was described once more: something about it has changed, though perhaps not its columns. */
+    private readonly onDescribedAgain: () => void,
   ) {}
 
   /** Changes go into this transaction from now on. */
@@ -62,6 +64,7 @@ export class ChangeApplier implements ChangeHandler {
   }
 
   relation(relation: Relation): void {
+    if (this.relations.has(relation.oid)) this.onDescribedAgain()
     this.relations.set(relation.oid, relation)
     this.bound.delete(relation.oid)
   }

@@ -32,6 +32,8 @@ export interface FollowerOptions {
   pending: PendingSwap | undefined
   /** After every step forward. */
   onAdvance: () => void
+  /** Something about a table has changed, though perhaps not its columns. */
+  onDescribedAgain: () => void
 }
 
 /** A transaction beside the live view that stays open while its changes come in. */
@@ -69,7 +71,7 @@ export class Follower {
     const { startLsn, pending } = options
     this.appliedLsn = this.storedLsn = startLsn
     this.pending = pending
-    this.applier = new ChangeApplier(options.sources, pending)
+    this.applier = new ChangeApplier(options.sources, pending, options.onDescribedAgain)
     this.decoder = new PgoutputDecoder(this.applier)
   }
 
@@ -101,6 +103,7 @@ export class Follower {
     try {
       const lsn = await choose()
       return await new Promise((resolve, failed) => {
+        if (this.isOver) throw streamEnded()
         this.barrier = { lsn, reached: (snapshot) => resolve({ lsn, snapshot }), failed }
         this.hold = undefined
         release()
@@ -124,7 +127,7 @@ export class Follower {
     const { open } = this
     this.isOver = true
     this.open = undefined
-    this.barrier?.failed(error)
+    this.barrier?.failed(streamEnded())
     open?.abandon(error)
     await open?.ended.catch(() => undefined)
   }
@@ -249,6 +252,10 @@ export class Follower {
     this.barrier = undefined
     reached(this.options.store.snapshot('verification'))
   }
+}
+
+function streamEnded(): SnapheapError {
+  return new SnapheapError('BUSY', 'The stream from Postgres has ended meanwhile. Try again when the mirror is live.')
 }
 
 /** Other events first. */

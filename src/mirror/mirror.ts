@@ -225,16 +225,19 @@ export class Mirror extends EventEmitter<MirrorEvents> {
     const { session } = this
     await session?.follower?.abandon(error)
     this.saver.stop()
-    await this.saver.save(session, true)
-    this.session?.stop(error)
-    this.wake()
-    await this.running
-    await this.cleaning
-    this.waiters.fail(error)
-    this.failReady(error)
-    this.failOpened(error)
-    if (dropSlot && this.currentStatus !== 'failed') await session?.dropOnServer()
-    this.setStatus('stale', undefined)
+    try {
+      await this.saver.save(session, true)
+    } finally {
+      this.session?.stop(error)
+      this.wake()
+      await this.running
+      await this.cleaning
+      this.waiters.fail(error)
+      this.failReady(error)
+      this.failOpened(error)
+      if (dropSlot && this.currentStatus !== 'failed') await session?.dropOnServer()
+      this.setStatus('stale', undefined)
+    }
   }
 
   /** One session after the other, until closed or failed. */
@@ -337,9 +340,9 @@ export class Mirror extends EventEmitter<MirrorEvents> {
 
   /** Removes what earlier copies left behind, in the background. */
   private clean(): void {
-    const isInUse = (name: string) => this.closing !== undefined || (this.session?.copiesInUse.has(name) ?? false)
+    const mayRemove = (name: string) => this.closing === undefined && !this.session?.copiesInUse.has(name)
     this.cleaning = this.cleaning.then(() =>
-      removeLeftovers(this.db, this.options.slot, isInUse).catch((error) => this.tell(String(error))),
+      removeLeftovers(this.db, this.options.slot, mayRemove).catch((error) => this.tell(String(error))),
     )
   }
 

@@ -27,6 +27,8 @@ export interface MirroredTable {
   /** Numbers of the key's columns. */
   key: readonly number[]
   storage: string
+  /** By oid: the file of each partition. */
+  partitions: Readonly<Record<string, string>>
   lastColumnNumber: number
   /** The table's entry in the publication: another one means that changes may be missing. */
   publishedAs: string
@@ -55,6 +57,7 @@ export function describeSource(source: SourceTable, publishedAs: string): Mirror
     replicaIdentity: source.replicaIdentity,
     key: source.key.map((name) => source.columns.find((column) => column.name === name)!.number),
     storage: source.storage,
+    partitions: Object.fromEntries(source.partitions.map(({ oid, storage }) => [oid, storage])),
     lastColumnNumber: source.lastColumnNumber,
     publishedAs,
     columns: source.columns.map(({ number, name, typeOid, typeModifier, isNullable, definedIn, type }) => ({
@@ -99,7 +102,7 @@ export function planSteps(mirrored: MirroredTable, source: SourceTable, publishe
     mirrored.oid === current.oid &&
     mirrored.publishedAs === publishedAs &&
     mirrored.key.join() === current.key.join()
-  if (!isSameTable) return undefined
+  if (!isSameTable || !hasSamePartitions(mirrored, source)) return undefined
   // Rewritten files are nothing by themselves (VACUUM FULL does it), nor is a changed catalogue entry (SET DEFAULT).
   const isRewritten = mirrored.storage !== current.storage
   const drops: ColumnStep[] = []
@@ -125,6 +128,16 @@ export function planSteps(mirrored: MirroredTable, source: SourceTable, publishe
     adds.push({ kind: 'add', name: column.name, type: mapType(column.type).columnType })
   }
   return [...drops, ...renames, ...adds]
+}
+
+/** Truncating, detaching, dropping a partition, and attaching one with rows, are not published through the root. */
+function hasSamePartitions(mirrored: MirroredTable, source: SourceTable): boolean {
+  const current = new Map(source.partitions.map((partition) => [String(partition.oid), partition]))
+  const known = Object.entries(mirrored.partitions)
+  return (
+    known.every(([oid, storage]) => current.get(oid)?.storage === storage) &&
+    source.partitions.every(({ oid, wasMadeHere }) => wasMadeHere || mirrored.partitions[oid] !== undefined)
+  )
 }
 
 /** Whether every row's value is the same under both definitions of a column. */

@@ -93,7 +93,15 @@ async function reasonToRestart(
   systemId: string,
   publicationOid: string,
 ): Promise<string | undefined> {
-  if (state === undefined) return 'nothing has been copied yet'
+  if (state === undefined) {
+    const { activePid } = (await slotStatus(client, slot)) ?? {}
+    if (activePid === undefined) return 'nothing has been copied yet'
+    throw new SnapheapError(
+      'POSTGRES',
+      `Postgres: the replication slot "${slot}" is in use by server process ${activePid}, for somebody else. Choose another slot name.`,
+      { slot, activePid },
+    )
+  }
   if (state.systemId !== systemId) return 'this is another Postgres server than before'
   // Decoding of the log from before would fail, or leave out what was not published meanwhile.
   if (state.publicationOid !== publicationOid) return 'the publication was dropped and made anew'

@@ -6,7 +6,7 @@ import { qualifiedName, readTables, type SourceTable } from './catalogue'
 import { commit } from './commit'
 import { type ConnectionOptions, connect, disconnect, queryRows } from './connection'
 import { type Copies, copyTables } from './copy-tables'
-import { Follower, type PendingSwap } from './follower'
+import { Follower, nextTurn, type PendingSwap } from './follower'
 import { type Lsn, parseLsn } from './lsn'
 import { describeSource, mirrorName, planSteps } from './mirrored-table'
 import { CopyMeter, type CopyState } from './progress'
@@ -58,6 +58,7 @@ export class Session {
   })
   /** End of the log when a changed table was seen. */
   private changeSeenLsn: Lsn | undefined
+  private lookSoon: () => void = () => undefined
 
   constructor(private readonly options: SessionOptions) {
     this.interrupted.catch(() => undefined)
@@ -74,10 +75,19 @@ export class Session {
       this.endLsn = plan.endLsn
       for (const notice of notices) this.options.onNotice(notice)
       this.options.onPlanned()
+      await nextTurn() // whoever awaited that may listen from now on
       await createStateTable(this.options.store)
       const { startLsn, pending } = await this.carryOut(plan)
       const { store, onAdvance } = this.options
-      this.follower = new Follower({ store, slot, startLsn, sources: this.sources, pending, onAdvance })
+      this.follower = new Follower({
+        store,
+        slot,
+        startLsn,
+        sources: this.sources,
+        pending,
+        onAdvance,
+        onDescribedAgain: () => this.lookSoon(),
+      })
       this.stream = new ReplicationStream(this.replication, { slot, publication, startLsn }, this.follower)
       onAdvance()
       return await Promise.race([this.stream.done.then(() => this.interrupted), this.interrupted, this.watch(plan)])
@@ -206,10 +216,12 @@ export class Session {
   /** Looks at slot, publication and tables from time to time; rejects when the session must begin anew. */
   private async watch(plan: Plan): Promise<never> {
     for (;;) {
-      await this.look(plan)
-      await new Promise((resolve) => {
+      const nextLook = new Promise<void>((resolve) => {
+        this.lookSoon = resolve
         setTimeout(resolve, this.options.checkEveryMs).unref()
       })
+      await this.look(plan)
+      await nextLook
     }
   }
 

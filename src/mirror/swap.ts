@@ -37,12 +37,14 @@ export function retire(transaction: Transaction, store: Store, slot: string, nam
   setRole(transaction, oldName, slot, 'old', null)
 }
 
-/** Removes tables that lost their place, and copies that were not finished, in steps that keep nobody waiting. */
-export async function removeLeftovers(store: Store, slot: string, isInUse: (name: string) => boolean): Promise<void> {
+/**
+ * Removes tables that lost their place, and copies that were not finished, in steps that keep nobody waiting. Leaves alone
+ * what `mayRemove` denies, also midway.
+ */
+export async function removeLeftovers(store: Store, slot: string, mayRemove: (name: string) => boolean): Promise<void> {
   for (const name of tablesInRole(store, slot, 'copy', 'old')) {
-    if (isInUse(name)) continue
     let isGone = false
-    for (let row = 0; !isGone; ) {
+    for (let row = 0; !isGone && mayRemove(name); ) {
       await commit(store, (transaction) => {
         row = removeRows(transaction, name, row)
         isGone = transaction.table(name).rowCount === 0

@@ -5,8 +5,11 @@ import { HASH_BITS, MutableHashTable } from '../struct/hash-table'
 import { MutablePostingList } from '../struct/posting-list'
 import type { IndexedWords } from './column-index'
 
-/** Rows per bucket aimed at: a bucket and its groups stay within the processor's caches. */
-const BUCKET_ROWS = 2048
+/**
+ * Most rows per bucket on average: a bucket and its groups stay within the processor's caches. Less than what a hash table puts
+ * into one of its segments, so that the groups come in the order that its segments need.
+ */
+const BUCKET_ROWS = 1024
 
 /**
  * Builds the index of a whole column at once: rows are sorted into buckets by the top bits of their words' hashes, each

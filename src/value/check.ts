@@ -28,7 +28,8 @@ export class ReferenceCensus {
     }
     for (const { address } of objects) {
       const counted = this.counted.get(address) ?? 0
-      if (counted !== view.high(address))
+      if (counted === 0) report(`object ${address} is kept but nothing refers to it`)
+      else if (counted !== view.high(address))
         report(`object ${address} says it has ${view.high(address)} references and has ${counted}`)
       this.counted.delete(address)
     }

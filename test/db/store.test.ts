@@ -49,7 +49,7 @@ describe.each(MEMORIES.slice(0, 2))('a database in a file on %s memory', (name, 
           }
         },
       ),
-      { numRuns: 8 },
+      { numRuns: 8, interruptAfterTimeLimit: 30_000 },
     )
   })
 

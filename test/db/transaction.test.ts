@@ -76,7 +76,7 @@ describe.each(MEMORIES.slice(0, 2))('transactions on %s memory', (_name, makeMem
             { memory },
           ),
       ),
-      { numRuns: 20 },
+      { numRuns: 20, interruptAfterTimeLimit: 30_000 },
     )
   })
 

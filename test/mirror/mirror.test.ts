@@ -137,13 +137,39 @@ test('a partitioned table is one table, whichever partition its rows are in', as
       ['event'],
     ),
   )
-  await query(`UPDATE event SET day = '2024-02-15' WHERE id < 50; DELETE FROM event_2 WHERE id > 400;
-    CREATE TABLE event_3 PARTITION OF event FOR VALUES FROM ('2024-03-01') TO ('2024-04-01');
-    INSERT INTO event VALUES ('2024-03-05', 9999, 'third'); TRUNCATE event_1`)
-  // Truncating one partition is not published through the root.
-  await query(`INSERT INTO event SELECT date '2024-01-01', 20000 + i, NULL FROM generate_series(1, 10) i`)
-  await bench!.inStep()
+  await query(`UPDATE event SET day = '2024-02-15' WHERE id < 50; DELETE FROM event_2 WHERE id > 400`)
+  await query(`CREATE TABLE event_3 PARTITION OF event FOR VALUES FROM ('2024-03-01') TO ('2024-04-01')`)
+  await query(`INSERT INTO event VALUES ('2024-03-05', 9999, 'third')`)
+  await bench!.expectSame()
   expect(db().table('event').get(['2024-03-05', 9999])).toMatchObject({ v: 'third' })
+  expect(bench!.statuses).not.toContain('resyncing')
+  await query('TRUNCATE event')
+  await bench!.expectSame()
+  expect(db().table('event').rowCount).toBe(0)
+})
+
+test('partitions that are truncated, detached, dropped or attached are noticed, though the stream does not tell', async () => {
+  const { db, query } = asFunctions(
+    await start(
+      `CREATE TABLE event (day int, id int, v text, PRIMARY KEY (day, id)) PARTITION BY RANGE (day);
+       CREATE TABLE event_1 PARTITION OF event FOR VALUES FROM (0) TO (10);
+       CREATE TABLE event_2 PARTITION OF event FOR VALUES FROM (10) TO (20);
+       CREATE TABLE event_3 PARTITION OF event FOR VALUES FROM (20) TO (30);
+       INSERT INTO event SELECT i % 30, i, 'v' || i FROM generate_series(1, 300) i`,
+      ['event'],
+    ),
+  )
+  const rowsAre = (count: number) => bench!.until(() => db().table('event').rowCount === count)
+  await query('TRUNCATE event_1')
+  await rowsAre(200)
+  await query('ALTER TABLE event DETACH PARTITION event_2')
+  await rowsAre(100)
+  await query('ALTER TABLE event ATTACH PARTITION event_2 FOR VALUES FROM (10) TO (20)')
+  await rowsAre(200)
+  await query('DROP TABLE event_3')
+  await rowsAre(100)
+  await query(`UPDATE event SET v = 'last'`)
+  await bench!.expectSame()
 })
 
 test('generated columns are left out, and said to be', async () => {

@@ -46,6 +46,15 @@ describe('an index built over existing rows', () => {
     )
   })
 
+  test.each([1500, 1793, 2000, 2048, 2049, 3000, 3585, 4000, 4097])(
+    'has %i different values, each where it is sought',
+    (count) => {
+      const store = tableOf(Array.from({ length: count }, (_, i) => i * 1.5))
+      store.write((tx) => tx.addIndex('t', 'value'))
+      expect(store.table('t').column('value').statistics().distinct).toBe(count)
+    },
+  )
+
   test('splits values beyond one segment and goes on growing by single rows', () => {
     const store = tableOf(Array.from({ length: 50_000 }, (_, i) => i * 1.5))
     store.write((tx) => tx.addIndex('t', 'value'))

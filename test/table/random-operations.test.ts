@@ -3,6 +3,9 @@ import { describe, test } from 'vitest'
 import { withStore } from '../support/store'
 import { anyBatch, runBatches, SHAPES } from './support/commands'
 
+/** A failure is made smaller for so long; then the smallest one so far is told, with its seed. */
+const LONGEST_MS = 30_000
+
 describe('random statements do to tables what they do to plain data, seen live, inside transactions and in snapshots', () => {
   test.each(
     SHAPES.map(
@@ -17,7 +20,7 @@ describe('random statements do to tables what they do to plain data, seen live, 
       fc.asyncProperty(fc.array(anyBatch, { minLength: 1, maxLength: 5, size: 'max' }), (batches) =>
         withStore((store) => runBatches(store, [shape], batches)),
       ),
-      { numRuns: 6 },
+      { numRuns: 6, interruptAfterTimeLimit: LONGEST_MS },
     )
   })
 
@@ -26,7 +29,7 @@ describe('random statements do to tables what they do to plain data, seen live, 
       fc.asyncProperty(fc.array(anyBatch, { minLength: 4, maxLength: 12, size: 'max' }), (batches) =>
         withStore((store) => runBatches(store, SHAPES, batches)),
       ),
-      { numRuns: 20 },
+      { numRuns: 20, interruptAfterTimeLimit: LONGEST_MS },
     )
   })
 })
