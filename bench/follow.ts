@@ -37,7 +37,7 @@ export const task: Task = {
     await client.query(`CALL change_many(${BACKLOG})`)
     const {
       rows: [{ lsn }],
-    } = await client.query('SELECT pg_current_wal_flush_lsn() AS lsn')
+    } = await client.query('SELECT pg_current_wal_insert_lsn() AS lsn')
     const start = performance.now()
     const draining = await mirror(db, options)
     await draining.waitFor(lsn, { timeoutMs: 300_000 })

@@ -96,6 +96,7 @@ async function copyTable(request: CopyRequest, client: pg.Client, source: Source
       checkpoint()
       const committed = commit(store, (transaction) => {
         loader.writer = transaction.writer(copyName)
+        loader.writer.expectedRows = source.estimatedRows
         read()
       })
       return committed instanceof Promise ? committed : undefined

@@ -1,5 +1,6 @@
 import type { View } from '../heap/view'
 import type { Decoder, PathStep } from '../value/decoder'
+import { CONSTANT, CONSTANT_HIGH } from '../value/word'
 import { ColumnIndex } from './column-index'
 import { type ColumnType, decodeAs } from './column-type'
 import { COLUMN, COLUMN_FLAG } from './layout'
@@ -60,10 +61,12 @@ export class Column {
     return number === 0 ? this.absent : this.decode(this.base + row)
   }
 
-  /** The value as a number: 0 where the row has none, NaN where it is no plain number. One load; makes no object. */
+  /** The value as a number: 0 where the row has none, NaN where it is something else. One load, two for a stored 0; makes no object. */
   number(row: number): number {
     if (this.epoch !== this.view.epoch) this.refresh()
-    return row >>> 0 < this.capacity ? this.view.number(this.base + row) : 0
+    if (row >>> 0 >= this.capacity) return 0
+    const number = this.view.number(this.base + row)
+    return number === number ? number : this.taggedNumber(this.base + row)
   }
 
   /** A part of an array or document, read piecewise; undefined where there is nothing. */
@@ -118,6 +121,12 @@ export class Column {
       min: extremes === undefined ? undefined : read(extremes.min),
       max: extremes === undefined ? undefined : read(extremes.max),
     }
+  }
+
+  private taggedNumber(address: number): number {
+    if (this.view.high(address) !== CONSTANT_HIGH) return Number.NaN
+    const low = this.view.low(address)
+    return low === CONSTANT.zero ? 0 : low === CONSTANT.minusZero ? -0 : Number.NaN
   }
 
   private decode(address: number): unknown {

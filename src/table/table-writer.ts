@@ -21,6 +21,8 @@ export class TableWriter {
   private indexes: (MutableColumnIndex | undefined)[] = []
   private epoch = -2
   private readonly encoder: RowEncoder
+  /** How many rows are about to be inserted, in any order: keys are dense by that measure. Default 0: by the rows there are. */
+  expectedRows = 0
   /** Positions of the key's columns, in its order. */
   private readonly keyPositions: readonly number[]
   /** Positions of the columns whose values no two rows share. */
@@ -189,7 +191,8 @@ export class TableWriter {
   private directRow(words: RowWords): number {
     const at = this.keyPositions[0] * 2
     const key = integerOf(words[at], words[at + 1])
-    const most = Math.max(DIRECT_AT_LEAST, (this.table.rowCount + 1) * DIRECT_SPREAD)
+    const rows = Math.max(this.table.rowCount + 1, this.expectedRows)
+    const most = Math.max(DIRECT_AT_LEAST, rows * DIRECT_SPREAD)
     return Number.isInteger(key) && key >= 0 && key < most ? key : -1
   }
 

@@ -190,6 +190,8 @@ export class Table {
   find(conditions: Readonly<Record<string, unknown>>): number[] {
     const { finder } = this.context
     const names = Object.keys(conditions)
+    const key = this.isDirect ? this.keyColumns[0].name : undefined
+    if (key !== undefined && names.includes(key)) return this.findByDirectKey(key, conditions)
     if (names.length === 1) return this.findBy(this.column(names[0]), conditions[names[0]])
     const wanted: { column: Column; low: number; high: number }[] = []
     let best: (typeof wanted)[number] | undefined
@@ -210,6 +212,17 @@ export class Table {
     const rows = best === undefined ? [...this.rows()] : best.column.index!.rows(best.low, best.high)
     if (rest.length === 0) return rows
     return rows.filter((row) => rest.every((each) => this.hasWord(each.column, row, each.low, each.high)))
+  }
+
+  /** The row that is its key, if it fits the other conditions too. */
+  private findByDirectKey(key: string, conditions: Readonly<Record<string, unknown>>): number[] {
+    const { [key]: value, ...others } = conditions
+    const isGiven = value !== null && value !== undefined
+    const row = isGiven && this.seekValue(this.keyColumns[0], value) ? this.rowOf(value as Key) : -1
+    const { finder } = this.context
+    const fits = (name: string): boolean =>
+      this.seekValue(this.column(name), others[name]) && this.hasWord(this.column(name), row, finder.low, finder.high)
+    return row >= 0 && Object.keys(others).every(fits) ? [row] : []
   }
 
   private findBy(column: Column, value: unknown): number[] {
