@@ -2,11 +2,11 @@ import type { Transaction } from '../db/transaction'
 import { SnapheapError } from '../errors'
 import type { TableWriter } from '../table/table-writer'
 import type { SourceTable } from './catalogue'
+import type { TextDecoder } from './fields'
 import { type Lsn, NO_LSN } from './lsn'
 import { mirrorName } from './mirrored-table'
 import { type ChangeHandler, FIELD_NULL, FIELD_TEXT, FIELD_UNCHANGED, type Relation, type Tuple } from './pgoutput'
 import { mapType } from './types'
-import type { TextDecoder } from './fields'
 
 /** Tables that were copied at a later place than the stream is: their changes from before it are in the copy. */
 export interface CopiedAhead {
@@ -17,11 +17,12 @@ export interface CopiedAhead {
 
 /** The error that makes the mirror look at the table of Postgres anew. `mustCopy`: its rows are not what they should be. */
 export function tableChanged(oid: number, table: string, what: string, mustCopy: boolean): SnapheapError {
-  return new SnapheapError(
-    'SCHEMA',
-    `Table ${table} ${what}. The mirror brings it into step by itself.`,
-    { oid, table, mustCopy, isTransient: true },
-  )
+  return new SnapheapError('SCHEMA', `Table ${table} ${what}. The mirror brings it into step by itself.`, {
+    oid,
+    table,
+    mustCopy,
+    isTransient: true,
+  })
 }
 
 /** Writes what the stream tells into the mirrored tables, within the transaction it was given last. */
@@ -181,7 +182,8 @@ class TableChanges {
         this.words[position * 2] = interner.low
         this.words[position * 2 + 1] = interner.high
       } else {
-        if (kind === FIELD_NULL && !this.isNullable[place]) throw this.changed('has values missing where none may be', true)
+        if (kind === FIELD_NULL && !this.isNullable[place])
+          throw this.changed('has values missing where none may be', true)
         this.words[position * 2] = this.words[position * 2 + 1] = 0
       }
     }
@@ -205,7 +207,9 @@ class TableChanges {
   /** Rows that are not what the change supposes are the mirror's fault, not the change's. */
   private explained(error: unknown): unknown {
     const code = error instanceof SnapheapError ? error.code : undefined
-    return code === 'UNIQUE' || code === 'NOT_NULL' ? this.changed('had a change that does not fit its rows', true) : error
+    return code === 'UNIQUE' || code === 'NOT_NULL'
+      ? this.changed('had a change that does not fit its rows', true)
+      : error
   }
 
   private changed(what: string, mustCopy: boolean): SnapheapError {

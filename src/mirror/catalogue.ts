@@ -71,7 +71,7 @@ export interface SourceTable extends TableIdentity {
   key: string[]
   /** All partitions that hold rows. Empty for an ordinary table. */
   partitions: SourcePartition[]
-  /** The file that holds the rows; another one when an ALTER TABLE has rewritten them, among others. Empty for roots. */
+  /** The file that holds the rows; another one when an ALTER TABLE has rewritten them, among others. "0" for roots. */
   storage: string
   /** Roots above this one, if it is itself a partition, by oid. */
   ancestorOids: number[]
@@ -180,14 +180,14 @@ async function readRelations(client: pg.Client, oids: number[]): Promise<SourceT
             ARRAY(SELECT a.relid::oid::int8::float8 FROM pg_partition_ancestors(c.oid) a WHERE a.relid <> c.oid)
               AS "ancestorOids",
             coalesce(l.partitions, '[]') AS partitions,
-            coalesce(pg_relation_filenode(c.oid)::text, '') AS storage,
+            c.relfilenode::text AS storage,
             coalesce(l.rows, c.reltuples)::float8 AS "estimatedRows",
             coalesce(l.size, CASE WHEN c.relkind IN ('r', 'm') THEN pg_table_size(c.oid) END, 0)::float8 AS "sizeBytes"
      FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
      LEFT JOIN LATERAL (
        SELECT jsonb_agg(jsonb_build_object('oid', p.oid::int8, 'schema', pn.nspname, 'name', p.relname, 'kind', p.relkind,
                 'isPartitioned', false, 'replicaIdentity', p.relreplident,
-                'storage', coalesce(pg_relation_filenode(p.oid)::text, ''),
+                'storage', p.relfilenode::text,
                 'wasMadeHere', i.inhparent = c.oid AND i.xmin::text = pt.xmin::text) ORDER BY p.oid) AS partitions,
               sum(greatest(p.reltuples, 0)) AS rows,
               sum(CASE WHEN p.relkind = 'r' THEN pg_table_size(p.oid) END) AS size

@@ -1,21 +1,24 @@
 import type pg from 'pg'
 import type { Store } from '../db/store'
-import { SnapheapError } from '../errors'
 import type { TableWriter } from '../table/table-writer'
-import { qualifiedName, readTables, type SourceTable } from './catalogue'
-import { type ConnectionOptions, connect, disconnect, queryRows } from './connection'
+import { qualifiedName, type SourceTable } from './catalogue'
 import { commit } from './commit'
+import { type ConnectionOptions, connect, disconnect, queryRows } from './connection'
 import { copyRows } from './copy'
 import { nextTurn } from './follower'
 import type { Lsn } from './lsn'
 import { describeSource, indexedColumns, mirrorName, tableDefinition } from './mirrored-table'
 import type { CopyMeter } from './progress'
-import { createSlot } from './slot'
+import { createSlot, dropSlot } from './slot'
+import { beginAtSlot, lockUnchanged, neverStill } from './slot-snapshot'
 import { setRole } from './state'
 import { mapType } from './types'
 
 /** How long the server may wait, when a slot is created, for transactions that are writing. */
 export const SLOT_TIMEOUT_MS = 30_000
+
+/** TRUNCATE or ALTER TABLE may come in between so often. */
+const MOST_ATTEMPTS = 10
 
 export interface CopyRequest {
   store: Store
@@ -51,43 +54,46 @@ export interface Copies {
  * is then left behind has the role `copy`.
  */
 export async function copyTables(request: CopyRequest): Promise<Copies> {
-  const { store, connection, slot, copySlot, tables, checkpoint } = request
-  const client = await connect(connection, 'query')
+  const client = await connect(request.connection, 'query')
+  const outside = await connect(request.connection, 'query')
   try {
-    const names = tables.map(qualifiedName)
-    // Locked first: no ALTER TABLE or TRUNCATE comes between the place of the copy and the copying. A lock takes no snapshot.
-    await queryRows(
-      client,
-      'locking the tables against schema changes failed',
-      `BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY; SET LOCAL lock_timeout = ${SLOT_TIMEOUT_MS};
-       LOCK TABLE ${names.join(', ')} IN ACCESS SHARE MODE`,
-    )
-    const created = await createSlot(connection, copySlot.name, SLOT_TIMEOUT_MS, copySlot.isTemporary)
-    await queryRows(client, 'taking over the snapshot failed', `SET TRANSACTION SNAPSHOT '${created.snapshotName}'`)
-    await created.close()
-    const sources = await readTables(client, names)
-    const copies: Copies = { lsn: created.consistentLsn, tables: [] }
-    for (const [i, source] of sources.entries()) {
-      checkpoint()
-      if (source === undefined || source.oid !== tables[i]!.oid || source.key.length === 0) throw replaced(names[i]!)
-      const copyName = `${mirrorName(source)}~copy${store.version}`
-      request.onTable(copyName)
-      await commit(store, (transaction) => {
-        transaction.createTable(copyName, tableDefinition(source))
-        setRole(transaction, copyName, slot, 'copy', describeSource(source, request.publishedAs.get(source.oid) ?? ''))
-      })
-      await copyTable(request, client, source, copyName)
-      copies.tables.push({ source, copyName })
-    }
+    const { lsn, sources } = await beginCopy(request, client, outside)
+    const copies: Copies = { lsn, tables: [] }
+    for (const source of sources) copies.tables.push({ source, copyName: await copyTable(request, client, source) })
     await queryRows(client, 'ending the copy failed', 'COMMIT')
     return copies
   } finally {
-    await disconnect(client)
+    await Promise.all([disconnect(client), disconnect(outside)])
   }
 }
 
-async function copyTable(request: CopyRequest, client: pg.Client, source: SourceTable, copyName: string): Promise<void> {
-  const { store, meter, checkpoint } = request
+/** Makes the slot and begins the transaction that shows the tables as they were at its beginning. */
+async function beginCopy(
+  { connection, copySlot, tables, checkpoint }: CopyRequest,
+  client: pg.Client,
+  outside: pg.Client,
+): Promise<{ lsn: Lsn; sources: SourceTable[] }> {
+  for (let attempt = 0; attempt < MOST_ATTEMPTS; attempt++) {
+    checkpoint()
+    const created = await createSlot(connection, copySlot.name, SLOT_TIMEOUT_MS, copySlot.isTemporary)
+    await beginAtSlot(client, created)
+    const sources = await lockUnchanged(client, outside, tables, SLOT_TIMEOUT_MS)
+    if (sources !== undefined) return { lsn: created.consistentLsn, sources }
+    await queryRows(client, 'beginning the copy anew failed', 'ROLLBACK')
+    if (!copySlot.isTemporary) await dropSlot(outside, copySlot.name)
+  }
+  throw neverStill()
+}
+
+/** Copies one table and indexes it. Returns the name of the copy. */
+async function copyTable(request: CopyRequest, client: pg.Client, source: SourceTable): Promise<string> {
+  const { store, slot, publishedAs, meter, checkpoint } = request
+  const copyName = `${mirrorName(source)}~copy${store.version}`
+  request.onTable(copyName)
+  await commit(store, (transaction) => {
+    transaction.createTable(copyName, tableDefinition(source))
+    setRole(transaction, copyName, slot, 'copy', describeSource(source, publishedAs.get(source.oid) ?? ''))
+  })
   const loader = new RowLoader(source)
   meter.begin(source)
   await copyRows(client, copyCommand(source), source.columns.length, {
@@ -109,6 +115,7 @@ async function copyTable(request: CopyRequest, client: pg.Client, source: Source
     await nextTurn()
   }
   meter.end()
+  return copyName
 }
 
 /** A partitioned table holds no rows itself; a plain one is copied without those of tables that inherit from it. */
@@ -144,10 +151,4 @@ class RowLoader {
     }
     writer.insertWords(words)
   }
-}
-
-function replaced(name: string): SnapheapError {
-  return new SnapheapError('POSTGRES', `Postgres: the table ${name} was replaced while it was to be copied. Try again.`, {
-    isTransient: true,
-  })
 }

@@ -1,6 +1,6 @@
-import { SnapheapError } from '../errors'
 import type { Snapshot, Store } from '../db/store'
 import type { Transaction } from '../db/transaction'
+import { SnapheapError } from '../errors'
 import { ChangeApplier } from './apply'
 import type { SourceTable } from './catalogue'
 import { isBusy } from './commit'

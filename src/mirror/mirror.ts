@@ -84,7 +84,10 @@ const LONGEST_SLOT_NAME = 55
  */
 export async function mirror(db: Store, options: MirrorOptions): Promise<Mirror> {
   if (db.isReadOnly) {
-    throw new SnapheapError('READ_ONLY', 'The database is open for reading only. Open it without readOnly to mirror into it.')
+    throw new SnapheapError(
+      'READ_ONLY',
+      'The database is open for reading only. Open it without readOnly to mirror into it.',
+    )
   }
   const slot = options.slot ?? (await defaultSlot(db, options.connection))
   if (!/^[a-z0-9_]+$/.test(slot) || slot.length > LONGEST_SLOT_NAME) {
@@ -379,9 +382,16 @@ async function defaultSlot(db: Store, connection: ConnectionOptions): Promise<st
   if (known.length === 1) return known[0]!
   const client = await connect(connection, 'query')
   try {
-    const [row] = await queryRows<{ name: string }>(client, 'reading the database name failed', 'SELECT current_database() AS name')
+    const [row] = await queryRows<{ name: string }>(
+      client,
+      'reading the database name failed',
+      'SELECT current_database() AS name',
+    )
     const file = db.path === undefined ? 'memory' : basename(db.path).replace(/\.[^.]*$/, '')
-    return `snapheap_${row!.name}_${file}`.toLowerCase().replace(/[^a-z0-9_]/g, '_').slice(0, LONGEST_SLOT_NAME)
+    return `snapheap_${row!.name}_${file}`
+      .toLowerCase()
+      .replace(/[^a-z0-9_]/g, '_')
+      .slice(0, LONGEST_SLOT_NAME)
   } finally {
     await disconnect(client)
   }

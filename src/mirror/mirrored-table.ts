@@ -99,9 +99,7 @@ export function indexedColumns(source: SourceTable): string[] {
 export function planSteps(mirrored: MirroredTable, source: SourceTable, publishedAs: string): ColumnStep[] | undefined {
   const current = describeSource(source, publishedAs)
   const isSameTable =
-    mirrored.oid === current.oid &&
-    mirrored.publishedAs === publishedAs &&
-    mirrored.key.join() === current.key.join()
+    mirrored.oid === current.oid && mirrored.publishedAs === publishedAs && mirrored.key.join() === current.key.join()
   if (!isSameTable || !hasSamePartitions(mirrored, source)) return undefined
   // Rewritten files are nothing by themselves (VACUUM FULL does it), nor is a changed catalogue entry (SET DEFAULT).
   const isRewritten = mirrored.storage !== current.storage
@@ -146,17 +144,12 @@ function keepsValues(before: MirroredColumn, after: MirroredColumn, isRewritten:
   if (!before.isNullable && after.isNullable) return false
   const labels = Object.keys(before.labels)
   if (labels.some((oid) => before.labels[oid] !== after.labels[oid])) return false
-  return (
-    before.typeOid === after.typeOid ||
-    (TEXT_OIDS.includes(before.typeOid) && TEXT_OIDS.includes(after.typeOid))
-  )
+  return before.typeOid === after.typeOid || (TEXT_OIDS.includes(before.typeOid) && TEXT_OIDS.includes(after.typeOid))
 }
 
 /** Whether a column that is not mirrored yet was added without values for the rows there were. */
 function startsAsNull(column: SourceColumn, mirrored: MirroredTable, isRewritten: boolean): boolean {
-  return (
-    column.number > mirrored.lastColumnNumber && column.isNullable && !column.hasMissingValue && !isRewritten
-  )
+  return column.number > mirrored.lastColumnNumber && column.isNullable && !column.hasMissingValue && !isRewritten
 }
 
 function labelsOf(type: PostgresType): Readonly<Record<string, string>> {

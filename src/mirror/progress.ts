@@ -92,7 +92,8 @@ export class CopyMeter {
 /** The planner's estimate, else one from the size on disk. */
 function rowsIn(table: Measured): number {
   if (table.isDone) return table.rows
-  const estimate = table.estimatedRows > 0 ? table.estimatedRows : table.sizeBytes / (rowBytes(table) + ROW_OVERHEAD_BYTES)
+  const estimate =
+    table.estimatedRows > 0 ? table.estimatedRows : table.sizeBytes / (rowBytes(table) + ROW_OVERHEAD_BYTES)
   return Math.max(Math.round(estimate), table.rows)
 }
 

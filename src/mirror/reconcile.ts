@@ -53,7 +53,10 @@ export async function reconcile(
   for (const [i, name] of names.entries()) {
     ensureReplaceable(store, slot, name)
     if (names.indexOf(name) !== i) {
-      throw new SnapheapError('INVALID_ARGUMENT', `Two tables would both be called ${name}. Rename one of them in Postgres.`)
+      throw new SnapheapError(
+        'INVALID_ARGUMENT',
+        `Two tables would both be called ${name}. Rename one of them in Postgres.`,
+      )
     }
   }
   await ensurePublication(client, publication, sources)

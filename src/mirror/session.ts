@@ -232,10 +232,17 @@ export class Session {
     if (this.follower!.isSwapPending) return
     const published = await publicationEntries(client, publication)
     const sources = [...this.sources.values()]
-    if (published.oid !== publicationOid || sources.some(({ oid }) => published.entries.get(oid) !== publishedAs.get(oid))) {
-      throw new SnapheapError('POSTGRES', `Postgres: the publication "${publication}" was changed. Leave it to the mirror.`, {
-        isTransient: true,
-      })
+    if (
+      published.oid !== publicationOid ||
+      sources.some(({ oid }) => published.entries.get(oid) !== publishedAs.get(oid))
+    ) {
+      throw new SnapheapError(
+        'POSTGRES',
+        `Postgres: the publication "${publication}" was changed. Leave it to the mirror.`,
+        {
+          isTransient: true,
+        },
+      )
     }
     const current = await readTables(client, sources.map(qualifiedName))
     const changed = sources.find((source, i) => {
@@ -248,9 +255,13 @@ export class Session {
     }
     // What was committed before the change must have been applied: it still has the old columns.
     if (this.changeSeenLsn !== undefined && this.follower!.appliedLsn >= this.changeSeenLsn) {
-      throw tableChanged(changed.oid, mirrorName(changed), 'has other columns now', false)
+      throw tableChanged(changed.oid, mirrorName(changed), 'has other columns or partitions now', false)
     }
-    const [row] = await queryRows<{ lsn: string }>(client, 'reading the place in the log failed', 'SELECT pg_current_wal_lsn()::text AS lsn')
+    const [row] = await queryRows<{ lsn: string }>(
+      client,
+      'reading the place in the log failed',
+      'SELECT pg_current_wal_lsn()::text AS lsn',
+    )
     this.changeSeenLsn ??= parseLsn(row!.lsn)
   }
 }

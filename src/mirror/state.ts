@@ -1,6 +1,6 @@
-import { SnapheapError } from '../errors'
 import type { Store } from '../db/store'
 import type { Transaction } from '../db/transaction'
+import { SnapheapError } from '../errors'
 import { commit } from './commit'
 import type { Lsn } from './lsn'
 import type { MirroredTable } from './mirrored-table'

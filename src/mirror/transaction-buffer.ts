@@ -58,7 +58,8 @@ export class TransactionBuffer {
 
   private makeRoom(needed: number): void {
     const { sizeBytes } = this
-    const target = (sizeBytes + needed) * 2 > this.bytes.length ? Buffer.allocUnsafe((sizeBytes + needed) * 2) : this.bytes
+    const target =
+      (sizeBytes + needed) * 2 > this.bytes.length ? Buffer.allocUnsafe((sizeBytes + needed) * 2) : this.bytes
     this.bytes.copy(target, 0, this.next, this.filled)
     this.bytes = target
     this.next = 0

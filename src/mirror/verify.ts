@@ -1,13 +1,15 @@
-import { queryRows, connect, disconnect, type ConnectionOptions } from './connection'
+import type pg from 'pg'
 import type { Snapshot } from '../db/store'
 import type { Table } from '../table/table'
 import type { SourceTable } from './catalogue'
-import { copyCommand, } from './copy-tables'
+import { type ConnectionOptions, connect, disconnect, queryRows } from './connection'
 import { copyRows } from './copy'
+import { copyCommand } from './copy-tables'
 import type { Follower } from './follower'
 import { formatLsn, type Lsn } from './lsn'
 import { mirrorName } from './mirrored-table'
-import { type CreatedSlot, createSlot } from './slot'
+import { createSlot } from './slot'
+import { beginAtSlot, lockUnchanged, neverStill } from './slot-snapshot'
 import type { ReplicationStream } from './stream'
 import { mapType } from './types'
 
@@ -43,45 +45,60 @@ export interface VerifyRequest {
 
 const SLOT_TIMEOUT_MS = 5_000
 const MOST_EXAMPLES = 10
+/** TRUNCATE or ALTER TABLE may come in between so often. */
+const MOST_ATTEMPTS = 10
 
 /**
  * Compares tables word by word with what Postgres has at the beginning of a temporary slot, whose exported snapshot shows
  * exactly what was committed before.
  */
 export async function verifyTables(request: VerifyRequest): Promise<Verification> {
-  const { follower, stream, sources, connection, slot } = request
-  const client = await connect(connection, 'query')
-  let created: CreatedSlot | undefined
+  const client = await connect(request.connection, 'query')
+  const outside = await connect(request.connection, 'query')
   let snapshot: Snapshot | undefined
   try {
-    const reached = follower.snapshotAt(async () => {
-      created = await createSlot(connection, `${slot}_verify`, SLOT_TIMEOUT_MS, true)
-      await queryRows(
-        client,
-        'taking over the snapshot failed',
-        `BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY; SET TRANSACTION SNAPSHOT '${created.snapshotName}'; SELECT 1`,
-      )
-      setImmediate(() => stream.requestKeepalive())
-      return created.consistentLsn
-    })
-    const place: { lsn: Lsn; snapshot: Snapshot } = await reached
-    snapshot = place.snapshot
-    const tables: TableVerification[] = []
-    for (const source of sources) tables.push(await verifyTable(source, snapshot.table(mirrorName(source)), client))
-    const isSame = tables.every((table) => table.examples.length === 0)
-    return { lsn: formatLsn(place.lsn), isSame, tables }
+    for (let attempt = 0; attempt < MOST_ATTEMPTS; attempt++) {
+      const place = await placeOf(request, client)
+      snapshot = place.snapshot
+      if ((await lockUnchanged(client, outside, request.sources, SLOT_TIMEOUT_MS)) !== undefined) {
+        return await compareTables(request.sources, place, client)
+      }
+      snapshot.close()
+      await queryRows(client, 'beginning the verification anew failed', 'ROLLBACK')
+    }
+    throw neverStill()
   } finally {
     snapshot?.close()
-    await created?.close()
-    await disconnect(client)
+    await Promise.all([disconnect(client), disconnect(outside)])
   }
 }
 
-async function verifyTable(
-  source: SourceTable,
-  table: Table,
-  client: Parameters<typeof copyRows>[0],
-): Promise<TableVerification> {
+interface Place {
+  lsn: Lsn
+  /** The heap at that LSN; the transaction of the client shows Postgres there. */
+  snapshot: Snapshot
+}
+
+function placeOf({ follower, stream, connection, slot }: VerifyRequest, client: pg.Client): Promise<Place> {
+  return follower.snapshotAt(async () => {
+    const created = await createSlot(connection, `${slot}_verify`, SLOT_TIMEOUT_MS, true)
+    await beginAtSlot(client, created)
+    setImmediate(() => stream.requestKeepalive())
+    return created.consistentLsn
+  })
+}
+
+async function compareTables(
+  sources: readonly SourceTable[],
+  { lsn, snapshot }: Place,
+  client: pg.Client,
+): Promise<Verification> {
+  const tables: TableVerification[] = []
+  for (const source of sources) tables.push(await verifyTable(source, snapshot.table(mirrorName(source)), client))
+  return { lsn: formatLsn(lsn), isSame: tables.every((table) => table.examples.length === 0), tables }
+}
+
+async function verifyTable(source: SourceTable, table: Table, client: pg.Client): Promise<TableVerification> {
   const comparison = new RowComparison(source, table)
   const { result } = comparison
   const totals = await copyRows(client, copyCommand(source), source.columns.length, {
@@ -139,7 +156,10 @@ class RowComparison {
     const row = this.row()
     if (row < 0) {
       this.result.missingRows++
-      this.note('missing', this.keyPlaces.map((place) => bytes.toString('utf8', starts[place], ends[place])))
+      this.note(
+        'missing',
+        this.keyPlaces.map((place) => bytes.toString('utf8', starts[place], ends[place])),
+      )
       return
     }
     this.seen[row] = 1

@@ -92,7 +92,9 @@ test('rows named by all of their columns, also with keys that are checked only a
       ['whole'],
     ),
   )
-  await query(`UPDATE whole SET v = NULL WHERE id = 3; UPDATE whole SET id = id + 100 WHERE id > 15; DELETE FROM whole WHERE id = 1`)
+  await query(
+    `UPDATE whole SET v = NULL WHERE id = 3; UPDATE whole SET id = id + 100 WHERE id > 15; DELETE FROM whole WHERE id = 1`,
+  )
   await bench!.expectSame()
   // Two rows that exchange their keys: for a moment, both have the same.
   await query('UPDATE whole SET id = 7 - id WHERE id IN (3, 4)')
@@ -109,7 +111,9 @@ test('a value too large for its row keeps when an update does not touch it', asy
       ['document'],
     ),
   )
-  await query('UPDATE document SET n = 1; UPDATE document SET id = id + 50 WHERE id > 5; UPDATE document SET body = NULL WHERE id = 1')
+  await query(
+    'UPDATE document SET n = 1; UPDATE document SET id = id + 50 WHERE id > 5; UPDATE document SET body = NULL WHERE id = 1',
+  )
   await bench!.expectSame()
   expect((db().table('document').get(60)!.body as string).length).toBe(32_000)
 })
@@ -228,7 +232,9 @@ test('writes of the owner of the database go on beside the mirror, but not into 
   expect(() => db().write((tx) => tx.insert('quote', { id: 1e6 }))).toThrowError(
     expect.objectContaining({ code: 'READ_ONLY', message: expect.stringContaining('mirrored from Postgres') }),
   )
-  expect(() => db().write((tx) => tx.dropTable('snapheap.mirror'))).toThrowError(expect.objectContaining({ code: 'READ_ONLY' }))
+  expect(() => db().write((tx) => tx.dropTable('snapheap.mirror'))).toThrowError(
+    expect.objectContaining({ code: 'READ_ONLY' }),
+  )
   // While a long transaction of the owner is open, the mirror waits for it and loses nothing.
   await db().writeBeside(async (tx) => {
     await query(`UPDATE quote SET name = 'meanwhile' WHERE id < 500`)
@@ -285,9 +291,7 @@ test('verify finds every kind of difference and names the keys', async () => {
   const found = await bench!.mirror.verify()
   expect(found).toMatchObject({
     isSame: false,
-    tables: [
-      { table: 'quote', postgresRows: 3000, mirrorRows: 3000, missingRows: 1, extraRows: 1, differentRows: 1 },
-    ],
+    tables: [{ table: 'quote', postgresRows: 3000, mirrorRows: 3000, missingRows: 1, extraRows: 1, differentRows: 1 }],
   })
   expect(found.tables[0]!.examples).toEqual([
     { kind: 'different', key: 17 },
@@ -310,7 +314,9 @@ test('a row that is not what the stream supposes makes the mirror copy its table
 test('progress rises to the whole', async () => {
   bench = await MirrorBench.start(server, QUOTES, { tables: ['quote'] })
   await bench.shut()
-  await bench.query(`CREATE TABLE more AS SELECT i AS id, md5(i::text) AS v FROM generate_series(1, 20000) i; ALTER TABLE more ADD PRIMARY KEY (id)`)
+  await bench.query(
+    `CREATE TABLE more AS SELECT i AS id, md5(i::text) AS v FROM generate_series(1, 20000) i; ALTER TABLE more ADD PRIMARY KEY (id)`,
+  )
   const db = Store.open()
   const states: CopyState[] = []
   const other = await mirror(db, { connection: bench.connection, tables: ['quote', 'more'], slot: 'progress' })
@@ -330,7 +336,10 @@ test('progress rises to the whole', async () => {
 
 test('what cannot be mirrored is refused at once, all of it, with what mends it', async () => {
   const connection = await server.createDatabase('refused')
-  await server.query('CREATE TABLE nokey (id int); CREATE VIEW v AS SELECT 1 AS one; CREATE UNLOGGED TABLE u (id int PRIMARY KEY)', connection.database)
+  await server.query(
+    'CREATE TABLE nokey (id int); CREATE VIEW v AS SELECT 1 AS one; CREATE UNLOGGED TABLE u (id int PRIMARY KEY)',
+    connection.database,
+  )
   const db = Store.open()
   const attempt = mirror(db, { connection, tables: ['nokey', 'v', 'u', 'unknown'], slot: 'refused' })
   const error = (await attempt.catch((each) => each)) as SnapheapError
@@ -338,9 +347,13 @@ test('what cannot be mirrored is refused at once, all of it, with what mends it'
   expect(error.message).toContain('ADD PRIMARY KEY')
   expect((error.details.findings as unknown[]).length).toBe(4)
   expect(db.tableNames).toEqual([])
-  await expect(mirror(db, { connection, tables: ['u'], slot: 'Not a Name' })).rejects.toMatchObject({ code: 'INVALID_ARGUMENT' })
+  await expect(mirror(db, { connection, tables: ['u'], slot: 'Not a Name' })).rejects.toMatchObject({
+    code: 'INVALID_ARGUMENT',
+  })
   const nowhere = { ...connection, host: '127.0.0.1', port: 1 }
-  await expect(mirror(db, { connection: nowhere, tables: ['u'], slot: 'nowhere' })).rejects.toMatchObject({ code: 'POSTGRES' })
+  await expect(mirror(db, { connection: nowhere, tables: ['u'], slot: 'nowhere' })).rejects.toMatchObject({
+    code: 'POSTGRES',
+  })
   db.write((tx) => {
     tx.createTable('nokey', { key: 'id', columns: { id: 'integer' } })
     tx.insert('nokey', { id: 1 })

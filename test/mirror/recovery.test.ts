@@ -157,7 +157,9 @@ const LOSSES: [what: string, lose: () => Promise<unknown>, reason: string][] = [
     async () => {
       await bench.shut()
       for (let i = 0; i < 3; i++) {
-        await bench.query(`DROP TABLE IF EXISTS noise; CREATE TABLE noise AS SELECT i, repeat('x', 200) AS v FROM generate_series(1, 100000) i`)
+        await bench.query(
+          `DROP TABLE IF EXISTS noise; CREATE TABLE noise AS SELECT i, repeat('x', 200) AS v FROM generate_series(1, 100000) i`,
+        )
         await server.query('SELECT pg_switch_wal(); CHECKPOINT')
       }
       await bench.open()
@@ -202,7 +204,10 @@ test('a second mirror on the same slot is kept out and says why', async () => {
   await start()
   const db = Store.open()
   const second = mirror(db, { connection: bench.connection, tables: ['a', 'b'], slot: bench.mirror.slot })
-  await expect(second.then(() => 'started')).rejects.toMatchObject({ code: 'POSTGRES', message: expect.stringContaining('in use by server process') })
+  await expect(second.then(() => 'started')).rejects.toMatchObject({
+    code: 'POSTGRES',
+    message: expect.stringContaining('in use by server process'),
+  })
   await db.close()
   await bench.expectSame()
 })

@@ -35,16 +35,36 @@ async function untilColumns(expected: string): Promise<void> {
 }
 
 const CHANGES: [what: string, sql: string, columns: string, isCopied: boolean][] = [
-  ['a new column without values', 'ADD c int', 'id integer, name string, price decimal, feels string, c integer', false],
-  ['a new column with a default', 'ADD c int DEFAULT 7', 'id integer, name string, price decimal, feels string, c integer', true],
-  ['a new column with a default that differs by row', 'ADD c float8 DEFAULT random()', 'id integer, name string, price decimal, feels string, c number', true],
+  [
+    'a new column without values',
+    'ADD c int',
+    'id integer, name string, price decimal, feels string, c integer',
+    false,
+  ],
+  [
+    'a new column with a default',
+    'ADD c int DEFAULT 7',
+    'id integer, name string, price decimal, feels string, c integer',
+    true,
+  ],
+  [
+    'a new column with a default that differs by row',
+    'ADD c float8 DEFAULT random()',
+    'id integer, name string, price decimal, feels string, c number',
+    true,
+  ],
   ['a dropped column', 'DROP price', 'id integer, name string, feels string', false],
   ['a renamed column', 'RENAME price TO cost', 'id integer, name string, cost decimal, feels string', false],
   ['a column of another type', 'ALTER price TYPE float8', 'id integer, name string, price number, feels string', true],
   ['a type of the same values', 'ALTER name TYPE text', 'id integer, name string, price decimal, feels string', false],
   ['fewer digits', 'ALTER price TYPE numeric(10, 1)', 'id integer, name string, price decimal, feels string', true],
   ['a key of another type', 'ALTER id TYPE text', 'id string, name string, price decimal, feels string', true],
-  ['another key', 'DROP CONSTRAINT item_pkey, ADD PRIMARY KEY (name)', 'id integer, name string, price decimal, feels string', true],
+  [
+    'another key',
+    'DROP CONSTRAINT item_pkey, ADD PRIMARY KEY (name)',
+    'id integer, name string, price decimal, feels string',
+    true,
+  ],
   ['all columns as identity', 'REPLICA IDENTITY FULL', 'id integer, name string, price decimal, feels string', false],
 ]
 
@@ -146,7 +166,10 @@ test('a table replaced by another one of the same name, and a table that goes aw
   await bench.query(`UPDATE item SET fresh = 'changed' WHERE id = 7`)
   await bench.expectSame()
   await bench.query('DROP TABLE other')
-  await expect(bench.until(() => false)).rejects.toMatchObject({ code: 'PREFLIGHT', message: expect.stringContaining('other') })
+  await expect(bench.until(() => false)).rejects.toMatchObject({
+    code: 'PREFLIGHT',
+    message: expect.stringContaining('other'),
+  })
   expect(bench.db.table('other').rowCount).toBe(500) // served as it was
   await expect(bench.mirror.waitFor('FFFF/0')).rejects.toMatchObject({ code: 'PREFLIGHT' })
 })
@@ -159,10 +182,13 @@ test('under load: schema changes of all kinds between transactions lose nothing,
   // Each transaction moves the same amount in both tables.
   const look = () => {
     const [item, other] = [bench.db.table('item').get(1), bench.db.table('other').get(1)]
-    if (item !== undefined && item.total !== undefined && item.total !== other!.v) torn.push(`${item.total} ${other!.v}`)
+    if (item !== undefined && item.total !== undefined && item.total !== other!.v)
+      torn.push(`${item.total} ${other!.v}`)
     if (!isOver) setTimeout(look, 1)
   }
-  await bench.query('ALTER TABLE item ADD total int; UPDATE other SET v = 0 WHERE id = 1; UPDATE item SET total = 0 WHERE id = 1')
+  await bench.query(
+    'ALTER TABLE item ADD total int; UPDATE other SET v = 0 WHERE id = 1; UPDATE item SET total = 0 WHERE id = 1',
+  )
   await bench.expectSame()
   look()
   const load = (async () => {
@@ -171,7 +197,15 @@ test('under load: schema changes of all kinds between transactions lose nothing,
         INSERT INTO item (id, name) VALUES (${10_000 + i}, 'n${i}'); COMMIT`)
     }
   })()
-  for (const sql of ['ADD a int', 'ADD b int DEFAULT 3', 'DROP a', 'ALTER b TYPE text', 'RENAME b TO a', 'ADD b float8 DEFAULT random()', 'DROP a']) {
+  for (const sql of [
+    'ADD a int',
+    'ADD b int DEFAULT 3',
+    'DROP a',
+    'ALTER b TYPE text',
+    'RENAME b TO a',
+    'ADD b float8 DEFAULT random()',
+    'DROP a',
+  ]) {
     await bench.query(`ALTER TABLE item ${sql}`)
     await new Promise((resolve) => setTimeout(resolve, 150))
   }

@@ -63,7 +63,7 @@ export class MirrorBench {
   /** Proves that mirror and Postgres have the same rows, and that the heap is sound. */
   async expectSame(): Promise<void> {
     await this.inStep()
-    expect(await this.verify()).toMatchObject({ isSame: true })
+    expect((await this.verify()).tables.filter(({ examples }) => examples.length > 0)).toEqual([])
     expect(this.db.check().problems).toEqual([])
   }
 

@@ -1,0 +1,61 @@
+import type pg from 'pg'
+import { SnapheapError } from '../errors'
+import { qualifiedName, readTables, type SourceTable } from './catalogue'
+import { queryRows } from './connection'
+import { describeSource } from './mirrored-table'
+import type { CreatedSlot } from './slot'
+
+/** Begins a transaction of `client` that sees exactly what was committed before the beginning of a new slot. */
+export async function beginAtSlot(client: pg.Client, created: CreatedSlot): Promise<void> {
+  try {
+    await queryRows(
+      client,
+      'taking over the snapshot failed',
+      `BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY; SET TRANSACTION SNAPSHOT '${created.snapshotName}'; SELECT 1`,
+    )
+  } finally {
+    await created.close() // the transaction holds the snapshot now
+  }
+}
+
+/**
+ * Locks tables against TRUNCATE and ALTER TABLE, which do not keep to snapshots, until the transaction of `client` ends, and
+ * returns them as it sees them; undefined if one of them was truncated or altered between the snapshot and the lock: what a
+ * COPY gave then would not be what the snapshot shows. `outside` is a connection without a transaction.
+ *
+ * The lock comes after the slot, whose making waits for writing transactions: one of them might wait for the lock.
+ */
+export async function lockUnchanged(
+  client: pg.Client,
+  outside: pg.Client,
+  tables: readonly SourceTable[],
+  timeoutMs: number,
+): Promise<SourceTable[] | undefined> {
+  const names = tables.map(qualifiedName)
+  await queryRows(
+    client,
+    'locking the tables against schema changes failed',
+    `SET LOCAL lock_timeout = ${timeoutMs}; LOCK TABLE ${names.join(', ')} IN ACCESS SHARE MODE`,
+  )
+  const seen = await readTables(client, names)
+  const current = await readTables(outside, names)
+  const isSame = seen.every((table, i) => {
+    const now = current[i]
+    return (
+      table !== undefined &&
+      now !== undefined &&
+      table.oid === tables[i]!.oid &&
+      JSON.stringify(describeSource(table, '')) === JSON.stringify(describeSource(now, ''))
+    )
+  })
+  return isSame ? (seen as SourceTable[]) : undefined
+}
+
+/** The error for tables that are truncated or altered faster than they can be locked. */
+export function neverStill(): SnapheapError {
+  return new SnapheapError(
+    'POSTGRES',
+    'Postgres: the tables were truncated or altered again and again while their copy was to begin. Try again later.',
+    { isTransient: true },
+  )
+}

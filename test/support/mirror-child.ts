@@ -1,0 +1,16 @@
+// A process that mirrors until it is killed: node scripts/run-bundled.mjs test/support/mirror-child.ts FILE CONNECTION
+import { Store } from '../../src/db/store'
+import { mirror } from '../../src/mirror/mirror'
+
+const [file, connection] = process.argv.slice(2) as [string, string]
+const db = Store.open(file)
+process.stdout.write('started\n')
+const started = await mirror(db, {
+  connection: JSON.parse(connection),
+  tables: ['ledger', 'account'],
+  slot: 'crash_rounds',
+  saveEveryMs: 5,
+  checkEveryMs: 50,
+})
+started.on('notice', (text) => process.stdout.write(`notice ${text}\n`))
+started.on('state', (status, error) => process.stdout.write(`${status} ${error?.message ?? ''}\n`))
