@@ -1,12 +1,5 @@
 export type { ConnectionOptions } from './mirror/connection'
-export {
-  type CloseOptions,
-  type Mirror,
-  type MirrorEvents,
-  type MirrorLag,
-  type MirrorOptions,
-  type MirrorStatus,
-  mirror,
-} from './mirror/mirror'
+export { type Mirror, mirror } from './mirror/mirror'
+export type { CloseOptions, MirrorEvents, MirrorLag, MirrorOptions, MirrorStatus } from './mirror/mirror-options'
 export type { CopyState } from './mirror/progress'
 export type { TableVerification, Verification } from './mirror/verify'

@@ -31,8 +31,6 @@ export class ChangeApplier implements ChangeHandler {
   finalLsn: Lsn = NO_LSN
   /** Where the last whole transaction ended. */
   endLsn: Lsn = NO_LSN
-  /** When it was committed, by the server's clock. */
-  commitTimeMs = 0
   /** Between a transaction's begin and its commit. */
   isInside = false
   private transaction: Transaction | undefined
@@ -58,9 +56,8 @@ export class ChangeApplier implements ChangeHandler {
     this.isInside = true
   }
 
-  commit(_commitLsn: Lsn, endLsn: Lsn, commitTimeMs: number): void {
+  commit(_commitLsn: Lsn, endLsn: Lsn): void {
     this.endLsn = endLsn
-    this.commitTimeMs = commitTimeMs
     this.isInside = false
   }
 

@@ -54,8 +54,6 @@ export class Follower {
   appliedLsn: Lsn
   /** The same, as it stands in the heap: less where nothing has changed since. */
   storedLsn: Lsn
-  /** When what was applied last had been committed, by the server's clock; 0 before. */
-  commitTimeMs = 0
   private readonly buffer = new TransactionBuffer()
   private readonly applier: ChangeApplier
   private readonly decoder: PgoutputDecoder
@@ -232,7 +230,6 @@ export class Follower {
 
   private committed(lsn: Lsn): void {
     this.storedLsn = lsn
-    this.commitTimeMs = this.applier.commitTimeMs
     this.advance(lsn)
   }
 

@@ -5,72 +5,13 @@ import { SnapheapError } from '../errors'
 import { type ConnectionOptions, connect, disconnect, postgresError, queryRows } from './connection'
 import type { Follower } from './follower'
 import { formatLsn, type Lsn, NO_LSN, parseLsn } from './lsn'
-import type { CopyState } from './progress'
+import type { CloseOptions, MirrorEvents, MirrorLag, MirrorOptions, MirrorStatus } from './mirror-options'
 import { Saver } from './saver'
 import { Session } from './session'
 import { knownSlots, readState } from './state'
 import { removeLeftovers } from './swap'
 import { type Verification, verifyTables } from './verify'
 import { Waiters } from './waiters'
-
-export interface MirrorOptions {
-  /** Where Postgres is: a URL, or the configuration object of the `pg` package. */
-  connection: ConnectionOptions
-  /** The tables to mirror, each spelled as in SQL (`quote`, `shop.quote`, `"Quote"`); partitioned ones by their root. */
-  tables: readonly string[]
-  /**
-   * Name of the replication slot, unique in the Postgres cluster, up to 55 characters. Default: made of the names of
-   * the Postgres database and of the database file.
-   */
-  slot?: string
-  /** Name of the publication, which the mirror sets up and nobody else may change. Default: as the slot. */
-  publication?: string
-  /** How often changes are saved to the database file, and the server told so. Default 5000. */
-  saveEveryMs?: number
-  /** How often slot, publication and columns are looked at. Default 5000. */
-  checkEveryMs?: number
-}
-
-/**
- * `copying`: the first copy is being made. `live`: in step with Postgres. `stale`: not connected, or catching up; what was
- * there before is served. `resyncing`: tables are copied again, beside what is served. `failed`: given up; `error` tells why.
- */
-export type MirrorStatus = 'copying' | 'live' | 'stale' | 'resyncing' | 'failed'
-
-export interface MirrorEvents {
-  /** The status has changed; with the reason where that is an error. */
-  state: [status: MirrorStatus, error: SnapheapError | undefined]
-  /** How far a copy is, ten times a second. */
-  progress: [state: CopyState]
-  /** Something worth knowing, in a sentence. */
-  notice: [text: string]
-}
-
-export interface MirrorLag {
-  /** Log of the server, in bytes, between what can be read and the last that was heard of. */
-  bytes: number
-  /** Milliseconds since the mirror was last in step, 0 while it is. */
-  ms: number
-  /** Everything that Postgres committed before this can be read, such as 16/B374D848. */
-  lsn: string
-  /** The slot's health when it was last looked at; undefined before. */
-  slot:
-    | {
-        isActive: boolean
-        /** The server has removed log that was still needed: everything will be copied again. */
-        isLost: boolean
-        /** Bytes of log that the server keeps for the slot. */
-        retainedBytes: number
-        /** Bytes of log that may still be written before the slot is in danger; undefined without a limit. */
-        safeWalSizeBytes: number | undefined
-      }
-    | undefined
-}
-
-export interface CloseOptions {
-  /** Also remove slot and publication from the server; the next start then copies everything. Default: only for a database in memory. */
-  dropSlot?: boolean
-}
 
 const LONGEST_BACKOFF_MS = 30_000
 const SHORTEST_BACKOFF_MS = 50
@@ -96,9 +37,7 @@ export async function mirror(db: Store, options: MirrorOptions): Promise<Mirror>
       `"${slot}" is no name for a replication slot. Use up to ${LONGEST_SLOT_NAME} lower-case letters, digits and underscores.`,
     )
   }
-  const started = new Mirror(db, { ...options, slot })
-  await started.opened
-  return started
+  return Mirror.start(db, { ...options, slot })
 }
 
 /** Tables of Postgres, kept in step. Made by `mirror`. */
@@ -108,8 +47,8 @@ export class Mirror extends EventEmitter<MirrorEvents> {
    * fails or is closed before.
    */
   readonly ready: Promise<void>
-  /** Settled when the first connection has shown that the mirror can work. */
-  readonly opened: Promise<void>
+  /** Settled when the first connection has shown whether the mirror can work. */
+  private readonly opened: Promise<void>
   private markReady!: () => void
   private failReady!: (error: Error) => void
   private markOpened!: () => void
@@ -129,7 +68,7 @@ export class Mirror extends EventEmitter<MirrorEvents> {
   private readonly running: Promise<void>
   private cleaning: Promise<void> = Promise.resolve()
 
-  constructor(
+  private constructor(
     private readonly db: Store,
     private readonly options: MirrorOptions & { slot: string },
   ) {
@@ -147,6 +86,13 @@ export class Mirror extends EventEmitter<MirrorEvents> {
     this.currentStatus = this.hasData ? 'stale' : 'copying'
     this.saver = new Saver(db, options.slot, options.saveEveryMs ?? 5000, (error) => this.tell(String(error)))
     this.running = this.run()
+  }
+
+  /** What `mirror` does, for a slot whose name is known. */
+  static async start(db: Store, options: MirrorOptions & { slot: string }): Promise<Mirror> {
+    const started = new Mirror(db, options)
+    await started.opened
+    return started
   }
 
   get status(): MirrorStatus {
@@ -226,7 +172,8 @@ export class Mirror extends EventEmitter<MirrorEvents> {
   private async end({ dropSlot = this.isVolatile }: CloseOptions): Promise<void> {
     const error = closedError()
     const { session } = this
-    await session?.follower?.abandon(error)
+    if (session?.follower === undefined) session?.stop(error)
+    else await session.follower.abandon(error)
     this.saver.stop()
     try {
       await this.saver.save(session, true)
@@ -238,8 +185,8 @@ export class Mirror extends EventEmitter<MirrorEvents> {
       this.waiters.fail(error)
       this.failReady(error)
       this.failOpened(error)
-      if (dropSlot && this.currentStatus !== 'failed') await session?.dropOnServer()
-      this.setStatus('stale', undefined)
+      if (this.currentStatus !== 'failed') this.setStatus('stale', undefined)
+      if (dropSlot) await session?.dropOnServer()
     }
   }
 
@@ -310,6 +257,7 @@ export class Mirror extends EventEmitter<MirrorEvents> {
   }
 
   private fail(error: SnapheapError): void {
+    if (error.code === 'CLOSED') this.saver.stop() // the database was closed under the mirror
     this.setStatus('failed', error)
     this.waiters.fail(error)
     this.failReady(error)
@@ -364,7 +312,8 @@ export class Mirror extends EventEmitter<MirrorEvents> {
   private get serverLsn(): Lsn {
     const heard = this.session?.stream?.walEnd ?? NO_LSN
     const atStart = this.session?.endLsn ?? NO_LSN
-    return heard > atStart ? heard : atStart
+    if (heard < atStart) return atStart
+    return heard
   }
 
   private get isInStep(): boolean {

@@ -38,6 +38,8 @@ export class CopyMeter {
   private readonly startMs = performance.now()
   private reportedMs = Number.NEGATIVE_INFINITY
   private current = -1
+  /** What was told last: a better estimate may fall behind it, the share does not. */
+  private share = 0
 
   constructor(
     tables: readonly SourceTable[],
@@ -75,7 +77,9 @@ export class CopyMeter {
     const rows = sum((table) => table.rows)
     const rowsTotal = sum(rowsIn)
     const bytes = sum((table) => table.bytes)
-    const share = this.tables.every((table) => table.isDone) ? 1 : Math.min(rows / Math.max(rowsTotal, 1), 0.999)
+    const isDone = this.tables.every((table) => table.isDone)
+    const share = isDone ? 1 : Math.max(this.share, Math.min(rows / Math.max(rowsTotal, 1), 0.999))
+    this.share = share
     const elapsedMs = performance.now() - this.startMs
     this.report({
       table: this.tables[this.current]!.name,

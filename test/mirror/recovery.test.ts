@@ -1,6 +1,7 @@
 import { afterAll, afterEach, beforeAll, expect, test } from 'vitest'
 import { Store } from '../../src/db/store'
-import { type MirrorOptions, mirror } from '../../src/mirror/mirror'
+import { mirror } from '../../src/mirror/mirror'
+import type { MirrorOptions } from '../../src/mirror/mirror-options'
 import { MirrorBench } from '../support/mirror'
 import { type PostgresServer, startPostgres } from '../support/postgres'
 
@@ -198,6 +199,37 @@ test('one table taken out of the publication and put back is copied again', asyn
   await bench.open()
   await bench.expectSame()
   expect(bench.db.table('b').get(5)).toEqual({ id: 5, v: 77 })
+})
+
+test('closed in the middle of the first copy, and of a later one: the next start ends it and clears up', async () => {
+  await start({ saveEveryMs: 5 })
+  await bench.query(
+    `CREATE TABLE c AS SELECT i AS id, md5(i::text) AS v FROM generate_series(1, 20000) i; ALTER TABLE c ADD PRIMARY KEY (id)`,
+  )
+  const path = `${bench.path}.other`
+  const options = { connection: bench.connection, tables: ['a', 'c'], slot: 'in_the_middle', saveEveryMs: 5 }
+  for (let round = 0; round < 2; round++) {
+    const db = Store.open(path)
+    const half = await mirror(db, options)
+    await new Promise<void>((resolve) =>
+      half.on('progress', ({ table, share }) => table === 'c' && share < 1 && resolve()),
+    )
+    expect(db.tableNames.some((name) => name.includes('~copy'))).toBe(true)
+    expect(db.tableNames.includes('c')).toBe(round === 1)
+    await half.close()
+    await expect(half.ready).rejects.toMatchObject({ code: 'CLOSED' })
+    await db.close()
+    const again = Store.open(path)
+    const whole = await mirror(again, options)
+    await whole.ready
+    expect((await whole.verify()).isSame).toBe(true)
+    while (again.tableNames.some((name) => name.includes('~'))) await new Promise(setImmediate)
+    expect(again.tableNames.sort()).toEqual(['a', 'c', 'snapheap.mirror'])
+    expect(again.check().problems).toEqual([])
+    await whole.close({ dropSlot: round === 0 })
+    await again.close()
+  }
+  await server.query(`SELECT pg_drop_replication_slot('in_the_middle')`)
 })
 
 test('a second mirror on the same slot is kept out and says why', async () => {

@@ -1,6 +1,6 @@
 import { afterAll, afterEach, beforeAll, expect, test } from 'vitest'
 import { connect } from '../../src/mirror/connection'
-import type { MirrorOptions } from '../../src/mirror/mirror'
+import type { MirrorOptions } from '../../src/mirror/mirror-options'
 import { MirrorBench } from '../support/mirror'
 import { type PostgresServer, startPostgres } from '../support/postgres'
 

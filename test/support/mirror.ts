@@ -4,7 +4,8 @@ import { join } from 'node:path'
 import { expect } from 'vitest'
 import { Store } from '../../src/db/store'
 import type { SnapheapError } from '../../src/errors'
-import { type Mirror, type MirrorOptions, type MirrorStatus, mirror } from '../../src/mirror/mirror'
+import { type Mirror, mirror } from '../../src/mirror/mirror'
+import type { MirrorOptions, MirrorStatus } from '../../src/mirror/mirror-options'
 import type { Verification } from '../../src/mirror/verify'
 import type { PostgresServer, ServerConnection } from './postgres'
 
@@ -95,7 +96,7 @@ export class MirrorBench {
   }
 
   async close(): Promise<void> {
-    if (this.isOpen) await this.mirror?.close({ dropSlot: true })
+    if (this.isOpen) await this.mirror?.close({ dropSlot: true }).catch(() => undefined)
     this.isOpen = false
     await this.db?.close()
     rmSync(this.folder, { recursive: true, force: true })

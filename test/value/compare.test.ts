@@ -123,9 +123,9 @@ function fraction(value: number | bigint | Decimal | Rational): Rational {
   if (value instanceof Decimal) return new Rational(value.coefficient, 10n ** BigInt(value.scale))
   if (typeof value === 'bigint') return new Rational(value, 1n)
   // every double is a multiple of 2^-1074
-  const [high, low] = [Math.floor(value), value - Math.floor(value)]
-  let numerator = BigInt(high)
-  let rest = low
+  const magnitude = Math.abs(value)
+  let numerator = BigInt(Math.floor(magnitude))
+  let rest = magnitude - Math.floor(magnitude)
   let shift = 0n
   while (rest !== 0) {
     rest *= 2
@@ -133,5 +133,5 @@ function fraction(value: number | bigint | Decimal | Rational): Rational {
     rest -= Math.floor(rest)
     shift++
   }
-  return new Rational(numerator, 1n << shift)
+  return new Rational(value < 0 ? -numerator : numerator, 1n << shift)
 }

@@ -1,0 +1,62 @@
+import type { SnapheapError } from '../errors'
+import type { ConnectionOptions } from './connection'
+import type { CopyState } from './progress'
+
+export interface MirrorOptions {
+  /** Where Postgres is: a URL, or the configuration object of the `pg` package. */
+  connection: ConnectionOptions
+  /** The tables to mirror, each spelled as in SQL (`quote`, `shop.quote`, `"Quote"`); partitioned ones by their root. */
+  tables: readonly string[]
+  /**
+   * Name of the replication slot, unique in the Postgres cluster, up to 55 characters. Default: made of the names of
+   * the Postgres database and of the database file.
+   */
+  slot?: string
+  /** Name of the publication, which the mirror sets up and nobody else may change. Default: as the slot. */
+  publication?: string
+  /** How often changes are saved to the database file, and the server told so. Default 5000. */
+  saveEveryMs?: number
+  /** How often slot, publication and columns are looked at. Default 5000. */
+  checkEveryMs?: number
+}
+
+/**
+ * `copying`: the first copy is being made. `live`: in step with Postgres. `stale`: not connected, or catching up; what was
+ * there before is served. `resyncing`: tables are copied again, beside what is served. `failed`: given up; `error` tells why.
+ */
+export type MirrorStatus = 'copying' | 'live' | 'stale' | 'resyncing' | 'failed'
+
+export interface MirrorEvents {
+  /** The status has changed; with the reason where that is an error. */
+  state: [status: MirrorStatus, error: SnapheapError | undefined]
+  /** How far a copy is, ten times a second. */
+  progress: [state: CopyState]
+  /** Something worth knowing, in a sentence. */
+  notice: [text: string]
+}
+
+export interface MirrorLag {
+  /** Log of the server, in bytes, between what can be read and the last that was heard of. */
+  bytes: number
+  /** Milliseconds since the mirror was last in step, 0 while it is. */
+  ms: number
+  /** Everything that Postgres committed before this can be read, such as 16/B374D848. */
+  lsn: string
+  /** The slot's health when it was last looked at; undefined before. */
+  slot:
+    | {
+        isActive: boolean
+        /** The server has removed log that was still needed: everything will be copied again. */
+        isLost: boolean
+        /** Bytes of log that the server keeps for the slot. */
+        retainedBytes: number
+        /** Bytes of log that may still be written before the slot is in danger; undefined without a limit. */
+        safeWalSizeBytes: number | undefined
+      }
+    | undefined
+}
+
+export interface CloseOptions {
+  /** Also remove slot and publication from the server; the next start then copies everything. Default: only for a database in memory. */
+  dropSlot?: boolean
+}
