@@ -96,9 +96,13 @@ export class Scope {
     return this.transaction === undefined && this.writer === undefined
   }
 
+  /** The source of a class. Small, so that engines inline it with all that a look-up by key goes through. */
   source(type: EntityClass): Source {
     const { last } = this
-    if (last !== undefined && last.type === type && last.epoch === this.view.epoch) return last
+    return last !== undefined && last.type === type && last.epoch === this.view.epoch ? last : this.seekSource(type)
+  }
+
+  private seekSource(type: EntityClass): Source {
     this.ensureOpen()
     const known = this.sources.get(type)
     if (known?.isCurrent === true) return (this.last = known)

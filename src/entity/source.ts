@@ -90,7 +90,7 @@ export class Source {
 
   /** The object with a key, undefined without one. The key's parts are in the order of the class's ids. */
   get(id: unknown): object | undefined {
-    const row = this.rowOfKey(id)
+    const row = typeof id === 'number' ? this.table.rowOf(id) : this.rowOfKey(id)
     return row < 0 ? undefined : this.object(row)
   }
 
@@ -229,7 +229,6 @@ export class Source {
   private rowOfKey(id: unknown): number {
     const { table } = this
     const { ids } = this.mapping
-    if (typeof id === 'number' && ids.length === 1) return table.rowOf(id)
     if (ids.length === 1) return table.rowOf(this.toColumn(ids[0], id) as Key)
     if (!Array.isArray(id) || id.length !== ids.length) return table.rowOf(id as Key)
     return table.rowOf(

@@ -46,9 +46,25 @@ export class View {
     ]
   }
 
+  /** The low (0) or high (1) 32 bits of the word at `address`, signed: for bits in no order, where a branch would be guessed wrong. */
+  half(address: number, which: number): number {
+    const physical = this.table[address >>> BLOCK_SHIFT]
+    return this.halves[physical >>> WINDOW_SHIFT][
+      ((((physical & WINDOW_MASK) << BLOCK_SHIFT) | (address & BLOCK_MASK)) << 1) | which
+    ]
+  }
+
+  /** Whether the word at `address` has these halves, signed. */
+  isWord(address: number, low: number, high: number): boolean {
+    const physical = this.table[address >>> BLOCK_SHIFT]
+    const halves = this.halves[physical >>> WINDOW_SHIFT]
+    const index = (((physical & WINDOW_MASK) << BLOCK_SHIFT) | (address & BLOCK_MASK)) << 1
+    return halves[index] === low && halves[index | 1] === high
+  }
+
   /** Whether every bit of the word at `address` is zero. */
   isAbsent(address: number): boolean {
-    return this.low(address) === 0 && this.high(address) === 0
+    return this.isWord(address, 0, 0)
   }
 
   /** The window slot that holds `address`: index into `numbers`, `halves` and `bytes`. */

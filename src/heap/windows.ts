@@ -17,9 +17,9 @@ const KEPT_FREE_BLOCKS = 2048
  * or at or above `arenaNext` in the newest arena window (never used, zeros).
  */
 export class Windows {
-  readonly numbers: Float64Array[] = new Array(WINDOW_SLOTS).fill(NO_NUMBERS)
-  readonly halves: Int32Array[] = new Array(WINDOW_SLOTS).fill(NO_HALVES)
-  readonly bytes: Buffer[] = new Array(WINDOW_SLOTS).fill(NO_BYTES)
+  readonly numbers: Float64Array[] = slots(NO_NUMBERS)
+  readonly halves: Int32Array[] = slots(NO_HALVES)
+  readonly bytes: Buffer[] = slots(NO_BYTES)
   private readonly buffers: (ArrayBuffer | undefined)[] = new Array(WINDOW_SLOTS).fill(undefined)
   private arenaSlots: number[] = []
   private arenaNext = WINDOW_BLOCKS
@@ -163,4 +163,11 @@ export class Windows {
     this.halves[slot] = new Int32Array(buffer)
     this.bytes[slot] = Buffer.from(buffer)
   }
+}
+
+/** One of each slot, pushed one by one: an array made at its full length counts as one with holes, and every read looks for them. */
+function slots<T>(empty: T): T[] {
+  const all: T[] = []
+  while (all.length < WINDOW_SLOTS) all.push(empty)
+  return all
 }

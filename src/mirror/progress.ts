@@ -32,7 +32,7 @@ interface Measured {
   sizeBytes: number
 }
 
-/** Measures a copy of several tables, one after the other, and reports ten times a second. */
+/** Measures a copy of several tables, one after the other, and reports each one's beginning and end, and ten times a second between. */
 export class CopyMeter {
   private readonly tables: Measured[]
   private readonly startMs = performance.now()
@@ -57,6 +57,7 @@ export class CopyMeter {
 
   begin(table: SourceTable): void {
     this.current = this.tables.findIndex(({ name }) => name === mirrorName(table))
+    this.tell()
   }
 
   update(rows: number, bytes: number): void {

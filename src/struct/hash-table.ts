@@ -1,5 +1,6 @@
 import { assert } from '../errors'
 import type { Heap } from '../heap/heap'
+import { BLOCK_WORDS } from '../heap/layout'
 import type { View } from '../heap/view'
 
 /** Hashes have 30 bits: the top ones choose the segment, the low ones the slot. */
@@ -32,6 +33,9 @@ const DESCRIPTOR_WORDS = 1
  * share the top `depth` bits share a segment.
  */
 export class HashTable {
+  /** Of the entry that `seek` or `seekNext` returned last. */
+  foundPayload = 0
+  foundFlag = false
   protected segment = 0
   protected mask = 0
   protected slot = 0
@@ -147,16 +151,36 @@ export class HashTable {
 
   private scan(wanted: number): number {
     const { segment, mask, view } = this
+    if (mask >= BLOCK_WORDS) return this.scanBlocks(wanted)
+    const halves = view.halves[view.slotOf(segment)]
+    const start = view.indexOf(segment) << 1
+    let { slot } = this
+    for (;;) {
+      const index = start + (slot << 1)
+      const high = halves[index + 1]
+      if (high === 0) return 0
+      if ((high & ~FLAG) === wanted) return this.found(slot, halves[index], high)
+      slot = slot === mask ? 1 : slot + 1
+    }
+  }
+
+  /** As `scan`, for a segment larger than a block. */
+  private scanBlocks(wanted: number): number {
+    const { segment, mask, view } = this
     let { slot } = this
     for (;;) {
       const high = view.high(segment + slot)
       if (high === 0) return 0
-      if ((high & ~FLAG) === wanted) {
-        this.slot = slot
-        return segment + slot
-      }
+      if ((high & ~FLAG) === wanted) return this.found(slot, view.low(segment + slot), high)
       slot = slot === mask ? 1 : slot + 1
     }
+  }
+
+  private found(slot: number, low: number, high: number): number {
+    this.slot = slot
+    this.foundPayload = low >>> 0
+    this.foundFlag = (high & FLAG) !== 0
+    return this.segment + slot
   }
 }
 

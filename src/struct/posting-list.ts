@@ -40,13 +40,14 @@ export class PostingList {
   read(list: number, skip = 0, limit = LARGEST_POSTING): number[] {
     const { view } = this
     const wanted = Math.min(limit, Math.max(0, this.count(list) - skip))
-    const numbers: number[] = []
     if (view.high(list + 1) === 0) {
       const halves = view.halves[view.slotOf(list)]
       const first = (view.indexOf(list) + HEADER_WORDS) * 2 + skip
-      for (let i = 0; i < wanted; i++) numbers.push(halves[first + i])
-      return numbers
+      const few: number[] = new Array(wanted)
+      for (let i = 0; i < wanted; i++) few[i] = halves[first + i]
+      return few
     }
+    const numbers: number[] = []
     let toSkip = skip
     const directory = view.low(list + 2) >>> 0
     for (let i = 0; numbers.length < wanted; i++) {

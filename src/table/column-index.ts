@@ -34,26 +34,23 @@ export class ColumnIndex {
 
   /** Number of rows with this value. */
   count(low: number, high: number): number {
-    const entry = this.seek(low, high)
-    if (entry === 0) return 0
-    return this.table.flag(entry) ? this.postings.count(this.table.payload(entry)) : 1
+    if (this.seek(low, high) === 0) return 0
+    return this.table.foundFlag ? this.postings.count(this.table.foundPayload) : 1
   }
 
   /** The rows with this value, ascending, from the `skip`th on, at most `limit`. */
   rows(low: number, high: number, skip = 0, limit = MAX_ROWS): number[] {
-    const entry = this.seek(low, high)
-    if (entry === 0 || limit <= 0) return []
-    const payload = this.table.payload(entry)
-    if (!this.table.flag(entry)) return skip > 0 ? [] : [payload]
-    return this.postings.read(payload, skip, limit)
+    if (this.seek(low, high) === 0 || limit <= 0) return []
+    const { foundPayload, foundFlag } = this.table
+    if (!foundFlag) return skip > 0 ? [] : [foundPayload]
+    return this.postings.read(foundPayload, skip, limit)
   }
 
   /** The first row with this value, -1 without one. Makes no object. */
   first(low: number, high: number): number {
-    const entry = this.seek(low, high)
-    if (entry === 0) return -1
-    const payload = this.table.payload(entry)
-    return this.table.flag(entry) ? this.postings.first(payload) : payload
+    if (this.seek(low, high) === 0) return -1
+    const { foundPayload, foundFlag } = this.table
+    return foundFlag ? this.postings.first(foundPayload) : foundPayload
   }
 
   /** How many different values there are. */
@@ -97,9 +94,8 @@ export class ColumnIndex {
     const { table, view } = this
     const hash = this.hash(low, high)
     for (let entry = table.seek(hash); entry !== 0; entry = table.seekNext(hash)) {
-      const payload = table.payload(entry)
-      const address = table.flag(entry) ? payload : this.words.addressOf(payload)
-      if (view.low(address) === low && view.high(address) === high) return entry
+      const address = table.foundFlag ? table.foundPayload : this.words.addressOf(table.foundPayload)
+      if (view.isWord(address, low, high)) return entry
     }
     return 0
   }
@@ -126,12 +122,12 @@ export class MutableColumnIndex extends ColumnIndex {
       this.mutable.insert(this.hash(low, high), row)
       return
     }
-    const payload = this.table.payload(entry)
-    if (this.table.flag(entry)) {
-      const list = this.mutablePostings.add(payload, row)
-      if (list !== payload) this.mutable.replace(entry, list, true)
+    const { foundPayload, foundFlag } = this.table
+    if (foundFlag) {
+      const list = this.mutablePostings.add(foundPayload, row)
+      if (list !== foundPayload) this.mutable.replace(entry, list, true)
     } else {
-      const list = this.mutablePostings.create(payload, row)
+      const list = this.mutablePostings.create(foundPayload, row)
       this.writer.set(list, low, high)
       this.mutable.replace(entry, list, true)
     }
@@ -140,15 +136,15 @@ export class MutableColumnIndex extends ColumnIndex {
   /** Removes a row from under a value; its word in the column must still be written. */
   remove(row: number, low: number, high: number): void {
     const entry = this.seek(low, high)
-    const payload = this.table.payload(entry)
-    if (!this.table.flag(entry)) {
+    const { foundPayload: list, foundFlag } = this.table
+    if (!foundFlag) {
       this.mutable.removeFound()
       return
     }
-    this.mutablePostings.remove(payload, row)
-    if (this.postings.count(payload) > 1) return
-    this.mutable.replace(entry, this.postings.first(payload), false)
-    this.mutablePostings.destroy(payload)
+    this.mutablePostings.remove(list, row)
+    if (this.postings.count(list) > 1) return
+    this.mutable.replace(entry, this.postings.first(list), false)
+    this.mutablePostings.destroy(list)
   }
 
   destroy(): void {

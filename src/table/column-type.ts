@@ -58,6 +58,21 @@ const SCALARS: readonly ScalarType[] = [
   'json',
 ]
 
+const TYPES: readonly ColumnType[] = SCALARS.flatMap((scalar): ColumnType[] => [scalar, `${scalar}[]`])
+
+/**
+ * The type that a text read from the heap names: the very string that the code below compares with, which an engine does
+ * by address, not character by character. Throws `VERSION` for a type that this version does not know.
+ */
+export function columnTypeNamed(text: unknown): ColumnType {
+  const type = TYPES.find((each) => each === text)
+  if (type !== undefined) return type
+  throw new SnapheapError(
+    'VERSION',
+    `A column has the type ${JSON.stringify(text)}, which this version does not know. Open the file with a newer version.`,
+  )
+}
+
 export function isColumnType(type: unknown): type is ColumnType {
   return typeof type === 'string' && SCALARS.includes((type.endsWith('[]') ? type.slice(0, -2) : type) as ScalarType)
 }
@@ -67,8 +82,7 @@ export function isColumnType(type: unknown): type is ColumnType {
  * behind, when it does not fit the type.
  */
 export function encodeAs(type: ColumnType, value: unknown, out: Encoder): boolean {
-  if (type.endsWith('[]')) return encodeArray(type.slice(0, -2) as ScalarType, value, out)
-  switch (type as ScalarType) {
+  switch (type) {
     case 'any':
     case 'json':
       out.value(value)
@@ -103,6 +117,7 @@ export function encodeAs(type: ColumnType, value: unknown, out: Encoder): boolea
     case 'uuid':
       return encodeUuid(value, out)
     default:
+      if (type.endsWith('[]')) return encodeArray(type.slice(0, -2) as ScalarType, value, out)
       return encodeTime(type as ScalarType, value, out)
   }
 }

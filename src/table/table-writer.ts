@@ -314,7 +314,7 @@ export class TableWriter {
     const table = this.compositeKeys()
     const hash = this.table.compositeHash(this.keyWords(row))
     let entry = table.seek(hash)
-    while (entry !== 0 && table.payload(entry) !== row) entry = table.seekNext(hash)
+    while (entry !== 0 && table.foundPayload !== row) entry = table.seekNext(hash)
     table.removeFound()
   }
 

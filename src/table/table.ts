@@ -8,7 +8,7 @@ import { Decoder } from '../value/decoder'
 import { Encoder } from '../value/encoder'
 import { CONSTANT } from '../value/word'
 import { Column } from './column'
-import { type ColumnType, describeType, encodeAs } from './column-type'
+import { columnTypeNamed, describeType, encodeAs } from './column-type'
 import { CATALOGUE_SLOT, COLUMN, KEY_MODE, TABLE } from './layout'
 
 /** A key: the value of the key column, or the values of several in their order. */
@@ -38,6 +38,7 @@ export class Table {
   private presenceRows = 0
   /** The schema version in which the table got the shape that this handle knows. */
   readonly shape: number
+  private readonly view: View
 
   constructor(
     readonly context: TableContext,
@@ -46,6 +47,7 @@ export class Table {
     readonly name: string,
   ) {
     const { view, decoder } = context
+    this.view = view
     this.shape = view.low(descriptor + TABLE.shape)
     const list = view.low(descriptor + TABLE.columns) >>> 0
     const columns: Column[] = []
@@ -53,7 +55,7 @@ export class Table {
     for (let i = 0; i < view.high(descriptor + TABLE.columns); i++) {
       const address = view.low(list + i) >>> 0
       const columnName = decoder.read(address + COLUMN.name) as string
-      const type = decoder.read(address + COLUMN.type) as ColumnType
+      const type = columnTypeNamed(decoder.read(address + COLUMN.type))
       const column = new Column(view, decoder, this, address, columnName, type)
       columns.push(column)
       this.byName.set(columnName, column)
@@ -110,10 +112,7 @@ export class Table {
 
   hasRow(row: number): boolean {
     if (this.epoch !== this.view.epoch) this.refresh()
-    if (row >>> 0 !== row || row >= this.presenceRows) return false
-    const address = this.presenceBase + (row >>> 6)
-    const bits = (row & 32) === 0 ? this.view.low(address) : this.view.high(address)
-    return (bits & (1 << (row & 31))) !== 0
+    return this.isPresent(row)
   }
 
   /** Schema version in which the table was made: with `descriptor`, it tells this table from every other of its name. */
@@ -137,18 +136,10 @@ export class Table {
     return view.number(removedAt + row) > removals
   }
 
-  /** Row number of a key, -1 when there is no such row. Throws `TYPE` when the key cannot be one. */
+  /** Row number of a key, -1 when there is no such row. Throws `TYPE` when the key cannot be one. Small, so that engines inline it. */
   rowOf(key: Key): number {
     if (this.epoch !== this.view.epoch) this.refresh()
-    if (this.keyMode === KEY_MODE.direct) {
-      const row = typeof key === 'number' ? key : Number(this.directKey(key))
-      return this.hasRow(row) ? row : -1
-    }
-    if (this.keyMode === KEY_MODE.composite) return this.rowOfComposite(key)
-    const column = this.keyColumns[0]
-    const { finder } = this.context
-    const isTuple = Array.isArray(key) && column.type !== 'json' && !column.type.endsWith('[]')
-    return this.seekValue(column, isTuple ? key[0] : key) ? (column.index?.first(finder.low, finder.high) ?? -1) : -1
+    return typeof key === 'number' && this.keyMode === KEY_MODE.direct && this.isPresent(key) ? key : this.seekKey(key)
   }
 
   /** The whole row as an object, undefined when there is no such key. */
@@ -191,8 +182,8 @@ export class Table {
     const { finder } = this.context
     const names = Object.keys(conditions)
     const key = this.isDirect ? this.keyColumns[0].name : undefined
+    if (names.length === 1 && names[0] !== key) return this.findBy(this.column(names[0]), conditions[names[0]])
     if (key !== undefined && names.includes(key)) return this.findByDirectKey(key, conditions)
-    if (names.length === 1) return this.findBy(this.column(names[0]), conditions[names[0]])
     const wanted: { column: Column; low: number; high: number }[] = []
     let best: (typeof wanted)[number] | undefined
     let fewest = Number.POSITIVE_INFINITY
@@ -257,16 +248,35 @@ export class Table {
     const table = new HashTable(this.view, this.view.low(this.descriptor + TABLE.key) >>> 0)
     const hash = this.compositeHash(words)
     for (let entry = table.seek(hash); entry !== 0; entry = table.seekNext(hash)) {
-      const row = table.payload(entry)
+      const row = table.foundPayload
       if (this.keyColumns.every((column, i) => this.hasWord(column, row, words[i * 2], words[i * 2 + 1]))) return row
     }
     return -1
   }
 
+  /** Whether a row exists, where this handle is known to be up to date. */
+  private isPresent(row: number): boolean {
+    if (row >>> 0 !== row || row >= this.presenceRows) return false
+    const bits = this.view.half(this.presenceBase + (row >>> 6), (row >>> 5) & 1)
+    return (bits & (1 << (row & 31))) !== 0
+  }
+
+  private seekKey(key: Key): number {
+    if (this.keyMode === KEY_MODE.direct) {
+      const row = this.directKey(key)
+      return this.isPresent(row) ? row : -1
+    }
+    if (this.keyMode === KEY_MODE.composite) return this.rowOfComposite(key)
+    const column = this.keyColumns[0]
+    const { finder } = this.context
+    const isTuple = Array.isArray(key) && column.type !== 'json' && !column.type.endsWith('[]')
+    return this.seekValue(column, isTuple ? key[0] : key) ? (column.index?.first(finder.low, finder.high) ?? -1) : -1
+  }
+
   private hasWord(column: Column, row: number, low: number, high: number): boolean {
     const address = column.addressOf(row)
     if (address === 0) return low === 0 && high === 0
-    return this.view.low(address) === low && this.view.high(address) === high
+    return this.view.isWord(address, low, high)
   }
 
   private rowOfComposite(key: Key): number {
@@ -300,9 +310,9 @@ export class Table {
     throw cannotHold(column, value, cause)
   }
 
-  private directKey(key: Key): bigint | number {
-    const single = Array.isArray(key) && key.length === 1 ? (key[0] as Key) : key
-    if (typeof single === 'bigint' || typeof single === 'number') return single
+  private directKey(key: Key): number {
+    const single: unknown = Array.isArray(key) && key.length === 1 ? key[0] : key
+    if (typeof single === 'bigint' || Number.isInteger(single)) return Number(single)
     throw this.wrongKey(key)
   }
 
@@ -311,10 +321,6 @@ export class Table {
     return new SnapheapError('TYPE', `${show(key)} is no key of table ${this.name}. Its key is ${names}.`, {
       table: this.name,
     })
-  }
-
-  private get view(): View {
-    return this.context.view
   }
 
   private refresh(): void {
@@ -333,7 +339,7 @@ export class Table {
     const { descriptor, view } = this
     this.keyMode = view.low(descriptor + TABLE.keyMode)
     this.presenceBase = view.low(descriptor + TABLE.presence) >>> 0
-    this.presenceRows = this.presenceBase === 0 ? 0 : 2 ** view.high(descriptor + TABLE.presence) * 64
+    this.presenceRows = this.presenceBase === 0 ? 0 : (64 << view.high(descriptor + TABLE.presence)) >>> 0
     this.epoch = view.epoch
   }
 }

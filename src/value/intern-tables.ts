@@ -62,7 +62,7 @@ export class InternTables {
 
   protected findIn(table: HashTable, halves: Int32Array, sizeBytes: number, hash: number): number {
     for (let entry = table.seek(hash); entry !== 0; entry = table.seekNext(hash)) {
-      const address = table.payload(entry)
+      const address = table.foundPayload
       if (this.view.low(address) === sizeBytes && this.hasContents(address, halves, wordsOf(sizeBytes))) return address
     }
     return 0

@@ -113,7 +113,7 @@ class MutableInternTables extends InternTables {
     const table = this.mutableTable(tag)
     const hash = this.hash(halves, this.view.low(address))
     let entry = table.seek(hash)
-    while (entry !== 0 && table.payload(entry) !== address) entry = table.seekNext(hash)
+    while (entry !== 0 && table.foundPayload !== address) entry = table.seekNext(hash)
     if (entry !== 0) table.removeFound()
     this.heap.allocator.free(address)
     return halves

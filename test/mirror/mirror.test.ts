@@ -314,7 +314,7 @@ test('a row that is not what the stream supposes makes the mirror copy its table
   expect(bench!.statuses).toContain('resyncing')
 })
 
-test('progress rises to the whole', async () => {
+test('progress tells of the beginning and the end of each table, and rises to the whole', async () => {
   bench = await MirrorBench.start(server, QUOTES, { tables: ['quote'] })
   await bench.shut()
   await bench.query(
@@ -325,7 +325,11 @@ test('progress rises to the whole', async () => {
   const other = await mirror(db, { connection: bench.connection, tables: ['quote', 'more'], slot: 'progress' })
   other.on('progress', (state) => states.push(state))
   await other.ready
-  expect(states.length).toBeGreaterThan(2)
+  for (const [table, done] of Object.entries({ quote: 0, more: 3000 })) {
+    const [first] = states.filter((state) => state.table === table)
+    expect(first).toMatchObject({ rows: done })
+    expect(first!.share).toBeLessThan(1)
+  }
   expect(states.map(({ share }) => share)).toEqual(states.map(({ share }) => share).sort((a, b) => a - b))
   expect(states.at(-1)).toMatchObject({ table: 'more', rows: 23_000, rowsTotal: 23_000, share: 1, etaMs: 0 })
   expect(states.at(-1)!.bytes).toBe(states.at(-1)!.bytesTotal)
