@@ -119,6 +119,20 @@ export class Writer {
     return index
   }
 
+  /** Writes `count` halves, `from[start]` and those that follow, from `address` on, low half first. */
+  write(address: number, from: Int32Array | Uint32Array, start: number, count: number): void {
+    let done = 0
+    while (done < count) {
+      const to = address + (done >>> 1)
+      const here = Math.min(count - done, (BLOCK_WORDS - (to & BLOCK_MASK)) * 2)
+      const index = this.open(to, (here + 1) >>> 1) << 1
+      const halves = this.windows.halves[this.view.slotOf(to)]
+      if (here < 64) for (let i = 0; i < here; i++) halves[index + i] = from[start + done + i]
+      else halves.set(from.subarray(start + done, start + done + here), index)
+      done += here
+    }
+  }
+
   /** Zeroes `words` words from `address` on, across blocks; whole blocks become blocks nobody ever wrote. */
   clear(address: number, words: number): void {
     const end = address + words

@@ -158,7 +158,7 @@ export class HashTable {
     for (;;) {
       const index = start + (slot << 1)
       const high = halves[index + 1]
-      if (high === 0) return 0
+      if (high === 0) return this.missed(slot)
       if ((high & ~FLAG) === wanted) return this.found(slot, halves[index], high)
       slot = slot === mask ? 1 : slot + 1
     }
@@ -170,10 +170,15 @@ export class HashTable {
     let { slot } = this
     for (;;) {
       const high = view.high(segment + slot)
-      if (high === 0) return 0
+      if (high === 0) return this.missed(slot)
       if ((high & ~FLAG) === wanted) return this.found(slot, view.low(segment + slot), high)
       slot = slot === mask ? 1 : slot + 1
     }
+  }
+
+  private missed(slot: number): number {
+    this.slot = slot
+    return 0
   }
 
   private found(slot: number, low: number, high: number): number {
@@ -216,18 +221,19 @@ export class MutableHashTable extends HashTable {
     writer.set(address, directory | 0, depth)
     const table = new MutableHashTable(heap, address)
     const crowded: number[] = []
+    const scratch = new Int32Array(2 << LARGEST_LOG2)
     for (let i = 0, from = 0; i < 1 << depth; i++) {
       let to = from
       while (to < count && (depth === 0 || hashes[to] >>> (HASH_BITS - depth) === i)) to++
       let log2 = SMALLEST_LOG2
       while (log2 < LARGEST_LOG2 && mostEntries(log2) < to - from) log2++
-      const segment = newSegment(heap, log2, depth)
+      const segment = allocator.allocate(1 << log2)
       const fitting = Math.min(to - from, mostEntries(log2))
-      for (let at = from; at < from + fitting; at++) {
-        table.place(segment, payloads[at] | 0, hashes[at] | OCCUPIED | (flags[at] === 1 ? FLAG : 0))
-      }
+      fill(scratch, log2, hashes, payloads, flags, from, from + fitting)
+      scratch[0] = fitting
+      scratch[1] = depth | (log2 << 8)
+      writer.write(segment, scratch, 0, 2 << log2)
       for (let at = from + fitting; at < to; at++) crowded.push(at)
-      writer.set(segment, fitting, depth | (log2 << 8))
       writer.set(directory + i, segment | 0, depth | (log2 << 8))
       from = to
     }
@@ -243,6 +249,19 @@ export class MutableHashTable extends HashTable {
     }
     this.place(segment, payload | 0, hash | OCCUPIED | (flag ? FLAG : 0))
     this.heap.writer.set(segment, this.view.low(segment) + 1, this.view.high(segment))
+  }
+
+  /** Adds an entry where `seek` or `seekNext` for its hash, called last, found no more: saves looking for the place again. */
+  insertMissed(hash: number, payload: number): void {
+    const { segment, slot, view } = this
+    const entries = view.low(segment)
+    const shape = view.high(segment)
+    if (entries >= mostEntries(shape >>> 8)) {
+      this.insert(hash, payload)
+      return
+    }
+    this.heap.writer.set(segment + slot, payload | 0, hash | OCCUPIED)
+    this.heap.writer.set(segment, entries + 1, shape)
   }
 
   /** Gives an entry another payload and flag. */
@@ -360,6 +379,26 @@ function mostEntries(log2: number): number {
 function homeOf(hash: number, mask: number): number {
   const home = hash & mask
   return home === 0 ? 1 : home
+}
+
+/** Fills the halves of a segment with the entries [from, to), from nothing. */
+function fill(
+  halves: Int32Array,
+  log2: number,
+  hashes: Uint32Array,
+  payloads: Uint32Array,
+  flags: Uint8Array,
+  from: number,
+  to: number,
+): void {
+  const mask = (1 << log2) - 1
+  halves.fill(0, 0, 2 << log2)
+  for (let at = from; at < to; at++) {
+    let slot = homeOf(hashes[at], mask)
+    while (halves[slot * 2 + 1] !== 0) slot = slot === mask ? 1 : slot + 1
+    halves[slot * 2] = payloads[at]
+    halves[slot * 2 + 1] = hashes[at] | OCCUPIED | (flags[at] === 1 ? FLAG : 0)
+  }
 }
 
 function newSegment(heap: Heap, log2: number, depth: number): number {

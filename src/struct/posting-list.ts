@@ -148,13 +148,7 @@ export class MutablePostingList extends PostingList {
     if (count <= FLAT_LIMIT) {
       const list = allocator.allocateZeroed(HEADER_WORDS + wordsFor(count, 4))
       writer.set(list + 1, count, 0)
-      for (let i = 0; i < count; i += 2) {
-        writer.set(
-          list + HEADER_WORDS + (i >>> 1),
-          numbers[start + i] | 0,
-          i + 1 < count ? numbers[start + i + 1] | 0 : 0,
-        )
-      }
+      writer.write(list + HEADER_WORDS, numbers, start, count)
       return list
     }
     const end = start + count
@@ -186,7 +180,7 @@ export class MutablePostingList extends PostingList {
       else halves[i >>> 1] |= value << ((i & 1) * 16)
     }
     const container = allocator.allocate(words)
-    for (let i = 0; i < words; i++) writer.set(container + i, halves[i * 2], halves[i * 2 + 1])
+    writer.write(container, halves, 0, words * 2)
     const chunk = numbers[from] >>> CHUNK_SHIFT
     writer.set(word, container | 0, (chunk << 17) | (isBitmap ? IS_BITMAP : 0) | (count - 1))
   }

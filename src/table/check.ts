@@ -72,8 +72,8 @@ function checkColumn(
     if (same === undefined) expected.set(key, [row])
     else same.push(row)
   }
-  const counted = view.high(descriptor + COLUMN.flags)
-  if (values !== counted) report(`counts ${counted} values and has ${values}`)
+  const absent = view.high(descriptor + COLUMN.flags)
+  if (rows.length - values !== absent) report(`counts ${absent} rows without a value and has ${rows.length - values}`)
   const capacity = data === 0 ? 0 : 2 ** view.high(descriptor + COLUMN.data)
   for (let row = 0; row < Math.min(capacity, table.rowLimit); row++) {
     if (!table.hasRow(row) && !view.isAbsent(data + row)) report(`row ${row} has a value but does not exist`)

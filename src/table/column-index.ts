@@ -119,7 +119,7 @@ export class MutableColumnIndex extends ColumnIndex {
   add(row: number, low: number, high: number): void {
     const entry = this.seek(low, high)
     if (entry === 0) {
-      this.mutable.insert(this.hash(low, high), row)
+      this.mutable.insertMissed(this.hash(low, high), row)
       return
     }
     const { foundPayload, foundFlag } = this.table

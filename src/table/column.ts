@@ -19,6 +19,7 @@ export interface ColumnStatistics {
 /** The table that a column belongs to. */
 export interface ColumnOwner {
   readonly name: string
+  readonly rowCount: number
   /** Throws when the table was closed, dropped or altered since this handle was made. */
   ensureUsable(): void
 }
@@ -33,7 +34,7 @@ const UNORDERED: ReadonlySet<ColumnType> = new Set(['any', 'json', 'boolean'])
 export class Column {
   private epoch = -2
   private base = 0
-  private capacity = 0
+  private rows = 0
   private cachedIndex: ColumnIndex | undefined
   private readonly isBigint: boolean
   /** What an absent word reads as: null, and undefined in a dynamic column, where null is a value of its own. */
@@ -55,7 +56,7 @@ export class Column {
   /** The value of an existing row: null where it has none (in a dynamic column, undefined). */
   get(row: number): unknown {
     if (this.epoch !== this.view.epoch) this.refresh()
-    if (row >>> 0 >= this.capacity) return this.absent
+    if (row >>> 0 >= this.rows) return this.absent
     const number = this.view.number(this.base + row)
     if (number !== 0 && number === number && !this.isBigint) return number
     return number === 0 ? this.absent : this.decode(this.base + row)
@@ -64,7 +65,7 @@ export class Column {
   /** The value as a number: 0 where the row has none, NaN where it is something else. One load, two for a stored 0; makes no object. */
   number(row: number): number {
     if (this.epoch !== this.view.epoch) this.refresh()
-    if (row >>> 0 >= this.capacity) return 0
+    if (row >>> 0 >= this.rows) return 0
     const number = this.view.number(this.base + row)
     return number === number ? number : this.taggedNumber(this.base + row)
   }
@@ -84,7 +85,13 @@ export class Column {
   /** Address of a row's word, 0 where the column has not grown so far (its word is absent then). */
   addressOf(row: number): number {
     if (this.epoch !== this.view.epoch) this.refresh()
-    return row >>> 0 < this.capacity ? this.base + row : 0
+    return row >>> 0 < this.rows ? this.base + row : 0
+  }
+
+  /** Rows that its space reaches to: those beyond have no value. */
+  get capacity(): number {
+    if (this.epoch !== this.view.epoch) this.refresh()
+    return this.rows
   }
 
   get isNullable(): boolean {
@@ -116,7 +123,7 @@ export class Column {
     const extremes = isOrdered ? index?.extremes() : undefined
     const read = (address: number): unknown => decodeAs(this.type, this.view, this.decoder, address)
     return {
-      values: this.view.high(this.descriptor + COLUMN.flags),
+      values: this.table.rowCount - this.view.high(this.descriptor + COLUMN.flags),
       distinct: index?.distinct,
       min: extremes === undefined ? undefined : read(extremes.min),
       max: extremes === undefined ? undefined : read(extremes.max),
@@ -141,7 +148,7 @@ export class Column {
     this.table.ensureUsable()
     const data = this.descriptor + COLUMN.data
     this.base = this.view.low(data) >>> 0
-    this.capacity = this.base === 0 ? 0 : (1 << this.view.high(data)) >>> 0 // not 2 **, which makes it a floating-point field
+    this.rows = this.base === 0 ? 0 : (1 << this.view.high(data)) >>> 0 // not 2 **, which makes it a floating-point field
     this.cachedIndex = undefined
     this.epoch = this.view.epoch
   }

@@ -50,7 +50,7 @@ export const COLUMN = {
   name: 0,
   /** String word: the column type. */
   type: 1,
-  /** low = COLUMN_FLAG bits, high = values that are not absent. */
+  /** low = COLUMN_FLAG bits, high = rows without a value: few columns have any, so that adding a row seldom counts. */
   flags: 2,
   /** Flat array of words, by row number: low = base, high = log2(words). */
   data: 3,

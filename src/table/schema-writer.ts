@@ -117,7 +117,10 @@ export class SchemaWriter {
         { table: tableName, column: name },
       )
     }
-    this.setColumns(table, (columns) => [...columns, { address: this.makeColumn(column), keyPosition: 0 }])
+    this.setColumns(table, (columns) => [
+      ...columns,
+      { address: this.makeColumn(column, table.rowCount), keyPosition: 0 },
+    ])
     if (value === undefined) return
     const writer = this.writer(tableName)
     try {
@@ -190,13 +193,13 @@ export class SchemaWriter {
     this.heap.writer.set(descriptor + TABLE.properties, low, high)
   }
 
-  private makeColumn(column: ResolvedColumn): number {
+  private makeColumn(column: ResolvedColumn, rows = 0): number {
     const { allocator, writer } = this.heap
     const address = allocator.allocateZeroed(COLUMN.words)
     this.setString(address + COLUMN.name, column.name)
     this.setString(address + COLUMN.type, column.type)
     const flags = (column.nullable ? COLUMN_FLAG.nullable : 0) | (column.unique ? COLUMN_FLAG.unique : 0)
-    writer.set(address + COLUMN.flags, flags, 0)
+    writer.set(address + COLUMN.flags, flags, rows)
     if (column.index) writer.set(address + COLUMN.index, MutableHashTable.create(this.heap) | 0, 0)
     return address
   }

@@ -68,7 +68,8 @@ export class TableWriter {
     }
     if (this.rows.add(row)) this.moved()
     for (let i = 0; i < table.columns.length; i++) {
-      if (words[i * 2] !== 0 || words[i * 2 + 1] !== 0) this.putNew(i, row, words[i * 2], words[i * 2 + 1])
+      if (words[i * 2] === 0 && words[i * 2 + 1] === 0) this.countAbsent(i, 1)
+      else this.put(i, row, words[i * 2], words[i * 2 + 1])
     }
     if (this.keyPositions.length > 1) this.compositeKeys().insert(table.compositeHash(this.keyWords(row)), row)
     return row
@@ -108,7 +109,7 @@ export class TableWriter {
       })
     }
     if (table.keyColumns.length > 1) this.removeCompositeKey(row)
-    for (let i = 0; i < table.columns.length; i++) this.replace(i, row, 0, 0)
+    for (let i = 0; i < table.columns.length; i++) if (!this.erase(i, row)) this.countAbsent(i, -1)
     this.rows.remove(row)
   }
 
@@ -149,18 +150,12 @@ export class TableWriter {
 
   /** Builds the index of a column that has none. Throws `UNIQUE` when it must be unique and is not. */
   buildIndex(column: Column): void {
-    const { view } = this.heap.writer
-    const rows = new Uint32Array(this.table.rowCount)
-    let count = 0
-    for (const row of this.table.rows()) {
-      const address = column.addressOf(row)
-      if (address !== 0 && !view.isAbsent(address)) rows[count++] = row
-    }
     const isUnique = this.uniquePositions.includes(this.table.columns.indexOf(column))
     const fail = (row: number): never => {
       throw this.notUnique(column, row)
     }
-    this.setIndex(column, buildIndex(this.heap, column, rows.subarray(0, count), isUnique ? fail : undefined))
+    const limit = Math.min(this.table.rowLimit, column.capacity)
+    this.setIndex(column, buildIndex(this.heap, column.addressOf(0), limit, isUnique ? fail : undefined))
     this.moved()
   }
 
@@ -266,34 +261,49 @@ export class TableWriter {
     return this.insertWords(all)
   }
 
-  private putNew(i: number, row: number, low: number, high: number): void {
+  /** Gives a row its value in a column where it has none. */
+  private put(i: number, row: number, low: number, high: number): void {
     const column = this.table.columns[i]
-    const { writer } = this.heap
-    if (growFlatArray(this.heap, column.descriptor + COLUMN.data, row)) this.moved()
-    writer.set(column.addressOf(row), low, high)
-    const flags = column.descriptor + COLUMN.flags
-    writer.set(flags, writer.view.low(flags), writer.view.high(flags) + 1)
+    let address = column.addressOf(row)
+    if (address === 0) {
+      growFlatArray(this.heap, column.descriptor + COLUMN.data, row)
+      this.moved()
+      address = column.addressOf(row)
+    }
+    this.heap.writer.set(address, low, high)
     this.indexes[i]?.add(row, low, high)
   }
 
-  private replace(i: number, row: number, low: number, high: number): void {
-    const column = this.table.columns[i]
+  /** Takes a row's value in a column away. Returns whether it had one. */
+  private erase(i: number, row: number): boolean {
+    const address = this.table.columns[i].addressOf(row)
     const { writer } = this.heap
-    const address = column.addressOf(row)
-    const oldLow = address === 0 ? 0 : writer.view.low(address)
-    const oldHigh = address === 0 ? 0 : writer.view.high(address)
-    if (oldLow === low && oldHigh === high) {
+    if (address === 0 || writer.view.isAbsent(address)) return false
+    const low = writer.view.low(address)
+    const high = writer.view.high(address)
+    this.indexes[i]?.remove(row, low, high)
+    writer.set(address, 0, 0)
+    this.interner.release(low, high)
+    return true
+  }
+
+  private replace(i: number, row: number, low: number, high: number): void {
+    const address = this.table.columns[i].addressOf(row)
+    const isAbsent = low === 0 && high === 0
+    if (address === 0 ? isAbsent : this.heap.writer.view.isWord(address, low, high)) {
       this.interner.release(low, high)
       return
     }
-    if (oldLow !== 0 || oldHigh !== 0) {
-      this.indexes[i]?.remove(row, oldLow, oldHigh)
-      writer.set(address, 0, 0)
-      const flags = column.descriptor + COLUMN.flags
-      writer.set(flags, writer.view.low(flags), writer.view.high(flags) - 1)
-      this.interner.release(oldLow, oldHigh)
-    }
-    if (low !== 0 || high !== 0) this.putNew(i, row, low, high)
+    const wasAbsent = !this.erase(i, row)
+    if (wasAbsent !== isAbsent) this.countAbsent(i, isAbsent ? 1 : -1)
+    if (!isAbsent) this.put(i, row, low, high)
+  }
+
+  /** Counts rows without a value in a column. */
+  private countAbsent(i: number, change: number): void {
+    const { writer } = this.heap
+    const flags = this.table.columns[i].descriptor + COLUMN.flags
+    writer.set(flags, writer.view.low(flags), writer.view.high(flags) + change)
   }
 
   private keyWords(row: number): Int32Array {

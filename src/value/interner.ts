@@ -86,13 +86,14 @@ class MutableInternTables extends InternTables {
     return table === undefined ? 0 : this.findIn(table, halves, sizeBytes, hash)
   }
 
+  /** Makes the object that `findWithHash`, called last, did not find. */
   create(tag: number, halves: Int32Array, sizeBytes: number, hash: number): number {
     const { allocator, writer } = this.heap
     const words = wordsOf(sizeBytes)
     const address = allocator.allocate(OBJECT_HEADER_WORDS + words)
     writer.set(address, sizeBytes, 1)
-    for (let i = 0; i < words; i++) writer.set(address + OBJECT_HEADER_WORDS + i, halves[i * 2], halves[i * 2 + 1])
-    this.mutableTable(tag).insert(hash, address)
+    writer.write(address + OBJECT_HEADER_WORDS, halves, 0, words * 2)
+    this.mutableTable(tag, hash).insertMissed(hash, address)
     return address
   }
 
@@ -110,8 +111,8 @@ class MutableInternTables extends InternTables {
       halves[i * 2] = this.view.low(address + OBJECT_HEADER_WORDS + i)
       halves[i * 2 + 1] = this.view.high(address + OBJECT_HEADER_WORDS + i)
     }
-    const table = this.mutableTable(tag)
     const hash = this.hash(halves, this.view.low(address))
+    const table = this.mutableTable(tag, hash)
     let entry = table.seek(hash)
     while (entry !== 0 && table.foundPayload !== address) entry = table.seekNext(hash)
     if (entry !== 0) table.removeFound()
@@ -123,11 +124,14 @@ class MutableInternTables extends InternTables {
     return new MutableHashTable(this.heap, address)
   }
 
-  private mutableTable(tag: number): MutableHashTable {
+  /** The table of a kind, made when it is missing, and then with a look-up of `hash` that ended in nothing. */
+  private mutableTable(tag: number, hash: number): MutableHashTable {
     const known = this.table(tag)
     if (known !== undefined) return known as MutableHashTable
     const { writer } = this.heap
     writer.set(tableSlot(tag), MutableHashTable.create(this.heap) | 0, 0)
-    return this.table(tag) as MutableHashTable
+    const made = this.table(tag) as MutableHashTable
+    made.seek(hash)
+    return made
   }
 }
