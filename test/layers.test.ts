@@ -6,7 +6,20 @@ import { describe, expect, test } from 'vitest'
 const root = join(dirname(fileURLToPath(import.meta.url)), '..')
 
 /** From the lowest to the highest: a file imports from its own layer and from those before it. */
-const LAYERS = ['errors', 'heap', 'struct', 'value', 'table', 'db', 'entity', 'index', 'mirror', 'postgres', 'cli']
+const LAYERS = [
+  'errors',
+  'heap',
+  'log',
+  'struct',
+  'value',
+  'table',
+  'db',
+  'entity',
+  'index',
+  'mirror',
+  'postgres',
+  'cli',
+]
 
 /** Words that belong to a layer: no layer below it speaks them, in code or comments. */
 const VOCABULARY: Readonly<Record<string, RegExp>> = {

@@ -1,22 +1,40 @@
 import { SnapheapError } from '../errors'
+import type { Files } from '../heap/files'
 import { Heap, type HeapSnapshot } from '../heap/heap'
+import type { CommitOptions } from '../heap/journal'
 import type { Memory } from '../heap/memory'
 import { loadNativeMemory } from '../heap/native-memory'
 import { plainMemory } from '../heap/plain-memory'
 import type { SaveOptions } from '../heap/storage'
+import { openLog, readLog } from '../log/log'
+import type { Durability, LogWriter } from '../log/log-writer'
+import type { Recovery } from '../log/recovery'
+import { NO_RETENTION } from '../log/retention'
 import { Catalogue } from '../table/catalogue'
 import { type SchemaVersions, SchemaWriter } from '../table/schema-writer'
 import type { Table } from '../table/table'
 import { Interner } from '../value/interner'
 import { type CheckReport, checkHeap } from './check'
+import { Checkpointer, type CheckpointOptions } from './checkpointer'
 import { type StoreStatistics, storeStatistics } from './statistics'
 import { Transaction } from './transaction'
 
 export interface StoreOptions {
   /** Make a new database where the file does not exist. Default true. */
   readonly create?: boolean
-  /** Open for reading: takes no lock, shows the state last saved. Default false. */
+  /** Open for reading: takes no lock, shows the newest state at opening. Default false. */
   readonly readOnly?: boolean
+  /**
+   * When a commit is on the device. `commit` (the default): before `write` returns. `interval`: at most 100 ms or 1 MiB of
+   * log after it, or `{ everyMs, everyBytes }`. `none`: with the next `save`; nothing is logged.
+   */
+  readonly durability?: Durability
+  /** When a checkpoint is made without being asked for. */
+  readonly checkpoint?: CheckpointOptions
+  /** `cut`: where the log is damaged, give up every commit from there on, and keep what is left aside. */
+  readonly recovery?: 'cut'
+  /** Hears of what failed in the background: a sync, a checkpoint. Default: a process warning. */
+  readonly onFailure?: (error: SnapheapError) => void
   /** How memory is had. Default: the native addon, or plain JavaScript where there is no binary for this platform. */
   readonly memory?: Memory
 }
@@ -71,8 +89,19 @@ export class Store {
   protected readonly catalogue: Catalogue
   private readonly schema: SchemaWriter | undefined
   private readonly schemaVersions: SchemaVersions = { newest: 0 }
+  private readonly log: LogWriter | undefined
+  private readonly checkpointer: Checkpointer | undefined
+  /** What was found in the log at opening. */
+  readonly recovery: Recovery
+  protected readonly heap: Heap
 
-  protected constructor(protected readonly heap: Heap) {
+  protected constructor({ heap, log, recovery, options }: OpenedHeap) {
+    this.heap = heap
+    this.log = log
+    this.recovery = recovery
+    if (log !== undefined) {
+      this.checkpointer = new Checkpointer(options.checkpoint ?? {}, () => this.save(), failureListener(options))
+    }
     this.catalogue = new Catalogue(heap.live)
     if (!heap.isReadOnly) this.schema = new SchemaWriter(heap, new Interner(heap), this.catalogue, this.schemaVersions)
   }
@@ -114,7 +143,7 @@ export class Store {
    * Runs `change` and commits what it did, all or nothing; when it throws, nothing has happened. It must not be async.
    * Returns what it returned. Throws `BUSY` inside another transaction, `READ_ONLY`.
    */
-  write<T>(change: (transaction: Transaction) => T): T {
+  write<T>(change: (transaction: Transaction) => T, options: CommitOptions = {}): T {
     this.heap.begin()
     const transaction = this.transactionOn(this.schema!)
     let isCommitted = false
@@ -127,12 +156,15 @@ export class Store {
           'The function given to write is async, but a transaction is one synchronous step. Await before it, or use writeBeside.',
         )
       }
-      this.heap.commit()
+      this.heap.commit(options)
       isCommitted = true
+      this.committed()
       return result
     } catch (error) {
-      this.heap.rollback()
-      this.schema!.rolledBack()
+      if (!isCommitted) {
+        this.heap.rollback()
+        this.schema!.rolledBack()
+      }
       throw error
     } finally {
       transaction.end(isCommitted)
@@ -140,10 +172,20 @@ export class Store {
   }
 
   /**
+   * As `write`, but resolves when the commit is as durable as the database promises: calls at the same time share one sync,
+   * and the event loop does not wait for it. The change itself is made, and can be read, at once.
+   */
+  async writeAsync<T>(change: (transaction: Transaction) => T, options: CommitOptions = {}): Promise<T> {
+    const result = this.write(change, { ...options, sync: false })
+    if (this.log?.durability === 'commit' && options.sync !== false) await this.log.sync()
+    return result
+  }
+
+  /**
    * The same for a change that takes many turns of the event loop: readers go on seeing the version before it until it is
    * whole, and `write` throws `BUSY` meanwhile. Waits for a running save and for earlier ones of its kind.
    */
-  async writeBeside<T>(change: (transaction: Transaction) => Promise<T>): Promise<T> {
+  async writeBeside<T>(change: (transaction: Transaction) => Promise<T>, options: CommitOptions = {}): Promise<T> {
     return this.heap.exclusively(async () => {
       this.heap.beginDetached()
       const { view } = this.heap.writer
@@ -153,11 +195,13 @@ export class Store {
       let isCommitted = false
       try {
         const result = await change(transaction)
-        this.heap.commit()
+        this.heap.commit({ ...options, sync: false })
         isCommitted = true
+        this.committed()
+        if (this.log?.durability === 'commit' && options.sync !== false) await this.log.sync()
         return result
       } catch (error) {
-        this.heap.rollback()
+        if (!isCommitted) this.heap.rollback()
         throw error
       } finally {
         transaction.end(isCommitted)
@@ -183,6 +227,22 @@ export class Store {
     else await this.heap.saveAs(path, options)
   }
 
+  /** Resolves when every commit so far is on the device, whatever the durability. Throws `IO`. */
+  async sync(): Promise<void> {
+    if (this.path === undefined) return
+    if (this.log === undefined || this.log.durability === 'none') await this.save()
+    else await this.log.sync()
+  }
+
+  /** When commits are on the device from now on. Resolves when those made so far are, where they were not logged. */
+  async setDurability(durability: Durability): Promise<void> {
+    if (this.log === undefined)
+      throw new SnapheapError('INVALID_ARGUMENT', 'This database keeps no log. Open one in a file, for writing.')
+    const wasNone = this.log.durability === 'none'
+    this.log.setDurability(durability)
+    if (wasNone && durability !== 'none') await this.save()
+  }
+
   /** Proves every invariant of the newest version. For tests and for doubts: it walks everything. */
   check(): CheckReport {
     this.ensureOpen()
@@ -197,6 +257,7 @@ export class Store {
 
   /** Waits for a running save and gives everything back. What was not saved is lost. Idempotent. */
   async close(): Promise<void> {
+    this.checkpointer?.stop()
     await this.heap.close()
   }
 
@@ -217,13 +278,52 @@ export class Store {
     if (this.heap.isClosed)
       throw new SnapheapError('CLOSED', 'The database is closed. Open it again.', { path: this.path })
   }
+
+  private committed(): void {
+    if (this.log !== undefined) this.checkpointer!.committed(this.log.bytesSinceCheckpoint)
+  }
 }
 
-/** The heap behind a path. */
-export function openHeap(path: string | undefined, options: StoreOptions): Heap {
+/** A heap at the newest version that file and log hold. */
+export interface OpenedHeap {
+  readonly heap: Heap
+  readonly log: LogWriter | undefined
+  readonly recovery: Recovery
+  readonly options: StoreOptions
+}
+
+/** The heap behind a path, or one in memory. */
+export function openHeap(path: string | undefined, options: StoreOptions & { files?: Files }): OpenedHeap {
   const memory = options.memory ?? defaultMemory()
-  if (path === undefined) return Heap.inMemory(memory)
-  return Heap.open(memory, path, { create: options.create ?? true, readOnly: options.readOnly ?? false })
+  const recovery = NOTHING_TO_RECOVER
+  if (path === undefined) return { heap: Heap.inMemory(memory), log: undefined, recovery, options }
+  const { create = true, readOnly = false, files } = options
+  let opened: Pick<OpenedHeap, 'log' | 'recovery'> = { log: undefined, recovery }
+  const heap = Heap.open(memory, path, {
+    create,
+    readOnly,
+    files,
+    recover(each) {
+      if (readOnly) opened = { log: undefined, recovery: readLog(each) }
+      else {
+        opened = openLog(each, {
+          durability: options.durability ?? 'commit',
+          retention: NO_RETENTION,
+          segmentBytes: SEGMENT_BYTES,
+          isForced: options.recovery === 'cut',
+          onFailure: failureListener(options),
+        })
+      }
+    },
+  })
+  return { heap, ...opened, options }
+}
+
+const SEGMENT_BYTES = 16 << 20
+const NOTHING_TO_RECOVER: Recovery = { commits: 0, damaged: undefined }
+
+function failureListener({ onFailure }: StoreOptions): (error: SnapheapError) => void {
+  return onFailure ?? ((error) => process.emitWarning(error))
 }
 
 /** The native addon, or plain JavaScript where there is no binary for this platform. */

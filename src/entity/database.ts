@@ -1,6 +1,7 @@
-import { openHeap, Snapshot, Store, type StoreOptions } from '../db/store'
+import { type OpenedHeap, openHeap, Snapshot, Store, type StoreOptions } from '../db/store'
 import { Transaction } from '../db/transaction'
-import type { Heap, HeapSnapshot } from '../heap/heap'
+import type { HeapSnapshot } from '../heap/heap'
+import type { CommitOptions } from '../heap/journal'
 import type { SchemaWriter } from '../table/schema-writer'
 import type { Key } from '../table/table'
 import { createMissing, differences, ensureNone, lacks } from './fit'
@@ -36,10 +37,10 @@ export class Database extends Store implements EntityReader {
 
   /** @internal */
   constructor(
-    heap: Heap,
+    opened: OpenedHeap,
     private readonly registry: Registry,
   ) {
-    super(heap)
+    super(opened)
     this.live = new Scope(registry, this.catalogue)
   }
 
@@ -64,13 +65,18 @@ export class Database extends Store implements EntityReader {
   }
 
   /** As `Store.write`, with a transaction that also makes, changes and deletes objects. */
-  override write<T>(change: (transaction: EntityTransaction) => T): T {
-    return super.write(change as (transaction: Transaction) => T)
+  override write<T>(change: (transaction: EntityTransaction) => T, options?: CommitOptions): T {
+    return super.write(change as (transaction: Transaction) => T, options)
+  }
+
+  /** As `Store.writeAsync`, with a transaction that also makes, changes and deletes objects. */
+  override writeAsync<T>(change: (transaction: EntityTransaction) => T, options?: CommitOptions): Promise<T> {
+    return super.writeAsync(change as (transaction: Transaction) => T, options)
   }
 
   /** As `Store.writeBeside`, with a transaction that also makes, changes and deletes objects. */
-  override writeBeside<T>(change: (transaction: EntityTransaction) => Promise<T>): Promise<T> {
-    return super.writeBeside(change as (transaction: Transaction) => Promise<T>)
+  override writeBeside<T>(change: (transaction: EntityTransaction) => Promise<T>, options?: CommitOptions): Promise<T> {
+    return super.writeBeside(change as (transaction: Transaction) => Promise<T>, options)
   }
 
   override snapshot(owner?: string): EntitySnapshot {

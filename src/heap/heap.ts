@@ -3,14 +3,26 @@ import { resolve } from 'node:path'
 import { SnapheapError } from '../errors'
 import { Allocator } from './allocator'
 import type { FileRoot } from './file-format'
+import { type Files, nodeFiles } from './files'
+import type { CommitOptions, Journal } from './journal'
 import { LAYOUT_VERSION, RESERVED_BLOCKS, ROOT, ZERO_BLOCK } from './layout'
 import type { FileLock, Memory } from './memory'
 import { type Pin, Pins } from './pins'
-import { PoolFile } from './pool-file'
+import { ioError, PoolFile } from './pool-file'
 import { type SaveOptions, Storage } from './storage'
 import { View } from './view'
 import { Windows } from './windows'
 import { Writer } from './writer'
+
+export interface HeapOptions {
+  /** Begin a new heap where there is none. */
+  readonly create: boolean
+  readonly readOnly: boolean
+  /** Default: those of Node. */
+  readonly files?: Files | undefined
+  /** Does again what a journal recorded after the version in the file (0 without one), and may set `journal` for what follows. */
+  readonly recover?: (heap: Heap) => void
+}
 
 /** An immutable view of one version. Hold it as short as you can: blocks it alone sees cannot be reused until `release`. */
 export interface HeapSnapshot {
@@ -34,8 +46,10 @@ export class Heap {
   readonly live: View
   readonly writer: Writer
   readonly allocator: Allocator
-  /** Commits since this heap was opened, plus the version it was opened at. */
-  version = 1
+  /** Number of the newest commit: rises by one with each, over restarts too; 0 before the heap has been begun. */
+  version = 0
+  /** Makes commits durable. Undefined where nobody does. */
+  journal: Journal | undefined
   private storage: Storage
   private lock: FileLock | undefined
   private detachedPin: Pin | undefined
@@ -46,6 +60,7 @@ export class Heap {
 
   private constructor(
     readonly memory: Memory,
+    readonly files: Files,
     readonly path: string | undefined,
     readonly isReadOnly: boolean,
     initialBlocks: number,
@@ -56,12 +71,12 @@ export class Heap {
     this.live = new View(new Uint32Array(initialBlocks), numbers, halves, bytes)
     this.writer = new Writer(this.windows, this.pins, this.live)
     this.allocator = new Allocator(this.writer)
-    this.storage = new Storage(memory, this.windows, this.pins, this.writer, randomBytes(16))
+    this.storage = new Storage(memory, files, this.windows, this.pins, this.writer, randomBytes(16))
   }
 
   /** A heap without a file. */
   static inMemory(memory: Memory): Heap {
-    const heap = new Heap(memory, undefined, false, RESERVED_BLOCKS)
+    const heap = new Heap(memory, nodeFiles, undefined, false, RESERVED_BLOCKS)
     heap.initialise()
     return heap
   }
@@ -70,26 +85,31 @@ export class Heap {
    * Opens the heap in a file, or, with `create`, starts one that is written by the first `save`. The time it takes does
    * not depend on the amount of data. Throws `NOT_FOUND`, `LOCKED`, `CORRUPT`, `VERSION`, `IO`.
    */
-  static open(memory: Memory, givenPath: string, options: { create: boolean; readOnly: boolean }): Heap {
+  static open(memory: Memory, givenPath: string, options: HeapOptions): Heap {
+    const files = options.files ?? nodeFiles
     const path = resolve(givenPath)
     const lock = options.readOnly ? undefined : memory.lock(`${path}.lock`)
     let file: PoolFile | undefined
     let heap: Heap | undefined
     try {
       try {
-        file = PoolFile.open(memory, path, !options.readOnly)
+        file = PoolFile.open(memory, files, path, !options.readOnly)
       } catch (error) {
-        const isMissing = error instanceof SnapheapError && error.code === 'NOT_FOUND'
-        if (!isMissing || !options.create || options.readOnly) throw error
+        if (!(error instanceof SnapheapError && error.code === 'NOT_FOUND')) throw error
       }
       const blocks = file === undefined ? RESERVED_BLOCKS : tableLength(file.root.mapEntries)
-      heap = new Heap(memory, path, options.readOnly, blocks)
+      heap = new Heap(memory, files, path, options.readOnly, blocks)
       heap.lock = lock
-      if (file === undefined) heap.initialise()
-      else heap.adopt(file)
+      if (file !== undefined) heap.adopt(file)
       if (!options.readOnly) heap.windows.prepareArena()
+      options.recover?.(heap)
+      if (heap.version === 0) {
+        if (!options.create || options.readOnly) throw ioError('open', path, { code: 'ENOENT' })
+        heap.initialise()
+      }
       return heap
     } catch (error) {
+      heap?.journal?.close()
       heap?.windows.close()
       file?.close()
       lock?.release()
@@ -101,8 +121,14 @@ export class Heap {
     return this.closed
   }
 
-  get id(): string {
-    return Buffer.from(this.storage.heapId).toString('hex')
+  /** 16 random bytes, the same in every copy of this heap. */
+  get id(): Uint8Array {
+    return this.storage.heapId
+  }
+
+  /** Takes the identity that a journal gives to a heap which has no file yet. */
+  identify(id: Uint8Array): void {
+    this.storage.heapId = id
   }
 
   /** The newest durable state, undefined before the first save and for a heap in memory. */
@@ -130,8 +156,9 @@ export class Heap {
     this.writer.begin()
   }
 
-  /** Makes the transaction's changes the newest version. */
-  commit(): void {
+  /** Makes the transaction's changes the newest version. Throws what the journal throws; then the transaction is still open. */
+  commit(options: CommitOptions = {}): void {
+    this.journal?.commit(this.version + 1, this.writer.changes(), options)
     this.writer.commit()
     this.version++
     this.attach(this.writer.view.table)
@@ -189,7 +216,11 @@ export class Heap {
     }
     if (this.isReadOnly) throw readOnly(this.path)
     const { path } = this
-    await this.withSnapshot((snapshot) => this.storage.save(path, stateOf(snapshot), options))
+    await this.withSnapshot(async (snapshot) => {
+      this.journal?.checkpointBegins()
+      await this.storage.save(path, stateOf(snapshot), options)
+      this.journal?.checkpointed(snapshot.version)
+    })
   }
 
   /** Writes the newest committed version into a new file in its densest form: temporary file, sync, rename, sync of the folder. */
@@ -212,6 +243,7 @@ export class Heap {
     await this.exclusively(async () => {
       if (this.closed) return
       this.closed = true
+      this.journal?.close()
       this.live.epoch = CLOSED_EPOCH
       for (const view of this.pinnedViews) view.epoch = CLOSED_EPOCH
       this.pinnedViews.clear()
@@ -276,12 +308,25 @@ export class Heap {
     return problems
   }
 
+  /** Opens a transaction that does again what a journal recorded: `commitReplay` ends it. */
+  beginReplay(): void {
+    this.ensureOpen()
+    this.writer.begin()
+  }
+
+  /** Makes what was done again the version that it was. */
+  commitReplay(version: number, hasMovedAddresses: boolean): void {
+    this.writer.commit()
+    this.version = version
+    if (hasMovedAddresses) this.live.epoch++
+  }
+
   private initialise(): void {
     this.writer.begin()
     this.writer.setNumber(ROOT.layoutVersion, LAYOUT_VERSION)
     this.writer.set(ROOT.top, RESERVED_BLOCKS, 0)
     this.writer.set(ROOT.seed, randomBytes(4).readInt32LE(0) | 1, 0)
-    this.writer.commit()
+    this.commit()
   }
 
   private adopt(file: PoolFile): void {

@@ -1,5 +1,3 @@
-import { type BigIntStats, closeSync, fstatSync, fsync, openSync, readSync, statSync, write, writev } from 'node:fs'
-import { promisify } from 'node:util'
 import { SnapheapError } from '../errors'
 import {
   damaged,
@@ -14,12 +12,9 @@ import {
   ROOT_SLOT,
   ROOT_SLOT_OFFSETS,
 } from './file-format'
+import type { Files } from './files'
 import { BLOCK_BYTES, WINDOW_BLOCKS, WINDOW_BYTES, WINDOW_MASK, WINDOW_SHIFT } from './layout'
 import type { Memory } from './memory'
-
-const writeAsync = promisify(write)
-const writevAsync = promisify(writev)
-const fsyncAsync = promisify(fsync)
 
 /** Blocks handed to the operating system at once: bounds the time between two turns of the event loop. */
 export const BLOCKS_PER_WRITE = 64
@@ -39,6 +34,7 @@ export interface PendingBlock {
 export class PoolFile {
   private constructor(
     private readonly memory: Memory,
+    private readonly files: Files,
     public path: string,
     readonly fd: number,
     readonly heapId: Uint8Array,
@@ -50,30 +46,30 @@ export class PoolFile {
   ) {}
 
   /** Opens a file and reads its newest whole root and map; reads no data. Throws `NOT_FOUND`, `CORRUPT`, `VERSION`, `IO`. */
-  static open(memory: Memory, path: string, writable: boolean): PoolFile {
-    const fd = openFile(path, writable ? 'r+' : 'r')
+  static open(memory: Memory, files: Files, path: string, writable: boolean): PoolFile {
+    const fd = openFile(files, path, writable ? 'r+' : 'r')
     try {
-      const header = readRange(fd, 0, BLOCK_BYTES)
+      const header = readRange(files, fd, 0, BLOCK_BYTES)
       // After the header: whatever a root in it describes is in the file by now, even while a writer appends.
-      const fileBlocks = Math.floor(fstatSync(fd).size / BLOCK_BYTES)
+      const fileBlocks = Math.floor(files.sizeBytes(fd) / BLOCK_BYTES)
       const heapId = decodeHeader(memory, path, header)
       const roots = ROOT_SLOT_OFFSETS.map((offset) =>
         decodeRoot(memory, header.subarray(offset, offset + ROOT_SLOT.sizeBytes), fileBlocks),
       )
       const root = roots.reduce((a, b) => (b !== undefined && (a === undefined || b.sequence > a.sequence) ? b : a))
       if (root === undefined) throw damaged(path, 'neither of its two roots is whole')
-      const map = readRange(fd, root.mapBlock * BLOCK_BYTES, mapBlocks(root.mapEntries) * BLOCK_BYTES)
+      const map = readRange(files, fd, root.mapBlock * BLOCK_BYTES, mapBlocks(root.mapEntries) * BLOCK_BYTES)
       const { places, checksums } = decodeMap(memory, path, root, map)
-      return new PoolFile(memory, path, fd, heapId, places, checksums, root)
+      return new PoolFile(memory, files, path, fd, heapId, places, checksums, root)
     } catch (error) {
-      closeSync(fd)
+      files.close(fd)
       throw error instanceof SnapheapError ? error : ioError('read', path, error)
     }
   }
 
   /** Starts a file that must not exist yet. It has no root until `writeRoot`. */
-  static async create(memory: Memory, path: string, heapId: Uint8Array): Promise<PoolFile> {
-    const fd = openFile(path, 'wx+')
+  static async create(memory: Memory, files: Files, path: string, heapId: Uint8Array): Promise<PoolFile> {
+    const fd = openFile(files, path, 'wx+')
     const root = {
       sequence: 0,
       version: 0,
@@ -85,9 +81,9 @@ export class PoolFile {
       liveBlocks: 0,
       annotation: '',
     }
-    const file = new PoolFile(memory, path, fd, heapId, new Uint32Array(0), new Uint32Array(0), root)
+    const file = new PoolFile(memory, files, path, fd, heapId, new Uint32Array(0), new Uint32Array(0), root)
     try {
-      await file.io('write', writeAsync(fd, encodeHeader(memory, heapId), 0, BLOCK_BYTES, 0))
+      await file.writeAll([encodeHeader(memory, heapId)], 0)
       return file
     } catch (error) {
       file.close()
@@ -97,14 +93,12 @@ export class PoolFile {
 
   /** Whether `path` still names this file: somebody may have removed or replaced it. */
   isAt(path: string): boolean {
-    const named: BigIntStats | undefined = statSync(path, { bigint: true, throwIfNoEntry: false })
-    const own = fstatSync(this.fd, { bigint: true })
-    return named !== undefined && named.ino === own.ino && named.dev === own.dev
+    return this.files.names(path, this.fd)
   }
 
   /** The length of the file in blocks, whatever the newest root says of it. */
   get lengthBlocks(): number {
-    return Math.ceil(fstatSync(this.fd).size / BLOCK_BYTES)
+    return Math.ceil(this.files.sizeBytes(this.fd) / BLOCK_BYTES)
   }
 
   /**
@@ -143,7 +137,7 @@ export class PoolFile {
 
     const map = encodeMap(places, checksums, entries)
     await this.writeAll([map], next * BLOCK_BYTES)
-    await this.io('sync', fsyncAsync(this.fd))
+    await this.io('sync', this.files.syncBeside(this.fd))
     const root: FileRoot = {
       sequence: this.root.sequence + 1,
       version: state.version,
@@ -156,24 +150,18 @@ export class PoolFile {
       annotation: state.annotation,
     }
     await this.writeAll([encodeRoot(this.memory, root)], ROOT_SLOT_OFFSETS[root.sequence & 1])
-    await this.io('sync', fsyncAsync(this.fd))
+    await this.io('sync', this.files.syncBeside(this.fd))
     this.places = places
     this.checksums = checksums
     this.root = root
   }
 
   close(): void {
-    closeSync(this.fd)
+    this.files.close(this.fd)
   }
 
   private async writeAll(buffers: Uint8Array[], offsetBytes: number): Promise<void> {
-    let offset = offsetBytes
-    let rest = buffers
-    while (rest.length > 0) {
-      const { bytesWritten } = await this.io('write', writevAsync(this.fd, rest, offset))
-      offset += bytesWritten
-      rest = afterBytes(rest, bytesWritten)
-    }
+    await this.io('write', this.files.writeBeside(this.fd, buffers, offsetBytes))
   }
 
   private async io<T>(what: string, result: Promise<T>): Promise<T> {
@@ -232,23 +220,18 @@ export class FileWindows {
 }
 
 /** Opens a file or throws `NOT_FOUND`, `EXISTS` or `IO`. */
-export function openFile(path: string, flags: string): number {
+export function openFile(files: Files, path: string, flags: 'r' | 'r+' | 'wx+'): number {
   try {
-    return openSync(path, flags)
+    return files.open(path, flags)
   } catch (error) {
     throw ioError('open', path, error)
   }
 }
 
 /** Reads a range of a file; past its end the bytes are zero. */
-export function readRange(fd: number, offsetBytes: number, sizeBytes: number): Uint8Array {
+export function readRange(files: Files, fd: number, offsetBytes: number, sizeBytes: number): Uint8Array {
   const bytes = new Uint8Array(sizeBytes)
-  let done = 0
-  while (done < sizeBytes) {
-    const count = readSync(fd, bytes, done, sizeBytes - done, offsetBytes + done)
-    if (count === 0) break
-    done += count
-  }
+  files.read(fd, bytes, offsetBytes)
   return bytes
 }
 
@@ -278,13 +261,4 @@ export function ioError(what: string, path: string, error: unknown): SnapheapErr
       ? 'Free space on the device and try again; nothing was lost'
       : 'Nothing was lost; mend the cause and try again'
   return new SnapheapError('IO', `Could not ${what} ${path} (${systemCode}). ${remedy}.`, details, error)
-}
-
-function afterBytes(buffers: Uint8Array[], count: number): Uint8Array[] {
-  let skip = count
-  let first = 0
-  while (first < buffers.length && skip >= buffers[first].length) skip -= buffers[first++].length
-  const rest = buffers.slice(first)
-  if (rest.length > 0 && skip > 0) rest[0] = rest[0].subarray(skip)
-  return rest
 }

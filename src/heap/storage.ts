@@ -1,9 +1,8 @@
 import { randomBytes } from 'node:crypto'
-import { existsSync } from 'node:fs'
-import { rename, unlink } from 'node:fs/promises'
 import { dirname } from 'node:path'
 import { assert, SnapheapError } from '../errors'
 import { encodeAnnotation, type FileRoot, mapBlocks } from './file-format'
+import type { Files } from './files'
 import { ZERO_BLOCK } from './layout'
 import type { Memory } from './memory'
 import type { Pins } from './pins'
@@ -44,6 +43,7 @@ export class Storage {
 
   constructor(
     private readonly memory: Memory,
+    private readonly files: Files,
     private readonly windows: Windows,
     private readonly pins: Pins,
     private readonly writer: Writer,
@@ -87,7 +87,7 @@ export class Storage {
     encodeAnnotation(options.annotation ?? '')
     const file = await this.writeTemporary(path, { ...pinned, table: pinned.table.slice() }, options)
     try {
-      await promote(file, path, options)
+      this.promote(file, path, options)
     } finally {
       file.close()
     }
@@ -142,7 +142,7 @@ export class Storage {
     const fileWindows = new FileWindows(this.windows, file.fd)
     try {
       fileWindows.cover(0, file.root.fileBlocks)
-      await promote(file, path, options)
+      this.promote(file, path, options)
     } catch (error) {
       fileWindows.release()
       file.close()
@@ -186,7 +186,7 @@ export class Storage {
   /** Writes a whole file beside `path`, synced, to be given that name by `promote`. The caller closes it. */
   private async writeTemporary(path: string, pinned: PinnedState, options: SaveOptions): Promise<PoolFile> {
     const { table: saved, version } = pinned
-    refuseExisting(path, options)
+    this.refuseExisting(path, options)
     const blocks: PendingBlock[] = []
     const entries = saved.length
     const { places, checksums } =
@@ -196,7 +196,7 @@ export class Storage {
       const bytes = this.windows.blockBytes(saved[block])
       blocks.push(places[block] === 0 ? { block, bytes } : { block, bytes, checksum: checksums[block] })
     }
-    if (!existsSync(dirname(path))) {
+    if (!this.files.exists(dirname(path))) {
       throw new SnapheapError('NOT_FOUND', `The folder of ${path} does not exist. Make it, or choose another path.`, {
         path,
       })
@@ -204,14 +204,14 @@ export class Storage {
     const temporary = `${path}.${randomBytes(6).toString('hex')}.tmp`
     let file: PoolFile | undefined
     try {
-      file = await PoolFile.create(this.memory, temporary, this.heapId)
+      file = await PoolFile.create(this.memory, this.files, temporary, this.heapId)
       const state = stateOf(version, options)
       const [newPlaces, newChecksums] = [new Uint32Array(entries), new Uint32Array(entries)]
       await file.append(blocks, newPlaces, newChecksums, state, progressOf(options, blocks.length))
       return file
     } catch (error) {
       file?.close()
-      await unlink(temporary).catch(() => undefined)
+      this.removeTemporary(temporary)
       throw ioError('save', path, error)
     }
   }
@@ -220,26 +220,32 @@ export class Storage {
     const dead = deadBlocks(file)
     return dead > DEAD_BLOCKS_AT_LEAST && dead > file.lengthBlocks * DEAD_SHARE
   }
-}
 
-/** Gives a file written beside `path` that name, or removes it. */
-async function promote(file: PoolFile, path: string, options: SaveOptions): Promise<void> {
-  const temporary = file.path
-  try {
-    refuseExisting(path, options)
-    await rename(temporary, path)
-    file.path = path
-  } catch (error) {
-    await unlink(temporary).catch(() => undefined)
-    throw ioError('save', path, error)
+  /** Gives a file written beside `path` that name, or removes it. */
+  private promote(file: PoolFile, path: string, options: SaveOptions): void {
+    const temporary = file.path
+    try {
+      this.refuseExisting(path, options)
+      this.files.rename(temporary, path)
+      file.path = path
+    } catch (error) {
+      this.removeTemporary(temporary)
+      throw ioError('save', path, error)
+    }
   }
-}
 
-function refuseExisting(path: string, options: SaveOptions): void {
-  if (options.replace === true || !existsSync(path)) return
-  throw new SnapheapError('EXISTS', `${path} exists already. Choose another path, or pass { replace: true }.`, {
-    path,
-  })
+  private refuseExisting(path: string, options: SaveOptions): void {
+    if (options.replace === true || !this.files.exists(path)) return
+    throw new SnapheapError('EXISTS', `${path} exists already. Choose another path, or pass { replace: true }.`, {
+      path,
+    })
+  }
+
+  private removeTemporary(path: string): void {
+    try {
+      this.files.remove(path)
+    } catch {} // what could not be written may not be removable either
+  }
 }
 
 /** Blocks of the file that its newest root does not reach. */

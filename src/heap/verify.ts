@@ -3,6 +3,7 @@ import { resolve } from 'node:path'
 import { promisify } from 'node:util'
 import { SnapheapError } from '../errors'
 import { damaged, decodeRoot, mapBlocks, ROOT_SLOT, ROOT_SLOT_OFFSETS } from './file-format'
+import { nodeFiles } from './files'
 import { BLOCK_BYTES } from './layout'
 import type { Memory } from './memory'
 import { BLOCKS_PER_WRITE, ioError, PoolFile, readRange } from './pool-file'
@@ -41,7 +42,7 @@ export async function verifyFile(
   onProgress?: (progress: VerifyProgress) => void,
 ): Promise<VerifiedFile> {
   const path = resolve(givenPath)
-  const file = PoolFile.open(memory, path, false)
+  const file = PoolFile.open(memory, nodeFiles, path, false)
   try {
     checkRoots(memory, file)
     const bad = await damagedBlocks(memory, file, onProgress)
@@ -69,7 +70,7 @@ export async function verifyFile(
  * for a saved state is missing. Only the root slot that the second save will fill may be empty.
  */
 function checkRoots(memory: Memory, file: PoolFile): void {
-  const header = readRange(file.fd, 0, BLOCK_BYTES)
+  const header = readRange(nodeFiles, file.fd, 0, BLOCK_BYTES)
   const fileBlocks = Math.floor(fstatSync(file.fd).size / BLOCK_BYTES)
   for (const offset of ROOT_SLOT_OFFSETS) {
     const slot = header.subarray(offset, offset + ROOT_SLOT.sizeBytes)

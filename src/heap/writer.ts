@@ -1,4 +1,5 @@
 import { assert, SnapheapError } from '../errors'
+import { BITMAP_HALVES, type Changes, eachMarkedRun, eachWrittenRun, NOWHERE } from './changes'
 import { BLOCK_MASK, BLOCK_SHIFT, BLOCK_WORDS, MAX_BLOCKS, WINDOW_MASK, WINDOW_SHIFT, ZERO_BLOCK } from './layout'
 import type { Pins } from './pins'
 import type { View } from './view'
@@ -11,7 +12,6 @@ import type { Windows } from './windows'
 const UNTOUCHED = 0
 const FRESH = 0xffffffff
 const COPIED = 0x80000000
-const BITMAP_HALVES = BLOCK_WORDS / 32
 
 /**
  * The one writer: changes words through its view, copying a block only if somebody else could see it, and can take
@@ -38,6 +38,9 @@ export class Writer {
   private undoLow = new Int32Array(1024)
   private undoHigh = new Int32Array(1024)
   private undoCount = 0
+  /** Pairs: block, and the block it was moved to or `NOWHERE`. */
+  private moves: number[] = []
+  private epochAtBegin = 0
   /** Arena blocks taken by the open transaction: nobody else knows them. */
   private readonly ownBlocks = new Set<number>()
   /** Transactions begun so far: tells one from the next. */
@@ -70,6 +73,7 @@ export class Writer {
     assert(!this.isOpen, 'one transaction at a time')
     this.isOpen = true
     this.transactions++
+    this.epochAtBegin = this.view.epoch
   }
 
   /** Says that somebody else now reads through the view's table: it is cloned before its next change. */
@@ -174,6 +178,7 @@ export class Writer {
     this.record(block, physical)
     this.ownTable()
     if (this.ownBlocks.delete(physical)) this.windows.giveBlock(physical)
+    this.moves.push(block, NOWHERE)
     this.marks[block] = UNTOUCHED
     this.view.table[block] = ZERO_BLOCK
     this.births[block] = 0
@@ -191,11 +196,13 @@ export class Writer {
     this.record(to, ZERO_BLOCK)
     this.ownTable()
     this.hasMoves = true
+    this.moves.push(from, to)
     this.view.table[to] = physical
     this.births[to] = this.births[from]
+    this.marks[to] = this.marks[from]
     this.view.table[from] = ZERO_BLOCK
     this.births[from] = 0
-    this.marks[from] = this.marks[to] = UNTOUCHED
+    this.marks[from] = UNTOUCHED
   }
 
   /** Makes logical blocks up to `count` addressable. */
@@ -217,6 +224,27 @@ export class Writer {
     this.births = grown(this.births, new Float64Array(length))
     this.marks = grown(this.marks, new Uint32Array(length))
     this.isRecorded = grown(this.isRecorded, new Uint8Array(length))
+  }
+
+  /** What the open transaction has changed so far. */
+  changes(): Changes {
+    return {
+      moves: this.moves,
+      hasMovedAddresses: this.view.epoch !== this.epochAtBegin,
+      eachRun: (beginBlock, visit) => {
+        for (let i = 0; i < this.records.length; i += 3) {
+          const block = this.records[i]
+          const mark = this.marks[block]
+          if (mark === UNTOUCHED) continue
+          beginBlock(block)
+          const physical = this.view.table[block]
+          const halves = this.windows.halves[physical >>> WINDOW_SHIFT]
+          const index = (physical & WINDOW_MASK) << (BLOCK_SHIFT + 1)
+          if (mark === FRESH) eachWrittenRun(halves, index, visit)
+          else eachMarkedRun(this.bitmaps, ((mark & 0x7fffffff) - 1) * BITMAP_HALVES, halves, index, visit)
+        }
+      },
+    }
   }
 
   /** Keeps every change; blocks that were replaced are freed once unpinned. */
@@ -275,6 +303,7 @@ export class Writer {
       this.isRecorded[this.records[i]] = 0
     }
     this.records = []
+    this.moves = []
     this.bitmaps.fill(0, 0, this.bitmapCount * BITMAP_HALVES)
     this.bitmapCount = 0
     this.undoCount = 0

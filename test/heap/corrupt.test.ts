@@ -12,6 +12,7 @@ import {
   ROOT_SLOT,
   ROOT_SLOT_OFFSETS,
 } from '../../src/heap/file-format'
+import { nodeFiles } from '../../src/heap/files'
 import { Heap } from '../../src/heap/heap'
 import { BLOCK_BYTES, BLOCK_WORDS, RESERVED_BLOCKS, ROOT } from '../../src/heap/layout'
 import { PoolFile } from '../../src/heap/pool-file'
@@ -46,7 +47,7 @@ describe.each(HEAP_MEMORIES)('damaged files on %s memory', (_name, makeMemory) =
       }
       await heap.close()
       whole = readFileSync(path)
-      const opened = PoolFile.open(memory, path, false)
+      const opened = PoolFile.open(memory, nodeFiles, path, false)
       opened.close()
       file = opened
       const blocks = [...opened.places].filter((place) => place !== 0)

@@ -6,6 +6,7 @@ import { fileURLToPath } from 'node:url'
 import { describe, expect, test } from 'vitest'
 import type { SnapheapError } from '../../src/errors'
 import { mapBlocks } from '../../src/heap/file-format'
+import { nodeFiles } from '../../src/heap/files'
 import { Heap, type HeapSnapshot } from '../../src/heap/heap'
 import { BLOCK_BYTES, BLOCK_WORDS } from '../../src/heap/layout'
 import type { Memory } from '../../src/heap/memory'
@@ -75,7 +76,7 @@ describe.each(HEAP_MEMORIES)('heap file on %s memory', (name, makeMemory) => {
         inTransaction(heap, () => heap.writer.discard(FIRST_BLOCK + 100))
         await heap.saveAs(path)
       })
-      const file = PoolFile.open(memory, path, false)
+      const file = PoolFile.open(memory, nodeFiles, path, false)
       const places = [...file.places].filter((place) => place !== 0)
       expect(places).toEqual(places.map((_, i) => i + 1))
       expect(file.lengthBlocks).toBe(1 + places.length + mapBlocks(file.places.length))
@@ -196,7 +197,12 @@ describe.each(HEAP_MEMORIES)('heap file on %s memory', (name, makeMemory) => {
           writeBlocks(two, 300, 2)
           await Promise.all([one.saveAs(path, { replace: true }), two.saveAs(path, { replace: true })])
           await verifyFile(memory, path)
-          await withFile(memory, path, (heap) => expectBlocks(heap.live, 300, heap.id === one.id ? 1 : 2), READ)
+          await withFile(
+            memory,
+            path,
+            (heap) => expectBlocks(heap.live, 300, Buffer.from(heap.id).equals(one.id) ? 1 : 2),
+            READ,
+          )
           expect(readdirSync(folder)).toEqual(['heap'])
         }),
       ),

@@ -1,0 +1,102 @@
+import {
+  closeSync,
+  existsSync,
+  fdatasync,
+  fdatasyncSync,
+  fstatSync,
+  ftruncateSync,
+  mkdirSync,
+  openSync,
+  readdirSync,
+  readSync,
+  renameSync,
+  statSync,
+  unlinkSync,
+  writeSync,
+  writev,
+} from 'node:fs'
+import { promisify } from 'node:util'
+
+const writevAsync = promisify(writev)
+const fdatasyncAsync = promisify(fdatasync)
+
+/**
+ * The doorway through which heap and log see the file system. There is one implementation for use, `nodeFiles`; tests
+ * put another between, which records and fails what passes. Everything throws what Node's `fs` throws.
+ */
+export interface Files {
+  open(path: string, flags: 'r' | 'r+' | 'wx+'): number
+  close(fd: number): void
+  /** Fills `into` from `position` on; returns how much there was. */
+  read(fd: number, into: Uint8Array, position: number): number
+  /** Writes everything, at once. */
+  write(fd: number, bytes: Uint8Array, position: number): void
+  /** Writes everything, off the event loop. */
+  writeBeside(fd: number, buffers: readonly Uint8Array[], position: number): Promise<void>
+  /** Returns when what was written to a file is on the device (fdatasync). */
+  sync(fd: number): void
+  syncBeside(fd: number): Promise<void>
+  sizeBytes(fd: number): number
+  truncate(fd: number, sizeBytes: number): void
+  exists(path: string): boolean
+  /** Whether `path` still names the open file: somebody may have removed or replaced it. */
+  names(path: string, fd: number): boolean
+  rename(from: string, to: string): void
+  remove(path: string): void
+  /** Names in a folder, sorted; none where it is missing. */
+  list(folder: string): string[]
+  /** Makes a folder unless it exists; its parent must. */
+  makeFolder(folder: string): void
+}
+
+export const nodeFiles: Files = {
+  open: (path, flags) => openSync(path, flags, 0o666),
+  close: closeSync,
+  read(fd, into, position) {
+    let done = 0
+    while (done < into.length) {
+      const count = readSync(fd, into, done, into.length - done, position + done)
+      if (count === 0) break
+      done += count
+    }
+    return done
+  },
+  write(fd, bytes, position) {
+    let done = 0
+    while (done < bytes.length) done += writeSync(fd, bytes, done, bytes.length - done, position + done)
+  },
+  async writeBeside(fd, buffers, position) {
+    let rest = buffers
+    let offset = position
+    while (rest.length > 0) {
+      const { bytesWritten } = await writevAsync(fd, rest, offset)
+      offset += bytesWritten
+      rest = afterBytes(rest, bytesWritten)
+    }
+  },
+  sync: fdatasyncSync,
+  syncBeside: fdatasyncAsync,
+  sizeBytes: (fd) => fstatSync(fd).size,
+  truncate: ftruncateSync,
+  exists: existsSync,
+  names(path, fd) {
+    const named = statSync(path, { bigint: true, throwIfNoEntry: false })
+    const own = fstatSync(fd, { bigint: true })
+    return named !== undefined && named.ino === own.ino && named.dev === own.dev
+  },
+  rename: renameSync,
+  remove: unlinkSync,
+  list: (folder) => (existsSync(folder) ? readdirSync(folder).sort() : []),
+  makeFolder(folder) {
+    if (!existsSync(folder)) mkdirSync(folder)
+  },
+}
+
+function afterBytes(buffers: readonly Uint8Array[], count: number): Uint8Array[] {
+  let skip = count
+  let first = 0
+  while (first < buffers.length && skip >= buffers[first].length) skip -= buffers[first++].length
+  const rest = buffers.slice(first)
+  if (rest.length > 0 && skip > 0) rest[0] = rest[0].subarray(skip)
+  return rest
+}

@@ -1,0 +1,24 @@
+import type { Changes } from './changes'
+
+export interface CommitOptions {
+  /** Kept with the commit, opaque to the heap. Default ''. */
+  readonly annotation?: string
+  /**
+   * Whether the commit must be on the device before it counts, where the journal promises that. Default true; false for a
+   * caller who waits for the next sync.
+   */
+  readonly sync?: boolean
+}
+
+/**
+ * Hears of every commit before it happens, and may prevent it by throwing: then it is rolled back. (The heap knows nothing
+ * of how it is made durable.)
+ */
+export interface Journal {
+  commit(version: number, changes: Changes, options: CommitOptions): void
+  /** Called when the heap begins to write what it holds into its own file. */
+  checkpointBegins(): void
+  /** Called once the heap's own file holds everything up to `version`, durably. */
+  checkpointed(version: number): void
+  close(): void
+}

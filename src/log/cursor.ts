@@ -1,0 +1,199 @@
+import type { SnapheapError } from '../errors'
+import type { Files } from '../heap/files'
+import type { Memory } from '../heap/memory'
+import { ioError } from '../heap/pool-file'
+import { SEGMENT } from './format'
+import { decodeHead, type RecordHead, type Redo, redo } from './record'
+import { damagedLog, listSegments, type Segment } from './segments'
+
+/** Where a commit was read from. */
+export interface LogPlace {
+  readonly path: string
+  readonly offsetBytes: number
+}
+
+export interface LoggedCommit {
+  /** Of its last part. */
+  readonly head: RecordHead
+  /** Of its first part. */
+  readonly annotation: string
+  readonly place: LogPlace
+  readonly sizeBytes: number
+  /** Does again what the commit did. */
+  redo(target: Redo): void
+}
+
+/**
+ * Why there is no further commit: none was written; what follows is not whole, or not yet; it begins later; or it is
+ * damaged, as `damage` tells.
+ */
+export type LogEnd = 'end' | 'partial' | 'gap' | 'damaged'
+
+/**
+ * Reads a log commit by commit, across segments, from the version of a heap on; also one that is being written. Checks that
+ * each record is whole and continues the one before.
+ */
+export class LogCursor {
+  /** Version of the last commit read. */
+  version: number
+  /** The chain so far. */
+  checksum = 0
+  timeMs = 0
+  /** The newest that a record said to be on the device. */
+  syncedVersion = 0
+  /** What is wrong, once `next` has returned 'damaged'. */
+  damage: SnapheapError | undefined
+  private segment: Segment | undefined
+  private fd: number | undefined
+  /** Bytes of the segment from `bytesStart` on. */
+  private bytes = new Uint8Array(0)
+  private bytesStart = 0
+  /** Where the next record begins. */
+  private offset = 0
+
+  constructor(
+    readonly memory: Memory,
+    private readonly files: Files,
+    private readonly folder: string,
+    private readonly heapId: Uint8Array | undefined,
+    /** The version that the reader's heap has. */
+    private readonly from: number,
+  ) {
+    this.version = from
+  }
+
+  /** The end of what was read; undefined before the first segment. */
+  get place(): LogPlace | undefined {
+    return this.segment === undefined ? undefined : { path: this.segment.path, offsetBytes: this.offset }
+  }
+
+  /** The next commit after version `from`, or why there is none (yet). Throws `CORRUPT`, `IO`. */
+  next(): LoggedCommit | LogEnd {
+    if (this.segment === undefined) {
+      const found = this.begin()
+      if (found !== undefined) return found
+    }
+    for (;;) {
+      const commit = this.read()
+      if (commit === undefined) {
+        const moved = this.enterNextSegment()
+        if (moved !== true) return moved
+      } else if (commit.head.version > this.from) return commit
+    }
+  }
+
+  /** Bytes behind the last whole commit of the segment. */
+  rest(): Uint8Array {
+    this.load()
+    return this.bytes.subarray(this.offset - this.bytesStart)
+  }
+
+  close(): void {
+    if (this.fd !== undefined) this.files.close(this.fd)
+    this.fd = undefined
+  }
+
+  private begin(): LogEnd | undefined {
+    const { segments } = listSegments(this.memory, this.files, this.folder, this.heapId)
+    const at = segments.findLastIndex(({ header }) => header.baseVersion <= this.from)
+    if (at < 0) return segments.length === 0 ? 'end' : 'gap'
+    this.enter(segments[at])
+    return undefined
+  }
+
+  private enter(segment: Segment): void {
+    this.close()
+    try {
+      this.fd = this.files.open(segment.path, 'r')
+    } catch (error) {
+      throw ioError('read', segment.path, error)
+    }
+    this.segment = segment
+    this.version = segment.header.baseVersion
+    this.checksum = segment.header.baseChecksum
+    this.bytes = new Uint8Array(0)
+    this.bytesStart = this.offset = SEGMENT.sizeBytes
+  }
+
+  /** Goes on to the segment that follows the current one, when that is read to its end. True when there is one. */
+  private enterNextSegment(): true | LogEnd {
+    const { segments } = listSegments(this.memory, this.files, this.folder, this.heapId)
+    const next = segments.find(({ header, path }) => header.baseVersion >= this.version && path > this.segment!.path)
+    const isWhole = this.rest().length === 0
+    if (next === undefined) return isWhole ? 'end' : 'partial'
+    const { baseVersion, baseChecksum, isAfterGap } = next.header
+    if (baseVersion > this.from) {
+      if (!isWhole)
+        return this.damagedAt(this.segment!.path, this.offset, 'what follows is not whole, yet the log goes on')
+      if (baseVersion > this.version) return 'gap'
+      if (!isAfterGap && baseChecksum !== this.checksum)
+        return this.damagedAt(next.path, 0, 'it does not continue the segment before')
+    }
+    this.enter(next)
+    return true
+  }
+
+  private damagedAt(path: string, offsetBytes: number, what: string): LogEnd {
+    this.damage = damagedLog(path, offsetBytes, what)
+    return 'damaged'
+  }
+
+  /** The commit at the offset, undefined where there is no whole one. */
+  private read(): LoggedCommit | undefined {
+    for (;;) {
+      const commit = this.readLoaded()
+      if (commit !== undefined || !this.load()) return commit
+    }
+  }
+
+  private readLoaded(): LoggedCommit | undefined {
+    const parts: number[] = []
+    let { checksum } = this
+    let at = this.offset - this.bytesStart
+    let first: RecordHead | undefined
+    for (;;) {
+      const head = decodeHead(this.memory, this.bytes, at)
+      if (head?.previousChecksum !== checksum || head.previousVersion !== this.version) return undefined
+      first ??= head
+      if (head.version !== first.version) return undefined
+      parts.push(at)
+      checksum = head.checksum
+      at += head.sizeBytes
+      if (head.isLast) return this.take(first, head, parts, at)
+    }
+  }
+
+  private take(first: RecordHead, head: RecordHead, parts: readonly number[], end: number): LoggedCommit {
+    const { bytes } = this
+    const place = { path: this.segment!.path, offsetBytes: this.offset }
+    const sizeBytes = end + this.bytesStart - this.offset
+    this.offset += sizeBytes
+    this.version = head.version
+    this.checksum = head.checksum
+    this.timeMs = head.timeMs
+    this.syncedVersion = Math.max(this.syncedVersion, head.syncedVersion)
+    return {
+      head,
+      annotation: first.annotation,
+      place,
+      sizeBytes,
+      redo: (target) => {
+        for (const part of parts) redo(bytes, part, target)
+      },
+    }
+  }
+
+  /** Reads on from the offset when the segment has grown beyond what was read. Whether it has. */
+  private load(): boolean {
+    try {
+      const size = this.files.sizeBytes(this.fd!)
+      if (size <= this.bytesStart + this.bytes.length) return false
+      const bytes = new Uint8Array(size - this.offset)
+      this.bytes = bytes.subarray(0, this.files.read(this.fd!, bytes, this.offset))
+      this.bytesStart = this.offset
+      return true
+    } catch (error) {
+      throw ioError('read', this.segment!.path, error)
+    }
+  }
+}

@@ -1,0 +1,201 @@
+import type { Changes } from '../heap/changes'
+import type { Memory } from '../heap/memory'
+import { BLOCK_MARK, RECORD, RECORD_FLAG, RUN_WORDS_SHIFT } from './format'
+
+/** A commit larger than this is cut into parts, each a record. */
+const PART_UNITS = 1 << 21
+
+/** What a record says of itself. */
+export interface RecordHead {
+  readonly version: number
+  readonly previousVersion: number
+  readonly syncedVersion: number
+  readonly timeMs: number
+  readonly annotation: string
+  /** Of this record and of the one before. */
+  readonly checksum: number
+  readonly previousChecksum: number
+  readonly sizeBytes: number
+  readonly isLast: boolean
+  readonly hasMovedAddresses: boolean
+}
+
+export interface CommitFacts {
+  readonly version: number
+  readonly syncedVersion: number
+  readonly timeMs: number
+  readonly annotation: string
+}
+
+const doubles = new Float64Array(1)
+const doubleHalves = new Int32Array(doubles.buffer)
+
+/** Bytes of records that are not in the file yet: commits append, the owner takes them out. Grows, never shrinks. */
+export class RecordBuffer {
+  /** Checksum of the last record: the next one continues it. */
+  checksum = 0
+  private units = new Int32Array(1 << 16)
+  private bytesView = new Uint8Array(this.units.buffer)
+  private count = 0
+
+  constructor(private readonly memory: Memory) {}
+
+  get sizeBytes(): number {
+    return this.count * 4
+  }
+
+  /** The bytes that stand in it: valid until the next change. */
+  get bytes(): Uint8Array {
+    return this.bytesView.subarray(0, this.sizeBytes)
+  }
+
+  /** A place to come back to. */
+  mark(): { count: number; checksum: number } {
+    return { count: this.count, checksum: this.checksum }
+  }
+
+  /** Takes back what was appended since. */
+  reset(mark: { count: number; checksum: number }): void {
+    this.count = mark.count
+    this.checksum = mark.checksum
+  }
+
+  clear(): void {
+    this.count = 0
+  }
+
+  /** Appends a commit: one record, or several where it is large. */
+  append(changes: Changes, facts: CommitFacts): void {
+    const annotation = new TextEncoder().encode(facts.annotation)
+    let start = this.begin(facts, annotation, changes.moves)
+    let block = 0
+    let isNamed = false
+    const { hasMovedAddresses } = changes
+    changes.eachRun(
+      (next) => {
+        block = next
+        isNamed = false
+      },
+      (offset, words, halves, index) => {
+        if (this.count - start > PART_UNITS) {
+          this.end(start, hasMovedAddresses, false)
+          start = this.begin(facts, NO_BYTES, NO_MOVES)
+          isNamed = false
+        }
+        this.reserve(words * 2 + 2)
+        if (!isNamed) this.units[this.count++] = block | BLOCK_MARK
+        isNamed = true
+        this.units[this.count++] = offset | (words << RUN_WORDS_SHIFT)
+        if (words < 32) for (let i = 0; i < words * 2; i++) this.units[this.count++] = halves[index + i]
+        else {
+          this.units.set(halves.subarray(index, index + words * 2), this.count)
+          this.count += words * 2
+        }
+      },
+    )
+    this.end(start, hasMovedAddresses, true)
+  }
+
+  private begin(facts: CommitFacts, annotation: Uint8Array, moves: readonly number[]): number {
+    const start = this.count
+    const annotationUnits = Math.ceil(annotation.length / 8) * 2
+    this.reserve(RECORD.units + annotationUnits + moves.length)
+    const { units } = this
+    this.putDouble(start + RECORD.version, facts.version)
+    this.putDouble(start + RECORD.previousVersion, facts.version - 1)
+    this.putDouble(start + RECORD.syncedVersion, facts.syncedVersion)
+    this.putDouble(start + RECORD.timeMs, facts.timeMs)
+    units[start + RECORD.annotationBytes] = annotation.length
+    units[start + RECORD.moves] = moves.length / 2
+    this.count = start + RECORD.units
+    units.fill(0, this.count, this.count + annotationUnits)
+    this.bytesView.set(annotation, this.count * 4)
+    this.count += annotationUnits
+    for (const block of moves) units[this.count++] = block | 0
+    return start
+  }
+
+  private end(start: number, hasMovedAddresses: boolean, isLast: boolean): void {
+    if ((this.count & 1) === 1) {
+      this.reserve(1)
+      this.units[this.count++] = 0
+    }
+    const { units } = this
+    const size = (this.count - start) * 4
+    units[start + RECORD.size] = size
+    units[start + RECORD.flags] = (isLast ? RECORD_FLAG.last : 0) | (hasMovedAddresses ? RECORD_FLAG.movedAddresses : 0)
+    units[start + RECORD.previousChecksum] = this.checksum | 0
+    this.checksum = this.memory.crc32c(this.bytesView.subarray((start + 2) * 4, start * 4 + size))
+    units[start + RECORD.checksum] = this.checksum | 0
+  }
+
+  private putDouble(unit: number, value: number): void {
+    doubles[0] = value
+    this.units[unit] = doubleHalves[0]
+    this.units[unit + 1] = doubleHalves[1]
+  }
+
+  private reserve(units: number): void {
+    if (this.count + units <= this.units.length) return
+    let length = this.units.length * 2
+    while (length < this.count + units) length *= 2
+    const larger = new Int32Array(length)
+    larger.set(this.units.subarray(0, this.count))
+    this.units = larger
+    this.bytesView = new Uint8Array(larger.buffer)
+  }
+}
+
+const NO_BYTES = new Uint8Array(0)
+const NO_MOVES: readonly number[] = []
+
+/** The record at `offset` of bytes that begin at a multiple of 4 in their buffer; undefined where there is no whole one. */
+export function decodeHead(memory: Memory, bytes: Uint8Array, offset: number): RecordHead | undefined {
+  if (offset + RECORD.units * 4 > bytes.length) return undefined
+  const view = new DataView(bytes.buffer, bytes.byteOffset + offset)
+  const sizeBytes = view.getUint32(RECORD.size * 4, true)
+  if (sizeBytes < RECORD.units * 4 || sizeBytes % 8 !== 0 || offset + sizeBytes > bytes.length) return undefined
+  const checksum = view.getUint32(RECORD.checksum * 4, true)
+  if (memory.crc32c(bytes.subarray(offset + 8, offset + sizeBytes)) !== checksum) return undefined
+  const flags = view.getUint32(RECORD.flags * 4, true)
+  const annotationBytes = view.getUint32(RECORD.annotationBytes * 4, true)
+  const at = offset + RECORD.units * 4
+  return {
+    version: view.getFloat64(RECORD.version * 4, true),
+    previousVersion: view.getFloat64(RECORD.previousVersion * 4, true),
+    syncedVersion: view.getFloat64(RECORD.syncedVersion * 4, true),
+    timeMs: view.getFloat64(RECORD.timeMs * 4, true),
+    annotation: annotationBytes === 0 ? '' : new TextDecoder().decode(bytes.subarray(at, at + annotationBytes)),
+    checksum,
+    previousChecksum: view.getUint32(RECORD.previousChecksum * 4, true),
+    sizeBytes,
+    isLast: (flags & RECORD_FLAG.last) !== 0,
+    hasMovedAddresses: (flags & RECORD_FLAG.movedAddresses) !== 0,
+  }
+}
+
+/** What does again what a record says. */
+export interface Redo {
+  move(from: number, to: number): void
+  write(block: number, offset: number, words: number, halves: Int32Array, index: number): void
+}
+
+/** Does again what a whole record says: in the order in which it was done. */
+export function redo(bytes: Uint8Array, offset: number, target: Redo): void {
+  const units = new Int32Array(bytes.buffer, bytes.byteOffset + offset, (bytes.length - offset) >>> 2)
+  const end = (units[RECORD.size] >>> 0) / 4
+  let at = RECORD.units + Math.ceil((units[RECORD.annotationBytes] >>> 0) / 8) * 2
+  for (let i = 0; i < units[RECORD.moves]; i++, at += 2) target.move(units[at] >>> 0, units[at + 1] >>> 0)
+  let block = 0
+  while (at < end) {
+    const unit = units[at++]
+    if (unit < 0) {
+      block = unit & ~BLOCK_MARK
+      continue
+    }
+    const words = unit >>> RUN_WORDS_SHIFT
+    if (words === 0) break // the filling of an odd unit
+    target.write(block, unit & 0xffff, words, units, at)
+    at += words * 2
+  }
+}

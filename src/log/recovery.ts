@@ -1,0 +1,185 @@
+import { basename, join } from 'node:path'
+import { SnapheapError } from '../errors'
+import { NOWHERE } from '../heap/changes'
+import type { Files } from '../heap/files'
+import type { Heap } from '../heap/heap'
+import { BLOCK_SHIFT, MAX_BLOCKS, RESERVED_BLOCKS } from '../heap/layout'
+import { ioError } from '../heap/pool-file'
+import { LogCursor, type LogEnd, type LoggedCommit, type LogPlace } from './cursor'
+import { isSegmentName, RECORD } from './format'
+import { decodeHead, type Redo } from './record'
+import { damagedLog, listSegments } from './segments'
+
+/** Commits done again in one step: the words they change often are noted once. */
+const BATCH_COMMITS = 4096
+
+/** What was found when a log was read at opening. */
+export interface Recovery {
+  /** Commits done again after the state in the file. */
+  readonly commits: number
+  /** What was cut off and kept aside: the end of a commit that was never acknowledged. */
+  readonly damaged: { readonly path: string; readonly bytes: number } | undefined
+}
+
+/** Where and with what the log goes on. */
+export interface LogEndState {
+  readonly version: number
+  readonly checksum: number
+  readonly timeMs: number
+  readonly place: LogPlace | undefined
+}
+
+/** Until when commits are done again. Default: all of them. */
+export type Until = (commit: LoggedCommit) => boolean
+
+/**
+ * Does again, in the heap, every commit of the log after the heap's version. Returns where it ended and why. Throws `CORRUPT`
+ * where a commit is missing that the device had.
+ */
+export function replay(heap: Heap, cursor: LogCursor, isBeyond: Until = () => false): { commits: number; end: LogEnd } {
+  const target = redoInto(heap)
+  let commits = 0
+  for (;;) {
+    let inBatch = 0
+    let last: LoggedCommit | undefined
+    let hasMoved = false
+    let end: LogEnd | undefined
+    heap.beginReplay()
+    try {
+      while (inBatch < BATCH_COMMITS) {
+        const next = cursor.next()
+        if (typeof next === 'string') end = next
+        else if (isBeyond(next)) end = 'end'
+        else {
+          next.redo(target)
+          hasMoved ||= next.head.hasMovedAddresses
+          last = next
+          inBatch++
+          continue
+        }
+        break
+      }
+    } catch (error) {
+      heap.rollback()
+      throw error
+    }
+    if (last === undefined) heap.rollback()
+    else heap.commitReplay(last.head.version, hasMoved)
+    commits += inBatch
+    if (end !== undefined) return { commits, end }
+  }
+}
+
+/** Writes what records say into the heap, within a transaction. */
+export function redoInto(heap: Heap): Redo {
+  const { writer } = heap
+  const reach = (block: number): void => {
+    if (block >= MAX_BLOCKS) throw new SnapheapError('CORRUPT', `The log names block ${block}, which no heap has.`)
+    writer.ensureBlocks(Math.max(RESERVED_BLOCKS, block + 1))
+  }
+  return {
+    move(from, to) {
+      reach(from)
+      if (to === NOWHERE) {
+        writer.discard(from)
+        return
+      }
+      reach(to)
+      writer.moveBlock(from, to)
+    },
+    write(block, offset, words, halves, index) {
+      reach(block)
+      writer.write(block * 2 ** BLOCK_SHIFT + offset, halves, index, words * 2)
+    },
+  }
+}
+
+/**
+ * Brings a heap to the end of its log. With `repair`, the rest of a commit that was never acknowledged is cut off and kept
+ * beside the segment; damage to what was on the device throws `CORRUPT`, unless `isForced`, which cuts there too.
+ */
+export function recover(
+  heap: Heap,
+  folder: string,
+  options: { repair: boolean; isForced: boolean },
+): Recovery & { end: LogEndState } {
+  const { memory, files } = heap
+  const { segments, torn } = listSegments(memory, files, folder, heap.version === 0 ? undefined : heap.id)
+  if (heap.version === 0 && segments.length > 0) heap.identify(segments[0].header.heapId)
+  if (torn !== undefined && options.repair) setAside(files, torn, 0)
+  const cursor = new LogCursor(memory, files, folder, heap.id, heap.version)
+  try {
+    const { commits, end } = replay(heap, cursor)
+    if (end === 'gap') throw missing(folder, heap.version)
+    let damaged: Recovery['damaged']
+    if (end === 'partial' || end === 'damaged') {
+      const damage = cursor.damage ?? damageIn(cursor)
+      if (damage !== undefined && !options.isForced) throw damage
+      if (options.repair) damaged = cut(files, folder, cursor.place!)
+    }
+    const { version, checksum, timeMs, place } = cursor
+    return { commits, damaged, end: { version, checksum, timeMs, place } }
+  } finally {
+    cursor.close()
+  }
+}
+
+/** The error for what follows the last whole commit, where a later record proves that it was on the device. */
+function damageIn(cursor: LogCursor): SnapheapError | undefined {
+  const rest = cursor.rest()
+  const view = new DataView(rest.buffer, rest.byteOffset, rest.length)
+  const lost = cursor.version + 1
+  for (let at = 0; at + RECORD.units * 4 <= rest.length; at += 8) {
+    // cheap tests before the checksum
+    const synced = view.getFloat64(at + RECORD.syncedVersion * 4, true)
+    if (!(synced >= lost && view.getFloat64(at + RECORD.version * 4, true) > synced)) continue
+    const head = decodeHead(cursor.memory, rest, at)
+    if (head === undefined) continue
+    const { path, offsetBytes } = cursor.place!
+    return damagedLog(path, offsetBytes, `commit ${lost} is not whole, though it was on the device`)
+  }
+  return undefined
+}
+
+/** Cuts the log at a place, keeping what follows under other names. */
+function cut(files: Files, folder: string, { path, offsetBytes }: LogPlace): Recovery['damaged'] {
+  const later = files.list(folder).filter((name) => isSegmentName(name) && name > basename(path))
+  for (const name of later.reverse()) setAside(files, join(folder, name), 0)
+  return setAside(files, path, offsetBytes)
+}
+
+function setAside(files: Files, path: string, offsetBytes: number): { path: string; bytes: number } {
+  let kept = `${path}.damaged`
+  for (let i = 1; files.exists(kept); i++) kept = `${path}.damaged-${i}`
+  let fd: number | undefined
+  let target: number | undefined
+  try {
+    fd = files.open(path, 'r+')
+    const bytes = new Uint8Array(files.sizeBytes(fd) - offsetBytes)
+    files.read(fd, bytes, offsetBytes)
+    if (offsetBytes === 0) files.rename(path, kept)
+    else {
+      target = files.open(kept, 'wx+')
+      files.write(target, bytes, 0)
+      files.sync(target)
+      files.truncate(fd, offsetBytes)
+      files.sync(fd)
+    }
+    return { path: kept, bytes: bytes.length }
+  } catch (error) {
+    throw ioError('cut', path, error)
+  } finally {
+    if (fd !== undefined) files.close(fd)
+    if (target !== undefined) files.close(target)
+  }
+}
+
+function missing(folder: string, version: number): SnapheapError {
+  return new SnapheapError(
+    'CORRUPT',
+    version === 0
+      ? `The log in ${folder} continues a file that is not there. Put the file back, or move the folder away.`
+      : `The log in ${folder} does not continue the file, which holds version ${version}. Put the missing segments back, or move the folder away to go on from the file.`,
+    { path: folder, version },
+  )
+}

@@ -1,0 +1,64 @@
+import { join } from 'node:path'
+import { SnapheapError } from '../errors'
+import type { Files } from '../heap/files'
+import type { Memory } from '../heap/memory'
+import { ioError } from '../heap/pool-file'
+import { decodeSegmentHeader, isSegmentName, SEGMENT, type SegmentHeader } from './format'
+
+export interface Segment {
+  readonly path: string
+  readonly header: SegmentHeader
+}
+
+/**
+ * The segments in a log's folder, ascending. The last one may have been torn while it was begun: it is left out. Throws
+ * `CORRUPT` for another whose header is damaged, or that is of another heap than `heapId` (undefined: any).
+ */
+export function listSegments(
+  memory: Memory,
+  files: Files,
+  folder: string,
+  heapId: Uint8Array | undefined,
+): { segments: Segment[]; torn: string | undefined } {
+  const names = files.list(folder).filter(isSegmentName)
+  const segments: Segment[] = []
+  for (const [i, name] of names.entries()) {
+    const path = join(folder, name)
+    const header = readHeader(memory, files, path)
+    if (typeof header === 'string') {
+      if (i === names.length - 1) return { segments, torn: path }
+      throw damagedLog(path, 0, header)
+    }
+    if (heapId !== undefined && !Buffer.from(heapId).equals(header.heapId)) {
+      throw new SnapheapError(
+        'CORRUPT',
+        `${path} is the log of another heap. Move the folder ${folder} away, or put the file back that it belongs to.`,
+        { path },
+      )
+    }
+    segments.push({ path, header })
+  }
+  return { segments, torn: undefined }
+}
+
+export function damagedLog(path: string, offsetBytes: number, what: string): SnapheapError {
+  return new SnapheapError(
+    'CORRUPT',
+    `The log segment ${path} is damaged at byte ${offsetBytes}: ${what}. Restore the database and its log folder from a copy, or open it with { recovery: 'cut' } to give up every commit from there on.`,
+    { path, offsetBytes },
+  )
+}
+
+function readHeader(memory: Memory, files: Files, path: string): SegmentHeader | string {
+  let fd: number | undefined
+  try {
+    fd = files.open(path, 'r')
+    const bytes = new Uint8Array(SEGMENT.sizeBytes)
+    const size = files.read(fd, bytes, 0)
+    return decodeSegmentHeader(memory, bytes.subarray(0, size))
+  } catch (error) {
+    throw ioError('read', path, error)
+  } finally {
+    if (fd !== undefined) files.close(fd)
+  }
+}
