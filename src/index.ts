@@ -1,5 +1,15 @@
 export type { CheckReport } from './db/check'
+export type { CheckpointOptions } from './db/checkpointer'
+export {
+  diff,
+  history,
+  type RestoreOptions,
+  restore,
+  type State,
+  type TableDifference,
+} from './db/points'
 export type { StoreStatistics } from './db/statistics'
+export type { WriteOptions } from './db/store'
 export type { RowValues } from './db/transaction'
 export { type VerifyOptions, verify } from './db/verify'
 export { type Database, type EntitySnapshot, type EntityTransaction, type OpenOptions, open } from './entity/database'
@@ -20,6 +30,10 @@ export { type MmapIo, memoryFromMmapIo } from './heap/mmap-io-memory'
 export { plainMemory } from './heap/plain-memory'
 export type { SaveOptions, SaveProgress } from './heap/storage'
 export type { VerifiedFile, VerifyProgress } from './heap/verify'
+export type { Following, FollowingLag } from './log/following'
+export type { Commit, Point } from './log/history'
+export type { Durability } from './log/log-writer'
+export type { Recovery } from './log/recovery'
 export type { ColumnStatistics } from './table/column'
 export type { ColumnType, ScalarType, ValueOf } from './table/column-type'
 export type { ColumnDefinition, TableDefinition } from './table/definition'

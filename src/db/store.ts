@@ -1,42 +1,26 @@
 import { SnapheapError } from '../errors'
-import type { Files } from '../heap/files'
-import { Heap, type HeapSnapshot } from '../heap/heap'
-import type { CommitOptions } from '../heap/journal'
-import type { Memory } from '../heap/memory'
-import { loadNativeMemory } from '../heap/native-memory'
-import { plainMemory } from '../heap/plain-memory'
+import type { Heap, HeapSnapshot } from '../heap/heap'
 import type { SaveOptions } from '../heap/storage'
-import { openLog, readLog } from '../log/log'
+import { Following } from '../log/following'
+import type { Point } from '../log/history'
 import type { Durability, LogWriter } from '../log/log-writer'
 import type { Recovery } from '../log/recovery'
-import { NO_RETENTION } from '../log/retention'
 import { Catalogue } from '../table/catalogue'
 import { type SchemaVersions, SchemaWriter } from '../table/schema-writer'
 import type { Table } from '../table/table'
 import { Interner } from '../value/interner'
 import { type CheckReport, checkHeap } from './check'
-import { Checkpointer, type CheckpointOptions } from './checkpointer'
+import { Checkpointer } from './checkpointer'
+import { failureListener, type OpenedHeap, openHeap, openHeapAt, type StoreOptions } from './open-heap'
 import { type StoreStatistics, storeStatistics } from './statistics'
 import { Transaction } from './transaction'
 
-export interface StoreOptions {
-  /** Make a new database where the file does not exist. Default true. */
-  readonly create?: boolean
-  /** Open for reading: takes no lock, shows the newest state at opening. Default false. */
-  readonly readOnly?: boolean
+export interface WriteOptions {
   /**
-   * When a commit is on the device. `commit` (the default): before `write` returns. `interval`: at most 100 ms or 1 MiB of
-   * log after it, or `{ everyMs, everyBytes }`. `none`: with the next `save`; nothing is logged.
+   * False: do not wait for the device even where the durability says so; `sync` waits for all such commits at once.
+   * Default true.
    */
-  readonly durability?: Durability
-  /** When a checkpoint is made without being asked for. */
-  readonly checkpoint?: CheckpointOptions
-  /** `cut`: where the log is damaged, give up every commit from there on, and keep what is left aside. */
-  readonly recovery?: 'cut'
-  /** Hears of what failed in the background: a sync, a checkpoint. Default: a process warning. */
-  readonly onFailure?: (error: SnapheapError) => void
-  /** How memory is had. Default: the native addon, or plain JavaScript where there is no binary for this platform. */
-  readonly memory?: Memory
+  readonly sync?: boolean
 }
 
 /** A read-only view of one version. Close it soon: what it alone sees cannot be reused until then. */
@@ -93,12 +77,15 @@ export class Store {
   private readonly checkpointer: Checkpointer | undefined
   /** What was found in the log at opening. */
   readonly recovery: Recovery
+  /** How the database stays in step with its writer; undefined unless it was opened with `follow`. */
+  readonly following: Following | undefined
   protected readonly heap: Heap
 
   protected constructor({ heap, log, recovery, options }: OpenedHeap) {
     this.heap = heap
     this.log = log
     this.recovery = recovery
+    this.following = options.follow === true && heap.path !== undefined ? new Following(heap) : undefined
     if (log !== undefined) {
       this.checkpointer = new Checkpointer(options.checkpoint ?? {}, () => this.save(), failureListener(options))
     }
@@ -112,6 +99,11 @@ export class Store {
    */
   static open(path?: string, options: StoreOptions = {}): Store {
     return new Store(openHeap(path, options))
+  }
+
+  /** The database in a file as it was at a point in time, for reading. Throws `NOT_FOUND`, `CORRUPT`, `IO`. */
+  static openAt(path: string, point: Point, options: Pick<StoreOptions, 'memory'> = {}): Store {
+    return new Store(openHeapAt(path, point, options))
   }
 
   /** The file's absolute path, undefined for a database in memory. */
@@ -143,7 +135,7 @@ export class Store {
    * Runs `change` and commits what it did, all or nothing; when it throws, nothing has happened. It must not be async.
    * Returns what it returned. Throws `BUSY` inside another transaction, `READ_ONLY`.
    */
-  write<T>(change: (transaction: Transaction) => T, options: CommitOptions = {}): T {
+  write<T>(change: (transaction: Transaction) => T, options: WriteOptions = {}): T {
     this.heap.begin()
     const transaction = this.transactionOn(this.schema!)
     let isCommitted = false
@@ -156,7 +148,7 @@ export class Store {
           'The function given to write is async, but a transaction is one synchronous step. Await before it, or use writeBeside.',
         )
       }
-      this.heap.commit(options)
+      this.heap.commit({ ...options, annotation: transaction.annotation })
       isCommitted = true
       this.committed()
       return result
@@ -175,7 +167,7 @@ export class Store {
    * As `write`, but resolves when the commit is as durable as the database promises: calls at the same time share one sync,
    * and the event loop does not wait for it. The change itself is made, and can be read, at once.
    */
-  async writeAsync<T>(change: (transaction: Transaction) => T, options: CommitOptions = {}): Promise<T> {
+  async writeAsync<T>(change: (transaction: Transaction) => T, options: WriteOptions = {}): Promise<T> {
     const result = this.write(change, { ...options, sync: false })
     if (this.log?.durability === 'commit' && options.sync !== false) await this.log.sync()
     return result
@@ -185,7 +177,7 @@ export class Store {
    * The same for a change that takes many turns of the event loop: readers go on seeing the version before it until it is
    * whole, and `write` throws `BUSY` meanwhile. Waits for a running save and for earlier ones of its kind.
    */
-  async writeBeside<T>(change: (transaction: Transaction) => Promise<T>, options: CommitOptions = {}): Promise<T> {
+  async writeBeside<T>(change: (transaction: Transaction) => Promise<T>, options: WriteOptions = {}): Promise<T> {
     return this.heap.exclusively(async () => {
       this.heap.beginDetached()
       const { view } = this.heap.writer
@@ -195,7 +187,7 @@ export class Store {
       let isCommitted = false
       try {
         const result = await change(transaction)
-        this.heap.commit({ ...options, sync: false })
+        this.heap.commit({ annotation: transaction.annotation, sync: false })
         isCommitted = true
         this.committed()
         if (this.log?.durability === 'commit' && options.sync !== false) await this.log.sync()
@@ -227,6 +219,11 @@ export class Store {
     else await this.heap.saveAs(path, options)
   }
 
+  /** Rewrites the database's own file into its smallest form, beside reads and commits. Throws `IO`, `READ_ONLY`. */
+  async compact(): Promise<void> {
+    await this.heap.compact()
+  }
+
   /** Resolves when every commit so far is on the device, whatever the durability. Throws `IO`. */
   async sync(): Promise<void> {
     if (this.path === undefined) return
@@ -241,6 +238,14 @@ export class Store {
     const wasNone = this.log.durability === 'none'
     this.log.setDurability(durability)
     if (wasNone && durability !== 'none') await this.save()
+  }
+
+  /**
+   * The database as it was at a point in time, for reading: after exactly that commit. Close it like any other. Throws
+   * `NOT_FOUND` for a point that file and log do not reach back to (see `retain`).
+   */
+  asOf(point: Point): Store {
+    return new Store(this.heapAt(point))
   }
 
   /** Proves every invariant of the newest version. For tests and for doubts: it walks everything. */
@@ -258,6 +263,7 @@ export class Store {
   /** Waits for a running save and gives everything back. What was not saved is lost. Idempotent. */
   async close(): Promise<void> {
     this.checkpointer?.stop()
+    this.following?.close()
     await this.heap.close()
   }
 
@@ -279,56 +285,17 @@ export class Store {
       throw new SnapheapError('CLOSED', 'The database is closed. Open it again.', { path: this.path })
   }
 
+  protected heapAt(point: Point): OpenedHeap {
+    this.ensureOpen()
+    if (this.path === undefined)
+      throw new SnapheapError('INVALID_ARGUMENT', 'A database in memory has no past. Open one in a file.')
+    this.log?.flush()
+    return openHeapAt(this.path, point, { memory: this.heap.memory, files: this.heap.files })
+  }
+
   private committed(): void {
     if (this.log !== undefined) this.checkpointer!.committed(this.log.bytesSinceCheckpoint)
   }
-}
-
-/** A heap at the newest version that file and log hold. */
-export interface OpenedHeap {
-  readonly heap: Heap
-  readonly log: LogWriter | undefined
-  readonly recovery: Recovery
-  readonly options: StoreOptions
-}
-
-/** The heap behind a path, or one in memory. */
-export function openHeap(path: string | undefined, options: StoreOptions & { files?: Files }): OpenedHeap {
-  const memory = options.memory ?? defaultMemory()
-  const recovery = NOTHING_TO_RECOVER
-  if (path === undefined) return { heap: Heap.inMemory(memory), log: undefined, recovery, options }
-  const { create = true, readOnly = false, files } = options
-  let opened: Pick<OpenedHeap, 'log' | 'recovery'> = { log: undefined, recovery }
-  const heap = Heap.open(memory, path, {
-    create,
-    readOnly,
-    files,
-    recover(each) {
-      if (readOnly) opened = { log: undefined, recovery: readLog(each) }
-      else {
-        opened = openLog(each, {
-          durability: options.durability ?? 'commit',
-          retention: NO_RETENTION,
-          segmentBytes: SEGMENT_BYTES,
-          isForced: options.recovery === 'cut',
-          onFailure: failureListener(options),
-        })
-      }
-    },
-  })
-  return { heap, ...opened, options }
-}
-
-const SEGMENT_BYTES = 16 << 20
-const NOTHING_TO_RECOVER: Recovery = { commits: 0, damaged: undefined }
-
-function failureListener({ onFailure }: StoreOptions): (error: SnapheapError) => void {
-  return onFailure ?? ((error) => process.emitWarning(error))
-}
-
-/** The native addon, or plain JavaScript where there is no binary for this platform. */
-export function defaultMemory(): Memory {
-  return loadNativeMemory() ?? plainMemory()
 }
 
 function isPromise(value: unknown): value is PromiseLike<unknown> {

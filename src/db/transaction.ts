@@ -13,6 +13,8 @@ export type RowValues = Readonly<Record<string, unknown>>
  * with that function: every later use throws `NO_TRANSACTION`.
  */
 export class Transaction {
+  /** Kept with the commit in the log: what it is to somebody, to be found again by. At most 64 KiB of text. Default ''. */
+  annotation = ''
   private isOver = false
   private isManager = false
   private readonly writable = new Set<Table>()

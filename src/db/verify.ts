@@ -1,6 +1,6 @@
 import type { Memory } from '../heap/memory'
 import { type VerifiedFile, type VerifyProgress, verifyFile } from '../heap/verify'
-import { defaultMemory } from './store'
+import { defaultMemory } from './open-heap'
 
 export interface VerifyOptions {
   readonly onProgress?: (progress: VerifyProgress) => void

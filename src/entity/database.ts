@@ -1,7 +1,8 @@
-import { type OpenedHeap, openHeap, Snapshot, Store, type StoreOptions } from '../db/store'
+import { type OpenedHeap, openHeap, type StoreOptions } from '../db/open-heap'
+import { Snapshot, Store, type WriteOptions } from '../db/store'
 import { Transaction } from '../db/transaction'
 import type { HeapSnapshot } from '../heap/heap'
-import type { CommitOptions } from '../heap/journal'
+import type { Point } from '../log/history'
 import type { SchemaWriter } from '../table/schema-writer'
 import type { Key } from '../table/table'
 import { createMissing, differences, ensureNone, lacks } from './fit'
@@ -65,18 +66,23 @@ export class Database extends Store implements EntityReader {
   }
 
   /** As `Store.write`, with a transaction that also makes, changes and deletes objects. */
-  override write<T>(change: (transaction: EntityTransaction) => T, options?: CommitOptions): T {
+  override write<T>(change: (transaction: EntityTransaction) => T, options?: WriteOptions): T {
     return super.write(change as (transaction: Transaction) => T, options)
   }
 
   /** As `Store.writeAsync`, with a transaction that also makes, changes and deletes objects. */
-  override writeAsync<T>(change: (transaction: EntityTransaction) => T, options?: CommitOptions): Promise<T> {
+  override writeAsync<T>(change: (transaction: EntityTransaction) => T, options?: WriteOptions): Promise<T> {
     return super.writeAsync(change as (transaction: Transaction) => T, options)
   }
 
   /** As `Store.writeBeside`, with a transaction that also makes, changes and deletes objects. */
-  override writeBeside<T>(change: (transaction: EntityTransaction) => Promise<T>, options?: CommitOptions): Promise<T> {
+  override writeBeside<T>(change: (transaction: EntityTransaction) => Promise<T>, options?: WriteOptions): Promise<T> {
     return super.writeBeside(change as (transaction: Transaction) => Promise<T>, options)
+  }
+
+  /** As `Store.asOf`, with the same classes. */
+  override asOf(point: Point): Database {
+    return new Database(this.heapAt(point), this.registry)
   }
 
   override snapshot(owner?: string): EntitySnapshot {

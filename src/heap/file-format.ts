@@ -151,19 +151,31 @@ export function decodeRoot(memory: Memory, slot: Uint8Array, fileBlocks: number)
   return isPlausible ? root : undefined
 }
 
-/** Blocks that a map of so many entries takes. */
+/** Blocks that a map of so many entries takes, with the earlier root at its end. */
 export function mapBlocks(entries: number): number {
-  return Math.ceil((entries * MAP_ENTRY_BYTES) / BLOCK_BYTES)
+  return Math.ceil((entries * MAP_ENTRY_BYTES + ROOT_SLOT.sizeBytes) / BLOCK_BYTES)
 }
 
-/** Serialises a map into whole blocks. */
-export function encodeMap(places: Uint32Array, checksums: Uint32Array, entries: number): Uint8Array {
+/** Where in the file a root's map keeps the root before it: everything that one reaches is still there. */
+export function earlierRootOffset(root: FileRoot): number {
+  return (root.mapBlock + mapBlocks(root.mapEntries)) * BLOCK_BYTES - ROOT_SLOT.sizeBytes
+}
+
+/** Serialises a map into whole blocks; `earlierRoot` is the slot of the root before, undefined for a file's first. */
+export function encodeMap(
+  places: Uint32Array,
+  checksums: Uint32Array,
+  entries: number,
+  earlierRoot: Uint8Array | undefined,
+): Uint8Array {
   const halves = new Uint32Array((mapBlocks(entries) * BLOCK_BYTES) / 4)
   for (let i = 0; i < entries; i++) {
     halves[i * 2] = places[i]
     halves[i * 2 + 1] = checksums[i]
   }
-  return new Uint8Array(halves.buffer)
+  const bytes = new Uint8Array(halves.buffer)
+  if (earlierRoot !== undefined) bytes.set(earlierRoot, bytes.length - ROOT_SLOT.sizeBytes)
+  return bytes
 }
 
 /** Reads and checks a map: its checksum, and that every place lies inside the file (a wild one would be a SIGBUS). Throws `CORRUPT`. */

@@ -5,6 +5,7 @@ import {
   fdatasyncSync,
   fstatSync,
   ftruncateSync,
+  linkSync,
   mkdirSync,
   openSync,
   readdirSync,
@@ -42,6 +43,8 @@ export interface Files {
   /** Whether `path` still names the open file: somebody may have removed or replaced it. */
   names(path: string, fd: number): boolean
   rename(from: string, to: string): void
+  /** Gives a file a second name. */
+  link(path: string, other: string): void
   remove(path: string): void
   /** Names in a folder, sorted; none where it is missing. */
   list(folder: string): string[]
@@ -85,6 +88,7 @@ export const nodeFiles: Files = {
     return named !== undefined && named.ino === own.ino && named.dev === own.dev
   },
   rename: renameSync,
+  link: linkSync,
   remove: unlinkSync,
   list: (folder) => (existsSync(folder) ? readdirSync(folder).sort() : []),
   makeFolder(folder) {

@@ -2,6 +2,7 @@ import { randomBytes } from 'node:crypto'
 import { resolve } from 'node:path'
 import { SnapheapError } from '../errors'
 import { Allocator } from './allocator'
+import { blockStatistics, checkBlocks } from './block-check'
 import type { FileRoot } from './file-format'
 import { type Files, nodeFiles } from './files'
 import type { CommitOptions, Journal } from './journal'
@@ -20,6 +21,10 @@ export interface HeapOptions {
   readonly readOnly: boolean
   /** Default: those of Node. */
   readonly files?: Files | undefined
+  /** The file to read the state from; null: none, begin with nothing. Default: the heap's own. */
+  readonly from?: string | null
+  /** Which state to begin with: the newest that it takes. Default: the newest. */
+  readonly accepts?: (root: FileRoot) => boolean
   /** Does again what a journal recorded after the version in the file (0 without one), and may set `journal` for what follows. */
   readonly recover?: (heap: Heap) => void
 }
@@ -93,7 +98,8 @@ export class Heap {
     let heap: Heap | undefined
     try {
       try {
-        file = PoolFile.open(memory, files, path, !options.readOnly)
+        const { from = path, accepts } = options
+        if (from !== null) file = PoolFile.open(memory, files, from, !options.readOnly, accepts)
       } catch (error) {
         if (!(error instanceof SnapheapError && error.code === 'NOT_FOUND')) throw error
       }
@@ -210,7 +216,7 @@ export class Heap {
    * or rewrites the file when too much of it is dead. Runs off the event loop; commits go on meanwhile. Resolves once it
    * is on the device. Throws `IO`; then the file keeps its earlier state.
    */
-  async save(options: SaveOptions = {}): Promise<void> {
+  async save(options: SaveOptions = {}, isCompacting = false): Promise<void> {
     if (this.path === undefined) {
       throw new SnapheapError('INVALID_ARGUMENT', 'This heap is in memory only. Name a file: save(path).')
     }
@@ -218,9 +224,17 @@ export class Heap {
     const { path } = this
     await this.withSnapshot(async (snapshot) => {
       this.journal?.checkpointBegins()
-      await this.storage.save(path, stateOf(snapshot), options)
+      await this.storage.save(path, stateOf(snapshot), options, {
+        isCompacting,
+        onReplace: (earlier) => this.journal?.replacesFile(earlier.version),
+      })
       this.journal?.checkpointed(snapshot.version)
     })
+  }
+
+  /** Rewrites the heap's own file into its smallest form, beside commits. Throws as `save`. */
+  async compact(options: SaveOptions = {}): Promise<void> {
+    await this.save(options, true)
   }
 
   /** Writes the newest committed version into a new file in its densest form: temporary file, sync, rename, sync of the folder. */
@@ -256,56 +270,12 @@ export class Heap {
 
   /** Sizes, all in blocks of 32 KiB unless named otherwise. */
   statistics() {
-    const { table } = this.live
-    let changedBlocks = 0
-    let writtenBlocks = 0
-    for (let block = 0; block < table.length; block++) {
-      if (table[block] === ZERO_BLOCK) continue
-      writtenBlocks++
-      if (this.writer.birthOf(block) !== 0) changedBlocks++
-    }
-    const top = this.live.low(ROOT.top)
-    return {
-      topBlocks: top,
-      writtenBlocks,
-      neverWrittenBlocks: top - writtenBlocks,
-      changedBlocks,
-      arenaBlocks: this.windows.arenaBlocks,
-      retainedBlocks: this.pins.retained.length,
-      allocatedWords: this.live.number(ROOT.allocatedWords),
-      ...this.storage.statistics(),
-    }
+    return blockStatistics(this.live, this.writer, this.windows, this.pins, this.storage)
   }
 
   /** Proves that every physical block has one use. Returns what is wrong, in words. */
   checkBlocks(): string[] {
-    const problems: string[] = []
-    const use = new Map<number, string>()
-    const claim = (physical: number, what: string): void => {
-      const other = use.get(physical)
-      if (other !== undefined) problems.push(`physical block ${physical} is both ${other} and ${what}`)
-      use.set(physical, what)
-    }
-    const { table } = this.live
-    for (let block = 0; block < table.length; block++) {
-      if (table[block] === ZERO_BLOCK) continue
-      claim(table[block], `logical block ${block}`)
-      const isArena = this.windows.isArena(table[block])
-      if (isArena !== this.writer.birthOf(block) > 0)
-        problems.push(`block ${block} has a birth that does not fit its place`)
-      if (!isArena && !this.storage.holds(table[block])) {
-        problems.push(`block ${block} is neither in the arena nor in the file`)
-      }
-    }
-    for (const physical of this.windows.freeBlocks()) claim(physical, 'free')
-    for (const { physical } of this.pins.retained) claim(physical, 'retained for a snapshot')
-    if (
-      this.windows.arenaBlocks !== [...use].filter(([p, what]) => what !== 'free' && this.windows.isArena(p)).length
-    ) {
-      problems.push('the count of arena blocks in use is wrong')
-    }
-    if (this.windows.numbers[0].some((word) => word !== 0)) problems.push('the block of zeros was written')
-    return problems
+    return checkBlocks(this.live, this.writer, this.windows, this.pins, this.storage)
   }
 
   /** Opens a transaction that does again what a journal recorded: `commitReplay` ends it. */
@@ -319,6 +289,31 @@ export class Heap {
     this.writer.commit()
     this.version = version
     if (hasMovedAddresses) this.live.epoch++
+  }
+
+  /**
+   * Goes over to the newest state of the file, which another process writes: to see newer versions where it is ahead, else
+   * to need less memory for what it has meanwhile. `changedIn` tells in which version a block was last replayed, 0 for one
+   * that never was. Returns whether the heap has another version now.
+   */
+  takeNewerFile(changedIn: (block: number) => number, mayGoBack = false): boolean {
+    this.ensureOpen()
+    const taken = this.storage.takeNewer(this.path!)
+    if (taken === undefined) return false
+    const { version } = taken.root
+    if (version > this.version || mayGoBack) {
+      this.writer.adopt(taken.table)
+      this.version = version
+      this.live.epoch++
+      return true
+    }
+    this.writer.ensureBlocks(taken.table.length)
+    const { table } = this.live
+    for (let block = 0; block < table.length; block++) {
+      const place = taken.table[block] ?? ZERO_BLOCK
+      if (table[block] !== place && changedIn(block) <= version) this.writer.settle(block, place)
+    }
+    return false
   }
 
   private initialise(): void {

@@ -18,6 +18,8 @@ export interface Journal {
   commit(version: number, changes: Changes, options: CommitOptions): void
   /** Called when the heap begins to write what it holds into its own file. */
   checkpointBegins(): void
+  /** Called before another file takes the name of the heap's own, whose newest state is `version`. */
+  replacesFile(version: number): void
   /** Called once the heap's own file holds everything up to `version`, durably. */
   checkpointed(version: number): void
   close(): void

@@ -4,6 +4,7 @@ import {
   decodeHeader,
   decodeMap,
   decodeRoot,
+  earlierRootOffset,
   encodeHeader,
   encodeMap,
   encodeRoot,
@@ -45,26 +46,32 @@ export class PoolFile {
     public root: FileRoot,
   ) {}
 
-  /** Opens a file and reads its newest whole root and map; reads no data. Throws `NOT_FOUND`, `CORRUPT`, `VERSION`, `IO`. */
-  static open(memory: Memory, files: Files, path: string, writable: boolean): PoolFile {
+  /** Opens a file and reads its newest whole root that `accepts` takes, and its map; reads no data. Throws `NOT_FOUND`, `CORRUPT`, `VERSION`, `IO`. */
+  static open(
+    memory: Memory,
+    files: Files,
+    path: string,
+    writable: boolean,
+    accepts: (root: FileRoot) => boolean = () => true,
+  ): PoolFile {
     const fd = openFile(files, path, writable ? 'r+' : 'r')
     try {
-      const header = readRange(files, fd, 0, BLOCK_BYTES)
-      // After the header: whatever a root in it describes is in the file by now, even while a writer appends.
-      const fileBlocks = Math.floor(files.sizeBytes(fd) / BLOCK_BYTES)
-      const heapId = decodeHeader(memory, path, header)
-      const roots = ROOT_SLOT_OFFSETS.map((offset) =>
-        decodeRoot(memory, header.subarray(offset, offset + ROOT_SLOT.sizeBytes), fileBlocks),
-      )
-      const root = roots.reduce((a, b) => (b !== undefined && (a === undefined || b.sequence > a.sequence) ? b : a))
-      if (root === undefined) throw damaged(path, 'neither of its two roots is whole')
-      const map = readRange(files, fd, root.mapBlock * BLOCK_BYTES, mapBlocks(root.mapEntries) * BLOCK_BYTES)
-      const { places, checksums } = decodeMap(memory, path, root, map)
+      const { heapId, root, places, checksums } = readState(memory, files, fd, path, 0, accepts)!
       return new PoolFile(memory, files, path, fd, heapId, places, checksums, root)
     } catch (error) {
       files.close(fd)
       throw error instanceof SnapheapError ? error : ioError('read', path, error)
     }
+  }
+
+  /** Takes the newest root again, which another process may have written. Whether there was a newer one. Throws as `open`. */
+  reread(): boolean {
+    const state = readState(this.memory, this.files, this.fd, this.path, this.root.sequence)
+    if (state === undefined) return false
+    this.places = state.places
+    this.checksums = state.checksums
+    this.root = state.root
+    return true
   }
 
   /** Starts a file that must not exist yet. It has no root until `writeRoot`. */
@@ -135,7 +142,8 @@ export class PoolFile {
     }
     if (batch.length > 0) await flush()
 
-    const map = encodeMap(places, checksums, entries)
+    const earlierRoot = this.root.sequence === 0 ? undefined : encodeRoot(this.memory, this.root)
+    const map = encodeMap(places, checksums, entries, earlierRoot)
     await this.writeAll([map], next * BLOCK_BYTES)
     await this.io('sync', this.files.syncBeside(this.fd))
     const root: FileRoot = {
@@ -171,6 +179,65 @@ export class PoolFile {
       throw ioError(what, this.path, error)
     }
   }
+}
+
+/** Every root of a file, the newest first: of the slots, and of those that its maps remember. Throws `CORRUPT`, `VERSION`, `NOT_FOUND`, `IO`. */
+export function rootsOf(memory: Memory, files: Files, path: string): FileRoot[] {
+  const fd = openFile(files, path, 'r')
+  try {
+    return [...readRoots(memory, files, fd, path).roots]
+  } finally {
+    files.close(fd)
+  }
+}
+
+function readRoots(
+  memory: Memory,
+  files: Files,
+  fd: number,
+  path: string,
+): { heapId: Uint8Array; roots: Generator<FileRoot> } {
+  const header = readRange(files, fd, 0, BLOCK_BYTES)
+  // After the header: whatever a root in it describes is in the file by now, even while a writer appends.
+  const fileBlocks = Math.floor(files.sizeBytes(fd) / BLOCK_BYTES)
+  const heapId = decodeHeader(memory, path, header)
+  const slots = ROOT_SLOT_OFFSETS.map((offset) =>
+    decodeRoot(memory, header.subarray(offset, offset + ROOT_SLOT.sizeBytes), fileBlocks),
+  )
+  const newest = slots.reduce((a, b) => (b !== undefined && (a === undefined || b.sequence > a.sequence) ? b : a))
+  if (newest === undefined) throw damaged(path, 'neither of its two roots is whole')
+  return { heapId, roots: fromNewest(newest) }
+
+  function* fromNewest(first: FileRoot): Generator<FileRoot> {
+    let root: FileRoot | undefined = first
+    while (root !== undefined) {
+      yield root
+      const slot = readRange(files, fd, earlierRootOffset(root), ROOT_SLOT.sizeBytes)
+      const earlier: FileRoot | undefined = decodeRoot(memory, slot, root.fileBlocks)
+      root = earlier !== undefined && earlier.sequence < root.sequence ? earlier : undefined
+    }
+  }
+}
+
+/** The newest whole state in a file: undefined when its root is not newer than number `sequence`. Throws `CORRUPT`, `VERSION`. */
+function readState(
+  memory: Memory,
+  files: Files,
+  fd: number,
+  path: string,
+  sequence: number,
+  accepts: (root: FileRoot) => boolean = () => true,
+): { heapId: Uint8Array; root: FileRoot; places: Uint32Array; checksums: Uint32Array } | undefined {
+  const { heapId, roots } = readRoots(memory, files, fd, path)
+  let root: FileRoot | undefined
+  for (const each of roots) {
+    root = each
+    if (accepts(each)) break
+  }
+  if (root === undefined || !accepts(root)) throw damaged(path, 'it holds no state as old as that')
+  if (root.sequence <= sequence) return undefined
+  const map = readRange(files, fd, root.mapBlock * BLOCK_BYTES, mapBlocks(root.mapEntries) * BLOCK_BYTES)
+  return { heapId, root, ...decodeMap(memory, path, root, map) }
 }
 
 /**

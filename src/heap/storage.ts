@@ -23,6 +23,13 @@ export interface SaveOptions {
   readonly onProgress?: (progress: SaveProgress) => void
 }
 
+export interface OwnFileOptions {
+  /** Rewrite the file even where little of it is dead. */
+  readonly isCompacting: boolean
+  /** Called before the heap's own file loses its name to another. */
+  readonly onReplace: (earlier: FileRoot) => void
+}
+
 /** A version to be saved: its table is held by a pin while it is read. */
 export interface PinnedState {
   readonly table: Uint32Array
@@ -64,6 +71,41 @@ export class Storage {
       table[block] = this.fileWindows.physicalOf(file.places[block])
   }
 
+  /**
+   * Goes over to the newest state of the file at `path`, which its writer keeps: of the same file, or of another that has
+   * taken its name. Returns the block table that it gives, undefined when there is nothing newer. The caller takes that
+   * over: from now on, blocks are placed in the new state.
+   */
+  takeNewer(path: string): { root: FileRoot; table: Uint32Array } | undefined {
+    const { file: earlier, fileWindows: earlierWindows } = this
+    if (earlier?.isAt(path) === true) {
+      const from = earlier.root.fileBlocks
+      if (!earlier.reread()) return undefined
+      earlierWindows!.cover(from, earlier.root.fileBlocks)
+      return { root: earlier.root, table: this.tableOf(earlier, earlierWindows!) }
+    }
+    if (!this.files.exists(path)) return undefined
+    const file = PoolFile.open(this.memory, this.files, path, false)
+    if (!Buffer.from(file.heapId).equals(this.heapId)) {
+      file.close()
+      throw new SnapheapError('CORRUPT', `${path} is now the file of another heap. Close this one and open that.`, {
+        path,
+      })
+    }
+    this.file = file
+    this.fileWindows = new FileWindows(this.windows, file.fd)
+    this.fileWindows.cover(0, file.root.fileBlocks)
+    this.pins.retire(() => {
+      earlierWindows?.release()
+      earlier?.close()
+    })
+    return { root: file.root, table: this.tableOf(file, this.fileWindows) }
+  }
+
+  private tableOf(file: PoolFile, windows: FileWindows): Uint32Array {
+    return file.places.map((place) => windows.physicalOf(place))
+  }
+
   /** Whether a physical block is one of the heap's file. */
   holds(physical: number): boolean {
     return this.fileWindows !== undefined && this.fileWindows.placeOf(physical) !== 0
@@ -73,13 +115,13 @@ export class Storage {
    * Makes a pinned table durable in the heap's own file: by appending what changed, or by rewriting it when too much of
    * it is dead or its name has been taken from it.
    */
-  async save(path: string, pinned: PinnedState, options: SaveOptions): Promise<void> {
+  async save(path: string, pinned: PinnedState, options: SaveOptions, own: OwnFileOptions): Promise<void> {
     encodeAnnotation(options.annotation ?? '')
     const saved = { ...pinned, table: pinned.table.slice() }
     const isInPlace = this.file?.isAt(path) === true
-    if (this.file !== undefined && isInPlace && !this.needsRewrite(this.file)) {
+    if (this.file !== undefined && isInPlace && !own.isCompacting && !this.needsRewrite(this.file)) {
       await this.append(this.file, saved, options)
-    } else await this.rewrite(path, saved, { ...options, replace: isInPlace || options.replace === true })
+    } else await this.rewrite(path, saved, { ...options, replace: isInPlace || options.replace === true }, own)
   }
 
   /** Writes a pinned table into a file of its own. */
@@ -136,12 +178,18 @@ export class Storage {
   }
 
   /** Every step that may fail comes before the rename or after the heap has gone over to the new file. */
-  private async rewrite(path: string, saved: PinnedState, options: SaveOptions): Promise<void> {
+  private async rewrite(
+    path: string,
+    saved: PinnedState,
+    options: SaveOptions,
+    { onReplace }: OwnFileOptions,
+  ): Promise<void> {
     const earlier = { file: this.file, windows: this.fileWindows }
     const file = await this.writeTemporary(path, saved, options)
     const fileWindows = new FileWindows(this.windows, file.fd)
     try {
       fileWindows.cover(0, file.root.fileBlocks)
+      if (earlier.file?.isAt(path) === true) onReplace(earlier.file.root)
       this.promote(file, path, options)
     } catch (error) {
       fileWindows.release()

@@ -297,6 +297,23 @@ export class Writer {
     if (birth !== 0) this.pins.retireBlock(physical, birth)
   }
 
+  /** Gives the view another state altogether, all of it in a file. Between transactions only. */
+  adopt(table: Uint32Array): void {
+    assert(!this.isOpen, 'another state is taken between transactions')
+    const earlier = this.view.table
+    const length = Math.max(earlier.length, table.length)
+    const whole = new Uint32Array(length)
+    whole.set(table)
+    this.view.table = whole
+    this.tableIsShared = false
+    for (let block = 0; block < this.births.length; block++) {
+      if (this.births[block] !== 0) this.pins.retireBlock(earlier[block], this.births[block])
+    }
+    this.births = new Float64Array(length)
+    this.marks = new Uint32Array(length)
+    this.isRecorded = new Uint8Array(length)
+  }
+
   private finish(): void {
     for (let i = 0; i < this.records.length; i += 3) {
       this.marks[this.records[i]] = UNTOUCHED

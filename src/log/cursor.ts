@@ -45,6 +45,8 @@ export class LogCursor {
   damage: SnapheapError | undefined
   private segment: Segment | undefined
   private fd: number | undefined
+  /** Size of the segment when it was last read. */
+  private loadedSize = 0
   /** Bytes of the segment from `bytesStart` on. */
   private bytes = new Uint8Array(0)
   private bytesStart = 0
@@ -88,6 +90,11 @@ export class LogCursor {
     return this.bytes.subarray(this.offset - this.bytesStart)
   }
 
+  /** Bytes of log behind the last commit read, as far as they are known without reading. */
+  get bytesBehind(): number {
+    return this.fd === undefined ? 0 : Math.max(0, this.files.sizeBytes(this.fd) - this.offset)
+  }
+
   close(): void {
     if (this.fd !== undefined) this.files.close(this.fd)
     this.fd = undefined
@@ -112,6 +119,7 @@ export class LogCursor {
     this.version = segment.header.baseVersion
     this.checksum = segment.header.baseChecksum
     this.bytes = new Uint8Array(0)
+    this.loadedSize = 0
     this.bytesStart = this.offset = SEGMENT.sizeBytes
   }
 
@@ -183,12 +191,13 @@ export class LogCursor {
     }
   }
 
-  /** Reads on from the offset when the segment has grown beyond what was read. Whether it has. */
+  /** Reads on from the offset when the segment's size has changed. Whether it has. */
   private load(): boolean {
     try {
       const size = this.files.sizeBytes(this.fd!)
-      if (size <= this.bytesStart + this.bytes.length) return false
-      const bytes = new Uint8Array(size - this.offset)
+      if (size === this.loadedSize) return false
+      this.loadedSize = size
+      const bytes = new Uint8Array(Math.max(0, size - this.offset))
       this.bytes = bytes.subarray(0, this.files.read(this.fd!, bytes, this.offset))
       this.bytesStart = this.offset
       return true

@@ -106,6 +106,15 @@ export function isSegmentName(name: string): boolean {
   return /^\d{16}\.log$/.test(name)
 }
 
+/** An earlier file of the heap, kept in the log's folder by its version, because commits after it are. */
+export function baseName(version: number): string {
+  return `${String(version).padStart(16, '0')}.heap`
+}
+
+export function isBaseName(name: string): boolean {
+  return /^\d{16}\.heap$/.test(name)
+}
+
 /** The folder of the log of the heap in a file. */
 export function logFolderOf(path: string): string {
   return `${path}.log`

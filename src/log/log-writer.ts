@@ -5,10 +5,10 @@ import type { Files } from '../heap/files'
 import type { CommitOptions, Journal } from '../heap/journal'
 import type { Memory } from '../heap/memory'
 import { ioError } from '../heap/pool-file'
-import { encodeSegmentHeader, SEGMENT, segmentName } from './format'
+import { baseName, encodeSegmentHeader, SEGMENT, segmentName } from './format'
 import { RecordBuffer } from './record'
 import type { LogEndState } from './recovery'
-import { pruneSegments, type Retention } from './retention'
+import { keepsHistory, prune, type Retention } from './retention'
 
 /**
  * When a commit is on the device. `commit`: before `write` returns. `interval`: at most so many milliseconds, or so many
@@ -19,6 +19,8 @@ export type Durability = 'commit' | 'interval' | 'none' | { readonly everyMs?: n
 export interface LogOptions {
   readonly memory: Memory
   readonly files: Files
+  /** Of the heap's file. */
+  readonly path: string
   readonly folder: string
   readonly heapId: Uint8Array
   readonly durability: Durability
@@ -140,10 +142,20 @@ export class LogWriter implements Journal {
   checkpointed(version: number): void {
     this.bytesSinceCheckpoint -= this.bytesAtCheckpoint
     if (version > this.syncedVersion && this.mode === 'none') this.syncedVersion = version
-    const { memory, files, folder, retention } = this.options
+    const { memory, files, path, folder, retention } = this.options
     const keepFrom = this.previousCheckpoint
     this.previousCheckpoint = version
-    this.attempt('prune', () => pruneSegments(memory, files, folder, keepFrom, retention))
+    this.attempt('prune', () => prune(memory, files, path, folder, keepFrom, retention))
+  }
+
+  replacesFile(version: number): void {
+    const { files, path, folder, retention } = this.options
+    const kept = join(folder, baseName(version))
+    if (!keepsHistory(retention) || !files.exists(path) || files.exists(kept)) return
+    this.attempt('keep', () => {
+      files.makeFolder(folder)
+      files.link(path, kept)
+    })
   }
 
   /** Writes and syncs what is pending, and ends. */
@@ -169,8 +181,8 @@ export class LogWriter implements Journal {
     this.isAfterGap = true
   }
 
-  /** Hands everything pending to the operating system. */
-  private flush(): void {
+  /** Hands everything pending to the operating system. Throws `IO`. */
+  flush(): void {
     clearImmediate(this.flushing)
     this.flushing = undefined
     const { bytes } = this.buffer

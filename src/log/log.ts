@@ -1,9 +1,11 @@
-import type { SnapheapError } from '../errors'
+import { SnapheapError } from '../errors'
 import type { Heap } from '../heap/heap'
+import { LogCursor } from './cursor'
 import { logFolderOf } from './format'
 import { type Durability, LogWriter } from './log-writer'
-import { type Recovery, recover } from './recovery'
+import { type Recovery, recover, replay } from './recovery'
 import type { Retention } from './retention'
+import { listSegments } from './segments'
 
 export interface OpenLogOptions {
   readonly durability: Durability
@@ -24,7 +26,7 @@ export function openLog(heap: Heap, options: OpenLogOptions): { log: LogWriter; 
   const { memory, files } = heap
   const { durability, retention, segmentBytes, onFailure } = options
   const log = new LogWriter(
-    { memory, files, folder, heapId: heap.id, durability, retention, segmentBytes, onFailure },
+    { memory, files, path: heap.path!, folder, heapId: heap.id, durability, retention, segmentBytes, onFailure },
     end,
     heap.version,
     checkpointVersion,
@@ -37,4 +39,23 @@ export function openLog(heap: Heap, options: OpenLogOptions): { log: LogWriter; 
 export function readLog(heap: Heap): Recovery {
   const { commits, damaged } = recover(heap, logFolderOf(heap.path!), { repair: false, isForced: false })
   return { commits, damaged }
+}
+
+/** Brings a heap that is open for reading to exactly one version. Throws `NOT_FOUND` where the log does not lead there. */
+export function readLogUntil(heap: Heap, version: number): void {
+  const folder = logFolderOf(heap.path!)
+  const { segments } = listSegments(heap.memory, heap.files, folder, heap.version === 0 ? undefined : heap.id)
+  if (heap.version === 0 && segments.length > 0) heap.identify(segments[0].header.heapId)
+  const cursor = new LogCursor(heap.memory, heap.files, folder, heap.id, heap.version)
+  try {
+    replay(heap, cursor, (commit) => commit.head.version > version)
+  } finally {
+    cursor.close()
+  }
+  if (heap.version === version) return
+  throw new SnapheapError(
+    'NOT_FOUND',
+    `The log in ${folder} does not lead to version ${version}: it ends at ${heap.version}. Ask for a version that history() lists.`,
+    { version },
+  )
 }

@@ -3,7 +3,7 @@ import { SnapheapError } from '../errors'
 import { NOWHERE } from '../heap/changes'
 import type { Files } from '../heap/files'
 import type { Heap } from '../heap/heap'
-import { BLOCK_SHIFT, MAX_BLOCKS, RESERVED_BLOCKS } from '../heap/layout'
+import { BLOCK_WORDS, MAX_BLOCKS, RESERVED_BLOCKS } from '../heap/layout'
 import { ioError } from '../heap/pool-file'
 import { LogCursor, type LogEnd, type LoggedCommit, type LogPlace } from './cursor'
 import { isSegmentName, RECORD } from './format'
@@ -36,62 +36,84 @@ export type Until = (commit: LoggedCommit) => boolean
  * Does again, in the heap, every commit of the log after the heap's version. Returns where it ended and why. Throws `CORRUPT`
  * where a commit is missing that the device had.
  */
-export function replay(heap: Heap, cursor: LogCursor, isBeyond: Until = () => false): { commits: number; end: LogEnd } {
-  const target = redoInto(heap)
+export function replay(
+  heap: Heap,
+  cursor: LogCursor,
+  isBeyond: Until = () => false,
+  target: RedoTracker = redoInto(heap),
+): { commits: number; end: LogEnd } {
   let commits = 0
+  let next = cursor.next()
   for (;;) {
-    let inBatch = 0
-    let last: LoggedCommit | undefined
+    if (typeof next === 'string') return { commits, end: next }
+    if (isBeyond(next)) return { commits, end: 'end' }
+    let last = next
     let hasMoved = false
-    let end: LogEnd | undefined
+    let inBatch = 0
     heap.beginReplay()
     try {
-      while (inBatch < BATCH_COMMITS) {
-        const next = cursor.next()
-        if (typeof next === 'string') end = next
-        else if (isBeyond(next)) end = 'end'
-        else {
-          next.redo(target)
-          hasMoved ||= next.head.hasMovedAddresses
-          last = next
-          inBatch++
-          continue
-        }
-        break
-      }
+      do {
+        target.version = next.head.version
+        next.redo(target)
+        hasMoved ||= next.head.hasMovedAddresses
+        last = next
+        inBatch++
+        next = cursor.next()
+      } while (inBatch < BATCH_COMMITS && typeof next !== 'string' && !isBeyond(next))
     } catch (error) {
       heap.rollback()
       throw error
     }
-    if (last === undefined) heap.rollback()
-    else heap.commitReplay(last.head.version, hasMoved)
+    heap.commitReplay(last.head.version, hasMoved)
     commits += inBatch
-    if (end !== undefined) return { commits, end }
   }
 }
 
+/** Does records again and remembers when a block was last changed. */
+export interface RedoTracker extends Redo {
+  /** Of the record being done again. */
+  version: number
+  /** Block -> the version in which it was last changed. */
+  readonly changedIn: ReadonlyMap<number, number>
+  /** Forgets changes up to a version. */
+  forget(version: number): void
+}
+
 /** Writes what records say into the heap, within a transaction. */
-export function redoInto(heap: Heap): Redo {
+export function redoInto(heap: Heap): RedoTracker {
   const { writer } = heap
-  const reach = (block: number): void => {
+  const changedIn = new Map<number, number>()
+  let current = -1
+  let currentVersion = 0
+  const change = (block: number): void => {
     if (block >= MAX_BLOCKS) throw new SnapheapError('CORRUPT', `The log names block ${block}, which no heap has.`)
     writer.ensureBlocks(Math.max(RESERVED_BLOCKS, block + 1))
+    changedIn.set(block, tracker.version)
   }
-  return {
+  const tracker: RedoTracker = {
+    version: 0,
+    changedIn,
+    forget(version) {
+      for (const [block, since] of changedIn) if (since <= version) changedIn.delete(block)
+    },
     move(from, to) {
-      reach(from)
+      current = -1
+      change(from)
       if (to === NOWHERE) {
         writer.discard(from)
         return
       }
-      reach(to)
+      change(to)
       writer.moveBlock(from, to)
     },
     write(block, offset, words, halves, index) {
-      reach(block)
-      writer.write(block * 2 ** BLOCK_SHIFT + offset, halves, index, words * 2)
+      if (block !== current || tracker.version !== currentVersion) change(block)
+      current = block
+      currentVersion = tracker.version
+      writer.write(block * BLOCK_WORDS + offset, halves, index, words * 2)
     },
   }
+  return tracker
 }
 
 /**

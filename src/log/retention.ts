@@ -1,28 +1,93 @@
-import { join } from 'node:path'
+import { SnapheapError } from '../errors'
 import type { Files } from '../heap/files'
 import type { Memory } from '../heap/memory'
-import { listSegments } from './segments'
+import { RECORD, SEGMENT } from './format'
+import { basesOf } from './history'
+import { listSegments, type Segment } from './segments'
 
-/** How much log is kept beyond what recovery needs. */
+/** How much log is kept beyond what recovery needs, for points in time: by age, by size, whichever keeps more. */
 export interface Retention {
   readonly ms: number
   readonly bytes: number
 }
 
-export const NO_RETENTION: Retention = { ms: 0, bytes: 0 }
+const NONE: Retention = { ms: 0, bytes: 0 }
+const UNITS: Readonly<Record<string, number>> = {
+  second: 1000,
+  minute: 60_000,
+  hour: 3_600_000,
+  day: 86_400_000,
+  week: 604_800_000,
+}
 
-/** Removes segments whose commits are all at or before version `keepFrom`, and beyond what is to be kept. */
-export function pruneSegments(
+/** "7 days", or a number of bytes. Throws `INVALID_ARGUMENT`. */
+export function parseRetention(given: string | number | undefined): Retention {
+  if (given === undefined) return NONE
+  if (typeof given === 'number' && given >= 0) return { ms: 0, bytes: given }
+  const [, count, unit] = /^(\d+(?:\.\d+)?) (second|minute|hour|day|week)s?$/.exec(String(given)) ?? []
+  if (count === undefined) {
+    throw new SnapheapError(
+      'INVALID_ARGUMENT',
+      `retain.log cannot be ${JSON.stringify(given)}. Pass a number of bytes, or a time like "7 days" or "12 hours".`,
+    )
+  }
+  return { ms: Number(count) * UNITS[unit], bytes: 0 }
+}
+
+/**
+ * Removes segments whose commits recovery does not need, which are those up to version `keepFrom`, and no point in time
+ * within the retention: a state in a file, and every commit after it, are kept for the oldest such point. Then earlier files
+ * that nothing needs any more.
+ */
+export function prune(
   memory: Memory,
   files: Files,
+  path: string,
   folder: string,
   keepFrom: number,
-  _retention: Retention,
+  retention: Retention,
 ): void {
   const { segments } = listSegments(memory, files, folder, undefined)
-  for (let i = 0; i + 1 < segments.length; i++) {
-    if (segments[i + 1].header.baseVersion > keepFrom) return
+  const oldestKept = firstRetained(files, segments, retention)
+  const bases = basesOf(memory, files, path)
+  const base = oldestKept === undefined ? undefined : bases.find(({ root }) => root.version <= oldestKept)
+  const from = Math.min(keepFrom, oldestKept === undefined ? keepFrom : (base?.root.version ?? 0))
+  for (let i = 0; i + 1 < segments.length && segments[i + 1].header.baseVersion <= from; i++)
     files.remove(segments[i].path)
+  const isNeeded = (each: string): boolean =>
+    each === path ||
+    (oldestKept !== undefined &&
+      (base === undefined ||
+        bases.some(({ path: other, root }) => other === each && root.version >= base.root.version)))
+  for (const each of new Set(bases.map((one) => one.path))) if (!isNeeded(each)) files.remove(each)
+}
+
+/** Version before the first commit that is to be kept, undefined when none is for its own sake. */
+function firstRetained(files: Files, segments: readonly Segment[], { ms, bytes }: Retention): number | undefined {
+  if (ms === 0 && bytes === 0) return undefined
+  let size = 0
+  let kept = segments.length - 1
+  for (; kept > 0; kept--) {
+    const { sizeBytes, timeMs } = measure(files, segments[kept].path)
+    size += sizeBytes
+    // a segment is kept when the one after it begins within the time: it may hold commits that are within it too
+    if (size >= bytes && (timeMs === undefined || timeMs < Date.now() - ms)) break
   }
-  void join
+  return segments[Math.max(0, kept)]?.header.baseVersion
+}
+
+function measure(files: Files, path: string): { sizeBytes: number; timeMs: number | undefined } {
+  const fd = files.open(path, 'r')
+  try {
+    const head = new Uint8Array(RECORD.units * 4)
+    const count = files.read(fd, head, SEGMENT.sizeBytes)
+    const timeMs = count < head.length ? undefined : new DataView(head.buffer).getFloat64(RECORD.timeMs * 4, true)
+    return { sizeBytes: files.sizeBytes(fd), timeMs }
+  } finally {
+    files.close(fd)
+  }
+}
+
+export function keepsHistory({ ms, bytes }: Retention): boolean {
+  return ms > 0 || bytes > 0
 }

@@ -2,6 +2,9 @@ import type { Store } from '../db/store'
 import type { Transaction } from '../db/transaction'
 import { SnapheapError } from '../errors'
 
+/** The server sends again what was not acknowledged, so a commit need not wait for the device: the acknowledgement does. */
+export const UNSYNCED = { sync: false } as const
+
 /**
  * Commits a change to tables that the mirror manages: at once, or behind the transaction that is open beside. Resolves with
  * what `change` returned, when it is committed.
@@ -12,10 +15,10 @@ export function commit<T>(store: Store, change: (transaction: Transaction) => T)
     return change(transaction)
   }
   try {
-    return store.write(managed)
+    return store.write(managed, UNSYNCED)
   } catch (error) {
     if (!isBusy(error)) throw error
-    return store.writeBeside(async (transaction) => managed(transaction))
+    return store.writeBeside(async (transaction) => managed(transaction), UNSYNCED)
   }
 }
 

@@ -3,7 +3,7 @@ import type { Transaction } from '../db/transaction'
 import { SnapheapError } from '../errors'
 import { ChangeApplier } from './apply'
 import type { SourceTable } from './catalogue'
-import { isBusy } from './commit'
+import { isBusy, UNSYNCED } from './commit'
 import { type Lsn, NO_LSN } from './lsn'
 import { PgoutputDecoder } from './pgoutput'
 import { writeLsn } from './state'
@@ -116,7 +116,7 @@ export class Follower {
   storeLsn(): void {
     if (this.appliedLsn <= this.storedLsn) return
     const lsn = this.appliedLsn
-    this.options.store.write((transaction) => this.begin(transaction, () => undefined, lsn))
+    this.options.store.write((transaction) => this.begin(transaction, () => undefined, lsn), UNSYNCED)
     this.storedLsn = lsn
   }
 
@@ -155,7 +155,7 @@ export class Follower {
           do this.replayTransaction()
           while (this.buffer.wholeCount > 0 && !this.isBarrierNext() && performance.now() - start < SLICE_MS)
         })
-      })
+      }, UNSYNCED)
     } catch (error) {
       if (isBusy(error)) return false
       throw error
@@ -210,6 +210,7 @@ export class Follower {
             this.applier.use(transaction)
             resolve({ transaction, commit, abandon, ended })
           }),
+        UNSYNCED,
       )
       ended.catch(reject)
     })

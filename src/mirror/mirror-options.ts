@@ -14,7 +14,7 @@ export interface MirrorOptions {
   slot?: string
   /** Name of the publication, which the mirror sets up and nobody else may change. Default: as the slot. */
   publication?: string
-  /** How often changes are saved to the database file, and the server told so. Default 5000. */
+  /** How often changes are made durable, and the server told so. Default 5000. */
   saveEveryMs?: number
   /** How often slot, publication and columns are looked at. Default 5000. */
   checkEveryMs?: number

@@ -11,15 +11,15 @@ import { readState } from './state'
 const WAL_SEGMENT_BYTES = 1n << 24n
 
 /**
- * Saves the database from time to time and tells the server what is durable, never more: the slot must not be ahead of
- * what a restart finds in the file. Without a file, what is applied is as durable as it will be.
+ * Has the database synced from time to time and tells the server what is durable, never more: the slot must not be ahead of
+ * what a restart finds in file and log. Without a file, what is applied is as durable as it will be.
  */
 export class Saver {
   private session: Session | undefined
   private timer: NodeJS.Timeout | undefined
   private isStopped = false
   private savedVersion: number
-  /** What the file holds; nothing is known of it before the first save. */
+  /** What is on the device; nothing is known of it before the first sync. */
   private durableLsn: Lsn = NO_LSN
   private saving: Promise<void> = Promise.resolve()
 
@@ -43,7 +43,7 @@ export class Saver {
     clearTimeout(this.timer)
   }
 
-  /** Saves now what has changed. `isLast`: also progress without changes. */
+  /** Makes durable now what has changed. `isLast`: also progress without changes. */
   save(session: Session | undefined, isLast = false): Promise<void> {
     this.saving = this.saving.then(() => this.saveNow(session, isLast))
     return this.saving
@@ -65,7 +65,7 @@ export class Saver {
     if (store.version !== this.savedVersion) {
       const version = store.version
       const lsn = readState(store, this.slot)?.lsn ?? NO_LSN
-      await store.save()
+      await store.sync()
       this.savedVersion = version
       this.durableLsn = lsn
     }

@@ -2,7 +2,7 @@ import type { Store } from '../db/store'
 import type { Transaction } from '../db/transaction'
 import { SnapheapError } from '../errors'
 import { commit } from './commit'
-import type { Lsn } from './lsn'
+import { formatLsn, type Lsn } from './lsn'
 import type { MirroredTable } from './mirrored-table'
 
 /** One row per slot. */
@@ -47,6 +47,7 @@ export function writeState(transaction: Transaction, slot: string, state: Mirror
 
 export function writeLsn(transaction: Transaction, slot: string, lsn: Lsn): void {
   transaction.update(STATE_TABLE, slot, { lsn })
+  transaction.annotation = formatLsn(lsn)
 }
 
 /** Makes the table for the state of mirrors, if it is missing. */

@@ -219,7 +219,7 @@ describe.each(HEAP_MEMORIES)('damaged files on %s memory', (_name, makeMemory) =
       const path = join(folder, 'heap')
       const forged = (places: Uint32Array, change: Partial<PoolFile['root']>): Buffer => {
         const bytes = Buffer.from(whole)
-        const map = encodeMap(places, file.checksums, places.length)
+        const map = encodeMap(places, file.checksums, places.length, undefined)
         bytes.set(map, file.root.mapBlock * BLOCK_BYTES)
         const root = { ...file.root, mapChecksum: memory.crc32c(map), ...change }
         for (const offset of ROOT_SLOT_OFFSETS) bytes.set(encodeRoot(memory, root), offset)

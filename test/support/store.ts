@@ -1,6 +1,7 @@
 import { join } from 'node:path'
 import { afterEach, expect } from 'vitest'
-import { Store, type StoreOptions } from '../../src/db/store'
+import type { StoreOptions } from '../../src/db/open-heap'
+import { Store } from '../../src/db/store'
 import { SnapheapError } from '../../src/errors'
 import type { Table } from '../../src/table/table'
 import { nativeMemory, temporaryFolder } from '../heap/support/memories'

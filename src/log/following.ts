@@ -1,0 +1,146 @@
+import { EventEmitter } from 'node:events'
+import { type FSWatcher, watch } from 'node:fs'
+import { SnapheapError } from '../errors'
+import type { Heap } from '../heap/heap'
+import { LogCursor } from './cursor'
+import { logFolderOf } from './format'
+import { type RedoTracker, redoInto, replay } from './recovery'
+
+export interface FollowingEvents {
+  /** The database shows another version now. */
+  change: [version: number]
+  /** What keeps it from going on. It tries again. */
+  failure: [error: SnapheapError]
+}
+
+export interface FollowingLag {
+  /** Bytes of log not read yet. */
+  readonly bytes: number
+  /** Milliseconds since the newest commit that is shown was made; 0 when nothing is known to be missing. */
+  readonly ms: number
+}
+
+/** The file system tells of changes; should it fail to, a look so often finds them. */
+const LOOK_EVERY_MS = 50
+/** A newer state of the file is looked for so often, when commits have come in. */
+const LOOK_AT_FILE_EVERY_MS = 1000
+
+/**
+ * Keeps a heap that is open for reading in step with the process that writes it: reads the log as it grows, and takes over
+ * the file's newer states. Knows nothing of the writer but the files, so neither can harm the other.
+ */
+export class Following extends EventEmitter<FollowingEvents> {
+  private cursor: LogCursor
+  private readonly redo: RedoTracker
+  private watcher: FSWatcher | undefined
+  private readonly timer: NodeJS.Timeout
+  private lookedAtFileMs = performance.now()
+  private versionAtFile: number
+  private advancedMs = performance.now()
+  private readonly waiting = new Set<{ version: number; resolve: () => void; reject: (error: Error) => void }>()
+  private isClosed = false
+
+  constructor(private readonly heap: Heap) {
+    super()
+    this.redo = redoInto(heap)
+    this.cursor = this.cursorFrom(heap.version)
+    this.versionAtFile = heap.version
+    this.timer = setInterval(() => this.look(), LOOK_EVERY_MS)
+    this.timer.unref()
+    this.watchFolder()
+  }
+
+  /** How far what is shown is behind what the writer has logged. */
+  lag(): FollowingLag {
+    const bytes = this.cursor.bytesBehind
+    return { bytes, ms: bytes === 0 ? 0 : Math.max(1, Date.now() - this.cursor.timeMs) }
+  }
+
+  /** Resolves when `version` can be read. Throws `TIMEOUT` after `timeoutMs` (default 10 000), `CLOSED`. */
+  async waitFor(version: number, { timeoutMs = 10_000 }: { timeoutMs?: number } = {}): Promise<void> {
+    if (this.isClosed) throw closed()
+    this.look()
+    if (this.heap.version >= version) return
+    await new Promise<void>((resolve, reject) => {
+      const wait = { version, resolve: () => done(resolve), reject: (error: Error) => done(() => reject(error)) }
+      const timer = setTimeout(() => wait.reject(timedOut(version, timeoutMs)), timeoutMs)
+      const done = (settle: () => void): void => {
+        clearTimeout(timer)
+        this.waiting.delete(wait)
+        settle()
+      }
+      this.waiting.add(wait)
+    })
+  }
+
+  /** Reads what there is now. Called by itself; call it to be sure. */
+  look(): void {
+    if (this.isClosed || this.heap.writer.isWriting) return
+    const before = this.heap.version
+    try {
+      this.readLog()
+      this.lookAtFile()
+    } catch (error) {
+      if (!(error instanceof SnapheapError)) throw error
+      if (this.listenerCount('failure') > 0) this.emit('failure', error)
+    }
+    if (this.heap.version === before) return
+    this.advancedMs = performance.now()
+    for (const wait of this.waiting) if (this.heap.version >= wait.version) wait.resolve()
+    this.emit('change', this.heap.version)
+  }
+
+  close(): void {
+    this.isClosed = true
+    clearInterval(this.timer)
+    this.watcher?.close()
+    this.cursor.close()
+    for (const wait of this.waiting) wait.reject(closed())
+  }
+
+  private readLog(): void {
+    const { end } = replay(this.heap, this.cursor, undefined, this.redo)
+    if (end === 'gap' || end === 'damaged') this.takeFile(false)
+    // a commit that was read and then taken back by its writer, which could not make it durable
+    if (end === 'partial' && performance.now() - this.advancedMs > LOOK_AT_FILE_EVERY_MS) this.takeFile(true)
+  }
+
+  private lookAtFile(): void {
+    const now = performance.now()
+    if (now - this.lookedAtFileMs < LOOK_AT_FILE_EVERY_MS || this.heap.version === this.versionAtFile) return
+    this.takeFile(false)
+  }
+
+  private takeFile(mayGoBack: boolean): void {
+    this.lookedAtFileMs = this.advancedMs = performance.now()
+    this.versionAtFile = this.heap.version
+    const hasOther = this.heap.takeNewerFile((block) => this.redo.changedIn.get(block) ?? 0, mayGoBack)
+    this.redo.forget(this.heap.savedRoot?.version ?? 0)
+    if (!hasOther) return
+    this.cursor.close()
+    this.cursor = this.cursorFrom(this.heap.version)
+  }
+
+  private cursorFrom(version: number): LogCursor {
+    const { memory, files, path, id } = this.heap
+    return new LogCursor(memory, files, logFolderOf(path!), id, version)
+  }
+
+  private watchFolder(): void {
+    try {
+      this.watcher = watch(logFolderOf(this.heap.path!), { persistent: false }, () => this.look())
+      this.watcher.on('error', () => this.watcher?.close())
+    } catch {} // then looking from time to time has to do
+  }
+}
+
+function closed(): SnapheapError {
+  return new SnapheapError('CLOSED', 'The database is closed. Open it again.')
+}
+
+function timedOut(version: number, timeoutMs: number): SnapheapError {
+  return new SnapheapError(
+    'TIMEOUT',
+    `Version ${version} has not come within ${timeoutMs} ms. Check that its writer runs, or wait longer with { timeoutMs }.`,
+  )
+}
