@@ -10,6 +10,7 @@ import {
   publicationIdentity,
   slotStatus,
 } from '../../src/mirror/slot'
+import { lockUnchanged } from '../../src/mirror/slot-snapshot'
 import { type PostgresServer, type ServerConnection, startPostgres } from '../support/postgres'
 
 let server: PostgresServer
@@ -164,4 +165,28 @@ test('tables that inherit from a published one are not published with it', async
   await query('CREATE TABLE child () INHERITS (a)')
   await ensurePublication(client, 'p', await tables('a'))
   expect(await published()).toEqual([{ tablename: 'a' }])
+})
+
+test('an ALTER TABLE that waits for the copy while the copy looks at the table ends in another attempt, not in a deadlock', async () => {
+  await query('INSERT INTO a VALUES (1)')
+  const sources = await tables('a')
+  const [outside, altering] = [await connect(connection, 'query'), await connect(connection, 'query')]
+  try {
+    await query('BEGIN; LOCK TABLE a IN ACCESS SHARE MODE')
+    const altered = altering.query('ALTER TABLE a ADD c int')
+    for (;;) {
+      const waiting = await outside.query(
+        `SELECT 1 FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND query LIKE 'ALTER TABLE a%'`,
+      )
+      if (waiting.rowCount === 1) break
+    }
+    expect(await lockUnchanged(client, outside, sources, 10_000)).toBeUndefined()
+    await query('ROLLBACK')
+    await altered
+    await query('BEGIN')
+    expect(await lockUnchanged(client, outside, await tables('a'), 10_000)).toHaveLength(1)
+    await query('ROLLBACK')
+  } finally {
+    await Promise.all([outside.end(), altering.end()])
+  }
 })
