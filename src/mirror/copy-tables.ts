@@ -1,18 +1,18 @@
 import type pg from 'pg'
 import type { Store } from '../db/store'
-import type { TableWriter } from '../table/table-writer'
 import { qualifiedName, type SourceTable } from './catalogue'
 import { commit } from './commit'
 import { type ConnectionOptions, connect, disconnect, queryRows } from './connection'
 import { copyRows } from './copy'
 import { nextTurn } from './follower'
+import { indexInSlices } from './index-copy'
 import type { Lsn } from './lsn'
 import { describeSource, indexedColumns, mirrorName, tableDefinition } from './mirrored-table'
 import type { CopyMeter } from './progress'
+import { RowLoader } from './row-loader'
 import { createSlot, dropSlot } from './slot'
 import { beginAtSlot, lockUnchanged, neverStill } from './slot-snapshot'
 import { setRole } from './state'
-import { mapType } from './types'
 
 /** How long the server may wait, when a slot is created, for transactions that are writing. */
 export const SLOT_TIMEOUT_MS = 30_000
@@ -104,14 +104,14 @@ async function copyTable(request: CopyRequest, client: pg.Client, source: Source
         loader.writer = transaction.writer(copyName)
         loader.writer.expectedRows = source.estimatedRows
         read()
+        loader.flush()
       })
       return committed instanceof Promise ? committed : undefined
     },
     onProgress: (progress) => meter.update(progress.rows, progress.bytes),
   })
   for (const column of indexedColumns(source)) {
-    checkpoint()
-    await commit(store, (transaction) => transaction.addIndex(copyName, column))
+    await indexInSlices(store, copyName, column, checkpoint)
     await nextTurn()
   }
   meter.end()
@@ -125,30 +125,4 @@ export function copyCommand(source: SourceTable): string {
   return source.isPartitioned
     ? `COPY (SELECT ${columns} FROM ${table}) TO STDOUT`
     : `COPY ${table} (${columns}) TO STDOUT`
-}
-
-/** Turns rows of text into words and inserts them. */
-class RowLoader {
-  writer!: TableWriter
-  private readonly decoders
-  private readonly words: Int32Array
-
-  constructor(source: SourceTable) {
-    this.decoders = source.columns.map((column) => mapType(column.type).decode)
-    this.words = new Int32Array(this.decoders.length * 2)
-  }
-
-  load(bytes: Buffer, starts: Int32Array, ends: Int32Array): void {
-    const { writer, decoders, words } = this
-    const { interner } = writer
-    for (let i = 0; i < decoders.length; i++) {
-      if (ends[i] === -1) words[i * 2] = words[i * 2 + 1] = 0
-      else {
-        decoders[i]!(bytes, starts[i]!, ends[i]!, interner)
-        words[i * 2] = interner.low
-        words[i * 2 + 1] = interner.high
-      }
-    }
-    writer.insertWords(words)
-  }
 }

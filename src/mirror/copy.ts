@@ -8,7 +8,7 @@ const BACKSLASH = 0x5c
 
 /**
  * One row: field `i` is `bytes[starts[i], ends[i])` in the text form of its type, or NULL where `ends[i]` is -1.
- * All three arguments are valid until the call returns.
+ * `starts` and `ends` are valid until the call returns, `bytes` until the chunk has been read.
  */
 export type CopyRowHandler = (bytes: Buffer, starts: Int32Array, ends: Int32Array) => void
 
@@ -61,6 +61,7 @@ export class CopyTextParser {
     let isEscaped = false
     for (let i = start; i < end; i++) {
       const byte = bytes[i]!
+      if (byte > NEWLINE && byte !== BACKSLASH) continue
       if (byte === BACKSLASH) {
         isEscaped = true
         i++ // whatever follows belongs to the escape

@@ -124,9 +124,13 @@ export function decodeTimestamp(bytes: Buffer, start: number, end: number, out: 
   const days = text.date()
   text.expect(SPACE)
   const micros = text.time()
-  const ms = days * MS_PER_DAY + Math.floor(micros / 1000) - text.offset() * 1000
+  const timeMs = Math.floor(micros / 1000)
+  const dayMs = days * MS_PER_DAY - text.offset() * 1000
+  const ms = dayMs + timeMs
   text.finish()
-  out.instant(ms, micros % 1000)
+  // beyond year 287,396 a double holds only even milliseconds: the odd one goes to the microseconds
+  if (Number.isSafeInteger(ms)) out.instant(ms, micros % 1000)
+  else out.instant(dayMs + (timeMs & ~1), (micros % 1000) + (timeMs & 1) * 1000)
 }
 
 /** `date` in ISO style. */

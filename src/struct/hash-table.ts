@@ -2,6 +2,8 @@ import { assert } from '../errors'
 import type { Heap } from '../heap/heap'
 import { BLOCK_WORDS } from '../heap/layout'
 import type { View } from '../heap/view'
+import { homeOf, mostEntries, putEntry, segmentHalves, writeSegment } from './hash-segment'
+import type { Steps } from './steps'
 
 /** Hashes have 30 bits: the top ones choose the segment, the low ones the slot. */
 export const HASH_BITS = 30
@@ -203,7 +205,7 @@ export class MutableHashTable extends HashTable {
     const { allocator, writer } = heap
     const address = allocator.allocate(DESCRIPTOR_WORDS)
     const directory = allocator.allocate(1)
-    writer.set(directory, newSegment(heap, SMALLEST_LOG2, 0) | 0, SMALLEST_LOG2 << 8)
+    writer.set(directory, writeSegment(heap, segmentHalves(SMALLEST_LOG2, 0)) | 0, SMALLEST_LOG2 << 8)
     writer.set(address, directory | 0, 0)
     return address
   }
@@ -212,7 +214,13 @@ export class MutableHashTable extends HashTable {
    * Makes a table of `count` entries at once, which are sorted by the top bits of their hashes as far
    * as segments are told apart. Each segment is filled in turn, so that a large table is built within the processor's caches.
    */
-  static build(heap: Heap, count: number, hashes: Uint32Array, payloads: Uint32Array, flags: Uint8Array): number {
+  static *build(
+    heap: Heap,
+    count: number,
+    hashes: Uint32Array,
+    payloads: Uint32Array,
+    flags: Uint8Array,
+  ): Steps<number> {
     const { allocator, writer } = heap
     let depth = 0
     while (count / 2 ** depth > mostEntries(LARGEST_LOG2) / 2 && depth < DEEPEST) depth++
@@ -221,21 +229,19 @@ export class MutableHashTable extends HashTable {
     writer.set(address, directory | 0, depth)
     const table = new MutableHashTable(heap, address)
     const crowded: number[] = []
-    const scratch = new Int32Array(2 << LARGEST_LOG2)
     for (let i = 0, from = 0; i < 1 << depth; i++) {
       let to = from
       while (to < count && (depth === 0 || hashes[to] >>> (HASH_BITS - depth) === i)) to++
       let log2 = SMALLEST_LOG2
       while (log2 < LARGEST_LOG2 && mostEntries(log2) < to - from) log2++
-      const segment = allocator.allocate(1 << log2)
-      const fitting = Math.min(to - from, mostEntries(log2))
-      fill(scratch, log2, hashes, payloads, flags, from, from + fitting)
-      scratch[0] = fitting
-      scratch[1] = depth | (log2 << 8)
-      writer.write(segment, scratch, 0, 2 << log2)
-      for (let at = from + fitting; at < to; at++) crowded.push(at)
-      writer.set(directory + i, segment | 0, depth | (log2 << 8))
+      const halves = segmentHalves(log2, depth)
+      const fitting = Math.min(to, from + mostEntries(log2))
+      for (let at = from; at < fitting; at++)
+        putEntry(halves, (1 << log2) - 1, payloads[at], hashes[at] | OCCUPIED | (flags[at] === 1 ? FLAG : 0))
+      for (let at = fitting; at < to; at++) crowded.push(at)
+      writer.set(directory + i, writeSegment(heap, halves) | 0, depth | (log2 << 8))
       from = to
+      yield
     }
     for (const at of crowded) table.insert(hashes[at], payloads[at], flags[at] === 1)
     return address
@@ -306,16 +312,17 @@ export class MutableHashTable extends HashTable {
     const log2 = this.view.high(segment) >>> 8
     const depth = this.view.high(segment) & 255
     if (log2 < LARGEST_LOG2 || depth >= DEEPEST || !this.wouldSplit(segment, depth)) {
-      const larger = newSegment(this.heap, log2 + 1, depth)
-      this.moveEntries(segment, () => larger)
+      const halves = segmentHalves(log2 + 1, depth)
+      this.moveEntries(segment, 0, halves, halves)
+      const larger = writeSegment(this.heap, halves)
       this.point(hash, depth, larger, larger)
     } else {
       if (depth === this.view.high(this.address)) this.doubleDirectory()
       const bit = 1 << (HASH_BITS - 1 - depth)
-      const zero = newSegment(this.heap, log2, depth + 1)
-      const one = newSegment(this.heap, log2, depth + 1)
-      this.moveEntries(segment, (entryHash) => ((entryHash & bit) === 0 ? zero : one))
-      this.point(hash, depth, zero, one)
+      const zeros = segmentHalves(log2, depth + 1)
+      const ones = segmentHalves(log2, depth + 1)
+      this.moveEntries(segment, bit, zeros, ones)
+      this.point(hash, depth, writeSegment(this.heap, zeros), writeSegment(this.heap, ones))
     }
     this.heap.allocator.free(segment)
   }
@@ -332,14 +339,14 @@ export class MutableHashTable extends HashTable {
     return sides === 3
   }
 
-  private moveEntries(from: number, target: (hash: number) => number): void {
-    const words = 1 << (this.view.high(from) >>> 8)
+  /** Puts the entries of a segment whose hashes have this bit into `ones`, the others into `zeros`. */
+  private moveEntries(from: number, bit: number, zeros: Int32Array, ones: Int32Array): void {
+    const { view } = this
+    const words = 1 << (view.high(from) >>> 8)
+    const mask = zeros.length / 2 - 1
     for (let slot = 1; slot < words; slot++) {
-      const high = this.view.high(from + slot)
-      if (high === 0) continue
-      const to = target(high & HASH_MASK)
-      this.place(to, this.view.low(from + slot), high)
-      this.heap.writer.set(to, this.view.low(to) + 1, this.view.high(to))
+      const high = view.high(from + slot)
+      if (high !== 0) putEntry((high & bit) === 0 ? zeros : ones, mask, view.low(from + slot), high)
     }
   }
 
@@ -369,40 +376,4 @@ export class MutableHashTable extends HashTable {
     writer.set(this.address, doubled | 0, depth + 1)
     allocator.free(directory)
   }
-}
-
-/** Entries of a segment of 2^log2 words: at most 7/8 of its slots, so that a search always meets an empty one. */
-function mostEntries(log2: number): number {
-  return (((1 << log2) - 1) * 7) >>> 3
-}
-
-function homeOf(hash: number, mask: number): number {
-  const home = hash & mask
-  return home === 0 ? 1 : home
-}
-
-/** Fills the halves of a segment with the entries [from, to), from nothing. */
-function fill(
-  halves: Int32Array,
-  log2: number,
-  hashes: Uint32Array,
-  payloads: Uint32Array,
-  flags: Uint8Array,
-  from: number,
-  to: number,
-): void {
-  const mask = (1 << log2) - 1
-  halves.fill(0, 0, 2 << log2)
-  for (let at = from; at < to; at++) {
-    let slot = homeOf(hashes[at], mask)
-    while (halves[slot * 2 + 1] !== 0) slot = slot === mask ? 1 : slot + 1
-    halves[slot * 2] = payloads[at]
-    halves[slot * 2 + 1] = hashes[at] | OCCUPIED | (flags[at] === 1 ? FLAG : 0)
-  }
-}
-
-function newSegment(heap: Heap, log2: number, depth: number): number {
-  const segment = heap.allocator.allocateZeroed(1 << log2)
-  heap.writer.set(segment, 0, depth | (log2 << 8))
-  return segment
 }

@@ -2,6 +2,7 @@ import { usableWords } from '../heap/allocator'
 import type { Heap } from '../heap/heap'
 import type { View } from '../heap/view'
 import { insertAt, numberAt, removeAt, search, wordsFor } from './packed-array'
+import { atOnce, type Steps } from './steps'
 
 /** Numbers in a posting list are below 2^31. */
 export const LARGEST_POSTING = 0x7fffffff
@@ -151,17 +152,27 @@ export class MutablePostingList extends PostingList {
       writer.write(list + HEADER_WORDS, numbers, start, count)
       return list
     }
+    return atOnce(this.createChunked(numbers, start, count))
+  }
+
+  /** The same for many numbers, a chunk of them in a step. */
+  *createChunked(numbers: Uint32Array, start: number, count: number): Steps<number> {
+    const { allocator, writer } = this.heap
     const end = start + count
     const chunkEnds: number[] = []
-    for (let i = start; i < end; i++) {
-      if (i + 1 === end || numbers[i] >>> CHUNK_SHIFT !== numbers[i + 1] >>> CHUNK_SHIFT) chunkEnds.push(i + 1)
+    for (let from = start; from < end; ) {
+      const to = chunkEnd(numbers, from, end)
+      chunkEnds.push(to)
+      from = to
     }
     let log2 = 2
     while (chunkEnds.length > 1 << log2) log2++
     const list = allocator.allocateZeroed(HEADER_WORDS + 1)
     const directory = allocator.allocateZeroed(1 << log2)
-    for (const [i, chunkEnd] of chunkEnds.entries())
-      this.createChunk(directory + i, numbers, chunkEnds[i - 1] ?? start, chunkEnd)
+    for (const [i, to] of chunkEnds.entries()) {
+      this.createChunk(directory + i, numbers, chunkEnds[i - 1] ?? start, to)
+      yield
+    }
     writer.set(list + 1, count, 1)
     writer.set(list + 2, directory | 0, chunkEnds.length | (log2 << 24))
     return list
@@ -233,7 +244,7 @@ export class MutablePostingList extends PostingList {
   private cut(list: number): number {
     const { allocator, writer } = this.heap
     const numbers = this.read(list)
-    const target = this.createChunked()
+    const target = this.createEmpty()
     writer.copy(target, list, 1)
     for (const number of numbers) this.addToChunks(target, number)
     writer.set(target + 1, numbers.length, 1)
@@ -241,7 +252,7 @@ export class MutablePostingList extends PostingList {
     return target
   }
 
-  private createChunked(): number {
+  private createEmpty(): number {
     const { allocator, writer } = this.heap
     const list = allocator.allocateZeroed(HEADER_WORDS + 1)
     const directory = allocator.allocateZeroed(4)
@@ -368,4 +379,17 @@ export class MutablePostingList extends PostingList {
     writer.set(directory + chunks - 1, 0, 0)
     writer.set(list + 2, directory | 0, (chunks - 1) | (packed & ~0xffffff))
   }
+}
+
+/** Where the chunk that \`numbers[from]\` belongs to ends, among ascending numbers up to \`end\`. By bisection. */
+function chunkEnd(numbers: Uint32Array, from: number, end: number): number {
+  const chunk = numbers[from] >>> CHUNK_SHIFT
+  let low = from + 1
+  let high = Math.min(end, from + CHUNK_MASK + 1)
+  while (low < high) {
+    const middle = (low + high) >>> 1
+    if (numbers[middle] >>> CHUNK_SHIFT === chunk) low = middle + 1
+    else high = middle
+  }
+  return low
 }

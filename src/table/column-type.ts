@@ -22,7 +22,7 @@ export interface ScalarTypes {
   bytes: Uint8Array
   /** Canonical text, lower case. */
   uuid: string
-  /** A Date; a `Timestamp` where it has microseconds; the infinities read as numbers. */
+  /** A Date; a `Timestamp` where it has microseconds; the infinities read as numbers, what no Date holds (after year 275760) as ISO text. */
   timestamp: Date
   /** A date without time: "2024-02-29". */
   day: string

@@ -4,73 +4,115 @@ import type { View } from '../heap/view'
 import { hashWord } from '../struct/hash'
 import { HASH_BITS, MutableHashTable } from '../struct/hash-table'
 import { MutablePostingList } from '../struct/posting-list'
+import type { Steps } from '../struct/steps'
+import type { Column } from './column'
+import type { Table } from './table'
 
 /**
  * Most rows per bucket on average: a bucket and its groups stay within the processor's caches. Less than what a hash table puts
  * into one of its segments, so that the groups come in the order that its segments need.
  */
 const BUCKET_ROWS = 1024
-/** Most rows per pass on average, which bounds the memory used beside the index to some 128 MB. */
+/**
+ * Most rows per pass on average, which bounds the memory used for sorting to some 128 MB, beside 4 bytes for each row and
+ * 8 for each value.
+ */
 const PASS_ROWS = 1 << 23
 
+/** A value of more rows than this is written in steps. */
+const STEP_ROWS = 1 << 16
+
 /**
- * Builds the index of a whole column at once: rows are sorted into buckets by the top bits of their words' hashes, each
+ * Builds the index of a whole column: rows are sorted into buckets by the top bits of their words' hashes, each
  * bucket is grouped by word, and the table is made of the groups in order. Everything but the sorting into buckets works
  * within the caches, which makes it several times as fast as adding row after row.
  *
- * The column's words stand one after the other from `base` on, for rows 0 to `limit` - 1; absent ones are not indexed.
- * Returns the address of the hash table. Calls `onDuplicate`, where there is one, with the second row of a value, which
- * must throw.
+ * Both parts go in steps of about a millisecond or less. Between them, and between the parts, the column must not change.
  */
-export function buildIndex(
-  heap: Heap,
-  base: number,
-  limit: number,
-  onDuplicate: ((row: number) => never) | undefined,
-): number {
-  const records = new Records(heap.writer.view, base, limit)
-  const entries = new Entries(records.total)
-  const postings = new MutablePostingList(heap)
-  for (let pass = 0; pass < records.passes; pass++) {
-    records.load(pass)
-    const groups = new Groups(records.largest)
-    for (let bucket = 0; bucket < records.buckets; bucket++) {
-      groups.group(records.halves, records.start(bucket), records.start(bucket + 1))
-      for (let group = 0; group < groups.count; group++) {
-        const first = groups.starts[group]
-        const size = groups.starts[group + 1] - first
-        if (size === 1) {
-          entries.add(groups.hashes[group], groups.rows[first], 0)
-          continue
+export class IndexBuilder {
+  /** Rows that have a value, those of the same value together and ascending. */
+  private rows = new Uint32Array(0)
+  /** Value -> where its rows end in `rows`, and its hash. In the order of the hashes' top bits. */
+  private ends = new Uint32Array(0)
+  private hashes = new Uint32Array(0)
+  private values = 0
+
+  /** For the words that stand one after the other from `base` on, for rows 0 to `limit` - 1; absent ones are not indexed. */
+  constructor(
+    private readonly view: View,
+    private readonly base: number,
+    private readonly limit: number,
+    private readonly passRows = PASS_ROWS,
+  ) {}
+
+  /** For a column of a table as it is now. */
+  static of(table: Table, column: Column): IndexBuilder {
+    return new IndexBuilder(table.context.view, column.addressOf(0), Math.min(table.rowLimit, column.capacity))
+  }
+
+  /** Sorts the rows. Changes nothing in the heap and needs no transaction. */
+  *sort(): Steps {
+    const records = new Records(this.view, this.base, this.limit, this.passRows)
+    yield* records.count()
+    this.rows = new Uint32Array(records.total)
+    this.ends = new Uint32Array(records.total)
+    this.hashes = new Uint32Array(records.total)
+    for (let pass = 0, done = 0; pass < records.passes; pass++) {
+      yield* records.load(pass)
+      const groups = new Groups(records.largest)
+      for (let bucket = 0; bucket < records.buckets; bucket++) {
+        const from = records.start(bucket)
+        const to = records.start(bucket + 1)
+        yield* groups.group(records.halves, from, to)
+        this.rows.set(groups.rows.subarray(0, to - from), done)
+        for (let group = 0; group < groups.count; group++) {
+          this.ends[this.values] = done + groups.starts[group + 1]
+          this.hashes[this.values++] = groups.hashes[group]
         }
-        onDuplicate?.(groups.rows[first + 1])
-        const list = postings.createFrom(groups.rows, first, size)
-        heap.writer.set(list, groups.lows[group], groups.highs[group])
-        entries.add(groups.hashes[group], list, 1)
+        done += to - from
       }
     }
   }
-  return MutableHashTable.build(heap, entries.count, entries.hashes, entries.payloads, entries.flags)
-}
 
-/** What becomes the table's entries, in the order of their hashes' top bits. */
-class Entries {
-  count = 0
-  readonly hashes: Uint32Array
-  readonly payloads: Uint32Array
-  readonly flags: Uint8Array
-
-  constructor(most: number) {
-    this.hashes = new Uint32Array(most)
-    this.payloads = new Uint32Array(most)
-    this.flags = new Uint8Array(most)
+  /**
+   * Writes what `sort` has sorted, within a transaction, all of whose steps belong to it. Returns the address of the hash
+   * table. Calls `onDuplicate`, where there is one, with the second row of a value before anything is written; it must throw.
+   */
+  *write(heap: Heap, onDuplicate: ((row: number) => never) | undefined): Steps<number> {
+    const { rows, ends, hashes, values } = this
+    if (onDuplicate !== undefined && values < rows.length) onDuplicate(this.firstDuplicate())
+    const payloads = new Uint32Array(values)
+    const flags = new Uint8Array(values)
+    const postings = new MutablePostingList(heap)
+    const { writer } = heap
+    let unwritten = 0
+    for (let value = 0, start = 0; value < values; start = ends[value++]) {
+      const first = rows[start]
+      const count = ends[value] - start
+      payloads[value] = first
+      if (count > 1) {
+        const list =
+          count <= STEP_ROWS
+            ? postings.createFrom(rows, start, count)
+            : yield* postings.createChunked(rows, start, count)
+        writer.set(list, writer.view.low(this.base + first), writer.view.high(this.base + first))
+        payloads[value] = list
+        flags[value] = 1
+      }
+      unwritten += count
+      if (unwritten >= STEP_ROWS) {
+        unwritten = 0
+        yield
+      }
+    }
+    return yield* MutableHashTable.build(heap, values, hashes, payloads, flags)
   }
 
-  add(hash: number, payload: number, flag: number): void {
-    const i = this.count++
-    this.hashes[i] = hash
-    this.payloads[i] = payload
-    this.flags[i] = flag
+  /** The second row of a value that has several. */
+  private firstDuplicate(): number {
+    let value = 0
+    while (this.ends[value] === value + 1) value++
+    return this.rows[value + 1]
   }
 }
 
@@ -79,8 +121,8 @@ class Entries {
  * of one range of hashes.
  */
 class Records {
-  /** Rows that have a value. */
-  readonly total: number
+  /** Rows that have a value, once they have been counted. */
+  total = 0
   readonly passes: number
   /** Buckets in a pass. */
   readonly buckets: number
@@ -97,26 +139,29 @@ class Records {
     private readonly view: View,
     private readonly base: number,
     private readonly limit: number,
+    passRows: number,
   ) {
-    let bits = 0
-    while (limit >>> bits > BUCKET_ROWS) bits++
     let passBits = 0
-    while (limit >>> passBits > PASS_ROWS) passBits++
+    while (limit >>> passBits > passRows) passBits++
+    let bits = passBits
+    while (limit >>> bits > BUCKET_ROWS) bits++
     this.shift = HASH_BITS - bits
     this.passes = 1 << passBits
     this.buckets = 1 << (bits - passBits)
     this.sizes = new Uint32Array(1 << bits)
+  }
+
+  /** Counts the rows of each bucket. Comes before `load`. */
+  *count(): Steps {
     const { shift, sizes } = this
-    let total = 0
-    this.scan((_row, hash) => {
+    yield* this.scan((_row, hash) => {
       sizes[hash >>> shift]++
-      total++
     })
-    this.total = total
+    for (const size of sizes) this.total += size
   }
 
   /** Takes the rows of one pass. */
-  load(pass: number): void {
+  *load(pass: number): Steps {
     const { buckets, shift } = this
     const first = pass * buckets
     const starts = new Uint32Array(buckets + 1)
@@ -128,7 +173,7 @@ class Records {
     }
     const next = starts.slice()
     const halves = new Int32Array(starts[buckets] * 4)
-    this.scan((row, hash, low, high) => {
+    yield* this.scan((row, hash, low, high) => {
       const bucket = (hash >>> shift) - first
       if (bucket < 0 || bucket >= buckets) return
       const at = next[bucket]++ * 4
@@ -146,26 +191,34 @@ class Records {
     return this.starts[bucket]
   }
 
-  /** Every row with a value, ascending. */
-  private scan(visit: (row: number, hash: number, low: number, high: number) => void): void {
+  /** Every row with a value, ascending, those of a block in a step. */
+  private *scan(visit: RecordVisitor): Steps {
     const { view, base, limit } = this
-    const seed = view.low(ROOT.seed)
     for (let row = 0; row < limit; ) {
       const address = base + row
       const end = Math.min(limit, row + BLOCK_WORDS - (address & BLOCK_MASK))
-      if (view.table[address >>> BLOCK_SHIFT] === ZERO_BLOCK) {
-        row = end
-        continue
+      if (view.table[address >>> BLOCK_SHIFT] !== ZERO_BLOCK) {
+        this.scanBlock(row, end, visit)
+        yield
       }
-      const halves = view.halves[view.slotOf(address)]
-      for (let index = view.indexOf(address) << 1; row < end; row++, index += 2) {
-        const low = halves[index]
-        const high = halves[index + 1]
-        if (low !== 0 || high !== 0) visit(row, hashWord(low, high, seed), low, high)
-      }
+      row = end
+    }
+  }
+
+  private scanBlock(first: number, end: number, visit: RecordVisitor): void {
+    const { view } = this
+    const seed = view.low(ROOT.seed)
+    const address = this.base + first
+    const halves = view.halves[view.slotOf(address)]
+    for (let row = first, index = view.indexOf(address) << 1; row < end; row++, index += 2) {
+      const low = halves[index]
+      const high = halves[index + 1]
+      if (low !== 0 || high !== 0) visit(row, hashWord(low, high, seed), low, high)
     }
   }
 }
+
+type RecordVisitor = (row: number, hash: number, low: number, high: number) => void
 
 /** The rows of one bucket at a time, those with the same word together. */
 class Groups {
@@ -194,23 +247,41 @@ class Groups {
   }
 
   /** Groups the records [from, to). */
-  group(records: Int32Array, from: number, to: number): void {
-    const { slots, groupOf, starts, next, rows } = this
+  *group(records: Int32Array, from: number, to: number): Steps {
+    const { slots, starts, next } = this
     let mask = 1
     while (mask + 1 < (to - from) * 2) mask = mask * 2 + 1
     slots.fill(0, 0, mask + 1)
     starts.fill(0, 0, to - from + 2)
     this.count = 0
-    for (let i = from; i < to; i++) {
-      const group = this.groupOfRecord(records, i * 4, mask)
-      groupOf[i - from] = group
-      starts[group + 1]++
+    for (let first = from; first < to; first += STEP_ROWS) {
+      this.assign(records, first, Math.min(to, first + STEP_ROWS), from, mask)
+      yield
     }
     for (let group = 0; group < this.count; group++) {
       starts[group + 1] += starts[group]
       next[group] = starts[group]
     }
-    for (let i = from; i < to; i++) rows[next[groupOf[i - from]]++] = records[i * 4]
+    for (let first = from; first < to; first += STEP_ROWS) {
+      this.place(records, first, Math.min(to, first + STEP_ROWS), from)
+      if (to - first > STEP_ROWS) yield
+    }
+  }
+
+  /** Finds the groups of the records [first, end) of the bucket that begins at `from`. */
+  private assign(records: Int32Array, first: number, end: number, from: number, mask: number): void {
+    const { groupOf, starts } = this
+    for (let i = first; i < end; i++) {
+      const group = this.groupOfRecord(records, i * 4, mask)
+      groupOf[i - from] = group
+      starts[group + 1]++
+    }
+  }
+
+  /** Puts their rows where their groups have them. */
+  private place(records: Int32Array, first: number, end: number, from: number): void {
+    const { groupOf, next, rows } = this
+    for (let i = first; i < end; i++) rows[next[groupOf[i - from]]++] = records[i * 4]
   }
 
   /** The group of a record, made when it is the first of its word. */

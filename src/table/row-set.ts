@@ -27,6 +27,14 @@ export class RowSet {
     return hasMoved
   }
 
+  /** Takes back what `add` did, within the same call of a user's: nobody has seen the row. */
+  takeBack(row: number): void {
+    const { writer } = this.heap
+    this.flip(row)
+    const rows = this.descriptor + TABLE.rows
+    writer.set(rows, writer.view.low(rows) - 1, writer.view.high(rows))
+  }
+
   /** Removes a row number that exists. */
   remove(row: number): void {
     const { writer } = this.heap

@@ -2,12 +2,15 @@ import { SnapheapError } from '../errors'
 import type { Heap } from '../heap/heap'
 import { freeFlatArray, growFlatArray } from '../struct/flat-array'
 import { MutableHashTable } from '../struct/hash-table'
+import { atOnce, type Steps } from '../struct/steps'
 import type { Interner } from '../value/interner'
 import { isPointer } from '../value/word'
 import type { Column } from './column'
 import { MutableColumnIndex } from './column-index'
-import { buildIndex } from './index-builder'
+import { CompositeKeys } from './composite-keys'
+import { IndexBuilder } from './index-builder'
 import { COLUMN, DIRECT_AT_LEAST, DIRECT_SPREAD, KEY_MODE, TABLE } from './layout'
+import type { RowBatch } from './row-batch'
 import { missingValue, RowEncoder, type RowWords } from './row-encoder'
 import { RowSet } from './row-set'
 import { integerOf, show, type Table } from './table'
@@ -21,12 +24,16 @@ export class TableWriter {
   private indexes: (MutableColumnIndex | undefined)[] = []
   private epoch = -2
   private readonly encoder: RowEncoder
+  private readonly compositeKeys: CompositeKeys
   /** How many rows are about to be inserted, in any order: keys are dense by that measure. Default 0: by the rows there are. */
   expectedRows = 0
   /** Positions of the key's columns, in its order. */
   private readonly keyPositions: readonly number[]
   /** Positions of the columns whose values no two rows share. */
   private readonly uniquePositions: readonly number[]
+  private readonly allPositions: readonly number[]
+  /** Positions of the columns that say whether a row may exist beside the others. */
+  private readonly claimedPositions: readonly number[]
 
   constructor(
     private readonly heap: Heap,
@@ -36,10 +43,13 @@ export class TableWriter {
   ) {
     this.rows = new RowSet(heap, table.descriptor)
     this.encoder = new RowEncoder(interner, table)
+    this.compositeKeys = new CompositeKeys(heap, table)
     const { columns, keyColumns } = table
     this.keyPositions = keyColumns.map((column) => columns.indexOf(column))
     const isOnlyKey = (column: Column): boolean => keyColumns.length === 1 && keyColumns[0] === column
     this.uniquePositions = columns.flatMap((column, i) => (column.isUnique || isOnlyKey(column) ? [i] : []))
+    this.allPositions = columns.map((_, i) => i)
+    this.claimedPositions = this.allPositions.filter((i) => this.keyPositions.includes(i) || columns[i].isUnique)
   }
 
   /** Adds a row given by column names. Returns its row number. Throws `TYPE`, `NOT_NULL`, `UNIQUE`, `NOT_FOUND` (column). */
@@ -57,7 +67,6 @@ export class TableWriter {
   /** Adds a row given as words, one reference each, which this takes over even when it throws. */
   insertWords(words: RowWords): number {
     this.refresh()
-    const { table } = this
     let row: number
     try {
       row = this.newRow(words)
@@ -66,13 +75,66 @@ export class TableWriter {
       this.encoder.release(words)
       throw error
     }
+    this.occupy(row, words, this.allPositions)
+    return row
+  }
+
+  /** Adds many rows given as words, one reference each, which this takes over even when it throws: all of the rows or none. */
+  insertBatch(batch: RowBatch): void {
+    this.refresh()
+    const { claimedPositions } = this
+    const claimed = new Int32Array(this.table.columns.length * 2)
+    let claims = 0
+    try {
+      for (; claims < batch.count; claims++) {
+        batch.read(claims, claimedPositions, claimed)
+        const row = this.newRow(claimed)
+        this.checkUnique(claimed, -1)
+        this.occupy(row, claimed, claimedPositions)
+        batch.rows[claims] = row
+      }
+    } catch (error) {
+      for (const i of this.allPositions) batch.release(this.interner, i, claimedPositions.includes(i) ? claims : 0)
+      for (const row of batch.rows.subarray(0, claims)) {
+        this.vacate(row, claimedPositions)
+        this.rows.takeBack(row)
+      }
+      throw error
+    }
+    for (const i of this.allPositions) if (!claimedPositions.includes(i)) this.putColumn(i, batch)
+  }
+
+  /** Writes one column of rows that have none of its values. */
+  private putColumn(i: number, batch: RowBatch): void {
+    const { rows, words, count } = batch
+    const { descriptor } = this.table.columns[i]
+    const absent = batch.absentIn(i)
+    if (absent > 0) this.countAbsent(i, absent)
+    if (absent === count) return
+    if (growFlatArray(this.heap, descriptor + COLUMN.data, batch.highestRow)) this.moved()
+    const { writer } = this.heap
+    batch.write(writer, writer.view.low(descriptor + COLUMN.data) >>> 0, i)
+    const index = this.indexes[i]
+    if (index === undefined) return
+    for (let r = 0, at = batch.start(i); r < count; r++, at += 2) {
+      if (words[at] !== 0 || words[at + 1] !== 0) index.add(rows[r], words[at], words[at + 1])
+    }
+  }
+
+  /** Makes a row exist, with its words in these columns. */
+  private occupy(row: number, words: RowWords, positions: readonly number[]): void {
     if (this.rows.add(row)) this.moved()
-    for (let i = 0; i < table.columns.length; i++) {
+    for (const i of positions) {
       if (words[i * 2] === 0 && words[i * 2 + 1] === 0) this.countAbsent(i, 1)
       else this.put(i, row, words[i * 2], words[i * 2 + 1])
     }
-    if (this.keyPositions.length > 1) this.compositeKeys().insert(table.compositeHash(this.keyWords(row)), row)
-    return row
+    if (this.keyPositions.length > 1) this.compositeKeys.add(row)
+  }
+
+  /** Takes a row's words in these columns away. */
+  private vacate(row: number, positions: readonly number[]): void {
+    if (this.keyPositions.length > 1) this.compositeKeys.remove(row)
+    for (const i of positions) if (!this.erase(i, row)) this.countAbsent(i, -1)
   }
 
   /** Changes the columns of a row whose `given` is 1 to these words, one reference each, which this takes over even when it throws. */
@@ -80,12 +142,7 @@ export class TableWriter {
     this.refresh()
     const { table } = this
     try {
-      if (!table.hasRow(row)) {
-        throw new SnapheapError('NOT_FOUND', `Table ${table.name} has no row ${row}. Look it up again.`, {
-          table: table.name,
-          row,
-        })
-      }
+      this.ensureRow(row)
       this.checkUnique(words, row, given)
     } catch (error) {
       this.encoder.release(words, given)
@@ -101,30 +158,17 @@ export class TableWriter {
   /** Deletes an existing row and what only it used. */
   delete(row: number): void {
     this.refresh()
-    const { table } = this
-    if (!table.hasRow(row)) {
-      throw new SnapheapError('NOT_FOUND', `Table ${table.name} has no row ${row}. Look it up again.`, {
-        table: table.name,
-        row,
-      })
-    }
-    if (table.keyColumns.length > 1) this.removeCompositeKey(row)
-    for (let i = 0; i < table.columns.length; i++) if (!this.erase(i, row)) this.countAbsent(i, -1)
+    this.ensureRow(row)
+    this.vacate(row, this.allPositions)
     this.rows.remove(row)
   }
 
   /** Deletes every row. */
   truncate(): void {
     this.refresh()
-    const { descriptor } = this.table
-    const { writer } = this.heap
     for (const column of this.table.columns) this.emptyColumn(column)
     this.rows.clear()
-    if (this.table.keyColumns.length > 1) {
-      this.compositeKeys().destroy()
-      const key = descriptor + TABLE.key
-      writer.set(key, MutableHashTable.create(this.heap) | 0, writer.view.high(key))
-    }
+    if (this.keyPositions.length > 1) this.compositeKeys.clear()
     this.moved()
   }
 
@@ -150,12 +194,18 @@ export class TableWriter {
 
   /** Builds the index of a column that has none. Throws `UNIQUE` when it must be unique and is not. */
   buildIndex(column: Column): void {
+    const builder = IndexBuilder.of(this.table, column)
+    atOnce(builder.sort())
+    atOnce(this.writeIndex(column, builder))
+  }
+
+  /** The same in steps, for a column whose rows `builder` has sorted, since when the table must not have changed. */
+  *writeIndex(column: Column, builder: IndexBuilder): Steps {
     const isUnique = this.uniquePositions.includes(this.table.columns.indexOf(column))
     const fail = (row: number): never => {
       throw this.notUnique(column, row)
     }
-    const limit = Math.min(this.table.rowLimit, column.capacity)
-    this.setIndex(column, buildIndex(this.heap, column.addressOf(0), limit, isUnique ? fail : undefined))
+    this.setIndex(column, yield* builder.write(this.heap, isUnique ? fail : undefined))
     this.moved()
   }
 
@@ -216,7 +266,7 @@ export class TableWriter {
 
   private checkCompositeKey(words: RowWords, self: number, given?: Uint8Array): void {
     const { table } = this
-    const key = self < 0 ? new Int32Array(this.keyPositions.length * 2) : this.keyWords(self)
+    const key = self < 0 ? new Int32Array(this.keyPositions.length * 2) : this.compositeKeys.wordsOf(self)
     for (const [k, i] of this.keyPositions.entries()) {
       if (given !== undefined && given[i] === 0) continue
       if (words[i * 2] === 0 && words[i * 2 + 1] === 0) throw missingValue(table, table.columns[i])
@@ -306,28 +356,6 @@ export class TableWriter {
     writer.set(flags, writer.view.low(flags), writer.view.high(flags) + change)
   }
 
-  private keyWords(row: number): Int32Array {
-    const { view } = this.heap.writer
-    const words = new Int32Array(this.table.keyColumns.length * 2)
-    for (const [k, column] of this.table.keyColumns.entries()) {
-      words[k * 2] = view.low(column.addressOf(row))
-      words[k * 2 + 1] = view.high(column.addressOf(row))
-    }
-    return words
-  }
-
-  private compositeKeys(): MutableHashTable {
-    return new MutableHashTable(this.heap, this.heap.writer.view.low(this.table.descriptor + TABLE.key) >>> 0)
-  }
-
-  private removeCompositeKey(row: number): void {
-    const table = this.compositeKeys()
-    const hash = this.table.compositeHash(this.keyWords(row))
-    let entry = table.seek(hash)
-    while (entry !== 0 && table.foundPayload !== row) entry = table.seekNext(hash)
-    table.removeFound()
-  }
-
   private indexOf(column: Column): MutableColumnIndex | undefined {
     const address = this.heap.writer.view.low(column.descriptor + COLUMN.index) >>> 0
     return address === 0
@@ -337,6 +365,12 @@ export class TableWriter {
 
   private setIndex(column: Column, address: number): void {
     this.heap.writer.set(column.descriptor + COLUMN.index, address | 0, 0)
+  }
+
+  private ensureRow(row: number): void {
+    const { name } = this.table
+    if (this.table.hasRow(row)) return
+    throw new SnapheapError('NOT_FOUND', `Table ${name} has no row ${row}. Look it up again.`, { table: name, row })
   }
 
   /** Tells every reader of the writer's view that addresses have moved. */

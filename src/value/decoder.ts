@@ -5,7 +5,7 @@ import { Decimal, Rational } from './decimal'
 import { Encoder, SORTED_FROM } from './encoder'
 import { OBJECT_HEADER_WORDS } from './intern-tables'
 import { List } from './list'
-import { formatDay, formatTimeOfDay, Timestamp } from './timestamp'
+import { formatDay, formatInstant, formatTimeOfDay, Timestamp } from './timestamp'
 import { CONSTANT, signedPayload, TAG, tagOf } from './word'
 
 const HEX = Array.from({ length: 256 }, (_, i) => i.toString(16).padStart(2, '0'))
@@ -191,15 +191,11 @@ export class Decoder {
     return this.view.bytes[this.view.slotOf(start)].toString('utf8', at, at + size)
   }
 
-  private preciseInstant(address: number): Date {
+  /** A Date where one can hold it, else its text. */
+  private preciseInstant(address: number): Date | string {
     const ms = this.view.number(address + OBJECT_HEADER_WORDS)
-    if (Math.abs(ms) > LARGEST_DATE_MS) {
-      throw new SnapheapError(
-        'TYPE',
-        `A timestamp of ${ms} ms lies outside what a Date can hold. Keep such values as text.`,
-      )
-    }
     const micros = this.view.low(address + OBJECT_HEADER_WORDS + 1)
+    if (Math.abs(ms) > LARGEST_DATE_MS) return formatInstant(ms, micros)
     return micros === 0 ? new Date(ms) : new Timestamp(ms, micros)
   }
 

@@ -305,9 +305,18 @@ export class Encoder {
   private lay(source: Uint8Array, start: number, end: number): void {
     const size = end - start
     this.scratch.reserve(size + 8)
-    const { bytes } = this.scratch
-    if (size < 64) for (let i = 0; i < size; i++) bytes[i] = source[start + i]
-    else bytes.set(source.subarray(start, end))
+    if (size >= 64) {
+      this.scratch.bytes.set(source.subarray(start, end))
+      return
+    }
+    const { halves } = this.scratch
+    const wholeEnd = start + (size & ~3)
+    let half = 0
+    for (let at = start; at < wholeEnd; at += 4)
+      halves[half++] = source[at] | (source[at + 1] << 8) | (source[at + 2] << 16) | (source[at + 3] << 24)
+    let rest = 0
+    for (let at = end - 1; at >= wholeEnd; at--) rest = (rest << 8) | source[at]
+    halves[half] = rest
   }
 
   private placeString(size: number): void {

@@ -75,7 +75,7 @@ export class InternTables {
   private hasContents(address: number, halves: Int32Array, words: number): boolean {
     for (let i = 0; i < words; i++) {
       const word = address + OBJECT_HEADER_WORDS + i
-      if (this.view.low(word) !== halves[i * 2] || this.view.high(word) !== halves[i * 2 + 1]) return false
+      if (!this.view.isWord(word, halves[i * 2], halves[i * 2 + 1])) return false
     }
     return true
   }

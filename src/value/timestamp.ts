@@ -26,6 +26,8 @@ export class Timestamp extends Date {
   }
 }
 
+const DAY_MS = 86_400_000
+
 /**
  * Days since 1970-01-01 of an ISO date "2024-02-29" (a sign and up to nine digits for years outside 0..9999), or undefined
  * when it is none. Proleptic Gregorian; year 0 is 1 BC.
@@ -44,6 +46,13 @@ export function formatDay(days: number): string {
   const digits = String(Math.abs(year)).padStart(year < 0 || year > 9999 ? 6 : 4, '0')
   const sign = year < 0 ? '-' : year > 9999 ? '+' : ''
   return `${sign}${digits}-${String(month).padStart(2, '0')}-${String(day).padStart(2, '0')}`
+}
+
+/** The ISO text of a moment, which may lie outside what a Date holds (years -271821 to 275760). Microseconds may be 1000 or more. */
+export function formatInstant(ms: number, microseconds: number): string {
+  const days = Math.floor(ms / DAY_MS)
+  const time = new Date(ms - days * DAY_MS + Math.floor(microseconds / 1000)).toISOString().slice(10, -1)
+  return `${formatDay(days)}${time}${String(microseconds % 1000).padStart(3, '0')}Z`
 }
 
 /** Days since 1970-01-01 of a civil date (H. Hinnant, "chrono-Compatible Low-Level Date Algorithms", 2013). */

@@ -3,6 +3,7 @@ import { describe, expect, test } from 'vitest'
 import { walkAllocations } from '../../src/heap/allocator-check'
 import type { Heap } from '../../src/heap/heap'
 import { HASH_BITS, HASH_MASK, HashTable, MutableHashTable } from '../../src/struct/hash-table'
+import { atOnce } from '../../src/struct/steps'
 import { type Drawn, expectSound, fingerprint, HEAP_MEMORIES, inTransaction, withHeap } from '../support/heap'
 
 /** Hashes that meet: in full, in their low bits (one home slot), in their top bits (one segment), or hardly. */
@@ -203,6 +204,30 @@ describe.each(HEAP_MEMORIES)('hash table on %s memory', (_name, makeMemory) => {
       expectAllocated(heap, [])
     }))
 
+  test('an entry added where the search for it ended is found like any other', async () => {
+    const entry = fc.record({ hash, payload })
+    await fc.assert(
+      fc.asyncProperty(fc.array(entry, { maxLength: 400 }), fc.constantFrom(0, 20, 5000), (entries, others) =>
+        withHeap(memory, (heap) => {
+          const model = new Model()
+          const table = inTransaction(heap, () => {
+            const made = new MutableHashTable(heap, MutableHashTable.create(heap))
+            for (let i = 0; i < others; i++) entries.push({ hash: spread(i), payload: i })
+            for (const each of entries) {
+              for (let found = made.seek(each.hash); found !== 0; ) found = made.seekNext(each.hash)
+              made.insertMissed(each.hash, each.payload)
+              model.add(each.hash, each.payload, false)
+            }
+            return made
+          })
+          model.expectShownBy(table)
+          expectAllocated(heap, table.allocations())
+        }),
+      ),
+      { numRuns: 10 },
+    )
+  })
+
   test('a table built at once is the same as one filled entry by entry', async () => {
     const topHeavy = fc.tuple(fc.nat(3), fc.nat(HASH_MASK >>> 4)).map(([top, low]) => (top << (HASH_BITS - 2)) | low)
     const drawn = fc.record({ hash: fc.oneof(hash, topHeavy), payload, flag: fc.boolean() })
@@ -220,12 +245,14 @@ describe.each(HEAP_MEMORIES)('hash table on %s memory', (_name, makeMemory) => {
             for (const each of entries) model.add(each.hash, each.payload, each.flag)
             const column = (value: (each: (typeof entries)[number]) => number) => Uint32Array.from(entries, value)
             const address = inTransaction(heap, () =>
-              MutableHashTable.build(
-                heap,
-                entries.length,
-                column((each) => each.hash),
-                column((each) => each.payload),
-                Uint8Array.from(entries, (each) => Number(each.flag)),
+              atOnce(
+                MutableHashTable.build(
+                  heap,
+                  entries.length,
+                  column((each) => each.hash),
+                  column((each) => each.payload),
+                  Uint8Array.from(entries, (each) => Number(each.flag)),
+                ),
               ),
             )
             const table = new MutableHashTable(heap, address)

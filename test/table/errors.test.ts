@@ -1,6 +1,7 @@
 import { describe, expect, test } from 'vitest'
 import type { Store } from '../../src/db/store'
 import type { Transaction } from '../../src/db/transaction'
+import { columnTypeNamed } from '../../src/table/column-type'
 import { errorOf, memoryStore, rowsOf } from '../support/store'
 
 function shop(): Store {
@@ -108,6 +109,32 @@ describe('a statement that fails names the thing and the remedy, and has done no
       tx.insert('item', { id: 3, name: 'x', data: [LONG] })
     })
     expect(store.table('item').rowCount).toBe(3)
+  })
+
+  test.each([
+    ['is the row number', [1, 2]],
+    ['is looked up', [1, 1e9]],
+  ])('a key with a fraction is refused where the key %s', (_mode, ids) => {
+    const store = memoryStore()
+    store.write((tx) => {
+      tx.createTable('t', { key: 'id', columns: { id: 'integer' } })
+      for (const id of ids) tx.insert('t', { id })
+    })
+    const table = store.table('t')
+    expect(table.isDirect).toBe(ids[1] === 2)
+    expect(ids.map((id) => table.get(id))).toEqual(ids.map((id) => ({ id })))
+    for (const key of [1.5, -0.5, Number.NaN]) {
+      const { code, message } = errorOf(() => table.rowOf(key))
+      expect([code, message]).toEqual(['TYPE', expect.stringMatching(/\bt\b.*integer/)])
+    }
+  })
+
+  test('a column of a type that only a newer version knows is refused', () => {
+    expect(columnTypeNamed('integer[]')).toBe('integer[]')
+    for (const unknown of ['tensor', 'integer[][]', '', null]) {
+      const { code, message } = errorOf(() => columnTypeNamed(unknown))
+      expect([code, message]).toEqual(['VERSION', expect.stringContaining(`type ${JSON.stringify(unknown)}`)])
+    }
   })
 
   test('a table that somebody else manages is refused to others, with the reason', () => {

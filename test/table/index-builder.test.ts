@@ -1,6 +1,13 @@
 import fc from 'fast-check'
 import { afterEach, describe, expect, test } from 'vitest'
 import { Store } from '../../src/db/store'
+import type { Heap } from '../../src/heap/heap'
+import { ROOT } from '../../src/heap/layout'
+import { MutableHashTable } from '../../src/struct/hash-table'
+import { atOnce } from '../../src/struct/steps'
+import { ColumnIndex, MutableColumnIndex } from '../../src/table/column-index'
+import { IndexBuilder } from '../../src/table/index-builder'
+import { HEAP_MEMORIES, inTransaction, withHeap } from '../support/heap'
 
 const opened: Store[] = []
 
@@ -84,5 +91,100 @@ describe('an index built over existing rows', () => {
       }),
     ).toThrow(/code/)
     expect(store.stats().usedBytes).toBe(before)
+  })
+})
+
+/** Words of a column, by row: absent, one of a few values, or one of many; some with the same halves the other way round. */
+const word = fc.oneof(
+  { weight: 2, arbitrary: fc.constant<Word>([0, 0]) },
+  { weight: 4, arbitrary: fc.nat(3).map<Word>((i) => [i, 7]) },
+  { weight: 1, arbitrary: fc.nat(3).map<Word>((i) => [7, i]) },
+  { weight: 4, arbitrary: fc.integer().map<Word>((i) => [i, 0x40000000 | (i & 0xff)]) },
+)
+type Word = readonly [low: number, high: number]
+
+/** Writes the words where no other block's words stand, and tells where that is. */
+function columnOf(heap: Heap, words: readonly Word[]): number {
+  const base = heap.allocator.allocateZeroed(Math.max(words.length, 1))
+  for (const [row, [low, high]] of words.entries()) if (low !== 0 || high !== 0) heap.writer.set(base + row, low, high)
+  return base
+}
+
+describe.each(HEAP_MEMORIES)('an index built in passes on %s memory', (_name, makeMemory) => {
+  const memory = makeMemory()
+  const passRows = fc.constantFrom(1, 7, 64, 500, 100_000)
+  /** Some drawn words, and many more made of them: duplicates far apart, whole blocks of absent words between. */
+  const column = fc
+    .tuple(fc.array(word, { minLength: 1, maxLength: 60 }), fc.constantFrom(0, 100, 3000, 12_000), fc.boolean())
+    .map(([drawn, more, hasGap]) => {
+      const words: Word[] = [...drawn]
+      for (let i = 0; i < more; i++) words.push(i % 3 === 0 ? [i, 0x40100000] : drawn[i % drawn.length])
+      return hasGap ? words.map((each, row) => (row > 2000 && row < 10_500 ? ([0, 0] as const) : each)) : words
+    })
+
+  test('is the same as one made row by row', async () => {
+    await fc.assert(
+      fc.asyncProperty(column, passRows, (words, rowsInPass) =>
+        withHeap(memory, (heap) => {
+          const [base, built, added] = inTransaction(heap, () => {
+            const first = columnOf(heap, words)
+            const rows = { addressOf: (row: number) => first + row }
+            const single = new MutableHashTable(heap, MutableHashTable.create(heap))
+            const index = new MutableColumnIndex(heap, rows, single)
+            for (const [row, [low, high]] of words.entries()) if (low !== 0 || high !== 0) index.add(row, low, high)
+            const builder = new IndexBuilder(heap.writer.view, first, words.length, rowsInPass)
+            atOnce(builder.sort())
+            return [first, atOnce(builder.write(heap, undefined)), single.address]
+          })
+          const rows = { addressOf: (row: number) => base + row }
+          const index = ColumnIndex.open(heap.live, rows, built)
+          const expected = ColumnIndex.open(heap.live, rows, added)
+          expect(index.table.check()).toEqual([])
+          expect(index.distinct).toBe(expected.distinct)
+          for (const [low, high] of new Map(words.map((each) => [each.join(), each])).values()) {
+            if (`${index.rows(low, high)}` !== `${expected.rows(low, high)}`)
+              expect(index.rows(low, high)).toEqual(expected.rows(low, high))
+          }
+        }),
+      ),
+      { numRuns: 25 },
+    )
+  })
+
+  test('names the second row of a value that must be unique, and has written nothing by then', async () => {
+    await fc.assert(
+      fc.asyncProperty(
+        fc.uniqueArray(fc.integer(), { minLength: 1, maxLength: 300 }),
+        fc.nat(),
+        fc.nat(),
+        passRows,
+        (values, a, b, rowsInPass) =>
+          withHeap(memory, async (heap) => {
+            const words = values.map<Word>((value) => [value, 0x40000000])
+            const refuse = (row: number): never => {
+              throw new RangeError(`row ${row}`)
+            }
+            const build = (each: readonly Word[]) => () =>
+              inTransaction(heap, () => {
+                const builder = new IndexBuilder(heap.writer.view, columnOf(heap, each), each.length, rowsInPass)
+                atOnce(builder.sort())
+                const used = heap.live.number(ROOT.allocatedWords)
+                try {
+                  return new MutableHashTable(heap, atOnce(builder.write(heap, refuse))).size
+                } catch (error) {
+                  expect(heap.live.number(ROOT.allocatedWords)).toBe(used)
+                  throw error
+                }
+              })
+            expect(build(words)()).toBe(values.length)
+            const twice = [...words]
+            twice.splice(a % (words.length + 1), 0, words[b % words.length])
+            const wanted = words[b % words.length]
+            const second = twice.findLastIndex((each) => each[0] === wanted[0])
+            expect(build(twice)).toThrow(new RangeError(`row ${second}`))
+          }),
+      ),
+      { numRuns: 40 },
+    )
   })
 })
