@@ -1,3 +1,5 @@
+import { realpathSync } from 'node:fs'
+import { basename, dirname, join, resolve } from 'node:path'
 import { SnapheapError } from '../errors'
 import type { Files } from '../heap/files'
 import { nodeFiles } from '../heap/files'
@@ -37,6 +39,8 @@ export interface StoreOptions {
   readonly checkpoint?: CheckpointOptions
   /** `cut`: where the log is damaged, give up every commit from there on, and keep what is left aside. */
   readonly recovery?: 'cut'
+  /** A snapshot held for longer is reported once, by a process warning that names its owner. Default 5 minutes. */
+  readonly pinnedTooLongMs?: number
   /** Hears of what failed in the background: a sync, a checkpoint. Default: a process warning. */
   readonly onFailure?: (error: SnapheapError) => void
   /** How memory is had. Default: the native addon, or plain JavaScript where there is no binary for this platform. */
@@ -56,6 +60,7 @@ export function openHeap(path: string | undefined, options: StoreOptions & { fil
   const memory = options.memory ?? defaultMemory()
   const recovery = NOTHING_TO_RECOVER
   if (path === undefined) return { heap: Heap.inMemory(memory), log: undefined, recovery, options }
+  const real = realPathOf(path)
   const { create = true, files } = options
   const readOnly = options.readOnly === true || options.follow === true
   let opened: Pick<OpenedHeap, 'log' | 'recovery'> = { log: undefined, recovery }
@@ -71,15 +76,16 @@ export function openHeap(path: string | undefined, options: StoreOptions & { fil
       })
     }
   }
-  const open = (): Heap => Heap.open(memory, path, { create, readOnly, files, recover })
+  const open = (): Heap => Heap.open(memory, real, { create, readOnly, files, recover })
   const heap = readOnly ? beforeItIsPruned(open) : open()
   return { heap, ...opened, options }
 }
 
 /** The heap behind a path as it was at a point in time, for reading. Throws `NOT_FOUND`, saying what points there are. */
-export function openHeapAt(path: string, point: Point, options: StoreOptions & { files?: Files }): OpenedHeap {
+export function openHeapAt(given: string, point: Point, options: StoreOptions & { files?: Files }): OpenedHeap {
   const memory = options.memory ?? defaultMemory()
   const { files = nodeFiles } = options
+  const path = realPathOf(given)
   const version = versionAt(memory, files, path, point)
   const base = basesOf(memory, files, path).find(({ root }) => root.version <= version)
   const heap = Heap.open(memory, path, {
@@ -91,6 +97,27 @@ export function openHeapAt(path: string, point: Point, options: StoreOptions & {
     recover: (each) => readLogUntil(each, version),
   })
   return { heap, log: undefined, recovery: NOTHING_TO_RECOVER, options: {} }
+}
+
+/** The one name of a file, links resolved: two names must not make two writers. Throws `INVALID_ARGUMENT`, `NOT_FOUND` without its folder. */
+function realPathOf(path: string): string {
+  if (typeof path !== 'string' || path === '') {
+    throw new SnapheapError('INVALID_ARGUMENT', `The path is ${JSON.stringify(path)}. Pass the name of a file.`)
+  }
+  const absolute = resolve(path)
+  try {
+    return realpathSync(absolute)
+  } catch {} // there may be a log, or nothing yet
+  try {
+    return join(realpathSync(dirname(absolute)), basename(absolute))
+  } catch (error) {
+    throw new SnapheapError(
+      'NOT_FOUND',
+      `The folder of ${absolute} does not exist. Make it, or choose another path.`,
+      { path: absolute },
+      error,
+    )
+  }
 }
 
 /** A reader may find that the log goes on later than the file it has just opened: its writer has made a checkpoint meanwhile. */

@@ -1,9 +1,21 @@
 import type { Heap } from '../heap/heap'
 import { BLOCK_BYTES, WORD_BYTES } from '../heap/layout'
 
+export interface LogStatistics {
+  readonly durability: 'commit' | 'interval' | 'none'
+  /** Every commit up to this version is on the device. */
+  readonly syncedVersion: number
+  /** Written since the last checkpoint began. */
+  readonly bytesSinceCheckpoint: number
+}
+
 /** Sizes in bytes. */
 export interface StoreStatistics {
   readonly version: number
+  /** How memory is had: `native` maps the file, `plain` loads it, which is what happens where the addon does not load. */
+  readonly memory: string
+  /** Undefined for a database that keeps no log. */
+  readonly log: LogStatistics | undefined
   /** Address space that was ever handed out. */
   readonly heapBytes: number
   /** Of that: in rows, indexes and values. */
@@ -26,13 +38,19 @@ export interface StoreStatistics {
   readonly snapshots: readonly { owner: string; heldMs: number }[]
 }
 
-export function storeStatistics(heap: Heap): StoreStatistics {
+export function storeStatistics(heap: Heap, log: LogStatistics | undefined): StoreStatistics {
   const blocks = heap.statistics()
   const writtenBytes = blocks.writtenBlocks * BLOCK_BYTES
   const usedBytes = Math.min(blocks.allocatedWords * WORD_BYTES, writtenBytes)
   const now = Date.now()
   return {
     version: heap.version,
+    memory: heap.memory.name,
+    log: log && {
+      durability: log.durability,
+      syncedVersion: log.syncedVersion,
+      bytesSinceCheckpoint: log.bytesSinceCheckpoint,
+    },
     heapBytes: blocks.topBlocks * BLOCK_BYTES,
     usedBytes,
     freeBytes: writtenBytes - usedBytes,

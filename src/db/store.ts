@@ -12,6 +12,7 @@ import { Interner } from '../value/interner'
 import { type CheckReport, checkHeap } from './check'
 import { Checkpointer } from './checkpointer'
 import { failureListener, type OpenedHeap, openHeap, openHeapAt, type StoreOptions } from './open-heap'
+import { PinWatch } from './pin-watch'
 import { type StoreStatistics, storeStatistics } from './statistics'
 import { Transaction } from './transaction'
 
@@ -75,6 +76,7 @@ export class Store {
   private readonly schemaVersions: SchemaVersions = { newest: 0 }
   private readonly log: LogWriter | undefined
   private readonly checkpointer: Checkpointer | undefined
+  private readonly pinWatch: PinWatch
   /** What was found in the log at opening. */
   readonly recovery: Recovery
   /** How the database stays in step with its writer; undefined unless it was opened with `follow`. */
@@ -84,6 +86,7 @@ export class Store {
   protected constructor({ heap, log, recovery, options }: OpenedHeap) {
     this.heap = heap
     this.log = log
+    this.pinWatch = new PinWatch(heap.pins, options.pinnedTooLongMs)
     this.recovery = recovery
     this.following = options.follow === true && heap.path !== undefined ? new Following(heap) : undefined
     if (log !== undefined) {
@@ -178,27 +181,20 @@ export class Store {
    * whole, and `write` throws `BUSY` meanwhile. Waits for a running save and for earlier ones of its kind.
    */
   async writeBeside<T>(change: (transaction: Transaction) => Promise<T>, options: WriteOptions = {}): Promise<T> {
-    return this.heap.exclusively(async () => {
-      this.heap.beginDetached()
-      const { view } = this.heap.writer
-      const transaction = this.transactionOn(
-        new SchemaWriter(this.heap, new Interner(this.heap), new Catalogue(view), this.schemaVersions),
-      )
-      let isCommitted = false
-      try {
-        const result = await change(transaction)
-        this.heap.commit({ annotation: transaction.annotation, sync: false })
-        isCommitted = true
-        this.committed()
-        if (this.log?.durability === 'commit' && options.sync !== false) await this.log.sync()
-        return result
-      } catch (error) {
-        if (!isCommitted) this.heap.rollback()
-        throw error
-      } finally {
-        transaction.end(isCommitted)
-      }
+    const result = await this.beside(change, async (annotation) => {
+      this.heap.commit({ annotation, sync: false })
     })
+    if (this.log?.durability === 'commit' && options.sync !== false) await this.log.sync()
+    return result
+  }
+
+  /**
+   * As `writeBeside`, for a load so large that logging it would write everything twice: nothing is logged, and the commit is
+   * a checkpoint. Interrupted at any moment, the database is what it was before. Throws `IO`.
+   */
+  async bulkLoad<T>(change: (transaction: Transaction) => Promise<T>): Promise<T> {
+    if (this.path === undefined) return this.writeBeside(change)
+    return this.beside(change, () => this.heap.commitIntoFile())
   }
 
   /** Pins the newest committed version. `owner` is what `stats` calls it. O(1). */
@@ -235,9 +231,10 @@ export class Store {
   async setDurability(durability: Durability): Promise<void> {
     if (this.log === undefined)
       throw new SnapheapError('INVALID_ARGUMENT', 'This database keeps no log. Open one in a file, for writing.')
-    const wasNone = this.log.durability === 'none'
+    // A log that goes on before the file holds what was never logged could not be read after a crash.
+    while (this.log.durability === 'none' && durability !== 'none' && this.heap.savedRoot?.version !== this.version)
+      await this.save()
     this.log.setDurability(durability)
-    if (wasNone && durability !== 'none') await this.save()
   }
 
   /**
@@ -257,7 +254,7 @@ export class Store {
   /** Sizes and snapshots, as they are now. */
   stats(): StoreStatistics {
     this.ensureOpen()
-    return storeStatistics(this.heap)
+    return storeStatistics(this.heap, this.log)
   }
 
   /** Waits for a running save and gives everything back. What was not saved is lost. Idempotent. */
@@ -285,6 +282,33 @@ export class Store {
       throw new SnapheapError('CLOSED', 'The database is closed. Open it again.', { path: this.path })
   }
 
+  /** Runs a change in a transaction beside the live view, and has `commit` make it the newest version. */
+  private async beside<T>(
+    change: (transaction: Transaction) => Promise<T>,
+    commit: (annotation: string) => Promise<void>,
+  ): Promise<T> {
+    return this.heap.exclusively(async () => {
+      this.heap.beginDetached()
+      const { view } = this.heap.writer
+      const transaction = this.transactionOn(
+        new SchemaWriter(this.heap, new Interner(this.heap), new Catalogue(view), this.schemaVersions),
+      )
+      let isCommitted = false
+      try {
+        const result = await change(transaction)
+        await commit(transaction.annotation)
+        isCommitted = true
+        this.committed()
+        return result
+      } catch (error) {
+        if (this.heap.writer.isWriting) this.heap.rollback() // what fails after the commit does not take it back
+        throw error
+      } finally {
+        transaction.end(isCommitted)
+      }
+    })
+  }
+
   protected heapAt(point: Point): OpenedHeap {
     this.ensureOpen()
     if (this.path === undefined)
@@ -295,6 +319,7 @@ export class Store {
 
   private committed(): void {
     if (this.log !== undefined) this.checkpointer!.committed(this.log.bytesSinceCheckpoint)
+    this.pinWatch.committed()
   }
 }
 

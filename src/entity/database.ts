@@ -80,6 +80,11 @@ export class Database extends Store implements EntityReader {
     return super.writeBeside(change as (transaction: Transaction) => Promise<T>, options)
   }
 
+  /** As `Store.bulkLoad`, with a transaction that also makes, changes and deletes objects. */
+  override bulkLoad<T>(change: (transaction: EntityTransaction) => Promise<T>): Promise<T> {
+    return super.bulkLoad(change as (transaction: Transaction) => Promise<T>)
+  }
+
   /** As `Store.asOf`, with the same classes. */
   override asOf(point: Point): Database {
     return new Database(this.heapAt(point), this.registry)

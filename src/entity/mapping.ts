@@ -45,6 +45,9 @@ export class EntityMapping {
       })
     }
     this.tableName = options.name ?? snakeCase(type.name)
+    if (this.tableName === '') {
+      throw new SnapheapError('SCHEMA', 'A class without a name has no table. Give it one with @Entity({ name: … }).')
+    }
     this.properties = propertyRecordsOf(type).map((record, position) => this.map(record, position))
     this.ids = this.properties.filter((each) => each.isId)
     this.byName = new Map(this.properties.map((each) => [each.name, each]))
@@ -56,6 +59,10 @@ export class EntityMapping {
           class: type.name,
         },
       )
+    }
+    const unfit = this.ids.find(({ type }) => type === 'any' || (type === 'boolean' && this.ids.length === 1))
+    if (unfit !== undefined) {
+      throw this.fault(unfit.name, `is a key of type ${unfit.type}, which identifies nothing. Give it another type.`)
     }
     const columns = new Map<string, string>()
     for (const { name, column } of this.properties) {

@@ -14,7 +14,7 @@ export class Registry {
   /** Throws `SCHEMA` for a class that is none, two classes with one table, and a reference to a class that is not among them. */
   constructor(types: readonly EntityClass[]) {
     const tables = new Map<string, EntityMapping>()
-    for (const type of types) {
+    for (const type of ensureClasses(types)) {
       const mapping = mappingOf(type)
       const other = tables.get(mapping.tableName)
       if (other !== undefined && other !== mapping) {
@@ -57,6 +57,14 @@ export class Registry {
       },
     )
   }
+}
+
+function ensureClasses(types: readonly unknown[]): readonly EntityClass[] {
+  if (Array.isArray(types) && types.every((type) => typeof type === 'function')) return types
+  throw new SnapheapError(
+    'SCHEMA',
+    `The entities of open are not all classes. Pass an array of classes; one that is undefined there is not declared yet, as when two files import each other.`,
+  )
 }
 
 /** What changes objects: an open transaction. */

@@ -97,6 +97,7 @@ export class Source {
   /** Row numbers by property values. */
   find(conditions: object): readonly number[] {
     const { table } = this
+    this.ensureProperties(conditions)
     for (const [name, value] of Object.entries(conditions)) {
       if (value !== undefined) continue
       this.mapping.property(name)
@@ -111,6 +112,7 @@ export class Source {
 
   /** Property values as values of columns. Throws `INVALID_ARGUMENT` for an unknown property. */
   columnValues(values: object): Record<string, unknown> {
+    this.ensureProperties(values)
     const result: Record<string, unknown> = {}
     for (const [name, value] of Object.entries(values)) {
       const property = this.mapping.property(name)
@@ -143,11 +145,19 @@ export class Source {
   /** Sets one property, within a write. Throws `NO_TRANSACTION`, `READ_ONLY`, and what `set` throws. */
   assign(object: EntityObject, property: string, value: unknown): void {
     const { writer } = this.scope.reader
+    const { className } = this.mapping
     if (writer !== undefined) {
+      // `set` leaves alone what is undefined, which an assignment cannot mean.
+      if (value === undefined) {
+        throw new SnapheapError(
+          'INVALID_ARGUMENT',
+          `${className}.${property} cannot be set to undefined. Set it to null to take its value away.`,
+          { class: className, property },
+        )
+      }
       writer.set(object, { [property]: value })
       return
     }
-    const { className } = this.mapping
     if (this.scope.snapshot !== undefined) throw snapshotIsFixed(className)
     throw new SnapheapError(
       'NO_TRANSACTION',
@@ -266,6 +276,16 @@ export class Source {
       )
     }
     return source.verify(object).columns[expected.ids[0].position].get(object[ROW])
+  }
+
+  private ensureProperties(values: unknown): void {
+    if (typeof values === 'object' && values !== null) return
+    const { className } = this.mapping
+    throw new SnapheapError(
+      'INVALID_ARGUMENT',
+      `Properties of ${className} are expected, not ${show(values)}. Pass an object, such as { ${this.mapping.properties[0].name}: … }.`,
+      { class: className },
+    )
   }
 
   private bind(): void {

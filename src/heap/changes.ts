@@ -44,18 +44,33 @@ export function eachMarkedRun(
   visit: VisitRun,
 ): void {
   let start = -1
+  const end = (word: number): void => {
+    if (start >= 0) visit(start, word - start, halves, index + start * 2)
+    start = -1
+  }
   for (let half = 0; half < BITMAP_HALVES; half++) {
-    const bits = bitmaps[at + half]
+    let bits = bitmaps[at + half]
     if (bits === 0 && start < 0) continue
-    for (let bit = 0; bit < 32; bit++) {
-      const word = half * 32 + bit
-      const isSet = (bits & (1 << bit)) !== 0
-      if (isSet && start < 0) start = word
-      else if (!isSet && start >= 0) {
-        visit(start, word - start, halves, index + start * 2)
-        start = -1
+    for (let word = half * 32; ; ) {
+      const zeros = bits === 0 ? 32 : trailingZeros(bits)
+      if (zeros > 0) end(word)
+      word += zeros
+      if (zeros >= 32) break
+      if (start < 0) start = word
+      bits = (bits >>> zeros) | 0
+      const ones = bits === -1 ? 32 : trailingZeros(~bits)
+      word += ones
+      if (word >= half * 32 + 32) break
+      bits >>>= ones
+      if (bits === 0) {
+        end(word)
+        break
       }
     }
   }
-  if (start >= 0) visit(start, BLOCK_WORDS - start, halves, index + start * 2)
+  end(BLOCK_WORDS)
+}
+
+function trailingZeros(bits: number): number {
+  return 31 - Math.clz32(bits & -bits)
 }

@@ -5,6 +5,7 @@ import { Allocator } from './allocator'
 import { blockStatistics, checkBlocks } from './block-check'
 import type { FileRoot } from './file-format'
 import { type Files, nodeFiles } from './files'
+import type { HeapOptions } from './heap-options'
 import type { CommitOptions, Journal } from './journal'
 import { LAYOUT_VERSION, RESERVED_BLOCKS, ROOT, ZERO_BLOCK } from './layout'
 import type { FileLock, Memory } from './memory'
@@ -14,20 +15,6 @@ import { type SaveOptions, Storage } from './storage'
 import { View } from './view'
 import { Windows } from './windows'
 import { Writer } from './writer'
-
-export interface HeapOptions {
-  /** Begin a new heap where there is none. */
-  readonly create: boolean
-  readonly readOnly: boolean
-  /** Default: those of Node. */
-  readonly files?: Files | undefined
-  /** The file to read the state from; null: none, begin with nothing. Default: the heap's own. */
-  readonly from?: string | null
-  /** Which state to begin with: the newest that it takes. Default: the newest. */
-  readonly accepts?: (root: FileRoot) => boolean
-  /** Does again what a journal recorded after the version in the file (0 without one), and may set `journal` for what follows. */
-  readonly recover?: (heap: Heap) => void
-}
 
 /** An immutable view of one version. Hold it as short as you can: blocks it alone sees cannot be reused until `release`. */
 export interface HeapSnapshot {
@@ -170,6 +157,32 @@ export class Heap {
     this.attach(this.writer.view.table)
   }
 
+  /**
+   * Makes the changes of a detached transaction the newest version by way of the heap's own file, without the journal:
+   * they count when the file holds them, durably. When this throws (`IO`), the transaction is still open.
+   */
+  async commitIntoFile(): Promise<void> {
+    const version = this.version + 1
+    this.journal?.prepareSkip()
+    this.journal?.checkpointBegins()
+    await this.storage.save(
+      this.path!,
+      { table: this.writer.view.table, version },
+      {},
+      {
+        isCompacting: false,
+        onReplace: (earlier) => this.journal?.replacesFile(earlier.version),
+        onDurable: () => {
+          this.journal?.skip(version)
+          this.writer.commit()
+          this.version = version
+          this.attach(this.writer.view.table)
+        },
+      },
+    )
+    this.journal?.checkpointed(version)
+  }
+
   /** Takes the transaction's changes back; the heap is byte-identical to what it was at its beginning. */
   rollback(): void {
     this.writer.rollback()
@@ -227,6 +240,7 @@ export class Heap {
       await this.storage.save(path, stateOf(snapshot), options, {
         isCompacting,
         onReplace: (earlier) => this.journal?.replacesFile(earlier.version),
+        onDurable: () => undefined,
       })
       this.journal?.checkpointed(snapshot.version)
     })

@@ -16,6 +16,10 @@ export interface CommitOptions {
  */
 export interface Journal {
   commit(version: number, changes: Changes, options: CommitOptions): void
+  /** Called before a commit that is not recorded: everything until now must be durable when this returns. May throw. */
+  prepareSkip(): void
+  /** Hears of a commit that is durable already, because the heap's own file holds it. Must not throw. */
+  skip(version: number): void
   /** Called when the heap begins to write what it holds into its own file. */
   checkpointBegins(): void
   /** Called before another file takes the name of the heap's own, whose newest state is `version`. */

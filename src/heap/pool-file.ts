@@ -56,6 +56,7 @@ export class PoolFile {
   ): PoolFile {
     const fd = openFile(files, path, writable ? 'r+' : 'r')
     try {
+      if (writable) files.sync(fd) // a process that ended before it synced may have left what is built upon from now on
       const { heapId, root, places, checksums } = readState(memory, files, fd, path, 0, accepts)!
       return new PoolFile(memory, files, path, fd, heapId, places, checksums, root)
     } catch (error) {

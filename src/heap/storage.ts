@@ -28,6 +28,8 @@ export interface OwnFileOptions {
   readonly isCompacting: boolean
   /** Called before the heap's own file loses its name to another. */
   readonly onReplace: (earlier: FileRoot) => void
+  /** Called when the state is durable, before the heap's blocks are pointed at the file. */
+  readonly onDurable: () => void
 }
 
 /** A version to be saved: its table is held by a pin while it is read. */
@@ -36,9 +38,9 @@ export interface PinnedState {
   readonly version: number
 }
 
-/** A file is rewritten, dropping dead blocks, when more than half of it (and more than 1024 blocks) is dead. */
+/** A file is rewritten, dropping dead blocks, when more than half of it (and more than 128 blocks) is dead. */
 const DEAD_SHARE = 0.5
-const DEAD_BLOCKS_AT_LEAST = 1024
+const DEAD_BLOCKS_AT_LEAST = 128
 
 /**
  * Where a heap's blocks are kept: the file it was opened from or saved to, the windows onto it, and the way blocks get
@@ -120,7 +122,8 @@ export class Storage {
     const saved = { ...pinned, table: pinned.table.slice() }
     const isInPlace = this.file?.isAt(path) === true
     if (this.file !== undefined && isInPlace && !own.isCompacting && !this.needsRewrite(this.file)) {
-      await this.append(this.file, saved, options)
+      this.memory.syncFolder(dirname(path)) // the rename that gave the file its name may have come no further
+      await this.append(this.file, saved, options, own)
     } else await this.rewrite(path, saved, { ...options, replace: isInPlace || options.replace === true }, own)
   }
 
@@ -146,7 +149,12 @@ export class Storage {
     this.file = undefined
   }
 
-  private async append(file: PoolFile, { table: saved, version }: PinnedState, options: SaveOptions): Promise<void> {
+  private async append(
+    file: PoolFile,
+    { table: saved, version }: PinnedState,
+    options: SaveOptions,
+    { onDurable }: OwnFileOptions,
+  ): Promise<void> {
     const changed: PendingBlock[] = []
     const { places, checksums } = this.keptPlaces(file, saved)
     for (let block = 0; block < saved.length; block++) {
@@ -155,6 +163,7 @@ export class Storage {
     const from = file.lengthBlocks
     await file.append(changed, places, checksums, stateOf(version, options), progressOf(options, changed.length))
     this.fileWindows?.cover(from, file.root.fileBlocks)
+    onDurable()
     this.settle(file, saved)
   }
 
@@ -182,7 +191,7 @@ export class Storage {
     path: string,
     saved: PinnedState,
     options: SaveOptions,
-    { onReplace }: OwnFileOptions,
+    { onReplace, onDurable }: OwnFileOptions,
   ): Promise<void> {
     const earlier = { file: this.file, windows: this.fileWindows }
     const file = await this.writeTemporary(path, saved, options)
@@ -198,6 +207,7 @@ export class Storage {
     }
     this.file = file
     this.fileWindows = fileWindows
+    onDurable()
     this.settle(file, saved.table)
     this.pins.retire(() => {
       earlier.windows?.release()

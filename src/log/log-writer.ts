@@ -49,10 +49,16 @@ export class LogWriter implements Journal {
   private timeMs: number
   private fd: number | undefined
   private position = 0
+  /** Where in the file the commit being written begins, once any of it is there. */
+  private commitStart: number | undefined
   /** Checksum of the last record in the file. */
   private writtenChecksum: number
   private isAfterGap: boolean
-  private unsyncedBytes = 0
+  /** Written to segments since the log was opened, and how much of that is on the device. */
+  private writtenBytes = 0
+  private syncedBytes = 0
+  /** Segments entered so far: tells one from the next, for their descriptors may have the same number. */
+  private segments = 0
   /** After a failed sync nobody knows what is on the device. */
   private failure: SnapheapError | undefined
   private running: Promise<void> | undefined
@@ -78,10 +84,17 @@ export class LogWriter implements Journal {
     this.previousCheckpoint = checkpointVersion
     this.setDurability(options.durability)
     if (end.place === undefined || this.isAfterGap) return
-    this.fd = this.attempt('open', () => options.files.open(end.place!.path, 'r+'))
-    this.position = end.place.offsetBytes
-    this.unsyncedBytes = 1 // a process that ended before the sync may have left more than the device has
-    this.syncNow()
+    const { path, offsetBytes } = end.place
+    this.fd = this.attempt('open', () => options.files.open(path, 'r+'))
+    this.position = offsetBytes
+    try {
+      // a process that ended before it synced may have left more than the device has, names included
+      this.syncNow()
+      this.syncFolders()
+    } catch (error) {
+      options.files.close(this.fd)
+      throw error
+    }
   }
 
   get durability(): 'commit' | 'interval' | 'none' {
@@ -99,26 +112,24 @@ export class LogWriter implements Journal {
   commit(version: number, changes: Changes, { annotation = '', sync = true }: CommitOptions): void {
     if (this.failure !== undefined) throw this.failure
     if (this.mode === 'none') {
+      this.prepareSkip()
       this.skip(version)
       return
     }
-    const mark = this.buffer.mark()
-    const before = this.buffer.sizeBytes
-    let size = 0
-    const { timeMs } = this
-    this.timeMs = Math.max(timeMs, Date.now())
+    const begun = { mark: this.buffer.mark(), before: this.buffer.sizeBytes, timeMs: this.timeMs }
+    this.timeMs = Math.max(this.timeMs, Date.now())
+    const facts = { version, syncedVersion: this.syncedVersion, timeMs: this.timeMs, annotation }
     try {
-      this.buffer.append(changes, { version, syncedVersion: this.syncedVersion, timeMs: this.timeMs, annotation })
+      this.commitStart = undefined
+      this.buffer.append(changes, facts, () => this.writePart(begun.before, version - 1, begun.mark.checksum))
       this.version = version
       if (this.mode === 'commit' && sync) {
-        size = this.buffer.sizeBytes - before
-        this.flush()
+        this.flush(begun.before)
         this.syncNow()
-      } else if (this.buffer.sizeBytes > MOST_PENDING_BYTES) this.flush()
+      } else if (this.buffer.sizeBytes > MOST_PENDING_BYTES) this.flush(begun.before)
       else this.flushSoon()
     } catch (error) {
-      this.takeBack(mark, size, version - 1)
-      this.timeMs = timeMs
+      this.takeBack(begun, version - 1)
       throw error
     }
   }
@@ -135,13 +146,26 @@ export class LogWriter implements Journal {
     }
   }
 
+  prepareSkip(): void {
+    if (this.failure !== undefined) throw this.failure
+    this.flush()
+    this.leaveSegment()
+  }
+
+  /** A commit that is not logged: the log goes on after a gap. */
+  skip(version: number): void {
+    this.version = this.writtenVersion = version
+    this.buffer.checksum = this.writtenChecksum = 0
+    this.isAfterGap = true
+  }
+
   checkpointBegins(): void {
     this.bytesAtCheckpoint = this.bytesSinceCheckpoint
   }
 
   checkpointed(version: number): void {
     this.bytesSinceCheckpoint -= this.bytesAtCheckpoint
-    if (version > this.syncedVersion && this.mode === 'none') this.syncedVersion = version
+    this.syncedVersion = Math.max(this.syncedVersion, version)
     const { memory, files, path, folder, retention } = this.options
     const keepFrom = this.previousCheckpoint
     this.previousCheckpoint = version
@@ -172,32 +196,35 @@ export class LogWriter implements Journal {
     this.fd = undefined
   }
 
-  /** A commit that is not logged: the log goes on after a gap. */
-  private skip(version: number): void {
-    if (this.buffer.sizeBytes > 0) this.flush()
-    this.leaveSegment()
-    this.version = this.writtenVersion = version
-    this.buffer.checksum = this.writtenChecksum = 0
-    this.isAfterGap = true
-  }
-
   /** Hands everything pending to the operating system. Throws `IO`. */
-  flush(): void {
+  flush(bytesBeforeCommit = 0): void {
     clearImmediate(this.flushing)
     this.flushing = undefined
-    const { bytes } = this.buffer
-    if (bytes.length === 0) return
-    const { files, segmentBytes } = this.options
-    if (this.fd !== undefined && this.position > segmentBytes) this.leaveSegment()
-    if (this.fd === undefined) this.beginSegment()
-    this.attempt('write', () => files.write(this.fd!, bytes, this.position))
-    this.position += bytes.length
-    this.unsyncedBytes += bytes.length
-    this.bytesSinceCheckpoint += bytes.length
+    if (this.buffer.sizeBytes === 0) return
+    this.writeBuffer(bytesBeforeCommit)
     this.writtenVersion = this.version
     this.writtenChecksum = this.buffer.checksum
-    this.buffer.clear()
     if (this.mode === 'interval') this.syncLater()
+  }
+
+  /** Writes what there is of a large commit, so that it need not all be in memory. `version` and `checksum` are those before it. */
+  private writePart(bytesBeforeCommit: number, version: number, checksum: number): void {
+    this.writeBuffer(bytesBeforeCommit)
+    this.writtenVersion = version
+    this.writtenChecksum = checksum
+  }
+
+  private writeBuffer(bytesBeforeCommit: number): void {
+    const { bytes } = this.buffer
+    const { files, segmentBytes } = this.options
+    if (this.fd !== undefined && this.commitStart === undefined && this.position > segmentBytes) this.leaveSegment()
+    if (this.fd === undefined) this.beginSegment()
+    this.attempt('write', () => files.write(this.fd!, bytes, this.position))
+    this.commitStart ??= this.position + bytesBeforeCommit
+    this.position += bytes.length
+    this.writtenBytes += bytes.length
+    this.bytesSinceCheckpoint += bytes.length
+    this.buffer.clear()
   }
 
   private flushSoon(): void {
@@ -229,23 +256,23 @@ export class LogWriter implements Journal {
     } catch (error) {
       throw this.fail(error)
     }
-    this.unsyncedBytes = 0
-    this.syncedVersion = this.writtenVersion
+    this.syncedBytes = this.writtenBytes
+    this.syncedVersion = Math.max(this.syncedVersion, this.writtenVersion)
   }
 
   private async syncOnce(): Promise<void> {
     await new Promise(setImmediate) // whoever commits in this turn shares it
     if (this.failure !== undefined) throw this.failure
     this.flush()
-    const { fd, writtenVersion, unsyncedBytes } = this
-    if (fd !== undefined && unsyncedBytes > 0) {
+    const { fd, writtenVersion, writtenBytes, segments } = this
+    if (fd !== undefined && this.unsyncedBytes > 0) {
       try {
         await this.options.files.syncBeside(fd)
       } catch (error) {
-        if (this.fd === fd) throw this.fail(error)
+        if (this.fd !== undefined && this.segments === segments) throw this.fail(error) // else it was synced when it was left
       }
     }
-    this.unsyncedBytes -= Math.min(this.unsyncedBytes, unsyncedBytes)
+    this.syncedBytes = Math.max(this.syncedBytes, writtenBytes)
     this.syncedVersion = Math.max(this.syncedVersion, writtenVersion)
   }
 
@@ -259,22 +286,36 @@ export class LogWriter implements Journal {
       isAfterGap: this.isAfterGap,
     })
     this.fd = this.attempt('begin', () => {
-      const isNew = !files.exists(folder)
       files.makeFolder(folder)
+      if (files.exists(path)) files.remove(path) // begun before, in vain
       const fd = files.open(path, 'wx+')
       try {
         files.write(fd, header, 0)
-        memory.syncFolder(folder)
-        if (isNew) memory.syncFolder(dirname(folder))
+        this.syncFolders()
       } catch (error) {
         files.close(fd)
-        files.remove(path)
+        try {
+          files.remove(path)
+        } catch {} // then it is removed when it is begun again, or found empty
         throw error
       }
       return fd
     })
+    this.segments++
+    this.writtenBytes += header.length
     this.isAfterGap = false
     this.position = SEGMENT.sizeBytes
+  }
+
+  /** Makes the names of the segments and of their folder durable, whoever made them. */
+  private syncFolders(): void {
+    const { memory, folder } = this.options
+    memory.syncFolder(folder)
+    memory.syncFolder(dirname(folder))
+  }
+
+  private get unsyncedBytes(): number {
+    return this.writtenBytes - this.syncedBytes
   }
 
   /** Ends the segment; what it holds is on the device then. */
@@ -285,14 +326,18 @@ export class LogWriter implements Journal {
     this.fd = undefined
   }
 
-  /** Takes the last commit back, whether its `sizeBytes` are in the file already or not. */
-  private takeBack(mark: { count: number; checksum: number }, sizeBytes: number, version: number): void {
+  /** Takes the commit back that was begun last, whether any of it is in the file already or not. */
+  private takeBack(begun: { mark: { count: number; checksum: number }; timeMs: number }, version: number): void {
+    const { mark, timeMs } = begun
     this.version = version
-    if (this.writtenVersion > version) {
+    this.timeMs = timeMs
+    if (this.commitStart === undefined) this.buffer.reset(mark)
+    else {
+      this.buffer.clear()
+      this.position = this.commitStart
       this.writtenVersion = version
       this.writtenChecksum = this.buffer.checksum = mark.checksum
-      this.position -= sizeBytes
-    } else this.buffer.reset(mark)
+    }
     if (this.fd === undefined) return
     try {
       this.options.files.truncate(this.fd, this.position) // what is behind must not be taken for a commit

@@ -64,8 +64,8 @@ export class RecordBuffer {
     this.count = 0
   }
 
-  /** Appends a commit: one record, or several where it is large. */
-  append(changes: Changes, facts: CommitFacts): void {
+  /** Appends a commit: one record, or several where it is large, with `onPart` after each but the last; it may take them out. */
+  append(changes: Changes, facts: CommitFacts, onPart: () => void): void {
     const annotation = new TextEncoder().encode(facts.annotation)
     let start = this.begin(facts, annotation, changes.moves)
     let block = 0
@@ -79,6 +79,7 @@ export class RecordBuffer {
       (offset, words, halves, index) => {
         if (this.count - start > PART_UNITS) {
           this.end(start, hasMovedAddresses, false)
+          onPart()
           start = this.begin(facts, NO_BYTES, NO_MOVES)
           isNamed = false
         }

@@ -4,6 +4,7 @@ import { NOWHERE } from '../heap/changes'
 import type { Files } from '../heap/files'
 import type { Heap } from '../heap/heap'
 import { BLOCK_WORDS, MAX_BLOCKS, RESERVED_BLOCKS } from '../heap/layout'
+import type { Memory } from '../heap/memory'
 import { ioError } from '../heap/pool-file'
 import { LogCursor, type LogEnd, type LoggedCommit, type LogPlace } from './cursor'
 import { isSegmentName, RECORD } from './format'
@@ -135,9 +136,9 @@ export function recover(
     if (end === 'gap') throw missing(folder, heap.version)
     let damaged: Recovery['damaged']
     if (end === 'partial' || end === 'damaged') {
-      const damage = cursor.damage ?? damageIn(cursor)
+      const damage = cursor.damage ?? damageIn(cursor, heap.version)
       if (damage !== undefined && !options.isForced) throw damage
-      if (options.repair) damaged = cut(files, folder, cursor.place!)
+      if (options.repair) damaged = cut(memory, files, folder, cursor.place!)
     }
     const { version, checksum, timeMs, place } = cursor
     return { commits, damaged, end: { version, checksum, timeMs, place } }
@@ -146,11 +147,14 @@ export function recover(
   }
 }
 
-/** The error for what follows the last whole commit, where a later record proves that it was on the device. */
-function damageIn(cursor: LogCursor): SnapheapError | undefined {
+/**
+ * The error for what follows the last whole commit, where a later record proves that it was on the device: in the log, for
+ * what the heap has anyway may have been only in its file.
+ */
+function damageIn(cursor: LogCursor, heapVersion: number): SnapheapError | undefined {
   const rest = cursor.rest()
   const view = new DataView(rest.buffer, rest.byteOffset, rest.length)
-  const lost = cursor.version + 1
+  const lost = Math.max(cursor.version, heapVersion) + 1
   for (let at = 0; at + RECORD.units * 4 <= rest.length; at += 8) {
     // cheap tests before the checksum
     const synced = view.getFloat64(at + RECORD.syncedVersion * 4, true)
@@ -164,9 +168,10 @@ function damageIn(cursor: LogCursor): SnapheapError | undefined {
 }
 
 /** Cuts the log at a place, keeping what follows under other names. */
-function cut(files: Files, folder: string, { path, offsetBytes }: LogPlace): Recovery['damaged'] {
+function cut(memory: Memory, files: Files, folder: string, { path, offsetBytes }: LogPlace): Recovery['damaged'] {
   const later = files.list(folder).filter((name) => isSegmentName(name) && name > basename(path))
   for (const name of later.reverse()) setAside(files, join(folder, name), 0)
+  if (later.length > 0) memory.syncFolder(folder) // or they might come back, and not continue what is left
   return setAside(files, path, offsetBytes)
 }
 

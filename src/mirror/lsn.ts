@@ -15,7 +15,7 @@ export function parseLsn(text: string): Lsn {
   if (parts === null) {
     throw new SnapheapError(
       'INVALID_ARGUMENT',
-      `${JSON.stringify(text)} is not an LSN. Pass one as Postgres prints it, such as 16/B374D848.`,
+      `${JSON.stringify(text) ?? String(text)} is not an LSN. Pass one as Postgres prints it, such as 16/B374D848.`,
       { text },
     )
   }

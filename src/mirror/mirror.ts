@@ -16,6 +16,7 @@ import { Waiters } from './waiters'
 const LONGEST_BACKOFF_MS = 30_000
 const SHORTEST_BACKOFF_MS = 50
 const LONGEST_SLOT_NAME = 55
+const LONGEST_TIMER_MS = 2 ** 31 - 1
 
 /**
  * Mirrors tables of Postgres into `db` and keeps them in step, in the background. Resolves once server and tables are
@@ -30,8 +31,9 @@ export async function mirror(db: Store, options: MirrorOptions): Promise<Mirror>
       'The database is open for reading only. Open it without readOnly to mirror into it.',
     )
   }
+  ensureOptions(options)
   const slot = options.slot ?? (await defaultSlot(db, options.connection))
-  if (!/^[a-z0-9_]+$/.test(slot) || slot.length > LONGEST_SLOT_NAME) {
+  if (typeof slot !== 'string' || !/^[a-z0-9_]+$/.test(slot) || slot.length > LONGEST_SLOT_NAME) {
     throw new SnapheapError(
       'INVALID_ARGUMENT',
       `"${slot}" is no name for a replication slot. Use up to ${LONGEST_SLOT_NAME} lower-case letters, digits and underscores.`,
@@ -115,12 +117,14 @@ export class Mirror extends EventEmitter<MirrorEvents> {
    * `CLOSED`, and the reason if the mirror fails.
    */
   async waitFor(lsn: string | bigint, options: { timeoutMs?: number } = {}): Promise<void> {
-    const target = typeof lsn === 'string' ? parseLsn(lsn) : lsn
+    const target = typeof lsn === 'bigint' ? lsn : parseLsn(lsn)
+    const { timeoutMs = 10_000 } = options
+    ensureDuration('timeoutMs', timeoutMs)
     if (this.closing !== undefined) throw closedError()
     if (this.currentStatus === 'failed') throw this.lastError!
     if (this.appliedLsn >= target) return
     this.session?.stream?.requestKeepalive()
-    await this.waiters.wait(target, options.timeoutMs ?? 10_000, () => this.appliedLsn)
+    await this.waiters.wait(target, timeoutMs, () => this.appliedLsn)
   }
 
   /** How far what can be read is behind Postgres. */
@@ -253,7 +257,9 @@ export class Mirror extends EventEmitter<MirrorEvents> {
       this.changesSeen.set(oid, this.appliedLsn)
       this.tell(error.message)
     }
-    return isTransient === true && (this.hasData || this.session?.endLsn !== undefined)
+    // what the operating system refused (a full disk) may be mended while the tables are served
+    const isPassing = isTransient === true || error.code === 'IO'
+    return isPassing && (this.hasData || this.session?.endLsn !== undefined)
   }
 
   private fail(error: SnapheapError): void {
@@ -319,6 +325,28 @@ export class Mirror extends EventEmitter<MirrorEvents> {
   private get isInStep(): boolean {
     return this.currentStatus === 'live' && this.appliedLsn >= this.serverLsn
   }
+}
+
+/** Throws `INVALID_ARGUMENT` for what a program without types might have passed. */
+function ensureOptions(options: MirrorOptions): void {
+  const { tables, saveEveryMs = 1, checkEveryMs = 1 }: Partial<MirrorOptions> = options ?? {}
+  if (!Array.isArray(tables) || !tables.every((name) => typeof name === 'string')) {
+    throw new SnapheapError(
+      'INVALID_ARGUMENT',
+      'The tables to mirror are not an array of names. Pass their names as in SQL: { connection, tables: ["quote"] }.',
+    )
+  }
+  ensureDuration('saveEveryMs', saveEveryMs)
+  ensureDuration('checkEveryMs', checkEveryMs)
+}
+
+/** A timer set to anything else would end at once. */
+function ensureDuration(name: string, ms: number): void {
+  if (typeof ms === 'number' && ms >= 0 && ms <= LONGEST_TIMER_MS) return
+  throw new SnapheapError(
+    'INVALID_ARGUMENT',
+    `${name} is ${ms}. Pass a number of milliseconds from 0 to ${LONGEST_TIMER_MS}.`,
+  )
 }
 
 function closedError(): SnapheapError {

@@ -27,6 +27,11 @@ export interface PreflightResult {
 
 const OLDEST_VERSION = 14
 const NEWEST_VERSION = 18
+/**
+ * One to stream, one that holds the snapshot that is copied. Only asked for at the beginning: later on, one of the
+ * senders counted may be this mirror's own, whose connection has broken and whom the server has not given up yet.
+ */
+const SENDERS_TO_COPY = 2
 
 /**
  * Finds out over `client` whether the tables can be mirrored, and reads them. Throws one `PREFLIGHT` error that lists
@@ -37,7 +42,9 @@ export async function preflight(client: pg.Client, request: PreflightRequest): P
   const findings = serverFindings(server)
   const isVersionKnown = server.version >= OLDEST_VERSION && server.version <= NEWEST_VERSION
   // Another version may have another catalogue; what it says about tables would not be worth much.
-  const found = isVersionKnown ? await readTables(client, request.tables) : []
+  const hidden = isVersionKnown ? await hiddenSchemas(client, request.tables) : []
+  findings.push(...hidden.map((schema) => hiddenSchema(schema, server)))
+  const found = isVersionKnown && hidden.length === 0 ? await readTables(client, request.tables) : []
   if (request.tables.length === 0) {
     findings.push({ problem: 'no tables are named', remedy: 'Name at least one table in `tables`' })
   }
@@ -112,6 +119,32 @@ async function readServer(client: pg.Client, request: PreflightRequest): Promise
   return row!
 }
 
+/** Schemas of the named tables that the role may not look into, so that not even the tables' existence can be asked for. */
+async function hiddenSchemas(client: pg.Client, names: readonly string[]): Promise<string[]> {
+  const schemas = names
+    .map((name) => /^\s*(?:"((?:[^"]|"")+)"|([^".]+?))\s*\./.exec(name))
+    .filter((match) => match !== null)
+  if (schemas.length === 0) return []
+  const list = schemas.map(([, quoted, plain]) =>
+    pg.escapeLiteral(quoted === undefined ? plain!.toLowerCase() : quoted.replaceAll('""', '"')),
+  )
+  const rows = await queryRows<{ nspname: string }>(
+    client,
+    'reading the schemas failed',
+    `SELECT nspname FROM pg_catalog.pg_namespace
+     WHERE nspname IN (${list.join(', ')}) AND NOT has_schema_privilege(oid, 'USAGE')`,
+  )
+  return rows.map(({ nspname }) => nspname)
+}
+
+function hiddenSchema(schema: string, server: ServerState): Finding {
+  const [name, role] = [pg.escapeIdentifier(schema), pg.escapeIdentifier(server.role)]
+  return {
+    problem: `the role ${role} may not look into the schema ${name}`,
+    remedy: `GRANT USAGE ON SCHEMA ${name} TO ${role};`,
+  }
+}
+
 function serverFindings(server: ServerState): Finding[] {
   const findings: Finding[] = []
   const add = (problem: string, remedy: string) => findings.push({ problem, remedy })
@@ -126,7 +159,7 @@ function serverFindings(server: ServerState): Finding[] {
   if (server.encoding === 'SQL_ASCII') {
     add(
       `the database "${server.database}" has the encoding SQL_ASCII, so its texts have no known characters`,
-      `CREATE DATABASE … ENCODING 'UTF8' TEMPLATE template0, and load the data into it`,
+      `CREATE DATABASE ${pg.escapeIdentifier(`${server.database}_utf8`)} ENCODING 'UTF8' TEMPLATE template0; -- then load the data into it`,
     )
   }
   if (server.walLevel !== 'logical') {
@@ -136,13 +169,14 @@ function serverFindings(server: ServerState): Finding[] {
   if (!server.hasSlot && server.slotCount >= server.slotLimit) {
     add(
       `all ${server.slotLimit} replication slots are taken`,
-      `SELECT pg_drop_replication_slot('…'); -- one that is not needed, or: ` +
-        `ALTER SYSTEM SET max_replication_slots = ${server.slotLimit + 5}; -- then restart the server`,
+      `ALTER SYSTEM SET max_replication_slots = ${server.slotLimit + 5}; -- then restart the server; ` +
+        `or drop one that is not needed: SELECT pg_drop_replication_slot('…');`,
     )
   }
-  if (server.senderCount >= server.senderLimit) {
+  const freeSenders = server.senderLimit - server.senderCount
+  if (!server.hasSlot && freeSenders < SENDERS_TO_COPY) {
     add(
-      `all ${server.senderLimit} WAL senders are taken`,
+      `of ${server.senderLimit} WAL senders ${Math.max(freeSenders, 0)} are free, and a copy needs ${SENDERS_TO_COPY}`,
       `ALTER SYSTEM SET max_wal_senders = ${server.senderLimit + 5}; -- then restart the server`,
     )
   }
@@ -186,27 +220,24 @@ function namedTwice(table: SourceTable): Finding {
   return { problem: `the table ${qualifiedName(table)} is named twice`, remedy: 'Name it once' }
 }
 
-const KINDS: Record<string, string> = {
-  v: 'a view',
-  m: 'a materialized view',
-  f: 'a foreign table',
-  S: 'a sequence',
-  i: 'an index',
-  I: 'a partitioned index',
-  c: 'a composite type',
-  t: 'a TOAST table',
+/** What has no changes to replicate, and what to mirror instead. */
+const KINDS: Record<string, [kind: string, remedy: string]> = {
+  v: ['a view', 'Name the tables that it is made of instead'],
+  m: ['a materialized view', 'Name the tables that it is made of instead'],
+  f: ['a foreign table', 'Connect to the server that it is a table of'],
+  S: ['a sequence', 'Name a table instead'],
+  i: ['an index', 'Name its table instead'],
+  I: ['an index', 'Name its table instead'],
+  c: ['a composite type', 'Name a table instead'],
+  t: ['a TOAST table', 'Name its table instead'],
 }
 
 function tableFindings(table: SourceTable, server: ServerState, all: readonly SourceTable[]): Finding[] {
   const name = qualifiedName(table)
   const role = pg.escapeIdentifier(server.role)
   if (table.kind !== 'r' && table.kind !== 'p') {
-    return [
-      {
-        problem: `${name} is ${KINDS[table.kind] ?? `no table (kind "${table.kind}")`}, and has no changes to replicate`,
-        remedy: 'Name the tables that it is made of instead',
-      },
-    ]
+    const [kind, remedy] = KINDS[table.kind] ?? [`no table (kind "${table.kind}")`, 'Name a table instead']
+    return [{ problem: `${name} is ${kind}, and has no changes to replicate`, remedy }]
   }
   const findings: Finding[] = []
   const add = (problem: string, remedy: string) => findings.push({ problem, remedy })
@@ -215,6 +246,10 @@ function tableFindings(table: SourceTable, server: ServerState, all: readonly So
   }
   if (table.persistence === 't') add(`${name} is a temporary table`, 'Create it without TEMPORARY')
   if (table.persistence === 'u') add(`${name} is unlogged`, `ALTER TABLE ${name} SET LOGGED;`)
+  // Objects of JavaScript cannot have a property of this name.
+  if (table.columns.some((column) => column.name === '__proto__')) {
+    add(`${name} has a column "__proto__"`, `ALTER TABLE ${name} RENAME COLUMN "__proto__" TO proto;`)
+  }
   if (!table.isReadable) add(`the role ${role} may not read ${name}`, `GRANT SELECT ON ${name} TO ${role};`)
   if (table.isRowSecured) {
     add(`row security hides rows of ${name} from the role ${role}`, `ALTER ROLE ${role} BYPASSRLS;`)
@@ -223,8 +258,9 @@ function tableFindings(table: SourceTable, server: ServerState, all: readonly So
   if (root !== undefined) {
     add(`${name} is a partition of ${qualifiedName(root)}, which is mirrored too`, 'Name only the root')
   }
-  findings.push(...identityFindings(table))
+  // Before the key: a root with foreign partitions cannot have one.
   for (const partition of table.partitions) findings.push(...partitionFindings(table, partition))
+  findings.push(...identityFindings(table))
   return findings
 }
 
@@ -250,6 +286,10 @@ function identityFindings(table: SourceTable): Finding[] {
       },
     ]
   }
+  if (isOneBoolean(table, table.key)) {
+    const problem = `the key of ${name} is one boolean, which tells two rows apart at most`
+    return [{ problem, remedy: useIndex(table) ?? `ALTER TABLE ${name} ADD CONSTRAINT … UNIQUE (…); -- other columns` }]
+  }
   if (table.replicaIdentity === 'd' && !primary!.isIdentifying) {
     const problem = `the primary key of ${name} is deferrable and so no replica identity`
     return [{ problem, remedy: useIndex(table) ?? `ALTER TABLE ${name} REPLICA IDENTITY FULL;` }]
@@ -257,10 +297,17 @@ function identityFindings(table: SourceTable): Finding[] {
   return []
 }
 
+function isOneBoolean(table: SourceTable, columns: readonly string[]): boolean {
+  const only = columns.length === 1 ? table.columns.find((column) => column.name === columns[0]) : undefined
+  return only !== undefined && mapType(only.type).columnType === 'boolean'
+}
+
 /** SQL that makes a suitable unique index the replica identity, if there is one. */
 function useIndex(table: SourceTable): string | undefined {
   const isOrdinary = (column: string) => !table.generatedColumns.includes(column)
-  const index = table.indexes.find((candidate) => candidate.isIdentifying && candidate.columns.every(isOrdinary))
+  const index = table.indexes.find(
+    ({ isIdentifying, columns }) => isIdentifying && columns.every(isOrdinary) && !isOneBoolean(table, columns),
+  )
   if (index === undefined) return undefined
   return `ALTER TABLE ${qualifiedName(table)} REPLICA IDENTITY USING INDEX ${pg.escapeIdentifier(index.name)};`
 }
@@ -282,7 +329,7 @@ function partitionFindings(root: SourceTable, partition: SourceTable['partitions
     {
       problem: `the partition ${name} has another replica identity than its root`,
       remedy: byIndex
-        ? `ALTER TABLE ${name} REPLICA IDENTITY USING INDEX …; -- the one on ${root.key.join(', ')}`
+        ? `ALTER TABLE ${name} REPLICA IDENTITY FULL; -- or, cheaper, USING INDEX with its index on ${root.key.join(', ')}`
         : `ALTER TABLE ${name} REPLICA IDENTITY DEFAULT;`,
     },
   ]

@@ -5,7 +5,6 @@ import type { SourceTable } from './catalogue'
 import { queryRows } from './connection'
 import { formatLsn, type Lsn, parseLsn } from './lsn'
 import { type ColumnStep, mirrorName, planSteps } from './mirrored-table'
-import { preflight } from './preflight'
 import { ensurePublication, publicationIdentity, slotStatus } from './slot'
 import { ensureReplaceable, type MirrorState, readState, servedTables } from './state'
 
@@ -13,7 +12,6 @@ export interface ReconcileRequest {
   store: Store
   slot: string
   publication: string
-  tables: readonly string[]
   /** Oids of tables that must be copied in any case. */
   mistrusted: ReadonlySet<number>
 }
@@ -39,16 +37,16 @@ export interface Plan {
 }
 
 /**
- * Compares what the heap holds with what the server has. Sets up the publication; changes nothing else. Throws
- * `PREFLIGHT`, `POSTGRES`, and `EXISTS` for a table of that name that is no mirror.
+ * Compares what the heap holds with what the server has in `sources`, which were found fit. Sets up the publication;
+ * changes nothing else. Throws `POSTGRES`, and `EXISTS` for a table of that name that is no mirror.
  */
 export async function reconcile(
   client: pg.Client,
   replication: pg.Client,
+  sources: SourceTable[],
   request: ReconcileRequest,
-): Promise<Plan & { notices: string[] }> {
+): Promise<Plan> {
   const { store, slot, publication, mistrusted } = request
-  const { tables: sources, notices } = await preflight(client, request)
   const names = sources.map(mirrorName)
   for (const [i, name] of names.entries()) {
     ensureReplaceable(store, slot, name)
@@ -85,7 +83,7 @@ export async function reconcile(
     if (steps === undefined) plan.copies.push(source)
     else plan.steps.push({ source, steps })
   }
-  return { ...plan, notices }
+  return plan
 }
 
 /** Why the stream cannot be taken up where the heap stands, undefined if it can. */

@@ -9,6 +9,7 @@ import { type Copies, copyTables } from './copy-tables'
 import { Follower, nextTurn, type PendingSwap } from './follower'
 import { type Lsn, parseLsn } from './lsn'
 import { describeSource, mirrorName, planSteps } from './mirrored-table'
+import { preflight } from './preflight'
 import { CopyMeter, type CopyState } from './progress'
 import { type Plan, publicationEntries, reconcile } from './reconcile'
 import { dropPublication, dropSlot, type SlotStatus, slotStatus } from './slot'
@@ -70,8 +71,10 @@ export class Session {
     try {
       const lost = (error: Error) => this.interrupt(error)
       this.client = await connect(connection, 'query', lost)
+      // Before the replication connection: the server would refuse that, too, but without all that is to be mended.
+      const { tables, notices } = await preflight(this.client, this.options)
       this.replication = await connect(connection, 'replication', lost)
-      const { notices, ...plan } = await reconcile(this.client, this.replication, this.options)
+      const plan = await reconcile(this.client, this.replication, tables, this.options)
       this.endLsn = plan.endLsn
       for (const notice of notices) this.options.onNotice(notice)
       this.options.onPlanned()

@@ -80,7 +80,7 @@ export class ReplicationStream {
       () => this.ended(slot),
       (error) => {
         clearInterval(this.timer)
-        throw error
+        throw endedBy(error)
       },
     )
     this.done.catch(() => undefined) // the owner may look at it later
@@ -185,4 +185,13 @@ export class ReplicationStream {
     status[33] = wantsReply ? 1 : 0
     this.channel.send(status)
   }
+}
+
+/**
+ * The slot, or before version 18 the publication, was dropped under the stream (undefined_object): whoever connects again
+ * finds that out, and makes it anew.
+ */
+function endedBy(error: unknown): unknown {
+  if (!(error instanceof SnapheapError) || error.details.sqlState !== '42704') return error
+  return new SnapheapError(error.code, error.message, { ...error.details, isTransient: true }, error.cause)
 }

@@ -191,3 +191,23 @@ test('without a choice of memory a database opens, in memory and in a file', asy
   }
   expect([inMemory.path, inFile.path]).toEqual([undefined, path])
 })
+
+test('a snapshot held for too long is reported once, with its owner', async () => {
+  const warnings: (Error & { code?: string })[] = []
+  const listen = (warning: Error): void => {
+    warnings.push(warning)
+  }
+  process.on('warning', listen)
+  try {
+    const store = memoryStore({ pinnedTooLongMs: 0 })
+    const snapshot = store.snapshot('the report')
+    for (let i = 0; i < 3; i++) store.write((tx) => tx.createTable(`t${i}`, { key: 'id', columns: { id: 'integer' } }))
+    await new Promise(setImmediate)
+    expect(warnings.filter(({ code }) => code === 'SNAPHEAP_PINNED').map(({ message }) => message)).toEqual([
+      expect.stringContaining('"the report"'),
+    ])
+    snapshot.close()
+  } finally {
+    process.off('warning', listen)
+  }
+})

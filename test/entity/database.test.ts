@@ -283,6 +283,15 @@ describe('changing', () => {
     expect(() => db.find(Customer, { name: undefined as unknown as string })).toThrow(
       /Customer\.name is undefined\. Pass null/,
     )
+    for (const none of [undefined, null, 7] as unknown as { name: string }[]) {
+      expect(() => db.find(Customer, none)).toThrow(/Properties of Customer are expected, not .*Pass an object/)
+      expect(() => db.write((tx) => tx.set(db.get(Customer, 7)!, none))).toThrow(code('INVALID_ARGUMENT'))
+    }
+    expect(() =>
+      db.write((tx) => {
+        tx.get(Quote, 1)!.status = undefined as unknown as null
+      }),
+    ).toThrow(/Quote\.status cannot be set to undefined\. Set it to null/)
     const customer = db.get(Customer, 7)!
     expect(() => db.write((tx) => tx.set(quote(), { customer: quote() as unknown as Customer }))).toThrow(
       /Quote\.customer takes an object of class Customer/,

@@ -10,7 +10,7 @@ afterEach(async () => {
 })
 
 /** What opening a database with these classes is refused for. */
-async function refusal(...entities: EntityClass[]): Promise<SnapheapError> {
+async function refusal(entities: EntityClass[]): Promise<SnapheapError> {
   const error = await open(undefined, { entities }).then(
     (opened) => opened.close(),
     (thrown: unknown) => thrown,
@@ -266,6 +266,45 @@ describe('a class put together wrongly is refused, naming class, property and re
       /Quote\.customer refers to no class\. Write/,
     ],
     [
+      'a key of true and false',
+      () => {
+        @Entity()
+        class Quote {
+          @Id() id!: boolean
+        }
+        return [Quote]
+      },
+      /Quote\.id is a key of type boolean.*Give/,
+    ],
+    [
+      'a key of anything',
+      () => {
+        @Entity()
+        class Quote {
+          @Id() id!: number
+          @Id({ type: 'any' }) kind!: unknown
+        }
+        return [Quote]
+      },
+      /Quote\.kind is a key of type any.*Give/,
+    ],
+    [
+      'a class without a name',
+      () => {
+        const types = [class {}]
+        Id({ type: 'integer' })(types[0].prototype, 'id')
+        Entity()(types[0])
+        return types
+      },
+      /class without a name .*@Entity\(\{ name: … \}\)/,
+    ],
+    [
+      'a class that is not there yet',
+      () => [undefined as unknown as EntityClass],
+      /not all classes.*import each other/,
+    ],
+    ['a class instead of a list', () => class {} as unknown as EntityClass[], /not all classes\. Pass an array/],
+    [
       'a key made of itself',
       () => {
         @Entity()
@@ -292,7 +331,7 @@ describe('a class put together wrongly is refused, naming class, property and re
       /Classes Quote and Offer both use table quote\. Give/,
     ],
   ])('%s', async (_, make, message) => {
-    const error = await refusal(...make())
+    const error = await refusal(make())
     expect([error.code, error.message]).toEqual(['SCHEMA', expect.stringMatching(message)])
   })
 

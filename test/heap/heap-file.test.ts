@@ -1,7 +1,6 @@
 import { execFileSync } from 'node:child_process'
 import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, statSync, truncateSync } from 'node:fs'
-import { createRequire } from 'node:module'
-import { dirname, join } from 'node:path'
+import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { describe, expect, test } from 'vitest'
 import type { SnapheapError } from '../../src/errors'
@@ -227,14 +226,10 @@ describe.each(HEAP_MEMORIES)('heap file on %s memory', (name, makeMemory) => {
 
   test('a save for which the device has no room leaves the state saved before, and the heap goes on', () =>
     withFolder((folder) => {
-      const viteNode = join(
-        dirname(createRequire(import.meta.url).resolve('vite-node/package.json')),
-        'dist',
-        'cli.mjs',
-      )
+      const runBundled = fileURLToPath(new URL('../../scripts/run-bundled.mjs', import.meta.url))
       const script = fileURLToPath(new URL('./support/full-device.ts', import.meta.url))
       // Files of at most 8 MiB, which the kernel enforces like the end of a device.
-      const limited = ['-c', 'ulimit -f 8192 && exec "$@"', 'sh', process.execPath, viteNode, script, name, folder]
+      const limited = ['-c', 'ulimit -f 8192 && exec "$@"', 'sh', process.execPath, runBundled, script, name, folder]
       const output = execFileSync('bash', limited, { encoding: 'utf8' })
       expect(JSON.parse(output)).toEqual({
         small: 'saved',

@@ -247,6 +247,23 @@ test('writes of the owner of the database go on beside the mirror, but not into 
   expect(db().table('own').rowCount).toBe(1)
 })
 
+test('options that cannot be meant are refused by name', async () => {
+  const db = Store.open()
+  const { connection } = server
+  const tables = ['quote']
+  for (const wrong of [undefined, { connection }, { connection, tables: 'quote' }, { connection, tables: [undefined] }])
+    await expect(mirror(db, wrong as MirrorOptions)).rejects.toThrow(
+      /tables to mirror are not an array of names\. Pass/,
+    )
+  for (const [name, value] of [
+    ['saveEveryMs', Number.NaN],
+    ['checkEveryMs', 1e10],
+  ])
+    await expect(mirror(db, { connection, tables, [name]: value })).rejects.toThrow(`${name} is ${value}. Pass`)
+  await expect(mirror(db, { connection, tables, slot: 5 as unknown as string })).rejects.toThrow(/"5" is no name/)
+  await db.close()
+})
+
 test('waitFor resolves when the writes can be read, and says what is wrong otherwise', async () => {
   const { db, query, waitFor } = asFunctions(await start(QUOTES, ['quote']))
   for (let i = 1; i <= 50; i++) {
@@ -260,7 +277,10 @@ test('waitFor resolves when the writes can be read, and says what is wrong other
   const [row] = await query('SELECT pg_current_wal_lsn()::text AS lsn')
   await waitFor(row!.lsn as string)
   await expect(bench!.mirror.waitFor('FFFF/0', { timeoutMs: 20 })).rejects.toMatchObject({ code: 'TIMEOUT' })
-  await expect(bench!.mirror.waitFor('nonsense')).rejects.toMatchObject({ code: 'INVALID_ARGUMENT' })
+  for (const lsn of ['nonsense', undefined, null, 5] as string[])
+    await expect(bench!.mirror.waitFor(lsn)).rejects.toMatchObject({ code: 'INVALID_ARGUMENT' })
+  for (const timeoutMs of [Number.NaN, -1, 1e10])
+    await expect(bench!.mirror.waitFor('FFFF/0', { timeoutMs })).rejects.toThrow(`timeoutMs is ${timeoutMs}. Pass`)
   const waiting = bench!.mirror.waitFor('FFFF/0')
   await bench!.mirror.close()
   await expect(waiting).rejects.toMatchObject({ code: 'CLOSED' })

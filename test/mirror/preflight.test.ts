@@ -1,7 +1,11 @@
+import { writeFileSync } from 'node:fs'
+import { join } from 'node:path'
 import type pg from 'pg'
 import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest'
+import { Store } from '../../src/db/store'
 import type { SnapheapError } from '../../src/errors'
 import { connect, queryRows } from '../../src/mirror/connection'
+import { mirror } from '../../src/mirror/mirror'
 import { type Finding, preflight } from '../../src/mirror/preflight'
 import { ensurePublication } from '../../src/mirror/slot'
 import { type PostgresServer, type ServerConnection, startPostgres } from '../support/postgres'
@@ -66,6 +70,13 @@ const cases: [name: string, setup: string, tables: string[], problem: RegExp, me
   ['unknown', '', ['nothing', 'no such name'], /no table nothing/, false],
   ['view', 'CREATE VIEW x AS SELECT 1 AS id', ['x'], /is a view/, false],
   ['materialized view', 'CREATE MATERIALIZED VIEW x AS SELECT 1 AS id', ['x'], /is a materialized view/, false],
+  [
+    'foreign table',
+    'CREATE FOREIGN DATA WRAPPER w; CREATE SERVER far FOREIGN DATA WRAPPER w; CREATE FOREIGN TABLE x (id int) SERVER far',
+    ['x'],
+    /is a foreign table/,
+    false,
+  ],
   ['sequence', 'CREATE SEQUENCE x', ['x'], /is a sequence/, false],
   ['system table', '', ['pg_catalog.pg_class'], /is a system table/, false],
   ['named twice', 'CREATE TABLE x (id int PRIMARY KEY)', ['x', 'public.x'], /named twice/, false],
@@ -90,6 +101,27 @@ const cases: [name: string, setup: string, tables: string[], problem: RegExp, me
     true,
   ],
   [
+    'deferrable key, but an index on the same',
+    'CREATE TABLE x (id int PRIMARY KEY DEFERRABLE); CREATE UNIQUE INDEX i ON x (id)',
+    ['x'],
+    /is deferrable/,
+    true,
+  ],
+  [
+    'key of one boolean',
+    'CREATE DOMAIN flag AS bool; CREATE TABLE x (id flag PRIMARY KEY, n int NOT NULL UNIQUE)',
+    ['x'],
+    /is one boolean/,
+    true,
+  ],
+  [
+    'column of a name that objects cannot have',
+    'CREATE TABLE x (id int PRIMARY KEY, "__proto__" int)',
+    ['x'],
+    /has a column "__proto__"/,
+    true,
+  ],
+  [
     'partition beside its root',
     'CREATE TABLE x (id int PRIMARY KEY) PARTITION BY HASH (id); CREATE TABLE y PARTITION OF x FOR VALUES WITH (MODULUS 1, REMAINDER 0)',
     ['x', 'y'],
@@ -103,17 +135,75 @@ const cases: [name: string, setup: string, tables: string[], problem: RegExp, me
     /partition "public"."y" has another replica identity/,
     true,
   ],
+  [
+    'partition without the index that identifies the rows of its root',
+    `CREATE TABLE x (id int NOT NULL UNIQUE) PARTITION BY HASH (id); ALTER TABLE x REPLICA IDENTITY USING INDEX x_id_key;
+     CREATE TABLE y PARTITION OF x FOR VALUES WITH (MODULUS 1, REMAINDER 0)`,
+    ['x'],
+    /partition "public"."y" has another replica identity/,
+    true,
+  ],
 ]
 
 test.each(cases)('refused: %s', async (_name, setup, tables, problem, mends) => {
   if (setup !== '') await run(setup)
   const found = await findings(client, ...tables)
   expect(found[0]!.problem).toMatch(problem)
-  expect(found).toHaveLength(tables[0] === 'nothing' ? 2 : found.length)
+  if (tables[0] === 'nothing') expect(found).toHaveLength(2)
   if (mends) {
     for (const { remedy } of found) await run(remedy)
     expect(await findings(client, ...tables)).toEqual([])
   }
+})
+
+test('refused: a partition that is a foreign table, and then the key that its root could not have', async () => {
+  await run(`CREATE FOREIGN DATA WRAPPER w; CREATE SERVER far FOREIGN DATA WRAPPER w;
+    CREATE TABLE x (id int) PARTITION BY LIST (id); CREATE FOREIGN TABLE y PARTITION OF x DEFAULT SERVER far`)
+  const found = await findings(client, 'x')
+  expect(found.map(({ problem }) => problem)).toEqual([
+    'the partition "public"."y" of "public"."x" is a foreign table, and has no changes to replicate',
+    '"public"."x" has no primary key',
+  ])
+  for (const { remedy } of found) await run(remedy.replace('(…)', '(id)'))
+  expect(await findings(client, 'x')).toEqual([])
+})
+
+test('refused: a key that has to be made, as its remedy says', async () => {
+  await run('CREATE TABLE x (id int); CREATE TABLE y (id int); ALTER TABLE y REPLICA IDENTITY FULL')
+  const found = await findings(client, 'x', 'y')
+  expect(found).toHaveLength(2)
+  for (const { remedy } of found) await run(remedy.replace('(…)', '(id)'))
+  expect(await findings(client, 'x', 'y')).toEqual([])
+})
+
+test('refused: a database of unknown characters', async () => {
+  await run(`CREATE DATABASE ascii ENCODING 'SQL_ASCII' TEMPLATE template0`)
+  const ascii = await connect({ ...connection, database: 'ascii' }, 'query')
+  await ascii.query('CREATE TABLE x (id int PRIMARY KEY)')
+  const [{ problem, remedy }, ...others] = await findings(ascii, 'x')
+  await ascii.end()
+  expect([problem, others]).toEqual([expect.stringContaining('"ascii" has the encoding SQL_ASCII'), []])
+  await run(remedy)
+  const mended = await connect({ ...connection, database: 'ascii_utf8' }, 'query')
+  await mended.query('CREATE TABLE x (id int PRIMARY KEY)')
+  expect(await findings(mended, 'x')).toEqual([])
+  await mended.end()
+})
+
+test('refused: a schema that the role may not look into', async () => {
+  await run(`CREATE SCHEMA "Far ""away"; CREATE TABLE "Far ""away".x (id int PRIMARY KEY); CREATE SCHEMA near;
+    CREATE TABLE near.y (id int PRIMARY KEY); CREATE ROLE stranger LOGIN REPLICATION`)
+  const role = await connect({ ...connection, user: 'stranger' }, 'query')
+  const tables = ['"Far ""away".x', 'NEAR . y']
+  const found = await findings(role, ...tables)
+  expect(found.filter(({ remedy }) => remedy.startsWith('GRANT USAGE')).map(({ problem }) => problem)).toEqual([
+    'the role "stranger" may not look into the schema "Far ""away"',
+    'the role "stranger" may not look into the schema "near"',
+  ])
+  for (const { remedy } of found) await run(remedy)
+  for (const { remedy } of await findings(role, ...tables)) await run(remedy)
+  expect(await findings(role, ...tables)).toEqual([])
+  await role.end()
 })
 
 test('an update works on every table that passes, once it is published', async () => {
@@ -160,17 +250,101 @@ test('a publication made by somebody else needs no rights but to read', async ()
   await role.end()
 })
 
-test('what the server lacks is told all at once', async () => {
-  const poor = await startPostgres({ wal_level: 'replica', max_replication_slots: '1', max_wal_senders: '0' })
+test('what the server lacks is told all at once, also by mirror, and is mended by what is told', async () => {
+  await using poor = await startPostgres({ wal_level: 'replica', max_replication_slots: '1', max_wal_senders: '0' })
   await poor.query(`SELECT pg_create_physical_replication_slot('other'); CREATE TABLE x (id int PRIMARY KEY)`)
-  const by = await connect(poor.connection, 'query')
-  const found = await findings(by, 'x')
+  const found = await findingsOf(poor, 'x')
   expect(found.map(({ problem }) => problem)).toEqual([
     'wal_level is "replica"',
     'all 1 replication slots are taken',
-    'all 0 WAL senders are taken',
+    'of 0 WAL senders 0 are free, and a copy needs 2',
   ])
-  expect(found[0]!.remedy).toContain("ALTER SYSTEM SET wal_level = 'logical'")
-  await by.end()
-  await poor.close()
+  const db = Store.open()
+  const start = () =>
+    mirror(db, { connection: poor.connection, tables: ['x'], slot: 'slot', publication: 'publication' })
+  await expect(start()).rejects.toMatchObject({ code: 'PREFLIGHT', details: { findings: found } })
+  await restartWith(
+    poor,
+    found.map(({ remedy }) => remedy),
+  )
+  expect(await findingsOf(poor, 'x')).toEqual([])
+  const mended = await start()
+  await mended.ready
+  await mended.close()
+  await db.close()
 })
+
+test('a slot that is not needed can also be dropped', async () => {
+  await using poor = await startPostgres({ max_replication_slots: '1' })
+  await poor.query(`SELECT pg_create_physical_replication_slot('other'); CREATE TABLE x (id int PRIMARY KEY)`)
+  const [{ remedy }] = await findingsOf(poor, 'x')
+  await poor.query(/SELECT pg_drop_replication_slot.*$/.exec(remedy)![0].replace('…', 'other'))
+  expect(await findingsOf(poor, 'x')).toEqual([])
+})
+
+test('two free senders are enough for a copy, and one is not', async () => {
+  await using poor = await startPostgres({ max_wal_senders: '2' })
+  await poor.query('CREATE TABLE x (id int PRIMARY KEY); INSERT INTO x VALUES (1)')
+  const other = await connect(poor.connection, 'replication')
+  const found = await findingsOf(poor, 'x')
+  expect(found.map(({ problem }) => problem)).toEqual(['of 2 WAL senders 1 are free, and a copy needs 2'])
+  await other.end()
+  const db = Store.open()
+  const enough = await mirror(db, { connection: poor.connection, tables: ['x'] })
+  await enough.ready
+  expect(db.table('x').rowCount).toBe(1)
+  await enough.close()
+  await db.close()
+})
+
+test('a role that may not replicate is told so by mirror, with the SQL', async () => {
+  await run('CREATE TABLE x (id int PRIMARY KEY); CREATE ROLE bystander LOGIN; ALTER TABLE x OWNER TO bystander')
+  await run(`GRANT CREATE ON DATABASE "${connection.database}" TO bystander`)
+  const db = Store.open()
+  const start = () => mirror(db, { connection: { ...connection, user: 'bystander' }, tables: ['x'] })
+  const error: SnapheapError = await start().then(
+    () => expect.unreachable(),
+    (reason) => reason,
+  )
+  expect(error).toMatchObject({ code: 'PREFLIGHT', message: expect.stringContaining('may not replicate') })
+  for (const { remedy } of error.details.findings as Finding[]) await run(remedy)
+  const mended = await start()
+  await mended.ready
+  await mended.close()
+  await db.close()
+})
+
+test('a standby is refused until it is the primary', async () => {
+  await using standby = await startPostgres()
+  const { rows } = await standby
+    .query('CREATE TABLE x (id int PRIMARY KEY)')
+    .then(() => standby.query('SHOW data_directory'))
+  await standby.stop()
+  writeFileSync(join(rows[0].data_directory, 'standby.signal'), '')
+  await standby.start()
+  expect(await findingsOf(standby, 'x')).toEqual([
+    { problem: 'the server is a standby', remedy: 'Connect to the primary server' },
+  ])
+  await standby.query('SELECT pg_promote()')
+  expect(await findingsOf(standby, 'x')).toEqual([])
+})
+
+/** The findings about tables of a server of its own. */
+async function findingsOf({ connection }: PostgresServer, ...tables: string[]): Promise<Finding[]> {
+  const by = await connect(connection, 'query')
+  try {
+    return await findings(by, ...tables)
+  } finally {
+    await by.end()
+  }
+}
+
+/** Runs SQL and starts the server again with the settings that it has changed, which those of `startPostgres` would hide. */
+async function restartWith(poor: PostgresServer, sql: string[]): Promise<void> {
+  for (const each of sql) await poor.query(each)
+  const { rows } = await poor.query(
+    `SELECT name, setting FROM pg_file_settings WHERE sourcefile LIKE '%postgresql.auto.conf'`,
+  )
+  await poor.stop()
+  await poor.start(Object.fromEntries(rows.map(({ name, setting }) => [name, setting])))
+}

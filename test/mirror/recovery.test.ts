@@ -148,7 +148,7 @@ const LOSSES: [what: string, lose: () => Promise<unknown>, reason: string][] = [
     async () => {
       await bench.shut()
       await bump(40)
-      await server.query(`SELECT pg_replication_slot_advance('${bench.mirror.slot}', pg_current_wal_lsn())`)
+      await bench.query(`SELECT pg_replication_slot_advance('${bench.mirror.slot}', pg_current_wal_lsn())`)
       await bench.open()
     },
     'beyond',

@@ -234,7 +234,10 @@ test('stopping ends in order and frees the slot, also before the stream has begu
 
 test('a missing slot, a terminated sender and a crashed server reject with POSTGRES', async () => {
   const missing = await Reader.open({ slot: 'nothing' })
-  await expect(missing.stream.done).rejects.toMatchObject({ code: 'POSTGRES', details: { sqlState: '42704' } })
+  await expect(missing.stream.done).rejects.toMatchObject({
+    code: 'POSTGRES',
+    details: { sqlState: '42704', isTransient: true }, // connecting again finds out, and makes it anew
+  })
   await insert(1)
   const terminated = await Reader.open()
   await terminated.until(() => terminated.transactions.length > 0)

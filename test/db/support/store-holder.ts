@@ -1,11 +1,9 @@
 import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { createRequire } from 'node:module'
-import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { onTestFinished } from 'vitest'
 
-const viteNode = join(dirname(createRequire(import.meta.url).resolve('vite-node/package.json')), 'dist', 'cli.mjs')
+const runBundled = fileURLToPath(new URL('../../../scripts/run-bundled.mjs', import.meta.url))
 const script = fileURLToPath(new URL('./hold-store.ts', import.meta.url))
 
 /** Another process that has a database open for writing, with one row saved; killed after the test. */
@@ -13,7 +11,7 @@ export class StoreHolder {
   private constructor(private readonly child: ChildProcess) {}
 
   static async start(memoryName: string, path: string): Promise<StoreHolder> {
-    const child = spawn(process.execPath, [viteNode, script, memoryName, path], {
+    const child = spawn(process.execPath, [runBundled, script, memoryName, path], {
       stdio: ['ignore', 'pipe', 'inherit'],
     })
     const holder = new StoreHolder(child)

@@ -1,12 +1,10 @@
 import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { createRequire } from 'node:module'
-import { dirname, join } from 'node:path'
 import { createInterface } from 'node:readline'
 import { fileURLToPath } from 'node:url'
 import { onTestFinished } from 'vitest'
 
-const viteNode = join(dirname(createRequire(import.meta.url).resolve('vite-node/package.json')), 'dist', 'cli.mjs')
+const runBundled = fileURLToPath(new URL('../../../scripts/run-bundled.mjs', import.meta.url))
 const script = fileURLToPath(new URL('./hold-lock.ts', import.meta.url))
 
 /** Another process that takes locks on request; killed after the test. */
@@ -15,7 +13,7 @@ export class LockHolder {
   private readonly answers: AsyncIterator<string>
 
   constructor(memoryName: string) {
-    this.child = spawn(process.execPath, [viteNode, script, memoryName], { stdio: ['pipe', 'pipe', 'inherit'] })
+    this.child = spawn(process.execPath, [runBundled, script, memoryName], { stdio: ['pipe', 'pipe', 'inherit'] })
     this.answers = createInterface({ input: this.child.stdout! })[Symbol.asyncIterator]()
     onTestFinished(() => this.kill())
   }

@@ -1,0 +1,17 @@
+import type { FileRoot } from './file-format'
+import type { Files } from './files'
+import type { Heap } from './heap'
+
+export interface HeapOptions {
+  /** Begin a new heap where there is none. */
+  readonly create: boolean
+  readonly readOnly: boolean
+  /** Default: those of Node. */
+  readonly files?: Files | undefined
+  /** The file to read the state from; null: none, begin with nothing. Default: the heap's own. */
+  readonly from?: string | null
+  /** Which state to begin with: the newest that it takes. Default: the newest. */
+  readonly accepts?: (root: FileRoot) => boolean
+  /** Does again what a journal recorded after the version in the file (0 without one), and may set `journal` for what follows. */
+  readonly recover?: (heap: Heap) => void
+}
