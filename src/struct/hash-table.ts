@@ -21,7 +21,8 @@ const DESCRIPTOR_WORDS = 1
 /**
  * A hash table in the heap, by extendible hashing (Fagin, Nievergelt, Pippenger, Strong, ACM TODS 4(3), 1979): a
  * directory of 2^depth segments, each an open-addressing table. A segment doubles until it fills a block and then splits in
- * two, so no insertion costs more than moving one block's entries, however large the table. (Only a segment whose hashes are
+ * two, so no insertion costs more than moving one block's entries, however large the table; one that is left with an eighth is
+ * halved. (Only a segment whose hashes are
  * all alike in the next bit, as those of equal hashes are, doubles on.)
  *
  * It holds no keys. An entry is one word: low half the payload, high half bit 31 occupied, bit 30 a flag of the owner's,
@@ -276,10 +277,11 @@ export class MutableHashTable extends HashTable {
     this.heap.writer.set(entry, payload | 0, flag ? high | FLAG : high & ~FLAG)
   }
 
-  /** Removes the entry that `seek` or `seekNext` returned last. Later entries move up: no tombstones. */
+  /** Removes the entry that `seek` or `seekNext` returned last. Later entries move up: no tombstones. A segment left nearly empty is halved. */
   removeFound(): void {
     const { view, segment, mask } = this
     const { writer } = this.heap
+    const hash = view.high(segment + this.slot) & HASH_MASK
     let hole = this.slot
     let at = hole
     for (;;) {
@@ -293,7 +295,10 @@ export class MutableHashTable extends HashTable {
       hole = at
     }
     writer.set(segment + hole, 0, 0)
-    writer.set(segment, view.low(segment) - 1, view.high(segment))
+    const entries = view.low(segment) - 1
+    writer.set(segment, entries, view.high(segment))
+    const log2 = view.high(segment) >>> 8
+    if (log2 > SMALLEST_LOG2 && entries << 3 < 1 << log2) this.resize(segment, hash, log2 - 1)
   }
 
   /** Gives all its space back. */
@@ -312,18 +317,25 @@ export class MutableHashTable extends HashTable {
     const log2 = this.view.high(segment) >>> 8
     const depth = this.view.high(segment) & 255
     if (log2 < LARGEST_LOG2 || depth >= DEEPEST || !this.wouldSplit(segment, depth)) {
-      const halves = segmentHalves(log2 + 1, depth)
-      this.moveEntries(segment, 0, halves, halves)
-      const larger = writeSegment(this.heap, halves)
-      this.point(hash, depth, larger, larger)
-    } else {
-      if (depth === this.view.high(this.address)) this.doubleDirectory()
-      const bit = 1 << (HASH_BITS - 1 - depth)
-      const zeros = segmentHalves(log2, depth + 1)
-      const ones = segmentHalves(log2, depth + 1)
-      this.moveEntries(segment, bit, zeros, ones)
-      this.point(hash, depth, writeSegment(this.heap, zeros), writeSegment(this.heap, ones))
+      this.resize(segment, hash, log2 + 1)
+      return
     }
+    if (depth === this.view.high(this.address)) this.doubleDirectory()
+    const bit = 1 << (HASH_BITS - 1 - depth)
+    const zeros = segmentHalves(log2, depth + 1)
+    const ones = segmentHalves(log2, depth + 1)
+    this.moveEntries(segment, bit, zeros, ones)
+    this.point(hash, depth, writeSegment(this.heap, zeros), writeSegment(this.heap, ones))
+    this.heap.allocator.free(segment)
+  }
+
+  /** Gives a segment, to which `hash` belongs, 2^log2 words. */
+  private resize(segment: number, hash: number, log2: number): void {
+    const depth = this.view.high(segment) & 255
+    const halves = segmentHalves(log2, depth)
+    this.moveEntries(segment, 0, halves, halves)
+    const resized = writeSegment(this.heap, halves)
+    this.point(hash, depth, resized, resized)
     this.heap.allocator.free(segment)
   }
 

@@ -184,6 +184,7 @@ export class Table {
     const key = this.isDirect ? this.keyColumns[0].name : undefined
     if (names.length === 1 && names[0] !== key) return this.findBy(this.column(names[0]), conditions[names[0]])
     if (key !== undefined && names.includes(key)) return this.findByDirectKey(key, conditions)
+    for (const name of names) this.column(name) // an unknown one is an error even where another finds nothing
     const wanted: { column: Column; low: number; high: number }[] = []
     let best: (typeof wanted)[number] | undefined
     let fewest = Number.POSITIVE_INFINITY
@@ -208,6 +209,7 @@ export class Table {
   /** The row that is its key, if it fits the other conditions too. */
   private findByDirectKey(key: string, conditions: Readonly<Record<string, unknown>>): number[] {
     const { [key]: value, ...others } = conditions
+    for (const name of Object.keys(others)) this.column(name)
     const isGiven = value !== null && value !== undefined
     const row = isGiven && this.seekValue(this.keyColumns[0], value) ? this.rowOf(value as Key) : -1
     const { finder } = this.context

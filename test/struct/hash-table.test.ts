@@ -2,6 +2,7 @@ import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import { walkAllocations } from '../../src/heap/allocator-check'
 import type { Heap } from '../../src/heap/heap'
+import { ROOT } from '../../src/heap/layout'
 import { HASH_BITS, HASH_MASK, HashTable, MutableHashTable } from '../../src/struct/hash-table'
 import { atOnce } from '../../src/struct/steps'
 import { type Drawn, expectSound, fingerprint, HEAP_MEMORIES, inTransaction, withHeap } from '../support/heap'
@@ -173,6 +174,16 @@ describe.each(HEAP_MEMORIES)('hash table on %s memory', (_name, makeMemory) => {
         if (i % 2 === 0 ? entry !== 0 : table.payload(entry) !== i) expect.fail(`entry ${i} is wrong`)
       }
       expectAllocated(heap, table.allocations())
+      inTransaction(heap, () => {
+        for (let i = 1; i < 20_000; i += 2) {
+          table.seek(spread(i))
+          table.removeFound()
+        }
+      })
+      expect([table.check(), table.size]).toEqual([[], 0])
+      expectAllocated(heap, table.allocations())
+      // what is left of 20,000 words: descriptor, directory and the smallest segments
+      expect(heap.live.number(ROOT.allocatedWords)).toBeLessThan(300)
       inTransaction(heap, () => table.destroy())
       expectAllocated(heap, [])
     }))

@@ -166,3 +166,20 @@ describe('a statement that fails names the thing and the remedy, and has done no
     expect(store.table('item').rowCount).toBe(3)
   })
 })
+
+test('an unknown column is an error wherever it stands among the conditions', () => {
+  const store = memoryStore()
+  store.write((tx) => {
+    tx.createTable('t', { key: 'id', columns: { id: 'integer', v: 'integer', w: 'integer' } })
+    tx.insert('t', { id: 1, v: 1, w: 1 })
+  })
+  const table = store.table('t')
+  for (const conditions of [
+    { v: 99, nope: 1 },
+    { nope: 1, v: 99 },
+    { id: 99, nope: 1 },
+    { v: 99, w: 99, nope: 1 },
+  ]) {
+    expect(errorOf(() => table.find(conditions)).message).toContain('no column "nope"')
+  }
+})
