@@ -1,7 +1,20 @@
 import { BLOCK_WORDS } from './layout'
 
-/** 32-bit halves of a bitmap with a bit for each word of a block. */
-export const BITMAP_HALVES = BLOCK_WORDS / 32
+/** 32-bit halves of the bits for each word of a block. */
+const BIT_HALVES = BLOCK_WORDS / 32
+/** 32-bit halves of a bitmap: the bits, and behind them a bit for each half that has any, so that few changes are found fast. */
+export const BITMAP_HALVES = BIT_HALVES + BIT_HALVES / 32
+
+/** Sets the bit of a word in the bitmap at `at`. Returns whether it was not set before. */
+export function markWord(bitmaps: Int32Array, at: number, word: number): boolean {
+  const half = word >>> 5
+  const bit = 1 << (word & 31)
+  const bits = bitmaps[at + half]
+  if ((bits & bit) !== 0) return false
+  bitmaps[at + half] = bits | bit
+  bitmaps[at + BIT_HALVES + (half >>> 5)] |= 1 << (half & 31)
+  return true
+}
 
 /** A block that became one nobody ever wrote, in a list of moves. */
 export const NOWHERE = 0xffffffff
@@ -35,7 +48,7 @@ export function eachWrittenRun(halves: Int32Array, index: number, visit: VisitRu
   }
 }
 
-/** Every run of words whose bits are set in a bitmap. */
+/** Every run of words whose bits are set in the bitmap at `at`. */
 export function eachMarkedRun(
   bitmaps: Int32Array,
   at: number,
@@ -43,32 +56,28 @@ export function eachMarkedRun(
   index: number,
   visit: VisitRun,
 ): void {
-  let start = -1
-  const end = (word: number): void => {
-    if (start >= 0) visit(start, word - start, halves, index + start * 2)
-    start = -1
-  }
-  for (let half = 0; half < BITMAP_HALVES; half++) {
-    let bits = bitmaps[at + half]
-    if (bits === 0 && start < 0) continue
-    for (let word = half * 32; ; ) {
-      const zeros = bits === 0 ? 32 : trailingZeros(bits)
-      if (zeros > 0) end(word)
-      word += zeros
-      if (zeros >= 32) break
-      if (start < 0) start = word
-      bits = (bits >>> zeros) | 0
-      const ones = bits === -1 ? 32 : trailingZeros(~bits)
-      word += ones
-      if (word >= half * 32 + 32) break
-      bits >>>= ones
-      if (bits === 0) {
-        end(word)
-        break
+  let start = 0
+  let end = 0 // of the run found last, which the next bits may continue
+  for (let group = 0; group < BIT_HALVES / 32; group++) {
+    for (let some = bitmaps[at + BIT_HALVES + group]; some !== 0; some &= some - 1) {
+      const half = group * 32 + trailingZeros(some)
+      let bits = bitmaps[at + half]
+      for (let word = half * 32; bits !== 0; ) {
+        const zeros = trailingZeros(bits)
+        bits = (bits >>> zeros) | 0
+        const ones = bits === -1 ? 32 : trailingZeros(~bits)
+        word += zeros
+        if (word !== end) {
+          if (end > start) visit(start, end - start, halves, index + start * 2)
+          start = word
+        }
+        word += ones
+        end = word
+        bits = ones === 32 ? 0 : bits >>> ones
       }
     }
   }
-  end(BLOCK_WORDS)
+  if (end > start) visit(start, end - start, halves, index + start * 2)
 }
 
 function trailingZeros(bits: number): number {

@@ -1,5 +1,5 @@
 import { assert, SnapheapError } from '../errors'
-import { BITMAP_HALVES, type Changes, eachMarkedRun, eachWrittenRun, NOWHERE } from './changes'
+import { BITMAP_HALVES, type Changes, eachMarkedRun, eachWrittenRun, markWord, NOWHERE } from './changes'
 import { BLOCK_MASK, BLOCK_SHIFT, BLOCK_WORDS, MAX_BLOCKS, WINDOW_MASK, WINDOW_SHIFT, ZERO_BLOCK } from './layout'
 import type { Pins } from './pins'
 import type { View } from './view'
@@ -359,11 +359,7 @@ export class Writer {
   /** Notes a word as changed; the first change in place of a word keeps its old contents. */
   private note(mark: number, physical: number, address: number, halves: Int32Array, index: number): void {
     const word = address & BLOCK_MASK
-    const at = ((mark & 0x7fffffff) - 1) * BITMAP_HALVES + (word >>> 5)
-    const bit = 1 << (word & 31)
-    const bits = this.bitmaps[at]
-    if ((bits & bit) !== 0) return
-    this.bitmaps[at] = bits | bit
+    if (!markWord(this.bitmaps, ((mark & 0x7fffffff) - 1) * BITMAP_HALVES, word)) return
     if (mark >= COPIED) return
     if (this.undoCount === this.undoPlace.length) this.growUndo()
     const i = this.undoCount++

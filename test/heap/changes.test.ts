@@ -1,6 +1,6 @@
 import fc from 'fast-check'
 import { expect, test } from 'vitest'
-import { BITMAP_HALVES, eachMarkedRun } from '../../src/heap/changes'
+import { BITMAP_HALVES, eachMarkedRun, markWord } from '../../src/heap/changes'
 
 test('the runs of a bitmap are its set bits, each run as long as can be', () => {
   fc.assert(
@@ -12,7 +12,7 @@ test('the runs of a bitmap are its set bits, each run as long as can be', () => 
         for (const [from, length] of runs)
           for (let word = from; word < Math.min(4096, from + length); word++) {
             expected.add(word)
-            bitmap[BITMAP_HALVES + (word >>> 5)] |= 1 << (word & 31)
+            markWord(bitmap, BITMAP_HALVES, word)
           }
         const found: number[] = []
         let last = -1
