@@ -6,6 +6,9 @@ import { SEGMENT } from './format'
 import { decodeHead, type RecordHead, type Redo, redo } from './record'
 import { damagedLog, listSegments, type Segment } from './segments'
 
+const MUCH_BYTES = 1 << 20
+const PATIENCE_MS = 100
+
 /** Where a commit was read from. */
 export interface LogPlace {
   readonly path: string
@@ -47,6 +50,7 @@ export class LogCursor {
   private fd: number | undefined
   /** Size of the segment when it was last read. */
   private loadedSize = 0
+  private loadedMs = 0
   /** Bytes of the segment from `bytesStart` on. */
   private bytes = new Uint8Array(0)
   private bytesStart = 0
@@ -196,6 +200,11 @@ export class LogCursor {
     try {
       const size = this.files.sizeBytes(this.fd!)
       if (size === this.loadedSize) return false
+      // what has been read is the beginning of a large commit: wait for more of it, rather than read it again with each part
+      const now = performance.now()
+      if (this.offset === this.bytesStart && this.bytes.length > MUCH_BYTES && now < this.loadedMs + PATIENCE_MS)
+        return false
+      this.loadedMs = now
       this.loadedSize = size
       const bytes = new Uint8Array(Math.max(0, size - this.offset))
       this.bytes = bytes.subarray(0, this.files.read(this.fd!, bytes, this.offset))

@@ -22,7 +22,7 @@ export interface FollowingLag {
 
 /** The file system tells of changes; should it fail to, a look so often finds them. */
 const LOOK_EVERY_MS = 50
-/** A newer state of the file is looked for so often, when commits have come in. */
+/** A newer state of the file is looked for so often. */
 const LOOK_AT_FILE_EVERY_MS = 1000
 
 /**
@@ -35,7 +35,6 @@ export class Following extends EventEmitter<FollowingEvents> {
   private watcher: FSWatcher | undefined
   private readonly timer: NodeJS.Timeout
   private lookedAtFileMs = performance.now()
-  private versionAtFile: number
   private advancedMs = performance.now()
   private readonly waiting = new Set<{ version: number; resolve: () => void; reject: (error: Error) => void }>()
   private isClosed = false
@@ -44,7 +43,6 @@ export class Following extends EventEmitter<FollowingEvents> {
     super()
     this.redo = redoInto(heap)
     this.cursor = this.cursorFrom(heap.version)
-    this.versionAtFile = heap.version
     this.timer = setInterval(() => this.look(), LOOK_EVERY_MS)
     this.timer.unref()
     this.watchFolder()
@@ -106,14 +104,12 @@ export class Following extends EventEmitter<FollowingEvents> {
   }
 
   private lookAtFile(): void {
-    const now = performance.now()
-    if (now - this.lookedAtFileMs < LOOK_AT_FILE_EVERY_MS || this.heap.version === this.versionAtFile) return
-    this.takeFile(false)
+    if (performance.now() - this.lookedAtFileMs >= LOOK_AT_FILE_EVERY_MS) this.takeFile(false)
   }
 
   private takeFile(mayGoBack: boolean): void {
-    this.lookedAtFileMs = this.advancedMs = performance.now()
-    this.versionAtFile = this.heap.version
+    this.lookedAtFileMs = performance.now()
+    if (mayGoBack) this.advancedMs = this.lookedAtFileMs
     const hasOther = this.heap.takeNewerFile((block) => this.redo.changedIn.get(block) ?? 0, mayGoBack)
     this.redo.forget(this.heap.savedRoot?.version ?? 0)
     if (!hasOther) return

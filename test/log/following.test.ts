@@ -75,4 +75,38 @@ describe.each(MEMORIES.slice(0, 2))('following on %s memory', (_name, makeMemory
     old.close()
     expect(errorOf(() => follower.write(() => undefined)).code).toBe('READ_ONLY')
   })
+
+  test('a follower of a writer that keeps no log shows its checkpoints', async () => {
+    const path = temporaryPath()
+    const writer = fileStore(path, { memory, durability: 'none' })
+    writer.write((tx) => tx.createTable('t', { key: 'id', columns: { id: 'integer' } }))
+    await writer.save()
+    const follower = fileStore(path, { memory, follow: true })
+    for (let id = 1; id <= 3; id++) {
+      writer.write((tx) => tx.insert('t', { id }))
+      await writer.save()
+      await follower.following!.waitFor(writer.version)
+      expect(follower.table('t').rowCount).toBe(id)
+    }
+  })
+
+  test('a commit of many parts is shown whole, or not yet', async () => {
+    const path = temporaryPath()
+    const writer = fileStore(path, { memory, durability: 'interval' })
+    writer.write((tx) => tx.createTable('t', { key: 'id', columns: { id: 'integer', v: 'number' } }))
+    await writer.sync()
+    const follower = fileStore(path, { memory, follow: true })
+    const seen = new Set<number>()
+    follower.following!.on('change', () => seen.add(follower.table('t').rowCount))
+    await writer.writeBeside(async (tx) => {
+      const rows = tx.writer('t')
+      for (let id = 0; id < 300_000; id++) {
+        rows.insert({ id, v: id * 1.5 })
+        if (id % 50_000 === 0) await new Promise(setImmediate)
+      }
+    })
+    await follower.following!.waitFor(writer.version)
+    expect([...seen]).toEqual([300_000])
+    expect(follower.table('t').column('v').number(299_999)).toBe(299_999 * 1.5)
+  })
 })
