@@ -11,17 +11,27 @@ declare module 'better-sqlite3' {
     pragma(text: string): unknown
     exec(sql: string): unknown
     prepare<Parameters extends unknown[] = unknown[], Row = unknown>(sql: string): Statement<Parameters, Row>
-    transaction(work: () => void): () => void
+    transaction<Parameters extends unknown[]>(
+      work: (...parameters: Parameters) => void,
+    ): (...parameters: Parameters) => void
+    close(): void
   }
 }
 
 declare module 'lmdb' {
   // biome-ignore lint/suspicious/noExplicitAny: a store holds whatever was put into it
   type Stored = any
-  export function open(options: { path: string }): {
+  interface LmdbOptions {
+    path: string
+    noSync?: boolean
+    overlappingSync?: boolean
+  }
+  export function open(options: LmdbOptions): {
     get(key: number): Stored
     put(key: number, value: unknown): Promise<boolean>
+    putSync(key: number, value: unknown): boolean
     transaction(work: () => void): Promise<void>
+    transactionSync(work: () => void): void
     close(): Promise<void>
   }
 }

@@ -15,6 +15,13 @@ const TASKS: Record<string, () => Promise<{ task: Task }>> = {
   save: () => import('./save'),
   'initial-copy': () => import('./initial-copy'),
   follow: () => import('./follow'),
+  commit: () => import('./commit'),
+  batch: () => import('./batch'),
+  bulk: () => import('./bulk'),
+  recover: () => import('./recover'),
+  checkpoint: () => import('./checkpoint'),
+  'follow-local': () => import('./follow-local'),
+  readers: () => import('./readers'),
 }
 
 const { values, positionals } = parseArgs({

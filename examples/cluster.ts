@@ -25,7 +25,7 @@ class Quote {
 if (cluster.isWorker) {
   const db = await open(process.env.SHOP!, { entities: [Customer, Quote], follow: true }) // a mapping of its own
   createServer(async (request, response) => {
-    const [, id, version = 0] = request.url!.split('/')
+    const [, id = 0, version = 0] = /^\/(\d{1,9})\/?(\d*)$/.exec(request.url!) ?? []
     await db.following!.waitFor(Number(version)).catch(() => (response.statusCode = 504))
     const quote = db.get(Quote, Number(id))
     response.setHeader('connection', 'close') // so that the next request goes to the next worker
@@ -47,8 +47,7 @@ if (cluster.isWorker) {
 
   await postgres.query(`UPDATE quote SET status = 'sold' WHERE id = 10`)
   await shop.waitFor((await postgres.query('SELECT pg_current_wal_lsn() AS lsn')).rows[0].lsn)
-  const now = `10/${db.version}` // a worker answers once it has this version of the file, or a later one
-  console.log([await ask(now), await ask(now)].sort())
+  console.log([await ask(`10/${db.version}`), await ask(`10/${db.version}`)].sort()) // once they have this version
 
   if (process.env.PORT !== undefined) await once(process, 'SIGTERM') // a service goes on until it is told to end
   await Promise.all(workers.map((worker) => once(worker.disconnect(), 'exit')))

@@ -292,10 +292,10 @@ export class Heap {
     return checkBlocks(this.live, this.writer, this.windows, this.pins, this.storage)
   }
 
-  /** Opens a transaction that does again what a journal recorded: `commitReplay` ends it. */
-  beginReplay(): void {
+  /** Opens a transaction that does again what a journal recorded: `commitReplay` ends it, and, unless it `isFinal`, `rollback`. */
+  beginReplay(isFinal: boolean): void {
     this.ensureOpen()
-    this.writer.begin()
+    this.writer.begin(isFinal)
   }
 
   /** Makes what was done again the version that it was. */

@@ -2,6 +2,7 @@ import { assert, SnapheapError } from '../errors'
 import { BITMAP_HALVES, type Changes, eachMarkedRun, eachWrittenRun, markWord, NOWHERE } from './changes'
 import { BLOCK_MASK, BLOCK_SHIFT, BLOCK_WORDS, MAX_BLOCKS, WINDOW_MASK, WINDOW_SHIFT, ZERO_BLOCK } from './layout'
 import type { Pins } from './pins'
+import { UndoWords } from './undo-words'
 import type { View } from './view'
 import type { Windows } from './windows'
 
@@ -33,11 +34,7 @@ export class Writer {
   private records: number[] = []
   private bitmaps = new Int32Array(64 * BITMAP_HALVES)
   private bitmapCount = 0
-  /** Where in physical memory: physical block * 4096 + word. */
-  private undoPlace = new Float64Array(1024)
-  private undoLow = new Int32Array(1024)
-  private undoHigh = new Int32Array(1024)
-  private undoCount = 0
+  private readonly undo = new UndoWords()
   /** Pairs: block, and the block it was moved to or `NOWHERE`. */
   private moves: number[] = []
   private epochAtBegin = 0
@@ -48,6 +45,8 @@ export class Writer {
   private hasMoves = false
   private tableIsShared = false
   private isOpen = false
+  /** Nothing is kept for a rollback. */
+  private isFinal = false
 
   constructor(
     private readonly windows: Windows,
@@ -69,9 +68,11 @@ export class Writer {
     return this.records.length / 3
   }
 
-  begin(): void {
+  /** Opens a transaction; one that `isFinal` cannot be rolled back, and costs less. */
+  begin(isFinal = false): void {
     assert(!this.isOpen, 'one transaction at a time')
     this.isOpen = true
+    this.isFinal = isFinal
     this.transactions++
     this.epochAtBegin = this.view.epoch
   }
@@ -264,13 +265,8 @@ export class Writer {
 
   /** Takes every change back: the heap's words are as they were at `begin`. */
   rollback(): void {
-    for (let i = this.undoCount - 1; i >= 0; i--) {
-      const physical = Math.floor(this.undoPlace[i] / BLOCK_WORDS)
-      const halves = this.windows.halves[physical >>> WINDOW_SHIFT]
-      const index = (((physical & WINDOW_MASK) << BLOCK_SHIFT) | (this.undoPlace[i] % BLOCK_WORDS)) << 1
-      halves[index] = this.undoLow[i]
-      halves[index + 1] = this.undoHigh[i]
-    }
+    assert(!this.isFinal, 'a final transaction is not rolled back')
+    this.undo.restore(this.windows)
     for (let i = 0; i < this.records.length; i += 3) {
       const block = this.records[i]
       if (this.view.table[block] === this.records[i + 1]) continue
@@ -323,9 +319,10 @@ export class Writer {
     this.moves = []
     this.bitmaps.fill(0, 0, this.bitmapCount * BITMAP_HALVES)
     this.bitmapCount = 0
-    this.undoCount = 0
+    this.undo.clear()
     this.ownBlocks.clear()
     this.hasMoves = false
+    this.isFinal = false
     this.isOpen = false
   }
 
@@ -341,6 +338,7 @@ export class Writer {
       this.marks[block] = FRESH
       return FRESH
     }
+    if (this.isFinal) return this.touchFinally(block, physical)
     let mark = this.takeBitmap() + 1
     if (this.ownBlocks.has(physical)) mark = (mark | COPIED) >>> 0
     else if (this.births[block] <= this.pins.newest || this.births[block] === 0) {
@@ -356,16 +354,25 @@ export class Writer {
     return mark
   }
 
+  /** Makes a block writable whose earlier words nobody will ask for. */
+  private touchFinally(block: number, physical: number): number {
+    if (this.births[block] <= this.pins.newest || this.births[block] === 0) {
+      this.ownTable()
+      const copy = this.windows.takeBlock()
+      this.windows.copyBlock(copy, physical)
+      this.view.table[block] = copy
+      this.births[block] = this.pins.epoch
+    }
+    this.marks[block] = FRESH
+    return FRESH
+  }
+
   /** Notes a word as changed; the first change in place of a word keeps its old contents. */
   private note(mark: number, physical: number, address: number, halves: Int32Array, index: number): void {
     const word = address & BLOCK_MASK
     if (!markWord(this.bitmaps, ((mark & 0x7fffffff) - 1) * BITMAP_HALVES, word)) return
     if (mark >= COPIED) return
-    if (this.undoCount === this.undoPlace.length) this.growUndo()
-    const i = this.undoCount++
-    this.undoPlace[i] = physical * BLOCK_WORDS + word
-    this.undoLow[i] = halves[index]
-    this.undoHigh[i] = halves[index + 1]
+    this.undo.keep(physical, word, halves[index], halves[index + 1])
   }
 
   /** Remembers where a block was before this transaction, once: every change begins here. Throws `NO_TRANSACTION`, `CORRUPT`. */
@@ -388,13 +395,6 @@ export class Writer {
       this.bitmaps = grown(this.bitmaps, new Int32Array(this.bitmaps.length * 2))
     }
     return this.bitmapCount++
-  }
-
-  private growUndo(): void {
-    const length = this.undoCount * 2
-    this.undoPlace = grown(this.undoPlace, new Float64Array(length))
-    this.undoLow = grown(this.undoLow, new Int32Array(length))
-    this.undoHigh = grown(this.undoHigh, new Int32Array(length))
   }
 
   private ownTable(): void {

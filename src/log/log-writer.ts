@@ -57,6 +57,8 @@ export class LogWriter implements Journal {
   /** Written to segments since the log was opened, and how much of that is on the device. */
   private writtenBytes = 0
   private syncedBytes = 0
+  /** A segment that was begun in vain and could not be removed: without records. */
+  private leftover: string | undefined
   /** Segments entered so far: tells one from the next, for their descriptors may have the same number. */
   private segments = 0
   /** After a failed sync nobody knows what is on the device. */
@@ -234,8 +236,13 @@ export class LogWriter implements Journal {
     })
   }
 
+  /** Has a sync begin when half of what may be lost is reached; where the turn leaves it no chance, all of it is the end. */
   private syncLater(): void {
     if (this.unsyncedBytes >= this.everyBytes) {
+      this.syncNow()
+      return
+    }
+    if (this.unsyncedBytes >= this.everyBytes / 2) {
       clearTimeout(this.timer)
       this.timer = undefined
       this.sync().catch(this.options.onFailure)
@@ -287,7 +294,8 @@ export class LogWriter implements Journal {
     })
     this.fd = this.attempt('begin', () => {
       files.makeFolder(folder)
-      if (files.exists(path)) files.remove(path) // begun before, in vain
+      if (this.leftover === path) files.remove(path)
+      this.leftover = undefined
       const fd = files.open(path, 'wx+')
       try {
         files.write(fd, header, 0)
@@ -296,7 +304,9 @@ export class LogWriter implements Journal {
         files.close(fd)
         try {
           files.remove(path)
-        } catch {} // then it is removed when it is begun again, or found empty
+        } catch {
+          this.leftover = path
+        }
         throw error
       }
       return fd

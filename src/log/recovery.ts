@@ -34,15 +34,18 @@ export interface LogEndState {
 export type Until = (commit: LoggedCommit) => boolean
 
 /**
- * Does again, in the heap, every commit of the log after the heap's version. Returns where it ended and why. Throws `CORRUPT`
+ * Does again, in the heap, every commit of the log after the heap's version. Returns where it ended and why. With a
+ * `tracker`, a failure leaves the heap at a whole commit; without one the heap must then be given up. Throws `CORRUPT`
  * where a commit is missing that the device had.
  */
 export function replay(
   heap: Heap,
   cursor: LogCursor,
   isBeyond: Until = () => false,
-  target: RedoTracker = redoInto(heap),
+  tracker?: RedoTracker,
 ): { commits: number; end: LogEnd } {
+  const isFinal = tracker === undefined
+  const target = tracker ?? redoInto(heap, false)
   let commits = 0
   let next = cursor.next()
   for (;;) {
@@ -51,7 +54,7 @@ export function replay(
     let last = next
     let hasMoved = false
     let inBatch = 0
-    heap.beginReplay()
+    heap.beginReplay(isFinal)
     try {
       do {
         target.version = next.head.version
@@ -62,7 +65,7 @@ export function replay(
         next = cursor.next()
       } while (inBatch < BATCH_COMMITS && typeof next !== 'string' && !isBeyond(next))
     } catch (error) {
-      heap.rollback()
+      if (!isFinal) heap.rollback()
       throw error
     }
     heap.commitReplay(last.head.version, hasMoved)
@@ -81,7 +84,7 @@ export interface RedoTracker extends Redo {
 }
 
 /** Writes what records say into the heap, within a transaction. */
-export function redoInto(heap: Heap): RedoTracker {
+export function redoInto(heap: Heap, isTracking = true): RedoTracker {
   const { writer } = heap
   const changedIn = new Map<number, number>()
   let current = -1
@@ -89,7 +92,7 @@ export function redoInto(heap: Heap): RedoTracker {
   const change = (block: number): void => {
     if (block >= MAX_BLOCKS) throw new SnapheapError('CORRUPT', `The log names block ${block}, which no heap has.`)
     writer.ensureBlocks(Math.max(RESERVED_BLOCKS, block + 1))
-    changedIn.set(block, tracker.version)
+    if (isTracking) changedIn.set(block, tracker.version)
   }
   const tracker: RedoTracker = {
     version: 0,
@@ -108,7 +111,7 @@ export function redoInto(heap: Heap): RedoTracker {
       writer.moveBlock(from, to)
     },
     write(block, offset, words, halves, index) {
-      if (block !== current || tracker.version !== currentVersion) change(block)
+      if (block !== current || (isTracking && tracker.version !== currentVersion)) change(block)
       current = block
       currentVersion = tracker.version
       writer.write(block * BLOCK_WORDS + offset, halves, index, words * 2)
@@ -129,14 +132,14 @@ export function recover(
   const { memory, files } = heap
   const { segments, torn } = listSegments(memory, files, folder, heap.version === 0 ? undefined : heap.id)
   if (heap.version === 0 && segments.length > 0) heap.identify(segments[0].header.heapId)
-  if (torn !== undefined && options.repair) setAside(files, torn, 0)
+  let damaged = torn === undefined ? undefined : leaveTorn(heap, torn, options)
   const cursor = new LogCursor(memory, files, folder, heap.id, heap.version)
   try {
     const { commits, end } = replay(heap, cursor)
     if (end === 'gap') throw missing(folder, heap.version)
-    let damaged: Recovery['damaged']
     if (end === 'partial' || end === 'damaged') {
-      const damage = cursor.damage ?? damageIn(cursor, heap.version)
+      const lost = Math.max(cursor.version, heap.version) + 1
+      const damage = cursor.damage ?? damageIn(memory, cursor.rest(), lost, cursor.place!)
       if (damage !== undefined && !options.isForced) throw damage
       if (options.repair) damaged = cut(memory, files, folder, cursor.place!)
     }
@@ -147,21 +150,34 @@ export function recover(
   }
 }
 
+/** A segment whose header is not whole holds nothing that was acknowledged: it was torn while it was begun, or is damaged. */
+function leaveTorn(
+  { memory, files, version }: Heap,
+  path: string,
+  options: { repair: boolean; isForced: boolean },
+): Recovery['damaged'] {
+  const lost = Math.max(Number(basename(path, '.log')), version) + 1
+  const damage = damageIn(memory, readWhole(files, path), lost, { path, offsetBytes: 0 })
+  if (damage !== undefined && !options.isForced) throw damage
+  return options.repair ? setAside(files, path, 0) : undefined
+}
+
 /**
- * The error for what follows the last whole commit, where a later record proves that it was on the device: in the log, for
- * what the heap has anyway may have been only in its file.
+ * The error for bytes behind the last whole commit, where a record in them proves that commit `lost`, the next, was on the
+ * device: in the log, for what the heap has anyway may have been only in its file.
  */
-function damageIn(cursor: LogCursor, heapVersion: number): SnapheapError | undefined {
-  const rest = cursor.rest()
+function damageIn(
+  memory: Memory,
+  rest: Uint8Array,
+  lost: number,
+  { path, offsetBytes }: LogPlace,
+): SnapheapError | undefined {
   const view = new DataView(rest.buffer, rest.byteOffset, rest.length)
-  const lost = Math.max(cursor.version, heapVersion) + 1
   for (let at = 0; at + RECORD.units * 4 <= rest.length; at += 8) {
     // cheap tests before the checksum
     const synced = view.getFloat64(at + RECORD.syncedVersion * 4, true)
     if (!(synced >= lost && view.getFloat64(at + RECORD.version * 4, true) > synced)) continue
-    const head = decodeHead(cursor.memory, rest, at)
-    if (head === undefined) continue
-    const { path, offsetBytes } = cursor.place!
+    if (decodeHead(memory, rest, at) === undefined) continue
     return damagedLog(path, offsetBytes, `commit ${lost} is not whole, though it was on the device`)
   }
   return undefined
@@ -173,6 +189,19 @@ function cut(memory: Memory, files: Files, folder: string, { path, offsetBytes }
   for (const name of later.reverse()) setAside(files, join(folder, name), 0)
   if (later.length > 0) memory.syncFolder(folder) // or they might come back, and not continue what is left
   return setAside(files, path, offsetBytes)
+}
+
+function readWhole(files: Files, path: string): Uint8Array {
+  let fd: number | undefined
+  try {
+    fd = files.open(path, 'r')
+    const bytes = new Uint8Array(files.sizeBytes(fd))
+    return bytes.subarray(0, files.read(fd, bytes, 0))
+  } catch (error) {
+    throw ioError('read', path, error)
+  } finally {
+    if (fd !== undefined) files.close(fd)
+  }
 }
 
 function setAside(files: Files, path: string, offsetBytes: number): { path: string; bytes: number } {

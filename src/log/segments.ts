@@ -3,7 +3,7 @@ import { SnapheapError } from '../errors'
 import type { Files } from '../heap/files'
 import type { Memory } from '../heap/memory'
 import { ioError } from '../heap/pool-file'
-import { decodeSegmentHeader, isSegmentName, SEGMENT, type SegmentHeader } from './format'
+import { decodeSegmentHeader, isSegmentName, SEGMENT, type SegmentHeader, segmentName } from './format'
 
 export interface Segment {
   readonly path: string
@@ -12,7 +12,8 @@ export interface Segment {
 
 /**
  * The segments in a log's folder, ascending. The last one may have been torn while it was begun: it is left out. Throws
- * `CORRUPT` for another whose header is damaged, or that is of another heap than `heapId` (undefined: any).
+ * `CORRUPT` for another whose header is damaged or does not fit its name, or that is of another heap than `heapId`
+ * (undefined: any).
  */
 export function listSegments(
   memory: Memory,
@@ -36,6 +37,9 @@ export function listSegments(
         { path },
       )
     }
+    if (name !== segmentName(header.baseVersion)) {
+      throw damagedLog(path, 0, `it begins after version ${header.baseVersion}, which is not what its name says`)
+    }
     segments.push({ path, header })
   }
   return { segments, torn: undefined }
@@ -55,7 +59,7 @@ function readHeader(memory: Memory, files: Files, path: string): SegmentHeader |
     fd = files.open(path, 'r')
     const bytes = new Uint8Array(SEGMENT.sizeBytes)
     const size = files.read(fd, bytes, 0)
-    return decodeSegmentHeader(memory, bytes.subarray(0, size))
+    return decodeSegmentHeader(memory, path, bytes.subarray(0, size))
   } catch (error) {
     throw ioError('read', path, error)
   } finally {

@@ -1,0 +1,40 @@
+import { join } from 'node:path'
+import { median, type Result } from './harness'
+import { diskFolder, snapheapWithItems } from './items'
+import { startReader } from './reader'
+import type { Task } from './run'
+
+const READS = 2_000_000
+const ROUNDS = 5
+
+/** Random columns of random rows by id, read by one process that follows the database, and by two at the same time. */
+export const task: Task = {
+  rows: 1_000_000,
+  async run(rows) {
+    const path = join(diskFolder(), 'read')
+    const store = await snapheapWithItems(path, rows, {})
+    const readers = await Promise.all([startReader('process', path), startReader('process', path)])
+    const answers = readers.map((reader) => reader.ask('read', { reads: 10_000, rows, seed: 1 }))
+    const [first, second] = await Promise.all(answers)
+    if (first.total !== second.total) throw new Error('Two readers of one database read different values.')
+
+    const perSecond: Record<number, number[]> = { 1: [], 2: [] }
+    for (let round = 0; round <= ROUNDS; round++) {
+      for (const count of [1, 2]) {
+        const asked = readers.slice(0, count).map((each, i) => each.ask('read', { reads: READS, rows, seed: 2 + i }))
+        for (const { tookMs } of await Promise.all(asked)) if (round > 0) perSecond[count].push(READS / (tookMs / 1000))
+      }
+    }
+    await Promise.all(readers.map((each) => each.end()))
+    await store.close()
+    const each = { 1: median(perSecond[1]), 2: median(perSecond[2]) }
+    return {
+      'snapheap-1': { perSecond: Math.round(each[1]) },
+      'snapheap-2': {
+        perSecond: Math.round(each[2] * 2),
+        perSecondEach: Math.round(each[2]),
+        scaling: (each[2] * 2) / each[1],
+      },
+    } satisfies Record<string, Result>
+  },
+}
