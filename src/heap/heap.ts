@@ -165,21 +165,26 @@ export class Heap {
     const version = this.version + 1
     this.journal?.prepareSkip()
     this.journal?.checkpointBegins()
-    await this.storage.save(
-      this.path!,
-      { table: this.writer.view.table, version },
-      {},
-      {
-        isCompacting: false,
-        onReplace: (earlier) => this.journal?.replacesFile(earlier.version),
-        onDurable: () => {
-          this.journal?.skip(version)
-          this.writer.commit()
-          this.version = version
-          this.attach(this.writer.view.table)
+    try {
+      await this.storage.save(
+        this.path!,
+        { table: this.writer.view.table, version },
+        {},
+        {
+          isCompacting: false,
+          onReplace: (earlier) => this.journal?.replacesFile(earlier.version),
+          onDurable: () => {
+            this.journal?.skip(version)
+            this.writer.commit()
+            this.version = version
+            this.attach(this.writer.view.table)
+          },
         },
-      },
-    )
+      )
+    } catch (error) {
+      if (this.version !== version && this.storage.mayHoldNewer) this.journal?.refuse(error)
+      throw error
+    }
     this.journal?.checkpointed(version)
   }
 

@@ -20,6 +20,8 @@ export interface Journal {
   prepareSkip(): void
   /** Hears of a commit that is durable already, because the heap's own file holds it. Must not throw. */
   skip(version: number): void
+  /** Refuses every further commit: it is not known whether the file holds a state that nobody was told of. */
+  refuse(cause: unknown): void
   /** Called when the heap begins to write what it holds into its own file. */
   checkpointBegins(): void
   /** Called before another file takes the name of the heap's own, whose newest state is `version`. */

@@ -33,6 +33,9 @@ export interface PendingBlock {
  * has the file mapped and for a plain copy taken at any time.
  */
 export class PoolFile {
+  /** Whether a root was written that could not be synced: the file may hold a newer state than this object knows of. */
+  mayHoldNewer = false
+
   private constructor(
     private readonly memory: Memory,
     private readonly files: Files,
@@ -158,8 +161,10 @@ export class PoolFile {
       liveBlocks: places.reduce((count, place) => (place === 0 ? count : count + 1), 0),
       annotation: state.annotation,
     }
+    this.mayHoldNewer = true
     await this.writeAll([encodeRoot(this.memory, root)], ROOT_SLOT_OFFSETS[root.sequence & 1])
     await this.io('sync', this.files.syncBeside(this.fd))
+    this.mayHoldNewer = false
     this.places = places
     this.checksums = checksums
     this.root = root

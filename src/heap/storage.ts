@@ -49,6 +49,8 @@ const DEAD_BLOCKS_AT_LEAST = 128
 export class Storage {
   private file: PoolFile | undefined
   private fileWindows: FileWindows | undefined
+  /** A file was given the heap's name, but perhaps not durably: the heap has not gone over to it. */
+  private hasUnsyncedName = false
 
   constructor(
     private readonly memory: Memory,
@@ -61,6 +63,11 @@ export class Storage {
 
   get root(): FileRoot | undefined {
     return this.file?.root
+  }
+
+  /** Whether the file at the heap's path may hold a newer state than the heap knows of, because saving it failed at the end. */
+  get mayHoldNewer(): boolean {
+    return this.hasUnsyncedName || this.file?.mayHoldNewer === true
   }
 
   /** Maps an opened file and fills `table` with the places of its blocks. */
@@ -186,7 +193,7 @@ export class Storage {
     return { places, checksums }
   }
 
-  /** Every step that may fail comes before the rename or after the heap has gone over to the new file. */
+  /** The heap goes over to the new file when that has its name durably; until then it keeps the earlier one, named or not. */
   private async rewrite(
     path: string,
     saved: PinnedState,
@@ -205,6 +212,15 @@ export class Storage {
       file.close()
       throw error
     }
+    this.hasUnsyncedName = true
+    try {
+      this.memory.syncFolder(dirname(path))
+    } catch (error) {
+      fileWindows.release()
+      file.close()
+      throw error
+    }
+    this.hasUnsyncedName = false
     this.file = file
     this.fileWindows = fileWindows
     onDurable()
@@ -213,7 +229,6 @@ export class Storage {
       earlier.windows?.release()
       earlier.file?.close()
     })
-    this.memory.syncFolder(dirname(path))
   }
 
   /**

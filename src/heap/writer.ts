@@ -359,6 +359,7 @@ export class Writer {
     if (this.births[block] <= this.pins.newest || this.births[block] === 0) {
       this.ownTable()
       const copy = this.windows.takeBlock()
+      this.ownBlocks.add(copy)
       this.windows.copyBlock(copy, physical)
       this.view.table[block] = copy
       this.births[block] = this.pins.epoch

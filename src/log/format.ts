@@ -1,3 +1,4 @@
+import { SnapheapError } from '../errors'
 import type { Memory } from '../heap/memory'
 
 /**
@@ -80,15 +81,21 @@ export function encodeSegmentHeader(memory: Memory, header: SegmentHeader): Uint
   return bytes
 }
 
-/** The header that the bytes hold, or what is wrong with them, in words. */
-export function decodeSegmentHeader(memory: Memory, bytes: Uint8Array): SegmentHeader | string {
+/** The header that the bytes hold, or what is wrong with them, in words. Throws `VERSION`. */
+export function decodeSegmentHeader(memory: Memory, path: string, bytes: Uint8Array): SegmentHeader | string {
   if (bytes.length < SEGMENT.sizeBytes) return 'it is shorter than a header'
   const view = new DataView(bytes.buffer, bytes.byteOffset, SEGMENT.sizeBytes)
   if (String.fromCharCode(...bytes.subarray(0, SEGMENT_MAGIC.length)) !== SEGMENT_MAGIC) return 'it is no log segment'
   if (memory.crc32c(bytes.subarray(0, SEGMENT.checksum)) !== view.getUint32(SEGMENT.checksum, true))
     return 'its header does not match its checksum'
   const version = view.getUint32(SEGMENT.formatVersion, true)
-  if (version !== LOG_FORMAT_VERSION) return `it has log format ${version}, and this build reads ${LOG_FORMAT_VERSION}`
+  if (version !== LOG_FORMAT_VERSION) {
+    throw new SnapheapError(
+      'VERSION',
+      `${path} has log format ${version}; this build reads ${LOG_FORMAT_VERSION}. Use the release of snapheap that wrote it.`,
+      { path, version },
+    )
+  }
   return {
     heapId: bytes.slice(SEGMENT.heapId, SEGMENT.heapId + 16),
     baseVersion: view.getFloat64(SEGMENT.baseVersion, true),

@@ -57,8 +57,6 @@ export class LogWriter implements Journal {
   /** Written to segments since the log was opened, and how much of that is on the device. */
   private writtenBytes = 0
   private syncedBytes = 0
-  /** A segment that was begun in vain and could not be removed: without records. */
-  private leftover: string | undefined
   /** Segments entered so far: tells one from the next, for their descriptors may have the same number. */
   private segments = 0
   /** After a failed sync nobody knows what is on the device. */
@@ -294,8 +292,7 @@ export class LogWriter implements Journal {
     })
     this.fd = this.attempt('begin', () => {
       files.makeFolder(folder)
-      if (this.leftover === path) files.remove(path)
-      this.leftover = undefined
+      this.removeEmpty(path)
       const fd = files.open(path, 'wx+')
       try {
         files.write(fd, header, 0)
@@ -304,9 +301,7 @@ export class LogWriter implements Journal {
         files.close(fd)
         try {
           files.remove(path)
-        } catch {
-          this.leftover = path
-        }
+        } catch {} // it is removed when it is begun again
         throw error
       }
       return fd
@@ -315,6 +310,16 @@ export class LogWriter implements Journal {
     this.writtenBytes += header.length
     this.isAfterGap = false
     this.position = SEGMENT.sizeBytes
+  }
+
+  /** Removes a segment that was begun in vain, or left before its first record. */
+  private removeEmpty(path: string): void {
+    const { files } = this.options
+    if (!files.exists(path)) return
+    const fd = files.open(path, 'r')
+    const isEmpty = files.sizeBytes(fd) <= SEGMENT.sizeBytes
+    files.close(fd)
+    if (isEmpty) files.remove(path)
   }
 
   /** Makes the names of the segments and of their folder durable, whoever made them. */
@@ -352,6 +357,15 @@ export class LogWriter implements Journal {
     try {
       this.options.files.truncate(this.fd, this.position) // what is behind must not be taken for a commit
     } catch {} // the next record is written over it, and does not continue what is left of it
+  }
+
+  refuse(cause: unknown): void {
+    this.failure = new SnapheapError(
+      'IO',
+      `The file ${this.options.path} could not be synced, so it is not known which state it holds. Close the database, mend the cause and open it again.`,
+      { path: this.options.path },
+      cause,
+    )
   }
 
   private fail(error: unknown): SnapheapError {

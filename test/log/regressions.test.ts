@@ -1,0 +1,289 @@
+import { readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { expect, onTestFinished, test } from 'vitest'
+import type { StoreOptions } from '../../src/db/open-heap'
+import type { Transaction } from '../../src/db/transaction'
+import { SEGMENT } from '../../src/log/format'
+import { nativeMemory, temporaryFolder } from '../heap/support/memories'
+import { closeChecked, errorOf, rejectionOf } from '../support/store'
+import { segmentsOf } from './support/damage'
+import { Device } from './support/device'
+import { type Fault, FaultyFiles, type Operation } from './support/faulty-files'
+import { StoreOverFiles } from './support/store-over-files'
+
+// Each of these was found by the simulator or by the fuzzer, and is told here by itself.
+
+/** A machine whose processes can be ended and whose power can be cut, with one database. */
+class Machine {
+  files!: FaultyFiles
+  /** What is asynchronous does not end. */
+  isHeld = false
+  store!: StoreOverFiles
+  private readonly folder = temporaryFolder()
+  private cuts = 0
+  private device = new Device(join(this.folder, '0')).cut(undefined, join(this.folder, '0'))
+
+  open(options: StoreOptions = {}): StoreOverFiles {
+    this.files = new FaultyFiles(this.device, () => (this.isHeld ? 0.9 : 0))
+    const memory = this.files.memoryFrom(nativeMemory())
+    const { files, path } = this
+    this.store = StoreOverFiles.over(path, { onFailure: () => undefined, ...options, files, memory })
+    return this.store
+  }
+
+  get path(): string {
+    return join(this.device.folder, 'test.heap')
+  }
+
+  /** The next operation that `isMeant` takes fails. */
+  failNext(isMeant: (operation: Operation) => boolean, fault: Fault): void {
+    let isOver = false
+    this.files.faultOf = (operation) => (!isOver && isMeant(operation) && (isOver = true) ? fault : undefined)
+  }
+
+  /** The process ends; what it gave to the operating system is still there. */
+  async endProcess(): Promise<void> {
+    this.files.kill()
+    await this.store.close()
+    this.isHeld = false
+  }
+
+  /** Only what was synced is still there. */
+  async cutPower(): Promise<void> {
+    await this.endProcess()
+    this.device = this.device.cut(undefined, join(this.folder, String(++this.cuts)))
+  }
+}
+
+function machine(): Machine {
+  const made = new Machine()
+  onTestFinished(() => closeChecked(made.store))
+  return made
+}
+
+function put(store: StoreOverFiles, id: number): void {
+  store.write((tx) => putIn(tx, store, id))
+}
+
+function putAsync(store: StoreOverFiles, id: number): Promise<void> {
+  return store.writeAsync((tx) => putIn(tx, store, id))
+}
+
+function putIn(tx: Transaction, store: StoreOverFiles, id: number): void {
+  if (store.tableNames.length === 0) tx.createTable('t', { key: 'id', columns: { id: 'integer' } })
+  tx.insert('t', { id })
+}
+
+function ids(store: StoreOverFiles): unknown[] {
+  return store.tableNames.length === 0 ? [] : [...store.table('t').rows()].map((row) => store.table('t').read(row).id)
+}
+
+const turn = (): Promise<void> => new Promise((resolve) => setImmediate(resolve))
+
+test('a segment that could neither be begun nor removed does not keep later commits from the log', async () => {
+  const one = machine()
+  const store = one.open({ segmentBytes: 1 })
+  put(store, 1)
+  one.files.faultOf = ({ kind }) => (['syncFolder', 'remove'].includes(kind) ? { code: 'EIO' } : undefined)
+  expect(errorOf(() => put(store, 2)).code).toBe('IO')
+  one.files.faultOf = () => undefined
+  put(store, 3)
+  await one.cutPower()
+  expect(ids(one.open())).toEqual([1, 3])
+})
+
+test('a segment that was begun before its process ended is gone on with, however small segments are', async () => {
+  const one = machine()
+  put(one.open({ segmentBytes: 1 }), 1)
+  one.failNext(({ kind, path }) => kind === 'write' && path.endsWith('2.log'), { code: 'EIO', death: 'after' })
+  expect(errorOf(() => put(one.store, 2)).code).toBe('IO')
+  await one.endProcess()
+  put(one.open({ segmentBytes: 1 }), 3)
+  await one.cutPower()
+  expect(ids(one.open())).toEqual([1, 3])
+})
+
+test('a commit handed over while a sync is under way is not acknowledged by that sync', async () => {
+  const one = machine()
+  const store = one.open()
+  put(store, 1)
+  one.isHeld = true
+  const first = putAsync(store, 2)
+  while (one.files.isIdle) await turn()
+  put(store, 3)
+  const second = putAsync(store, 4)
+  await turn()
+  one.isHeld = false
+  await Promise.all([first, second])
+  await one.cutPower()
+  expect(ids(one.open())).toEqual([1, 2, 3, 4])
+})
+
+test('a sync under way when its segment is left does not fail the log, whatever becomes of it', async () => {
+  const one = machine()
+  const store = one.open({ segmentBytes: 1 })
+  put(store, 1)
+  one.isHeld = true
+  const first = putAsync(store, 2)
+  while (one.files.isIdle) await turn()
+  put(store, 3)
+  one.isHeld = false
+  await first
+  put(store, 4)
+  await one.cutPower()
+  expect(ids(one.open())).toEqual([1, 2, 3, 4])
+})
+
+test('a log folder and segment that a process made and did not sync are synced by the next', async () => {
+  const one = machine()
+  one.open({ durability: 'interval' })
+  one.failNext(({ kind }) => kind === 'syncFolder', { code: 'EIO', death: 'before' })
+  await turn()
+  await one.endProcess()
+  put(one.open(), 1)
+  await one.cutPower()
+  expect(ids(one.open())).toEqual([1])
+})
+
+test('the name of a file that a process renamed and did not sync is synced by the next save', async () => {
+  const one = machine()
+  put(one.open({ durability: 'none' }), 1)
+  one.failNext(({ kind }) => kind === 'syncFolder', { code: 'EIO', death: 'before' })
+  expect((await rejectionOf(one.store.save())).code).toBe('IO')
+  await one.endProcess()
+  put(one.open({ durability: 'none' }), 2)
+  await one.store.save()
+  await one.cutPower()
+  expect(ids(one.open())).toEqual([1, 2])
+})
+
+test('a root that a process wrote and did not sync is synced before the log goes on from it', async () => {
+  const one = machine()
+  put(one.open({ durability: 'none' }), 1)
+  await one.store.save()
+  put(one.store, 2)
+  let syncs = 0
+  one.failNext(({ kind }) => kind === 'sync' && ++syncs === 2, { code: 'EIO', death: 'before' })
+  expect((await rejectionOf(one.store.save())).code).toBe('IO')
+  await one.endProcess()
+  put(one.open({ durability: 'commit' }), 3)
+  await one.cutPower()
+  expect(ids(one.open())).toEqual([1, 2, 3])
+})
+
+test('durability that could not be strengthened stays as it was, and can be strengthened again', async () => {
+  const one = machine()
+  const store = one.open({ durability: 'none' })
+  put(store, 1)
+  one.failNext(({ kind }) => kind === 'create', { code: 'ENOSPC' })
+  expect((await rejectionOf(store.setDurability('commit'))).code).toBe('IO')
+  put(store, 2)
+  await store.setDurability('commit')
+  put(store, 3)
+  await one.cutPower()
+  expect(ids(one.open())).toEqual([1, 2, 3])
+})
+
+test('a power cut while durability is being strengthened leaves a database that opens', async () => {
+  const one = machine()
+  const store = one.open({ durability: 'none' })
+  put(store, 1)
+  await store.save()
+  put(store, 2)
+  one.isHeld = true
+  const change = store.setDurability('commit').catch(() => undefined)
+  put(store, 3)
+  await one.cutPower()
+  await change
+  expect(ids(one.open())).toEqual([1])
+})
+
+test('a torn record is no damage where the file holds its commit, though a later record knows it to be durable', async () => {
+  const one = machine()
+  const store = one.open({ durability: { everyMs: 1e8, everyBytes: 1e9 } })
+  put(store, 1)
+  await turn()
+  await store.save()
+  put(store, 2)
+  await turn()
+  await one.endProcess()
+  const [segment] = segmentsOf(one.path)
+  const bytes = readFileSync(segment!)
+  bytes[300] ^= 1
+  writeFileSync(segment!, bytes)
+  expect(ids(one.open())).toEqual([1])
+})
+
+test('a damaged header is no torn one where records behind it prove that it was on the device', async () => {
+  const one = machine()
+  for (let id = 1; id < 5; id++) put(id === 1 ? one.open() : one.store, id)
+  await one.endProcess()
+  const [segment] = segmentsOf(one.path)
+  const bytes = readFileSync(segment!)
+  writeFileSync(segment!, Buffer.concat([Buffer.alloc(20), bytes.subarray(20)]))
+  for (const options of [{}, { readOnly: true }])
+    expect(errorOf(() => one.open(options))).toMatchObject({ code: 'CORRUPT', details: { path: segment } })
+  expect(one.open({ recovery: 'cut' }).recovery.damaged?.bytes).toBe(bytes.length)
+})
+
+test('a segment of a later format is not taken for a torn one', async () => {
+  const one = machine()
+  put(one.open(), 1)
+  await one.endProcess()
+  const [segment] = segmentsOf(one.path)
+  const bytes = readFileSync(segment!)
+  bytes[SEGMENT.formatVersion]++
+  bytes.writeUInt32LE(nativeMemory().crc32c(bytes.subarray(0, SEGMENT.checksum)), SEGMENT.checksum)
+  writeFileSync(segment!, bytes)
+  expect(errorOf(() => one.open())).toMatchObject({ code: 'VERSION', details: { path: segment } })
+  rmSync(segment!)
+  one.open()
+})
+
+test('a bulk load that fails after its commit is not taken back, and later commits go on from it', async () => {
+  const one = machine()
+  const store = one.open({ segmentBytes: 1 })
+  for (let id = 1; id < 4; id++) put(store, id)
+  await store.save()
+  put(store, 4)
+  await store.save()
+  put(store, 5)
+  one.failNext(({ kind }) => kind === 'remove', { code: 'EIO' })
+  expect((await rejectionOf(store.bulkLoad(async (tx) => putIn(tx, store, 6)))).code).toBe('IO')
+  put(store, 7)
+  await one.cutPower()
+  expect(ids(one.open())).toEqual([1, 2, 3, 4, 5, 6, 7])
+})
+
+test('after a failed sync no commit is taken, what is there can be read, and opening again mends it', async () => {
+  const one = machine()
+  const store = one.open()
+  put(store, 1)
+  one.failNext(({ kind }) => kind === 'sync', { code: 'EIO' })
+  for (let id = 2; id < 4; id++) {
+    const error = errorOf(() => put(store, id))
+    expect([error.code, error.details.systemCode]).toEqual(['IO', 'EIO'])
+    expect(ids(store)).toEqual([1])
+  }
+  await closeChecked(store)
+  put(one.open(), 4)
+  expect(ids(one.store)).toEqual([1, 4])
+})
+
+test('on a full or read-only device, nothing is changed and all can be read; once it is mended, commits go on', async () => {
+  for (const code of ['ENOSPC', 'EROFS']) {
+    const one = machine()
+    const store = one.open({ segmentBytes: 1 })
+    put(store, 1)
+    one.files.faultOf = ({ kind }) => (['write', 'create'].includes(kind) ? { code, share: 0.5 } : undefined)
+    const error = errorOf(() => put(store, 2))
+    expect([error.code, error.details.systemCode]).toEqual(['IO', code])
+    expect((await rejectionOf(store.save())).code).toBe('IO')
+    expect(ids(store)).toEqual([1])
+    one.files.faultOf = () => undefined
+    put(store, 3)
+    await store.save()
+    await one.cutPower()
+    expect(ids(one.open())).toEqual([1, 3])
+  }
+})

@@ -1,0 +1,475 @@
+import { rmSync } from 'node:fs'
+import { join } from 'node:path'
+import fc from 'fast-check'
+import type { StoreOptions } from '../../../src/db/open-heap'
+import type { Snapshot, Store } from '../../../src/db/store'
+import type { Transaction } from '../../../src/db/transaction'
+import { SnapheapError } from '../../../src/errors'
+import type { Files } from '../../../src/heap/files'
+import type { Memory } from '../../../src/heap/memory'
+import { anyCommand, type Command, CommandRunner, SHAPES } from '../../table/support/commands'
+import { expectSame, type Tables } from '../../table/support/compare'
+import { Device } from './device'
+import { death, type FaultPlan, fullDevice, oneFailure, readOnlyDevice } from './fault-plan'
+import { FaultyFiles, type Operation } from './faulty-files'
+import { History, SimulationFailure, type State } from './history'
+import { StoreOverFiles } from './store-over-files'
+
+type Mode = 'commit' | 'interval' | 'none'
+
+/** Drawing each one anew would take longer than all the rest. */
+const COMMANDS = fc.sample(anyCommand, { seed: 1, numRuns: 1000 })
+const ABORT = new Error('aborted on purpose')
+const LEDGER = 'ledger'
+const turn = (): Promise<void> => new Promise((resolve) => setImmediate(resolve))
+
+/** A database that is used, hurt and opened again, and is compared with a plain model all along. */
+export class SimulatedDatabase {
+  private device: Device
+  private files!: FaultyFiles
+  private store!: StoreOverFiles
+  private readonly runner = new CommandRunner(SHAPES)
+  private ledger = new Map<number, string>()
+  private readonly history = new History()
+  /** The durability whose promise holds now. */
+  private mode: Mode
+  private nextMode: Mode | undefined
+  private readonly tasks = new Set<Promise<void>>()
+  private readonly snapshots: { readonly snapshot: Snapshot; readonly state: State }[] = []
+  /** A change that takes many turns has begun and has not ended. */
+  private isBesideOpen = false
+  /** A commit into the file failed, nobody knows how far: the database may take no further one. */
+  private mayRefuse = false
+  /** What it comes to. */
+  private beside: { readonly version: number; readonly state: State } | undefined
+  /** Failures there were when nothing was under way: a later error of something under way is excused by later ones only. */
+  private quietFaults = 0
+  private failure: SimulationFailure | undefined
+  private plan: FaultPlan = () => undefined
+  private devices = 0
+  private readonly operations: Operation[] = []
+  private readonly totals = { commits: 0, reopenings: 0, faults: 0 }
+
+  constructor(
+    private readonly random: () => number,
+    private readonly memory: Memory,
+    private readonly folder: string,
+  ) {
+    this.mode = this.pick<Mode>(['commit', 'commit', 'interval', 'none'])
+    this.device = new Device(join(folder, 'device-0'))
+    this.device = this.device.cut(random, this.device.folder)
+  }
+
+  get report() {
+    return { ...this.totals, operations: this.operations }
+  }
+
+  /** Opens the database, does so many random things with it, and proves at last that everything is there. */
+  async live(steps: number): Promise<void> {
+    await this.open()
+    for (let step = 0; step < steps; step++) {
+      this.settle()
+      await this.act()
+      this.settle()
+      if (this.failure !== undefined) throw this.failure
+      if (this.files.isDead) await this.reopen()
+    }
+    this.plan = () => undefined
+    await (this.random() < 0.5 ? this.reopen() : this.restart())
+    if (this.failure !== undefined) throw this.failure
+    await this.close()
+  }
+
+  /** Gives back whatever there still is of it. */
+  async abandon(): Promise<void> {
+    this.files?.kill()
+    await this.store?.close()
+    await Promise.allSettled(this.tasks)
+  }
+
+  private async act(): Promise<void> {
+    const luck = this.random() * 100
+    if (luck < 30) this.write()
+    else if (luck < 42) this.writeAsync()
+    else if (luck < 47) this.writeBeside()
+    else if (luck < 53) this.save()
+    else if (luck < 57) this.sync()
+    else if (luck < 60) this.changeDurability()
+    else if (luck < 66) this.useSnapshots()
+    else if (luck < 69) this.compare(this.store, this.history.at(this.store.version))
+    else if (luck < 80) for (let turns = this.random() * 6; turns > 0; turns--) await turn()
+    else if (luck < 88) this.plan = this.pick([oneFailure, oneFailure, fullDevice, readOnlyDevice, death])(this.random)
+    else if (luck < 92) this.plan = () => undefined
+    else if (luck < 95) await this.restart()
+    else await this.reopen()
+  }
+
+  // What a user does
+
+  private write(): void {
+    const { store, files, mode } = this
+    const sync = this.random() < 0.9
+    const change = this.anyChange()
+    const before = store.version
+    const faults = files.faults
+    const mustFail = this.isPoisoned && this.tasks.size === 0 && files.isIdle
+    let attempted: State | undefined
+    try {
+      store.write(
+        (tx) => {
+          attempted = change(tx)
+        },
+        { sync },
+      )
+      this.committed(attempted!)
+      if (mustFail) throw new SimulationFailure('false error', 'a commit succeeded after a failed sync')
+      if (mode === 'commit' && sync) this.history.acknowledge(store.version)
+    } catch (error) {
+      if (error instanceof SimulationFailure) throw error
+      if (store.version !== before) throw new SimulationFailure('torn', 'a failed write left another version', error)
+      if (attempted !== undefined && (files.isDead || this.isPoisoned)) this.history.isUncertain(before + 1, attempted)
+      if (error !== ABORT && !(this.isBesideOpen && isBusy(error))) this.expectExcused(error, 'write', faults)
+      this.compare(store, this.history.at(before))
+    }
+  }
+
+  private writeAsync(): void {
+    const { store, mode } = this
+    const change = this.anyChange()
+    const before = store.version
+    const isBusyAllowed = this.isBesideOpen
+    let attempted: State | undefined
+    const result = store.writeAsync((tx) => {
+      attempted = change(tx)
+    })
+    const { version } = store
+    if (version > before) this.committed(attempted!)
+    else if (attempted !== undefined && (this.files.isDead || this.isPoisoned))
+      this.history.isUncertain(before + 1, attempted)
+    this.begin('writeAsync', result, () => mode === 'commit' && this.history.acknowledge(version), isBusyAllowed)
+  }
+
+  private writeBeside(): void {
+    const { store, mode } = this
+    const change = this.anyChange()
+    const turns = Math.floor(this.random() * 4)
+    const isBulk = this.random() < 0.3
+    let version = 0
+    const run = async (tx: Transaction): Promise<void> => {
+      this.settle()
+      this.isBesideOpen = true
+      version = store.version + 1
+      const state = change(tx)
+      for (let i = 0; i < turns; i++) await turn()
+      this.beside = { version, state }
+    }
+    const result = isBulk ? store.bulkLoad(run) : store.writeBeside(run)
+    const isPromised = (): boolean => isBulk || (mode === 'commit' && this.mode === 'commit')
+    this.begin(isBulk ? 'bulkLoad' : 'writeBeside', result, () => isPromised() && this.history.acknowledge(version))
+  }
+
+  private rolledBack(): void {
+    const { beside } = this
+    if (beside !== undefined && (this.files.isDead || this.files.failedSyncs.size > 0)) {
+      this.history.isUncertain(beside.version, beside.state)
+      this.mayRefuse = true
+    }
+    this.beside = undefined
+    this.isBesideOpen = false
+  }
+
+  private save(): void {
+    const { version } = this.store
+    this.begin('save', this.store.save(), () => this.history.acknowledge(version))
+  }
+
+  private sync(): void {
+    const { version } = this.store
+    this.begin('sync', this.store.sync(), () => this.history.acknowledge(version))
+  }
+
+  /** A stronger promise holds once the change of durability has resolved, a weaker one at once. */
+  private changeDurability(): void {
+    if (this.nextMode !== undefined) return
+    const next = this.pick<Mode>(['commit', 'interval', 'none'])
+    const { version } = this.store
+    if (next === 'none' || this.mode !== 'none') this.mode = next
+    this.nextMode = next
+    const change = async (): Promise<void> => {
+      try {
+        await this.store.setDurability(this.durabilityOf(next))
+        if (this.files.isDead) return
+        if (this.mode === 'none' && next !== 'none') this.history.acknowledge(version)
+        this.mode = next
+      } finally {
+        this.nextMode = undefined
+      }
+    }
+    this.begin('setDurability', change(), () => undefined)
+  }
+
+  private useSnapshots(): void {
+    const luck = this.random()
+    if (luck < 0.5 && this.snapshots.length < 3) {
+      const snapshot = this.store.snapshot('simulation')
+      this.settle()
+      this.snapshots.push({ snapshot, state: this.history.at(snapshot.version) })
+    } else if (this.snapshots.length > 0) {
+      const at = Math.floor(this.random() * this.snapshots.length)
+      const { snapshot, state } = this.snapshots[at]
+      this.compare(snapshot, state)
+      if (luck > 0.6) this.snapshots.splice(at, 1)[0].snapshot.close()
+    }
+  }
+
+  // What happens to a database
+
+  /** Ends the process, then opens the database again: on the same machine, or after a power cut. */
+  private async reopen(): Promise<void> {
+    this.files.kill()
+    await this.close()
+    if (this.random() < 0.6) this.cutPower()
+    await this.open()
+  }
+
+  private async restart(): Promise<void> {
+    for (const { snapshot, state } of this.snapshots) this.compare(snapshot, state)
+    while (this.tasks.size > 0) await Promise.all(this.tasks)
+    this.settle()
+    const { version } = this.store
+    const faults = this.files.faults
+    const isPromised = this.mode !== 'none' && !this.isPoisoned
+    await this.close()
+    if (isPromised && this.files.faults === faults && !this.files.isDead) this.history.acknowledge(version)
+    await this.open()
+  }
+
+  private async close(): Promise<void> {
+    await this.store.close()
+    while (this.tasks.size > 0) await Promise.all(this.tasks)
+    this.settle()
+    this.expectFilesClosed()
+    this.endOfProcess()
+  }
+
+  private expectFilesClosed(): void {
+    const [path] = this.files.openFiles
+    if (path !== undefined) throw new SimulationFailure('false error', `a closed database keeps ${path} open`)
+  }
+
+  private endOfProcess(): void {
+    this.operations.push(...this.files.operations)
+    this.totals.faults += this.files.faults
+    this.snapshots.length = 0
+    this.beside = undefined
+    this.isBesideOpen = false
+    this.mayRefuse = false
+  }
+
+  private cutPower(): void {
+    const { folder } = this.device
+    this.device = this.device.cut(this.random, join(this.folder, `device-${++this.devices}`))
+    rmSync(folder, { recursive: true, force: true })
+  }
+
+  /** Opens the database, as often as failures keep it from opening, and compares it with what was promised. */
+  private async open(): Promise<void> {
+    if (this.random() < 0.7) this.plan = () => undefined
+    for (;;) {
+      this.files = new FaultyFiles(this.device, this.random)
+      this.files.faultOf = (operation) => this.plan(operation)
+      this.quietFaults = 0
+      try {
+        this.store = StoreOverFiles.over(join(this.device.folder, 'simulated.heap'), this.options())
+        break
+      } catch (error) {
+        this.expectExcused(error, 'open', 0)
+        this.expectFilesClosed()
+        this.endOfProcess()
+        if (this.files.isDead && this.random() < 0.5) this.cutPower()
+        if (this.random() < 0.7) this.plan = () => undefined
+      }
+    }
+    this.totals.reopenings++
+    const { version } = this.store
+    this.history.reopened(version)
+    this.store.onRollback = () => this.rolledBack()
+    const state = this.history.at(version)
+    const { problems } = this.store.check()
+    if (problems.length > 0) throw new SimulationFailure('torn', problems.join('; '))
+    this.compare(this.store, state)
+  }
+
+  private options(): StoreOptions & { files: Files } {
+    const { files, random, mode } = this
+    return {
+      files,
+      memory: files.memoryFrom(this.memory),
+      durability: this.durabilityOf(mode),
+      segmentBytes: Math.floor(random() ** 2 * 20_000),
+      checkpoint: random() < 0.5 ? { logBytes: Math.floor(random() * 100_000) } : {},
+      onFailure: (error) => {
+        if (this.files === files) this.noteFailure(() => this.expectExcused(error, 'the background', 0))
+      },
+    }
+  }
+
+  /** No timers: they would bring chance into it. */
+  private durabilityOf(mode: Mode) {
+    return mode === 'interval' ? { everyMs: 1e8, everyBytes: Math.floor(this.random() ** 2 * 30_000) } : mode
+  }
+
+  // Bookkeeping
+
+  private get isPoisoned(): boolean {
+    return [...this.files.failedSyncs].some((path) => path.includes('.log/'))
+  }
+
+  /** Follows something that takes time: acknowledges once it resolves, unless the process is dead by then. */
+  private begin(what: string, result: Promise<unknown>, onSuccess: () => void, isBusyAllowed = false): void {
+    const { files, quietFaults } = this
+    const task: Promise<void> = result
+      .then(
+        () => {
+          if (!files.isDead) onSuccess()
+        },
+        (error) => {
+          if (error !== ABORT && !(isBusyAllowed && isBusy(error))) this.expectExcused(error, what, quietFaults)
+        },
+      )
+      .catch((error) => {
+        this.failure ??= asFailure(error)
+      })
+      .finally(() => this.tasks.delete(task))
+    this.tasks.add(task)
+  }
+
+  private noteFailure(run: () => void): void {
+    try {
+      run()
+    } catch (error) {
+      this.failure ??= asFailure(error)
+    }
+  }
+
+  /** An error is one of ours, and something has failed beneath. */
+  private expectExcused(error: unknown, what: string, faultsBefore: number): void {
+    if (error instanceof SimulationFailure) throw error
+    if (!(error instanceof SnapheapError)) throw new SimulationFailure('false error', `${what} threw ${error}`, error)
+    const { faults, isDead } = this.files
+    if (faults > faultsBefore || isDead || this.isPoisoned || this.mayRefuse) return
+    throw new SimulationFailure('false error', `${what}: ${error.message}`, error)
+  }
+
+  private settle(): void {
+    const { beside } = this
+    if (beside !== undefined && this.store.version >= beside.version) {
+      this.beside = undefined
+      this.isBesideOpen = false
+      this.committed(beside.state, beside.version)
+    }
+    if (this.tasks.size === 0 && this.files.isIdle) this.quietFaults = this.files.faults
+  }
+
+  private committed(state: State, version = this.store.version): void {
+    if (this.files.isDead) return this.history.isUncertain(version, state)
+    this.totals.commits++
+    this.history.committed(version, state)
+  }
+
+  private restore({ tables, ledger }: State): void {
+    this.runner.model = tables.map((table) => table.copy())
+    this.ledger = new Map(ledger)
+  }
+
+  private compare(tables: Store | Snapshot, { tables: expected, ledger }: State): void {
+    const names = tables.tableNames
+    const others: Tables = {
+      tableNames: names.filter((name) => name !== LEDGER),
+      table: (name) => tables.table(name),
+    }
+    try {
+      expectSame(others, expected)
+    } catch (error) {
+      throw error instanceof SimulationFailure ? error : new SimulationFailure('torn', `${error}`, error)
+    }
+    const found = new Map<unknown, unknown>()
+    if (names.includes(LEDGER)) {
+      const table = tables.table(LEDGER)
+      for (const row of table.rows()) {
+        const { id, text } = table.read(row)
+        found.set(id, text)
+      }
+    }
+    if (found.size !== ledger.size)
+      throw new SimulationFailure('torn', `the ledger has ${found.size} rows, not ${ledger.size}`)
+    for (const [id, text] of ledger)
+      if (found.get(id) !== text) throw new SimulationFailure('torn', `row ${id} of the ledger is not what was written`)
+  }
+
+  // Random changes
+
+  /** Makes the same change to the database and to the newest state; returns what that comes to. */
+  private anyChange(): (tx: Transaction) => State {
+    const count = 1 + Math.floor(this.random() ** 2 * 10)
+    const commands = Array.from({ length: count }, () => this.pick(COMMANDS))
+    const isAborted = this.random() < 0.12
+    const entries = Array.from({ length: Math.floor(this.random() * 4) }, () => this.anyEntry())
+    return (tx) => {
+      if (this.files.isDead) throw ABORT
+      this.settle()
+      this.restore(this.history.at(this.store.version))
+      for (const command of commands) this.run(tx, command)
+      for (const [id, text] of entries) this.putEntry(tx, id, text)
+      if (isAborted) throw ABORT
+      return { tables: this.runner.copy(), ledger: new Map(this.ledger) }
+    }
+  }
+
+  private anyEntry(): readonly [number, string | undefined] {
+    const id = Math.floor(this.random() * 30)
+    const luck = this.random()
+    if (luck < 0.2) return [id, undefined]
+    const length = Math.floor(luck < 0.95 ? this.random() * 300 : this.random() * 100_000)
+    const word = `${Math.floor(this.random() * 1e9)} `
+    return [id, word.repeat(Math.ceil(length / word.length))]
+  }
+
+  private putEntry(tx: Transaction, id: number, text: string | undefined): void {
+    if (!hasTable(tx, LEDGER))
+      tx.createTable(LEDGER, { key: 'id', columns: { id: 'integer', text: { type: 'string', index: false } } })
+    if (text === undefined) {
+      this.ledger.delete(id)
+      tx.delete(LEDGER, id)
+    } else {
+      this.ledger.set(id, text)
+      tx.upsert(LEDGER, { id, text })
+    }
+  }
+
+  private run(tx: Transaction, command: Command): void {
+    const { expected, actual } = this.runner.run(tx, command)
+    if (expected !== actual) throw new SimulationFailure('torn', `${command.kind} did ${actual}, not ${expected}`)
+  }
+
+  private pick<T>(from: readonly T[]): T {
+    return from[Math.floor(this.random() * from.length)]
+  }
+}
+
+function hasTable(tx: Transaction, name: string): boolean {
+  try {
+    tx.table(name)
+    return true
+  } catch {
+    return false
+  }
+}
+
+function isBusy(error: unknown): boolean {
+  return error instanceof SnapheapError && error.code === 'BUSY'
+}
+
+function asFailure(error: unknown): SimulationFailure {
+  return error instanceof SimulationFailure ? error : new SimulationFailure('false error', `${error}`, error)
+}
