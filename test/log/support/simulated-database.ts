@@ -170,7 +170,7 @@ export class SimulatedDatabase {
 
   private rolledBack(): void {
     const { beside } = this
-    if (beside !== undefined && (this.files.isDead || this.files.failedSyncs.size > 0)) {
+    if (beside !== undefined && (this.files.isDead || this.files.faults > 0)) {
       this.history.isUncertain(beside.version, beside.state)
       this.mayRefuse = true
     }
