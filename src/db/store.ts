@@ -257,7 +257,7 @@ export class Store {
     return storeStatistics(this.heap, this.log)
   }
 
-  /** Waits for a running save and gives everything back. What was not saved is lost. Idempotent. */
+  /** Waits for a running save, syncs the log and gives everything back. With durability `none`, what was not saved is lost. Idempotent. */
   async close(): Promise<void> {
     this.checkpointer?.stop()
     this.following?.close()
