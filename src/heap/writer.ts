@@ -342,27 +342,27 @@ export class Writer {
     let mark = this.takeBitmap() + 1
     if (this.ownBlocks.has(physical)) mark = (mark | COPIED) >>> 0
     else if (this.births[block] <= this.pins.newest || this.births[block] === 0) {
-      this.ownTable()
-      const copy = this.windows.takeBlock()
-      this.ownBlocks.add(copy)
-      this.windows.copyBlock(copy, physical)
-      this.view.table[block] = copy
-      this.births[block] = this.pins.epoch
+      this.copyBlock(block, physical)
       mark = (mark | COPIED) >>> 0
     }
     this.marks[block] = mark
     return mark
   }
 
+  /** Gives a block a copy of its own, which nobody else sees. */
+  private copyBlock(block: number, physical: number): void {
+    this.ownTable()
+    const copy = this.windows.takeBlock()
+    this.ownBlocks.add(copy)
+    this.windows.copyBlock(copy, physical)
+    this.view.table[block] = copy
+    this.births[block] = this.pins.epoch
+  }
+
   /** Makes a block writable whose earlier words nobody will ask for. */
   private touchFinally(block: number, physical: number): number {
     if (this.births[block] <= this.pins.newest || this.births[block] === 0) {
-      this.ownTable()
-      const copy = this.windows.takeBlock()
-      this.ownBlocks.add(copy)
-      this.windows.copyBlock(copy, physical)
-      this.view.table[block] = copy
-      this.births[block] = this.pins.epoch
+      this.copyBlock(block, physical)
     }
     this.marks[block] = FRESH
     return FRESH
