@@ -128,14 +128,14 @@ export class PoolFile {
     let next = this.lengthBlocks
     let batch: PendingBlock[] = []
     const flush = async (): Promise<void> => {
+      const bytes = batch.map((each) => each.bytes)
+      const written = this.writeAll(bytes, next * BLOCK_BYTES)
       for (const [i, each] of batch.entries()) {
         places[each.block] = next + i
         checksums[each.block] = each.checksum ?? this.memory.crc32c(each.bytes)
       }
-      await this.writeAll(
-        batch.map((each) => each.bytes),
-        next * BLOCK_BYTES,
-      )
+      await written
+      await this.memory.startWriteBack(this.fd, next * BLOCK_BYTES, batch.length * BLOCK_BYTES)
       next += batch.length
       onBlocks(batch.length)
       batch = []
