@@ -174,6 +174,11 @@ export class PoolFile {
     this.files.close(this.fd)
   }
 
+  /** Closes off the event loop: for a file that has lost its name, whose space is freed then. */
+  closeBeside(): void {
+    this.files.closeBeside(this.fd)
+  }
+
   private async writeAll(buffers: Uint8Array[], offsetBytes: number): Promise<void> {
     await this.io('write', this.files.writeBeside(this.fd, buffers, offsetBytes))
   }
