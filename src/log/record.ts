@@ -66,7 +66,7 @@ export class RecordBuffer {
 
   /** Appends a commit: one record, or several where it is large, with `onPart` after each but the last; it may take them out. */
   append(changes: Changes, facts: CommitFacts, onPart: () => void): void {
-    const annotation = new TextEncoder().encode(facts.annotation)
+    const annotation = facts.annotation === '' ? NO_BYTES : new TextEncoder().encode(facts.annotation)
     let start = this.begin(facts, annotation, changes.moves)
     let block = 0
     let isNamed = false
