@@ -127,6 +127,7 @@ export class PoolFile {
     const entries = places.length
     let next = this.lengthBlocks
     let batch: PendingBlock[] = []
+    let writingBack = Promise.resolve()
     const flush = async (): Promise<void> => {
       const bytes = batch.map((each) => each.bytes)
       const written = this.writeAll(bytes, next * BLOCK_BYTES)
@@ -135,7 +136,8 @@ export class PoolFile {
         checksums[each.block] = each.checksum ?? this.memory.crc32c(each.bytes)
       }
       await written
-      await this.memory.startWriteBack(this.fd, next * BLOCK_BYTES, batch.length * BLOCK_BYTES)
+      await writingBack // one at a time: the threads of the pool are everybody's
+      writingBack = this.memory.startWriteBack(this.fd, next * BLOCK_BYTES, batch.length * BLOCK_BYTES)
       next += batch.length
       onBlocks(batch.length)
       batch = []
@@ -149,6 +151,7 @@ export class PoolFile {
     const earlierRoot = this.root.sequence === 0 ? undefined : encodeRoot(this.memory, this.root)
     const map = encodeMap(places, checksums, entries, earlierRoot)
     await this.writeAll([map], next * BLOCK_BYTES)
+    await writingBack
     await this.io('sync', this.files.syncBeside(this.fd))
     const root: FileRoot = {
       sequence: this.root.sequence + 1,
