@@ -3,6 +3,7 @@ import { SnapheapError } from '../errors'
 import type { EntityMapping, MappedProperty } from './mapping'
 import { BINDING, type Binding, type EntityObject, ROW, type Source } from './source'
 import type { EntityClass } from './types'
+import { refuseUnknownProperties } from './unknown-properties'
 
 /** Makes the object of a row that exists, bound when it was known to. */
 export type Hydrator = (binding: Binding, row: number) => object
@@ -35,8 +36,10 @@ export function installAccessors(mapping: EntityMapping): Hydrator {
     })
   }
   define(prototype, BINDING, unbound(mapping))
+  define(prototype, ROW, -1) // found here, so that making an object does not ask the guard
   if (!('toJSON' in prototype)) define(prototype, 'toJSON', toJson)
   define(prototype, Symbol.for('nodejs.util.inspect.custom'), inspect)
+  refuseUnknownProperties(type)
   return code.hydrate
 }
 

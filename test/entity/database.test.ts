@@ -316,6 +316,60 @@ describe('changing', () => {
   })
 })
 
+describe('a property that the class does not have', () => {
+  const misspelt = (object: object): { nmae: string } => object as { nmae: string }
+  const refusal = /^Class Customer has no column property "nmae"\. It has id, name, firstQuote; decorate others/
+
+  test('is not taken by an assignment, wherever the object is from', () => {
+    using snapshot = db.snapshot()
+    const held = db.get(Customer, 7)!
+    const assign = (object: object) => () => {
+      misspelt(object).nmae = 'x'
+    }
+    expect(assign(held)).toThrow(refusal)
+    expect(assign(snapshot.get(Customer, 7)!)).toThrow(refusal)
+    db.write((tx) => {
+      expect(assign(held)).toThrow(refusal)
+      expect(assign(tx.create(Customer, { id: 9, name: 'Cid' }))).toThrow(code('INVALID_ARGUMENT'))
+      expect(() => Object.assign(held, { name: 'Eve', nmae: 'x' })).toThrow(refusal)
+    })
+    expect(Reflect.ownKeys(held).map((each) => typeof each)).toEqual(['symbol', 'symbol'])
+    expect([held.name, misspelt(held).nmae, 'nmae' in held]).toEqual(['Eve', undefined, false])
+  })
+
+  test('may be a setter of a base class, and any of an object made with new', async () => {
+    class Plain {
+      set shout(_value: string) {
+        heard.push(this)
+      }
+    }
+    class Named extends Plain {
+      @Id() id!: number
+    }
+    @Entity()
+    class Person extends Named {
+      @Column() name!: string
+    }
+    @Entity()
+    class Place extends Named {
+      constructor(readonly memo = 'made') {
+        super()
+      }
+    }
+    const heard: unknown[] = []
+    const other = await open(undefined, { entities: [Person, Place] })
+    const person = other.write((tx) => tx.create(Person, { id: 1, name: 'Ann' } as never))
+    person.shout = 'hey'
+    expect(heard).toEqual([person])
+    expect([person instanceof Person, person instanceof Named, person instanceof Plain]).toEqual([true, true, true])
+    expect(() => Object.assign(person, { memo: 1 })).toThrow(/^Class Person has no column property "memo"/)
+    expect(() => Object.assign(person, { toString: 1 })).toThrow(/^Class Person has no column property "toString"/)
+    expect(new Place().memo).toBe('made')
+    expect(Object.assign(new Plain(), { memo: 1 })).toEqual({ memo: 1 })
+    await other.close()
+  })
+})
+
 describe('snapshots', () => {
   test('objects keep the values of their version, their references too', () => {
     using snapshot = db.snapshot()
