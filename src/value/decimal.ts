@@ -63,6 +63,10 @@ export class Decimal {
   toJSON(): string {
     return this.toString()
   }
+
+  [Symbol.for('nodejs.util.inspect.custom')](): string {
+    return `Decimal ${this.toString()}`
+  }
 }
 
 /** An exact fraction in lowest terms with a positive denominator. Immutable. */
@@ -91,6 +95,10 @@ export class Rational {
 
   toJSON(): string {
     return this.toString()
+  }
+
+  [Symbol.for('nodejs.util.inspect.custom')](): string {
+    return `Rational ${this.toString()}`
   }
 }
 

@@ -24,6 +24,11 @@ export class Timestamp extends Date {
   override toJSON(): string {
     return this.toISOString()
   }
+
+  /** Node's console would leave the microseconds out. */
+  [Symbol.for('nodejs.util.inspect.custom')](): string {
+    return `Timestamp ${this.toISOString()}`
+  }
 }
 
 const DAY_MS = 86_400_000
