@@ -1,7 +1,8 @@
+import { isRecord, show } from '../arguments'
 import { SnapheapError } from '../errors'
 import type { View } from '../heap/view'
 import type { Column } from '../table/column'
-import { type Key, show, type Table } from '../table/table'
+import type { Key, Table } from '../table/table'
 import { Decimal } from '../value/decimal'
 import type { Hydrator } from './accessors'
 import { differences, ensureNone } from './fit'
@@ -279,7 +280,7 @@ export class Source {
   }
 
   private ensureProperties(values: unknown): void {
-    if (typeof values === 'object' && values !== null) return
+    if (isRecord(values)) return
     const { className } = this.mapping
     throw new SnapheapError(
       'INVALID_ARGUMENT',

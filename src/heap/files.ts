@@ -52,6 +52,11 @@ export interface Files {
   makeFolder(folder: string): void
 }
 
+/** The writer's lock of a heap is a file of this name beside it. */
+export function lockPathOf(path: string): string {
+  return `${path}.lock`
+}
+
 export const nodeFiles: Files = {
   open: (path, flags) => openSync(path, flags, 0o666),
   close: closeSync,

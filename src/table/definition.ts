@@ -1,3 +1,4 @@
+import { BOOLEAN, ensure, ensureOptions, RECORD, type Rule, show } from '../arguments'
 import { SnapheapError } from '../errors'
 import { type ColumnType, isColumnType } from './column-type'
 
@@ -26,9 +27,24 @@ export interface ResolvedColumn {
   readonly index: boolean
 }
 
+const KEY: Rule = [
+  (key) => typeof key === 'string' || (Array.isArray(key) && key.every((each) => typeof each === 'string')),
+  'the name of a column, or an array of such names',
+]
+const TABLE_RULES = { key: KEY, columns: RECORD }
+const COLUMN_RULES: Readonly<Record<keyof ColumnDefinition, Rule>> = {
+  type: [() => true, ''], // has a message of its own
+  nullable: BOOLEAN,
+  unique: BOOLEAN,
+  index: BOOLEAN,
+}
+
 /** Checks a table definition and fills in its defaults. Throws `INVALID_ARGUMENT`, naming table, column and remedy. */
 export function resolveTable(name: string, definition: TableDefinition): { key: string[]; columns: ResolvedColumn[] } {
   checkName('table', name)
+  ensureOptions(`table ${name}`, definition, TABLE_RULES)
+  for (const required of ['key', 'columns'] as const)
+    ensure(`The ${required} of table ${name}`, definition[required], TABLE_RULES[required])
   const key = typeof definition.key === 'string' ? [definition.key] : [...definition.key]
   const columns = Object.entries(definition.columns).map(([column, each]) => resolveColumn(name, column, each))
   if (key.length === 0) throw invalid(`Table ${name} has no key. Name the column or columns that identify a row.`)
@@ -48,9 +64,10 @@ export function resolveTable(name: string, definition: TableDefinition): { key: 
 export function resolveColumn(table: string, name: string, given: ColumnType | ColumnDefinition): ResolvedColumn {
   checkName('column', name)
   const definition: ColumnDefinition = typeof given === 'string' ? { type: given } : given
+  ensureOptions(`column ${table}.${name}`, definition, COLUMN_RULES)
   if (!isColumnType(definition.type)) {
     throw invalid(
-      `Column ${table}.${name} has the unknown type ${String(definition.type)}. ` +
+      `Column ${table}.${name} has the unknown type ${show(definition.type)}. ` +
         'Use any, boolean, integer, bigint, number, decimal, string, bytes, uuid, timestamp, day, time, json, or one of them followed by [].',
     )
   }
@@ -63,9 +80,7 @@ export function resolveColumn(table: string, name: string, given: ColumnType | C
 
 export function checkName(what: 'table' | 'column', name: unknown): asserts name is string {
   if (typeof name !== 'string' || name === '' || name.length > 200 || name === '__proto__') {
-    throw invalid(
-      `A ${what} name is a string of 1 to 200 characters other than "__proto__", not ${JSON.stringify(name)}.`,
-    )
+    throw invalid(`A ${what} name is a string of 1 to 200 characters other than "__proto__", not ${show(name)}.`)
   }
 }
 

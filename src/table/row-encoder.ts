@@ -1,3 +1,4 @@
+import { ensure, RECORD } from '../arguments'
 import { SnapheapError } from '../errors'
 import type { Interner } from '../value/interner'
 import type { Column } from './column'
@@ -42,6 +43,8 @@ export class RowEncoder {
   encode(values: Readonly<Record<string, unknown>>): RowWords {
     const { interner, table } = this
     this.given.fill(0)
+    if (typeof values !== 'object' || values === null)
+      ensure(`What is written into table ${table.name}`, values, RECORD)
     for (const name of Object.keys(values)) if (!table.hasColumn(name)) table.column(name)
     for (const [i, column] of table.columns.entries()) {
       const value = Object.hasOwn(values, column.name) ? values[column.name] : undefined
