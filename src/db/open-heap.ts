@@ -19,7 +19,7 @@ import type { Memory } from '../heap/memory'
 import { loadNativeMemory } from '../heap/native-memory'
 import { plainMemory } from '../heap/plain-memory'
 import { ioError, PoolFile } from '../heap/pool-file'
-import { logFolderOf } from '../log/format'
+import { isBaseName, logFolderOf } from '../log/format'
 import { basesOf, type Point, versionAt } from '../log/history'
 import { openLog, readLog, readLogUntil } from '../log/log'
 import type { Durability, LogWriter } from '../log/log-writer'
@@ -124,6 +124,7 @@ export function openHeap(path: string | undefined, options: StoreOptions & { fil
   const readOnly = options.readOnly === true || options.follow === true
   const retention = parseRetention(options.retain?.log)
   if (!readOnly) {
+    ensureOneName(files, real)
     if (!files.exists(lockPathOf(real))) ensureOpenable(memory, files, real, create)
   }
   let opened: Pick<OpenedHeap, 'log' | 'recovery'> = { log: undefined, recovery }
@@ -180,6 +181,26 @@ function realPathOf(path: string): string {
       error,
     )
   }
+}
+
+/**
+ * Two names of one file (hard links) would be locked one by one, and so make two writers. Those that the log keeps for points
+ * in time are nobody's to open. Throws `EXISTS`.
+ */
+function ensureOneName(files: Files, path: string): void {
+  if (files.nameCount(path) <= 1) return
+  const folder = logFolderOf(path)
+  const fd = files.open(path, 'r')
+  const kept = files.list(folder).filter((name) => isBaseName(name) && files.names(join(folder, name), fd)).length
+  files.close(fd)
+  const others = files.nameCount(path) - 1 - kept
+  if (others <= 0) return
+  throw new SnapheapError(
+    'EXISTS',
+    `${path} has ${others === 1 ? 'another name' : `${others} other names`} (hard links), by which somebody else could open it for writing too. ` +
+      'Remove those, or replace them by copies.',
+    { path },
+  )
 }
 
 /** Throws what opening would throw for a path where there is nothing to open, before a lock file is made beside it. */

@@ -40,6 +40,8 @@ export interface Files {
   sizeBytes(fd: number): number
   truncate(fd: number, sizeBytes: number): void
   exists(path: string): boolean
+  /** How many names the file at `path` has (hard links); 0 where there is none. */
+  nameCount(path: string): number
   /** Whether `path` still names the open file: somebody may have removed or replaced it. */
   names(path: string, fd: number): boolean
   rename(from: string, to: string): void
@@ -87,6 +89,10 @@ export const nodeFiles: Files = {
   sizeBytes: (fd) => fstatSync(fd).size,
   truncate: ftruncateSync,
   exists: existsSync,
+  nameCount(path) {
+    const found = statSync(path, { throwIfNoEntry: false })
+    return found?.isFile() === true ? found.nlink : 0
+  },
   names(path, fd) {
     const named = statSync(path, { bigint: true, throwIfNoEntry: false })
     const own = fstatSync(fd, { bigint: true })
