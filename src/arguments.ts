@@ -26,7 +26,7 @@ export function ensure(what: string, value: unknown, [isMet, expected]: Rule): v
 
 /** The same for an object of options: each that is given must be one of these, and meet its rule. */
 export function ensureOptions(of: string, options: unknown, rules: Readonly<Record<string, Rule>>): void {
-  ensure(`The options of ${of}`, options, RECORD)
+  ensure(`What ${of} takes as options`, options, RECORD)
   for (const [name, value] of Object.entries(options as object)) {
     if (!Object.hasOwn(rules, name)) {
       const known = Object.keys(rules).join(', ')

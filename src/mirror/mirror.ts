@@ -1,7 +1,7 @@
 import { EventEmitter } from 'node:events'
 import { basename } from 'node:path'
 import { BOOLEAN, DURATION_MS, ensure, ensureOptions, isRecord, NAME, type Rule } from '../arguments'
-import { Store } from '../db/store'
+import type { Store } from '../db/store'
 import { SnapheapError } from '../errors'
 import { type ConnectionOptions, connect, disconnect, postgresError, queryRows } from './connection'
 import type { Follower } from './follower'
@@ -18,7 +18,10 @@ const LONGEST_BACKOFF_MS = 30_000
 const SHORTEST_BACKOFF_MS = 50
 const LONGEST_SLOT_NAME = 55
 
-const DATABASE: Rule = [(value) => value instanceof Store, 'what open has returned']
+const DATABASE: Rule = [
+  (value) => isRecord(value) && typeof (value as Partial<Store>).writeBeside === 'function',
+  'what open has returned',
+]
 const SLOT: Rule = [
   (value) => typeof value === 'string' && /^[a-z0-9_]+$/.test(value) && value.length <= LONGEST_SLOT_NAME,
   `up to ${LONGEST_SLOT_NAME} lower-case letters, digits and underscores`,
