@@ -39,6 +39,7 @@ export interface SourceColumn {
   /** As declared, domains unresolved: what the stream's Relation messages say. */
   typeOid: number
   typeModifier: number
+  /** An object of its own, which stands for this column where losses are noted. */
   type: PostgresType
   isNullable: boolean
 }
@@ -143,7 +144,7 @@ export async function readTables(client: pg.Client, names: readonly string[]): P
         hasMissingValue: row.has_missing_value,
         typeOid: row.type_oid,
         typeModifier: row.type_modifier,
-        type: types.get(row.type_oid)!,
+        type: { ...types.get(row.type_oid)! },
         isNullable: row.is_nullable,
       })
     }

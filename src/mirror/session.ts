@@ -7,6 +7,7 @@ import { commit } from './commit'
 import { type ConnectionOptions, connect, disconnect, queryRows } from './connection'
 import { type Copies, copyTables } from './copy-tables'
 import { Follower, nextTurn, type PendingSwap } from './follower'
+import { takeLosses } from './losses'
 import { type Lsn, parseLsn } from './lsn'
 import { describeSource, mirrorName, planSteps } from './mirrored-table'
 import { preflight } from './preflight'
@@ -224,6 +225,7 @@ export class Session {
         setTimeout(resolve, this.options.checkEveryMs).unref()
       })
       await this.look(plan)
+      this.tellLosses()
       await nextLook
     }
   }
@@ -266,5 +268,14 @@ export class Session {
       'SELECT pg_current_wal_lsn()::text AS lsn',
     )
     this.changeSeenLsn ??= parseLsn(row!.lsn)
+  }
+
+  /** Tells of values that could not be kept as they are, each kind once for a column. */
+  private tellLosses(): void {
+    for (const source of this.sources.values()) {
+      for (const { name, type } of source.columns) {
+        for (const loss of takeLosses(type)) this.options.onNotice(`${qualifiedName(source)}."${name}" ${loss}`)
+      }
+    }
   }
 }

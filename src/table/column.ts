@@ -70,6 +70,12 @@ export class Column {
     return number === number ? number : this.taggedNumber(this.base + row)
   }
 
+  /** Whether the row has no value. Tells SQL's NULL from the null of a JSON document, which both read as null. */
+  isAbsent(row: number): boolean {
+    const address = this.addressOf(row)
+    return address === 0 || this.view.isAbsent(address)
+  }
+
   /** A part of an array or document, read piecewise; undefined where there is nothing. */
   path(row: number, steps: readonly PathStep[]): unknown {
     const address = this.addressOf(row)
