@@ -56,6 +56,8 @@ export interface SourceIndex {
 
 /** A table of the server, as far as mirroring it depends on it. */
 export interface SourceTable extends TableIdentity {
+  /** The name of its mirror, where that is not the one that its own name would give. */
+  mirroredAs?: string
   /** `pg_class.relkind`: `r` table, `p` partitioned table, `v` view, `m` materialized view, `f` foreign table … */
   kind: string
   /** `pg_class.relpersistence`: `p` permanent, `u` unlogged, `t` temporary. */

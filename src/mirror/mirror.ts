@@ -238,7 +238,7 @@ export class Mirror extends EventEmitter<MirrorEvents> {
   }
 
   private async runSession(): Promise<void> {
-    const { connection, slot, publication = slot, tables, checkEveryMs = 5000 } = this.options
+    const { connection, slot, publication = slot, tables, checkEveryMs = 1000 } = this.options
     const session = new Session({
       store: this.db,
       connection,

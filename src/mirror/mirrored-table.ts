@@ -44,8 +44,9 @@ export type ColumnStep =
 /** Types whose values keep their text when a column changes between them without being rewritten. */
 const TEXT_OIDS: readonly number[] = [25, 1043] // text, varchar
 
-/** Name of the table's mirror: that of the table, behind its schema unless that is `public`. */
-export function mirrorName(table: { schema: string; name: string }): string {
+/** Name of the table's mirror: that of the table, behind its schema unless that is `public`. It stays when the table is renamed. */
+export function mirrorName(table: { schema: string; name: string; mirroredAs?: string }): string {
+  if (table.mirroredAs !== undefined) return table.mirroredAs
   return table.schema === 'public' ? table.name : `${table.schema}.${table.name}`
 }
 
