@@ -254,9 +254,15 @@ export class Source {
     if (property.target !== undefined && typeof value === 'object' && value !== null && BINDING in value) {
       return this.keyOf(value as EntityObject, property)
     }
-    const { type } = this.binding.columns[property.position]
+    const { type, scale } = this.binding.columns[property.position]
     if (type === 'integer' && typeof value === 'bigint' && Number.isSafeInteger(Number(value))) return Number(value)
-    if (type === 'decimal' && property.type === 'number' && typeof value === 'number' && !Number.isInteger(value)) {
+    if (
+      type === 'decimal' &&
+      scale === undefined &&
+      property.type === 'number' &&
+      typeof value === 'number' &&
+      !Number.isInteger(value)
+    ) {
       throw new SnapheapError(
         'TYPE',
         `${this.mapping.className}.${property.name} reads a column of exact decimals as numbers, which cannot be looked up or written that way. Declare it as Decimal.`,

@@ -212,7 +212,7 @@ export class Session {
         for (const step of steps) {
           if (step.kind === 'drop') transaction.dropColumn(name, step.name)
           else if (step.kind === 'rename') transaction.renameColumn(name, step.name, step.newName)
-          else transaction.addColumn(name, step.name, { type: step.type, nullable: true })
+          else transaction.addColumn(name, step.name, { ...step.definition, nullable: true })
         }
         setRole(transaction, name, slot, 'served', describeSource(source, publishedAs.get(source.oid)!))
       }

@@ -1,6 +1,7 @@
 import { BOOLEAN, ensure, ensureOptions, RECORD, type Rule, show } from '../arguments'
 import { SnapheapError } from '../errors'
 import { type ColumnType, isColumnType } from './column-type'
+import { LARGEST_SCALE } from './layout'
 
 export interface ColumnDefinition {
   readonly type: ColumnType
@@ -8,6 +9,11 @@ export interface ColumnDefinition {
   readonly nullable?: boolean
   /** Whether two rows may not have the same value. Default false. Needs an index. */
   readonly unique?: boolean
+  /**
+   * Decimals only: digits after the point that each of them has, 0 to 16383. Values are then kept, and looked up, at that
+   * scale, so that 1.5 finds 1.50. Default: each keeps its own, and 1.5 and 1.50 are two values.
+   */
+  readonly scale?: number
   /** Whether values can be looked up. Default true, except for booleans. */
   readonly index?: boolean
 }
@@ -25,6 +31,7 @@ export interface ResolvedColumn {
   readonly nullable: boolean
   readonly unique: boolean
   readonly index: boolean
+  readonly scale: number | undefined
 }
 
 const KEY: Rule = [
@@ -37,6 +44,10 @@ const COLUMN_RULES: Readonly<Record<keyof ColumnDefinition, Rule>> = {
   nullable: BOOLEAN,
   unique: BOOLEAN,
   index: BOOLEAN,
+  scale: [
+    (scale) => Number.isInteger(scale) && (scale as number) >= 0 && (scale as number) <= LARGEST_SCALE,
+    `an integer of 0 to ${LARGEST_SCALE}`,
+  ],
 }
 
 /** Checks a table definition and fills in its defaults. Throws `INVALID_ARGUMENT`, naming table, column and remedy. */
@@ -71,11 +82,23 @@ export function resolveColumn(table: string, name: string, given: ColumnType | C
         'Use any, boolean, integer, bigint, number, decimal, string, bytes, uuid, timestamp, day, time, json, or one of them followed by [].',
     )
   }
+  const { scale } = definition
+  if (scale !== undefined && definition.type !== 'decimal')
+    throw invalid(
+      `Column ${table}.${name} of type ${definition.type} has a scale, which only decimals have. Leave it out.`,
+    )
   const unique = definition.unique ?? false
   const index = definition.index ?? (unique || definition.type !== 'boolean')
   if (unique && !index)
     throw invalid(`Column ${table}.${name} is unique but has no index. Leave index out, or set it to true.`)
-  return { name, type: definition.type, nullable: definition.nullable ?? definition.type === 'any', unique, index }
+  return {
+    name,
+    type: definition.type,
+    nullable: definition.nullable ?? definition.type === 'any',
+    unique,
+    index,
+    scale,
+  }
 }
 
 export function checkName(what: 'table' | 'column', name: unknown): asserts name is string {

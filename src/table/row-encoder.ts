@@ -3,6 +3,7 @@ import { SnapheapError } from '../errors'
 import type { Interner } from '../value/interner'
 import type { Column } from './column'
 import { encodeAs } from './column-type'
+import { atScale, fitsScale } from './scale'
 import { cannotHold, type Table } from './table'
 
 /** One row's words by column position: low halves at 2i, high halves at 2i + 1. */
@@ -69,7 +70,10 @@ export class RowEncoder {
     let cause: unknown
     try {
       if (value === null) return this.interner.null()
-      if (encodeAs(column.type, value, this.interner)) return
+      const { scale } = column
+      const scaled = scale === undefined ? value : atScale(value, scale)
+      const fits = scale === undefined || fitsScale(scaled, scale)
+      if (fits && encodeAs(column.type, scaled, this.interner)) return
     } catch (error) {
       cause = error
     }

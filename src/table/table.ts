@@ -11,6 +11,7 @@ import { CONSTANT } from '../value/word'
 import { Column } from './column'
 import { columnTypeNamed, describeType, encodeAs } from './column-type'
 import { CATALOGUE_SLOT, COLUMN, KEY_MODE, TABLE } from './layout'
+import { atScale } from './scale'
 
 /** A key: the value of the key column, or the values of several in their order. */
 export type Key = string | number | bigint | Date | Uint8Array | readonly unknown[]
@@ -319,7 +320,8 @@ export class Table {
     }
     let cause: unknown
     try {
-      if (encodeAs(column.type, value, finder)) return !finder.isMissing
+      const wanted = column.scale === undefined ? value : atScale(value, column.scale)
+      if (encodeAs(column.type, wanted, finder)) return !finder.isMissing
     } catch (error) {
       cause = error
     }
@@ -375,7 +377,8 @@ export function integerOf(low: number, high: number): number {
 /** The error for a value that does not fit its column, which encoding may have thrown already; what else that threw stays as it is. */
 export function cannotHold(column: Column, value: unknown, cause: unknown): unknown {
   if (cause !== undefined && !(cause instanceof SnapheapError && cause.code === 'TYPE')) return cause
-  const remedy = cause?.message ?? `Pass ${describeType(column.type)}.`
+  const digits = column.scale === undefined ? '' : ` with at most ${column.scale} digits after the point`
+  const remedy = cause?.message ?? `Pass ${describeType(column.type)}${digits}.`
   return new SnapheapError(
     'TYPE',
     `Column ${column.table.name}.${column.name} (${column.type}) cannot hold ${show(value)}. ${remedy}`,

@@ -1,4 +1,5 @@
 import { afterAll, afterEach, beforeAll, expect, test } from 'vitest'
+import { Column, Entity, Id, open } from '../../src/index'
 import { MirrorBench } from '../support/mirror'
 import { type PostgresServer, startPostgres } from '../support/postgres'
 
@@ -70,4 +71,34 @@ test('a JSON null is told from no value by the column', async () => {
     [0, false],
   ])
   expect(bench.db.table('t').find({ doc: null })).toEqual([2])
+})
+
+test('a number of a column numeric(p, s) is found however it is written, also after its scale has changed', async () => {
+  @Entity()
+  class Item {
+    @Id() id!: number
+    @Column({ type: 'number', nullable: true }) price!: number | null
+  }
+  bench = await MirrorBench.start(
+    server,
+    `CREATE TABLE item (id int PRIMARY KEY, price numeric(10, 2), rough numeric(10, 0), free numeric);
+     INSERT INTO item VALUES (1, 1.5, 7, 1.5), (2, 1.5, 8, 1.50), (3, -2, 7, 2), (4, NULL, NULL, NULL)`,
+    { tables: ['item'] },
+  )
+  const find = (conditions: object) => bench.db.table('item').find(conditions as never)
+  for (const form of [1.5, '1.5', '1.50', '1.5000']) expect(find({ price: form })).toEqual([1, 2])
+  expect([find({ price: -2 }), find({ rough: 7 }), find({ free: '1.5' })]).toEqual([[3], [1, 3], [1]])
+  await bench.query('UPDATE item SET price = 1.5 WHERE id = 3; ALTER TABLE item ALTER price TYPE numeric')
+  await bench.query(`UPDATE item SET price = 1.555 WHERE id = 1; ALTER TABLE item ADD more numeric(4, 1)`)
+  await bench.query(`UPDATE item SET more = 2 WHERE id = 1`)
+  await bench.until(() => bench.db.table('item').hasColumn('more'))
+  await bench.expectSame()
+  expect([find({ price: '1.555' }), find({ price: '1.50' }), find({ more: 2 })]).toEqual([[1], [2, 3], [1]])
+  await bench.query('ALTER TABLE item ALTER price TYPE numeric(12, 1)')
+  await bench.until(() => bench.db.table('item').column('price').scale === 1)
+  await bench.expectSame()
+  await bench.shut()
+  const db = await open(bench.path, { entities: [Item], readOnly: true })
+  expect(db.find(Item, { price: 1.5 }).map(({ id }) => id)).toEqual([2, 3])
+  await db.close()
 })
