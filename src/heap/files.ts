@@ -43,6 +43,8 @@ export interface Files {
   sizeBytes(fd: number): number
   truncate(fd: number, sizeBytes: number): void
   exists(path: string): boolean
+  /** How many names the file at `path` has (hard links); 0 where there is none. */
+  nameCount(path: string): number
   /** Whether `path` still names the open file: somebody may have removed or replaced it. */
   names(path: string, fd: number): boolean
   rename(from: string, to: string): void
@@ -53,6 +55,11 @@ export interface Files {
   list(folder: string): string[]
   /** Makes a folder unless it exists; its parent must. */
   makeFolder(folder: string): void
+}
+
+/** The writer's lock of a heap is a file of this name beside it. */
+export function lockPathOf(path: string): string {
+  return `${path}.lock`
 }
 
 export const nodeFiles: Files = {
@@ -86,6 +93,10 @@ export const nodeFiles: Files = {
   sizeBytes: (fd) => fstatSync(fd).size,
   truncate: ftruncateSync,
   exists: existsSync,
+  nameCount(path) {
+    const found = statSync(path, { throwIfNoEntry: false })
+    return found?.isFile() === true ? found.nlink : 0
+  },
   names(path, fd) {
     const named = statSync(path, { bigint: true, throwIfNoEntry: false })
     const own = fstatSync(fd, { bigint: true })

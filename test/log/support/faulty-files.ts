@@ -188,6 +188,10 @@ export class FaultyFiles implements Files {
     })
   }
 
+  nameCount(path: string): number {
+    return nodeFiles.nameCount(path)
+  }
+
   link(path: string, other: string): void {
     this.perform('link', other, () => {
       nodeFiles.link(path, other)
