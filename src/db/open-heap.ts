@@ -10,7 +10,7 @@ import { plainMemory } from '../heap/plain-memory'
 import { basesOf, type Point, versionAt } from '../log/history'
 import { openLog, readLog, readLogUntil } from '../log/log'
 import type { Durability, LogWriter } from '../log/log-writer'
-import type { Recovery } from '../log/recovery'
+import type { LogReader, Recovery } from '../log/recovery'
 import { parseRetention } from '../log/retention'
 import type { CheckpointOptions } from './checkpointer'
 
@@ -53,6 +53,8 @@ export interface OpenedHeap {
   readonly log: LogWriter | undefined
   readonly recovery: Recovery
   readonly options: StoreOptions
+  /** Where a database that follows reads on. */
+  readonly reader?: LogReader | undefined
 }
 
 /** The heap behind a path, or one in memory. */
@@ -63,9 +65,15 @@ export function openHeap(path: string | undefined, options: StoreOptions & { fil
   const real = realPathOf(path)
   const { create = true, files } = options
   const readOnly = options.readOnly === true || options.follow === true
-  let opened: Pick<OpenedHeap, 'log' | 'recovery'> = { log: undefined, recovery }
+  let opened: Pick<OpenedHeap, 'log' | 'recovery' | 'reader'> = { log: undefined, recovery }
   const recover = (each: Heap): void => {
-    if (readOnly) opened = { log: undefined, recovery: readLog(each) }
+    if (options.follow === true) {
+      let reader: LogReader | undefined
+      const found = readLog(each, (kept) => {
+        reader = kept
+      })
+      opened = { log: undefined, recovery: found, reader }
+    } else if (readOnly) opened = { log: undefined, recovery: readLog(each) }
     else {
       opened = openLog(each, {
         durability: options.durability ?? 'commit',
@@ -76,7 +84,14 @@ export function openHeap(path: string | undefined, options: StoreOptions & { fil
       })
     }
   }
-  const open = (): Heap => Heap.open(memory, real, { create, readOnly, files, recover })
+  const open = (): Heap => {
+    try {
+      return Heap.open(memory, real, { create, readOnly, files, recover })
+    } catch (error) {
+      opened.reader?.cursor.close()
+      throw error
+    }
+  }
   const heap = readOnly ? beforeItIsPruned(open) : open()
   return { heap, ...opened, options }
 }
@@ -126,11 +141,13 @@ function beforeItIsPruned(open: () => Heap): Heap {
     try {
       return open()
     } catch (error) {
-      if (attempt === 5 || !(error instanceof SnapheapError && error.code === 'CORRUPT')) throw error
+      if (attempt === 5 || !(error instanceof SnapheapError && IF_PRUNED.includes(error.code))) throw error
     }
   }
 }
 
+/** What a reader finds where a segment is removed that it has just seen. */
+const IF_PRUNED: readonly string[] = ['CORRUPT', 'NOT_FOUND']
 const SEGMENT_BYTES = 16 << 20
 const NOTHING_TO_RECOVER: Recovery = { commits: 0, damaged: undefined }
 

@@ -83,12 +83,12 @@ export class Store {
   readonly following: Following | undefined
   protected readonly heap: Heap
 
-  protected constructor({ heap, log, recovery, options }: OpenedHeap) {
+  protected constructor({ heap, log, recovery, options, reader }: OpenedHeap) {
     this.heap = heap
     this.log = log
     this.pinWatch = new PinWatch(heap.pins, options.pinnedTooLongMs)
     this.recovery = recovery
-    this.following = options.follow === true && heap.path !== undefined ? new Following(heap) : undefined
+    this.following = reader === undefined ? undefined : new Following(heap, reader)
     if (log !== undefined) {
       this.checkpointer = new Checkpointer(options.checkpoint ?? {}, () => this.save(), failureListener(options))
     }

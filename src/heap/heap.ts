@@ -311,21 +311,19 @@ export class Heap {
   }
 
   /**
-   * Goes over to the newest state of the file, which another process writes: to see newer versions where it is ahead, else
-   * to need less memory for what it has meanwhile. `changedIn` tells in which version a block was last replayed, 0 for one
-   * that never was. Returns whether the heap has another version now.
+   * Takes over the newest state of the file, which another process writes: to see newer versions where it is ahead, else to
+   * need less memory for what it has meanwhile. `changedIn` tells in which version a block was last replayed, 0 for never.
+   * `isStillSo`, asked after the file was read, tells whether what was replayed is still what happened: if not, or where
+   * the file itself went back, the heap does too. Returns whether it shows another state now.
    */
-  takeNewerFile(changedIn: (block: number) => number, mayGoBack = false): boolean {
+  takeNewerFile(changedIn: (block: number) => number, isStillSo: () => boolean): boolean {
     this.ensureOpen()
+    const earlier = this.storage.root?.version ?? 0
     const taken = this.storage.takeNewer(this.path!)
-    if (taken === undefined) return false
-    const { version } = taken.root
-    if (version > this.version || mayGoBack) {
-      this.writer.adopt(taken.table)
-      this.version = version
-      this.live.epoch++
-      return true
-    }
+    const version = taken?.root.version ?? earlier
+    const isOther = !isStillSo() || version < earlier || version > this.version
+    if (isOther) this.returnToFile()
+    if (isOther || taken === undefined) return isOther
     this.writer.ensureBlocks(taken.table.length)
     const { table } = this.live
     for (let block = 0; block < table.length; block++) {
@@ -333,6 +331,14 @@ export class Heap {
       if (table[block] !== place && changedIn(block) <= version) this.writer.settle(block, place)
     }
     return false
+  }
+
+  /** Shows the state taken from the file; without one the empty heap of version 0, where every log begins. */
+  returnToFile(): void {
+    const saved = this.storage.current()
+    this.writer.adopt(saved?.table ?? new Uint32Array(RESERVED_BLOCKS))
+    this.version = saved?.root.version ?? 0
+    this.live.epoch++
   }
 
   private initialise(): void {

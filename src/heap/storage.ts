@@ -111,6 +111,13 @@ export class Storage {
     return { root: file.root, table: this.tableOf(file, this.fileWindows) }
   }
 
+  /** The newest state that the heap has taken from its file, undefined without one. */
+  current(): { root: FileRoot; table: Uint32Array } | undefined {
+    return this.file === undefined
+      ? undefined
+      : { root: this.file.root, table: this.tableOf(this.file, this.fileWindows!) }
+  }
+
   private tableOf(file: PoolFile, windows: FileWindows): Uint32Array {
     return file.places.map((place) => windows.physicalOf(place))
   }

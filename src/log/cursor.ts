@@ -2,7 +2,7 @@ import type { SnapheapError } from '../errors'
 import type { Files } from '../heap/files'
 import type { Memory } from '../heap/memory'
 import { ioError } from '../heap/pool-file'
-import { SEGMENT } from './format'
+import { RECORD, SEGMENT } from './format'
 import { decodeHead, type RecordHead, type Redo, redo } from './record'
 import { damagedLog, listSegments, type Segment } from './segments'
 
@@ -56,6 +56,8 @@ export class LogCursor {
   private bytesStart = 0
   /** Where the next record begins. */
   private offset = 0
+  /** Where the last record read begins, in this segment; undefined before its first. */
+  private lastOffset: number | undefined
 
   constructor(
     readonly memory: Memory,
@@ -99,9 +101,51 @@ export class LogCursor {
     return this.fd === undefined ? 0 : Math.max(0, this.files.sizeBytes(this.fd) - this.offset)
   }
 
+  /**
+   * Whether the log still holds what was read, as far as its last record: a writer takes back what it could not make
+   * durable. A segment that was removed since counts as taken back too.
+   */
+  holdsLast(): boolean {
+    if (this.fd === undefined) return true
+    try {
+      const isHeld = this.holdsLastIn(this.fd)
+      if (!isHeld || this.files.names(this.segment!.path, this.fd)) return isHeld
+      return this.goOnInReplacement()
+    } catch (error) {
+      throw ioError('read', this.segment!.path, error)
+    }
+  }
+
   close(): void {
     if (this.fd !== undefined) this.files.close(this.fd)
     this.fd = undefined
+  }
+
+  private holdsLastIn(fd: number): boolean {
+    if (this.lastOffset === undefined) return this.files.sizeBytes(fd) >= this.offset
+    const head = new Uint8Array(8)
+    const size = this.files.read(fd, head, this.lastOffset)
+    const view = new DataView(head.buffer)
+    return (
+      size === head.length &&
+      view.getUint32(RECORD.checksum * 4, true) === this.checksum &&
+      this.lastOffset + view.getUint32(RECORD.size * 4, true) === this.offset
+    )
+  }
+
+  /** Another file has the segment's name, as where a copy is kept up: whether it holds what was read, and is read from now on. */
+  private goOnInReplacement(): boolean {
+    const { path } = this.segment!
+    if (!this.files.exists(path)) return false
+    const fd = this.files.open(path, 'r')
+    if (!this.holdsLastIn(fd)) {
+      this.files.close(fd)
+      return false
+    }
+    this.close()
+    this.fd = fd
+    this.loadedSize = 0
+    return true
   }
 
   private begin(): LogEnd | undefined {
@@ -125,6 +169,7 @@ export class LogCursor {
     this.bytes = new Uint8Array(0)
     this.loadedSize = 0
     this.bytesStart = this.offset = SEGMENT.sizeBytes
+    this.lastOffset = undefined
   }
 
   /** Goes on to the segment that follows the current one, when that is read to its end. True when there is one. */
@@ -179,6 +224,7 @@ export class LogCursor {
     const { bytes } = this
     const place = { path: this.segment!.path, offsetBytes: this.offset }
     const sizeBytes = end + this.bytesStart - this.offset
+    this.lastOffset = this.bytesStart + parts[parts.length - 1]
     this.offset += sizeBytes
     this.version = head.version
     this.checksum = head.checksum
@@ -195,11 +241,11 @@ export class LogCursor {
     }
   }
 
-  /** Reads on from the offset when the segment's size has changed. Whether it has. */
+  /** Reads on from the offset when what follows has changed. Whether it has. */
   private load(): boolean {
     try {
       const size = this.files.sizeBytes(this.fd!)
-      if (size === this.loadedSize) return false
+      if (size === this.loadedSize && !this.hasOtherRest()) return false
       // what has been read is the beginning of a large commit: wait for more of it, rather than read it again with each part
       const now = performance.now()
       if (this.offset === this.bytesStart && this.bytes.length > MUCH_BYTES && now < this.loadedMs + PATIENCE_MS)
@@ -213,5 +259,14 @@ export class LogCursor {
     } catch (error) {
       throw ioError('read', this.segment!.path, error)
     }
+  }
+
+  /** Whether other bytes stand where a record was read that is not whole: its writer has cut it off and gone on there. */
+  private hasOtherRest(): boolean {
+    const rest = this.bytes.subarray(this.offset - this.bytesStart, this.offset - this.bytesStart + RECORD.units * 4)
+    if (rest.length === 0) return false
+    const now = new Uint8Array(rest.length)
+    this.files.read(this.fd!, now, this.offset)
+    return now.some((byte, i) => byte !== rest[i])
   }
 }

@@ -3,7 +3,7 @@ import type { Heap } from '../heap/heap'
 import { LogCursor } from './cursor'
 import { logFolderOf } from './format'
 import { type Durability, LogWriter } from './log-writer'
-import { type Recovery, recover, replay } from './recovery'
+import { type LogReader, type Recovery, recover, replay } from './recovery'
 import type { Retention } from './retention'
 import { listSegments } from './segments'
 
@@ -35,9 +35,12 @@ export function openLog(heap: Heap, options: OpenLogOptions): { log: LogWriter; 
   return { log, recovery }
 }
 
-/** Brings a heap that is open for reading to the end of its log, as far as that is whole now. */
-export function readLog(heap: Heap): Recovery {
-  const { commits, damaged } = recover(heap, logFolderOf(heap.path!), { repair: false, isForced: false })
+/**
+ * Brings a heap that is open for reading to the end of its log, as far as that is whole now; `keep` gets what reads on from
+ * there, to be closed.
+ */
+export function readLog(heap: Heap, keep?: (reader: LogReader) => void): Recovery {
+  const { commits, damaged } = recover(heap, logFolderOf(heap.path!), { repair: false, isForced: false, keep })
   return { commits, damaged }
 }
 

@@ -98,6 +98,7 @@ export function redoInto(heap: Heap, isTracking = true): RedoTracker {
     version: 0,
     changedIn,
     forget(version) {
+      current = -1
       for (const [block, since] of changedIn) if (since <= version) changedIn.delete(block)
     },
     move(from, to) {
@@ -120,22 +121,30 @@ export function redoInto(heap: Heap, isTracking = true): RedoTracker {
   return tracker
 }
 
+/** Where a heap that follows its log has read to, and what it knows of the blocks changed since the file. */
+export interface LogReader {
+  readonly cursor: LogCursor
+  readonly redo: RedoTracker
+}
+
 /**
- * Brings a heap to the end of its log. With `repair`, the rest of a commit that was never acknowledged is cut off and kept
+ * Brings a heap to the end of its log. Gives the cursor to `keep`, open, where that is given. With `repair`, the rest of a commit that was never acknowledged is cut off and kept
  * beside the segment; damage to what was on the device throws `CORRUPT`, unless `isForced`, which cuts there too.
  */
 export function recover(
   heap: Heap,
   folder: string,
-  options: { repair: boolean; isForced: boolean },
+  options: { repair: boolean; isForced: boolean; keep?: ((reader: LogReader) => void) | undefined },
 ): Recovery & { end: LogEndState } {
   const { memory, files } = heap
   const { segments, torn } = listSegments(memory, files, folder, heap.version === 0 ? undefined : heap.id)
   if (heap.version === 0 && segments.length > 0) heap.identify(segments[0].header.heapId)
   let damaged = torn === undefined ? undefined : leaveTorn(heap, torn, options)
   const cursor = new LogCursor(memory, files, folder, heap.id, heap.version)
+  let isKept = false
   try {
-    const { commits, end } = replay(heap, cursor)
+    const redo = options.keep && redoInto(heap)
+    const { commits, end } = replay(heap, cursor, undefined, redo)
     if (end === 'gap') throw missing(folder, heap.version)
     if (end === 'partial' || end === 'damaged') {
       const lost = Math.max(cursor.version, heap.version) + 1
@@ -143,10 +152,14 @@ export function recover(
       if (damage !== undefined && !options.isForced) throw damage
       if (options.repair) damaged = cut(memory, files, folder, cursor.place!)
     }
+    if (redo !== undefined) {
+      options.keep!({ cursor, redo })
+      isKept = true
+    }
     const { version, checksum, timeMs, place } = cursor
     return { commits, damaged, end: { version, checksum, timeMs, place } }
   } finally {
-    cursor.close()
+    if (!isKept) cursor.close()
   }
 }
 

@@ -1,84 +1,12 @@
 import { readFileSync, rmSync, writeFileSync } from 'node:fs'
-import { join } from 'node:path'
-import { expect, onTestFinished, test } from 'vitest'
-import type { StoreOptions } from '../../src/db/open-heap'
-import type { Transaction } from '../../src/db/transaction'
+import { expect, test } from 'vitest'
 import { SEGMENT } from '../../src/log/format'
-import { nativeMemory, temporaryFolder } from '../heap/support/memories'
+import { nativeMemory } from '../heap/support/memories'
 import { closeChecked, errorOf, rejectionOf } from '../support/store'
 import { segmentsOf } from './support/damage'
-import { Device } from './support/device'
-import { type Fault, FaultyFiles, type Operation } from './support/faulty-files'
-import { StoreOverFiles } from './support/store-over-files'
+import { ids, machine, put, putAsync, putIn, turn } from './support/machine'
 
 // Each of these was found by the simulator or by the fuzzer, and is told here by itself.
-
-/** A machine whose processes can be ended and whose power can be cut, with one database. */
-class Machine {
-  files!: FaultyFiles
-  /** What is asynchronous does not end. */
-  isHeld = false
-  store!: StoreOverFiles
-  private readonly folder = temporaryFolder()
-  private cuts = 0
-  private device = new Device(join(this.folder, '0')).cut(undefined, join(this.folder, '0'))
-
-  open(options: StoreOptions = {}): StoreOverFiles {
-    this.files = new FaultyFiles(this.device, () => (this.isHeld ? 0.9 : 0))
-    const memory = this.files.memoryFrom(nativeMemory())
-    const { files, path } = this
-    this.store = StoreOverFiles.over(path, { onFailure: () => undefined, ...options, files, memory })
-    return this.store
-  }
-
-  get path(): string {
-    return join(this.device.folder, 'test.heap')
-  }
-
-  /** The next operation that `isMeant` takes fails. */
-  failNext(isMeant: (operation: Operation) => boolean, fault: Fault): void {
-    let isOver = false
-    this.files.faultOf = (operation) => (!isOver && isMeant(operation) && (isOver = true) ? fault : undefined)
-  }
-
-  /** The process ends; what it gave to the operating system is still there. */
-  async endProcess(): Promise<void> {
-    this.files.kill()
-    await this.store.close()
-    this.isHeld = false
-  }
-
-  /** Only what was synced is still there. */
-  async cutPower(): Promise<void> {
-    await this.endProcess()
-    this.device = this.device.cut(undefined, join(this.folder, String(++this.cuts)))
-  }
-}
-
-function machine(): Machine {
-  const made = new Machine()
-  onTestFinished(() => closeChecked(made.store))
-  return made
-}
-
-function put(store: StoreOverFiles, id: number): void {
-  store.write((tx) => putIn(tx, store, id))
-}
-
-function putAsync(store: StoreOverFiles, id: number): Promise<void> {
-  return store.writeAsync((tx) => putIn(tx, store, id))
-}
-
-function putIn(tx: Transaction, store: StoreOverFiles, id: number): void {
-  if (store.tableNames.length === 0) tx.createTable('t', { key: 'id', columns: { id: 'integer' } })
-  tx.insert('t', { id })
-}
-
-function ids(store: StoreOverFiles): unknown[] {
-  return store.tableNames.length === 0 ? [] : [...store.table('t').rows()].map((row) => store.table('t').read(row).id)
-}
-
-const turn = (): Promise<void> => new Promise((resolve) => setImmediate(resolve))
 
 test('a segment that could neither be begun nor removed does not keep later commits from the log', async () => {
   const one = machine()
