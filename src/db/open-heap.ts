@@ -10,6 +10,7 @@ import { plainMemory } from '../heap/plain-memory'
 import { basesOf, type Point, versionAt } from '../log/history'
 import { openLog, readLog, readLogUntil } from '../log/log'
 import type { Durability, LogWriter } from '../log/log-writer'
+import { PART_BYTES } from '../log/record'
 import type { LogReader, Recovery } from '../log/recovery'
 import { parseRetention } from '../log/retention'
 import type { CheckpointOptions } from './checkpointer'
@@ -47,6 +48,12 @@ export interface StoreOptions {
   readonly memory?: Memory
 }
 
+/** For tests of what happens otherwise only with a broken device, or with large commits. */
+export interface InternalOptions {
+  readonly files?: Files
+  readonly partBytes?: number
+}
+
 /** A heap at the newest version that file and log hold. */
 export interface OpenedHeap {
   readonly heap: Heap
@@ -58,7 +65,7 @@ export interface OpenedHeap {
 }
 
 /** The heap behind a path, or one in memory. */
-export function openHeap(path: string | undefined, options: StoreOptions & { files?: Files }): OpenedHeap {
+export function openHeap(path: string | undefined, options: StoreOptions & InternalOptions): OpenedHeap {
   const memory = options.memory ?? defaultMemory()
   const recovery = NOTHING_TO_RECOVER
   if (path === undefined) return { heap: Heap.inMemory(memory), log: undefined, recovery, options }
@@ -79,6 +86,7 @@ export function openHeap(path: string | undefined, options: StoreOptions & { fil
         durability: options.durability ?? 'commit',
         retention: parseRetention(options.retain?.log),
         segmentBytes: options.segmentBytes ?? SEGMENT_BYTES,
+        partBytes: options.partBytes ?? PART_BYTES,
         isForced: options.recovery === 'cut',
         onFailure: failureListener(options),
       })

@@ -32,6 +32,17 @@ export interface LoggedCommit {
  */
 export type LogEnd = 'end' | 'partial' | 'gap' | 'damaged'
 
+/** Where a cursor was. */
+export interface CursorMark {
+  readonly segment: Segment | undefined
+  readonly offset: number
+  readonly lastOffset: number | undefined
+  readonly version: number
+  readonly checksum: number
+  readonly timeMs: number
+  readonly syncedVersion: number
+}
+
 /**
  * Reads a log commit by commit, across segments, from the version of a heap on; also one that is being written. Checks that
  * each record is whole and continues the one before.
@@ -90,6 +101,19 @@ export class LogCursor {
     }
   }
 
+  /** A place to come back to. */
+  mark(): CursorMark {
+    const { segment, offset, lastOffset, version, checksum, timeMs, syncedVersion } = this
+    return { segment, offset, lastOffset, version, checksum, timeMs, syncedVersion }
+  }
+
+  /** Reads again from there on. */
+  reset(mark: CursorMark): void {
+    this.close()
+    Object.assign(this, mark)
+    this.forgetBytes()
+  }
+
   /** Bytes behind the last whole commit of the segment. */
   rest(): Uint8Array {
     this.load()
@@ -106,11 +130,11 @@ export class LogCursor {
    * durable. A segment that was removed since counts as taken back too.
    */
   holdsLast(): boolean {
-    if (this.fd === undefined) return true
+    if (this.segment === undefined) return true
     try {
-      const isHeld = this.holdsLastIn(this.fd)
-      if (!isHeld || this.files.names(this.segment!.path, this.fd)) return isHeld
-      return this.goOnInReplacement()
+      const fd = this.descriptor()
+      if (fd === undefined || !this.holdsLastIn(fd)) return false
+      return this.files.names(this.segment.path, fd) || this.goOnInReplacement()
     } catch (error) {
       throw ioError('read', this.segment!.path, error)
     }
@@ -158,18 +182,25 @@ export class LogCursor {
 
   private enter(segment: Segment): void {
     this.close()
-    try {
-      this.fd = this.files.open(segment.path, 'r')
-    } catch (error) {
-      throw ioError('read', segment.path, error)
-    }
     this.segment = segment
     this.version = segment.header.baseVersion
     this.checksum = segment.header.baseChecksum
-    this.bytes = new Uint8Array(0)
-    this.loadedSize = 0
-    this.bytesStart = this.offset = SEGMENT.sizeBytes
+    this.offset = SEGMENT.sizeBytes
     this.lastOffset = undefined
+    this.forgetBytes()
+  }
+
+  private forgetBytes(): void {
+    this.bytes = new Uint8Array(0)
+    this.bytesStart = this.offset
+    this.loadedSize = 0
+  }
+
+  /** The segment's descriptor, opened when it is needed; undefined where its file is gone. */
+  private descriptor(): number | undefined {
+    const { path } = this.segment!
+    if (this.fd === undefined && this.files.exists(path)) this.fd = this.files.open(path, 'r')
+    return this.fd
   }
 
   /** Goes on to the segment that follows the current one, when that is read to its end. True when there is one. */
@@ -244,17 +275,18 @@ export class LogCursor {
   /** Reads on from the offset when what follows has changed. Whether it has. */
   private load(): boolean {
     try {
-      const size = this.files.sizeBytes(this.fd!)
-      if (size === this.loadedSize && !this.hasOtherRest()) return false
+      const fd = this.descriptor()
+      const size = fd === undefined ? 0 : this.files.sizeBytes(fd)
+      if (fd === undefined || (size === this.loadedSize && !this.hasOtherRest(fd))) return false
       // what has been read is the beginning of a large commit: wait for more of it, rather than read it again with each part
       const now = performance.now()
       if (this.offset === this.bytesStart && this.bytes.length > MUCH_BYTES && now < this.loadedMs + PATIENCE_MS)
         return false
+      const bytes = new Uint8Array(Math.max(0, size - this.offset))
+      this.bytes = bytes.subarray(0, this.files.read(fd, bytes, this.offset))
+      this.bytesStart = this.offset
       this.loadedMs = now
       this.loadedSize = size
-      const bytes = new Uint8Array(Math.max(0, size - this.offset))
-      this.bytes = bytes.subarray(0, this.files.read(this.fd!, bytes, this.offset))
-      this.bytesStart = this.offset
       return true
     } catch (error) {
       throw ioError('read', this.segment!.path, error)
@@ -262,11 +294,11 @@ export class LogCursor {
   }
 
   /** Whether other bytes stand where a record was read that is not whole: its writer has cut it off and gone on there. */
-  private hasOtherRest(): boolean {
+  private hasOtherRest(fd: number): boolean {
     const rest = this.bytes.subarray(this.offset - this.bytesStart, this.offset - this.bytesStart + RECORD.units * 4)
     if (rest.length === 0) return false
     const now = new Uint8Array(rest.length)
-    this.files.read(this.fd!, now, this.offset)
+    this.files.read(fd, now, this.offset)
     return now.some((byte, i) => byte !== rest[i])
   }
 }

@@ -27,6 +27,8 @@ export interface LogOptions {
   readonly retention: Retention
   /** A segment is ended when it is larger. */
   readonly segmentBytes: number
+  /** A commit is cut into parts of this size. */
+  readonly partBytes: number
   /** Hears of a failure of what was done in the background. */
   readonly onFailure: (error: SnapheapError) => void
 }
@@ -51,6 +53,8 @@ export class LogWriter implements Journal {
   private position = 0
   /** Where in the file the commit being written begins, once any of it is there. */
   private commitStart: number | undefined
+  /** The file ends within a commit, the rest of which is in the buffer: a commit lies in one segment. */
+  private endsInParts = false
   /** Checksum of the last record in the file. */
   private writtenChecksum: number
   private isAfterGap: boolean
@@ -76,7 +80,7 @@ export class LogWriter implements Journal {
     heapVersion: number,
     checkpointVersion: number,
   ) {
-    this.buffer = new RecordBuffer(options.memory)
+    this.buffer = new RecordBuffer(options.memory, options.partBytes)
     this.version = this.writtenVersion = this.syncedVersion = heapVersion
     this.timeMs = end.timeMs
     this.isAfterGap = heapVersion > end.version || (heapVersion > 0 && end.place === undefined)
@@ -202,6 +206,7 @@ export class LogWriter implements Journal {
     this.flushing = undefined
     if (this.buffer.sizeBytes === 0) return
     this.writeBuffer(bytesBeforeCommit)
+    this.endsInParts = false
     this.writtenVersion = this.version
     this.writtenChecksum = this.buffer.checksum
     if (this.mode === 'interval') this.syncLater()
@@ -210,6 +215,7 @@ export class LogWriter implements Journal {
   /** Writes what there is of a large commit, so that it need not all be in memory. `version` and `checksum` are those before it. */
   private writePart(bytesBeforeCommit: number, version: number, checksum: number): void {
     this.writeBuffer(bytesBeforeCommit)
+    this.endsInParts = true
     this.writtenVersion = version
     this.writtenChecksum = checksum
   }
@@ -217,7 +223,7 @@ export class LogWriter implements Journal {
   private writeBuffer(bytesBeforeCommit: number): void {
     const { bytes } = this.buffer
     const { files, segmentBytes } = this.options
-    if (this.fd !== undefined && this.commitStart === undefined && this.position > segmentBytes) this.leaveSegment()
+    if (this.fd !== undefined && !this.endsInParts && this.position > segmentBytes) this.leaveSegment()
     if (this.fd === undefined) this.beginSegment()
     this.attempt('write', () => files.write(this.fd!, bytes, this.position))
     this.commitStart ??= this.position + bytesBeforeCommit
@@ -349,6 +355,7 @@ export class LogWriter implements Journal {
     if (this.commitStart === undefined) this.buffer.reset(mark)
     else {
       this.buffer.clear()
+      this.endsInParts = false
       this.position = this.commitStart
       this.writtenVersion = version
       this.writtenChecksum = this.buffer.checksum = mark.checksum

@@ -11,6 +11,7 @@ export interface OpenLogOptions {
   readonly durability: Durability
   readonly retention: Retention
   readonly segmentBytes: number
+  readonly partBytes: number
   /** Give up what is behind damage, even where it was on the device. */
   readonly isForced: boolean
   readonly onFailure: (error: SnapheapError) => void
@@ -24,9 +25,8 @@ export function openLog(heap: Heap, options: OpenLogOptions): { log: LogWriter; 
   const checkpointVersion = heap.version
   const { end, ...recovery } = recover(heap, folder, { repair: true, isForced: options.isForced })
   const { memory, files } = heap
-  const { durability, retention, segmentBytes, onFailure } = options
   const log = new LogWriter(
-    { memory, files, path: heap.path!, folder, heapId: heap.id, durability, retention, segmentBytes, onFailure },
+    { ...options, memory, files, path: heap.path!, folder, heapId: heap.id },
     end,
     heap.version,
     checkpointVersion,

@@ -47,6 +47,8 @@ export function replay(
   const isFinal = tracker === undefined
   const target = tracker ?? redoInto(heap, false)
   let commits = 0
+  let batchBegin = cursor.mark()
+  let batchEnd = batchBegin
   let next = cursor.next()
   for (;;) {
     if (typeof next === 'string') return { commits, end: next }
@@ -62,12 +64,15 @@ export function replay(
         hasMoved ||= next.head.hasMovedAddresses
         last = next
         inBatch++
+        if (inBatch === BATCH_COMMITS) batchEnd = cursor.mark()
         next = cursor.next()
       } while (inBatch < BATCH_COMMITS && typeof next !== 'string' && !isBeyond(next))
     } catch (error) {
       if (!isFinal) heap.rollback()
+      cursor.reset(batchBegin)
       throw error
     }
+    batchBegin = batchEnd
     heap.commitReplay(last.head.version, hasMoved)
     commits += inBatch
   }

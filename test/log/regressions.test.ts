@@ -215,3 +215,14 @@ test('on a full or read-only device, nothing is changed and all can be read; onc
     expect(ids(one.open())).toEqual([1, 3])
   }
 })
+
+test('a commit of several parts lies in one segment, also where its end is written later (seeds 51, 78, 90)', async () => {
+  const one = machine()
+  const store = one.open({ segmentBytes: 1, partBytes: 1 })
+  put(store, 1)
+  const first = putAsync(store, 2)
+  put(store, 3)
+  await first
+  await one.cutPower()
+  expect(ids(one.open())).toEqual([1, 2, 3])
+})

@@ -3,6 +3,7 @@ import { expect, test } from 'vitest'
 import type { SnapheapError } from '../../src/errors'
 import { closeChecked, errorOf } from '../support/store'
 import { segmentsOf } from './support/damage'
+import type { FaultyFiles } from './support/faulty-files'
 import { ids, type Machine, machine, put, turn } from './support/machine'
 import type { StoreOverFiles } from './support/store-over-files'
 
@@ -185,4 +186,23 @@ test('a follower that was opened while a checkpoint was written keeps the commit
   expect(one.store.version).toBe(follower.version)
   lookAtFile(follower)
   expect(ids(follower)).toEqual([1, 2, 3])
+})
+
+test('a follower that could not read on at once misses nothing once it can', async () => {
+  const one = machine()
+  put(one.open({ segmentBytes: 1 }), 1)
+  for (const at of [0, 1, 2, 3, 4, 5, 6, 7, 8]) {
+    const follower = one.follow()
+    const failures = failuresOf(follower)
+    for (let i = 0; i < 3; i++) put(one.store, 2 + at * 3 + i)
+    const files = follower.files as FaultyFiles
+    let reads = 0
+    files.faultOf = ({ kind }) => (kind === 'read' && reads++ === at ? { code: 'EIO' } : undefined)
+    follower.following!.look()
+    expect(failures.map(({ code }) => code)).toEqual(['IO'])
+    expect(follower.check().problems).toEqual([])
+    follower.following!.look()
+    expect(ids(follower)).toEqual(ids(one.store))
+    await closeChecked(follower)
+  }
 })

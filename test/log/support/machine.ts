@@ -1,6 +1,6 @@
 import { join } from 'node:path'
 import { onTestFinished } from 'vitest'
-import type { StoreOptions } from '../../../src/db/open-heap'
+import type { InternalOptions, StoreOptions } from '../../../src/db/open-heap'
 import type { Transaction } from '../../../src/db/transaction'
 import { nativeMemory, temporaryFolder } from '../../heap/support/memories'
 import { closeChecked } from '../../support/store'
@@ -18,7 +18,7 @@ export class Machine {
   private cuts = 0
   private device = new Device(join(this.folder, '0')).cut(undefined, join(this.folder, '0'))
 
-  open(options: StoreOptions = {}): StoreOverFiles {
+  open(options: StoreOptions & InternalOptions = {}): StoreOverFiles {
     this.files = new FaultyFiles(this.device, () => (this.isHeld ? 0.9 : 0))
     const memory = this.files.memoryFrom(nativeMemory())
     const { files, path } = this
