@@ -1,5 +1,6 @@
 import { SnapheapError } from '../errors'
 import type { Heap, HeapSnapshot } from '../heap/heap'
+import type { Pin } from '../heap/pins'
 import type { SaveOptions } from '../heap/storage'
 import { Following } from '../log/following'
 import type { Point } from '../log/history'
@@ -63,8 +64,10 @@ export class Snapshot {
   }
 }
 
-/** Closes snapshots that were forgotten, once they are garbage. */
-const forgotten = new FinalizationRegistry<HeapSnapshot>((pinned) => pinned.release())
+/** Lets go of what forgotten snapshots pinned, once they are garbage. What it holds must not reach them: they would never be. */
+const forgotten = new FinalizationRegistry<{ readonly heap: WeakRef<Heap>; readonly pin: Pin }>(({ heap, pin }) =>
+  heap.deref()?.release(pin),
+)
 
 /**
  * A database without classes: tables, transactions, snapshots and the file. Reads are synchronous and see the newest
@@ -201,7 +204,7 @@ export class Store {
   snapshot(owner = 'snapshot'): Snapshot {
     const pinned = this.heap.snapshot(owner)
     const snapshot = this.snapshotOf(pinned)
-    forgotten.register(snapshot, pinned)
+    forgotten.register(snapshot, { heap: new WeakRef(this.heap), pin: pinned.pin })
     return snapshot
   }
 

@@ -46,7 +46,7 @@ export class Heap {
   private lock: FileLock | undefined
   private detachedPin: Pin | undefined
   /** The views of snapshots that are not released. */
-  private readonly pinnedViews = new Set<View>()
+  private readonly pinnedViews = new Map<Pin, View>()
   private turn: Promise<unknown> = Promise.resolve()
   private closed = false
 
@@ -212,8 +212,7 @@ export class Heap {
     if (this.detachedPin === undefined) this.writer.shareTable()
     const { numbers, halves, bytes } = this.windows
     const view = new View(pin.table, numbers, halves, bytes)
-    const { pinnedViews } = this
-    pinnedViews.add(view)
+    this.pinnedViews.set(pin, view)
     return {
       view,
       version: this.version,
@@ -221,12 +220,16 @@ export class Heap {
       get isReleased() {
         return view.epoch === CLOSED_EPOCH
       },
-      release: () => {
-        view.epoch = CLOSED_EPOCH
-        pinnedViews.delete(view)
-        this.pins.release(pin)
-      },
+      release: () => this.release(pin),
     }
+  }
+
+  /** Lets go of what a snapshot pinned. Idempotent. */
+  release(pin: Pin): void {
+    const view = this.pinnedViews.get(pin)
+    if (view !== undefined) view.epoch = CLOSED_EPOCH
+    this.pinnedViews.delete(pin)
+    this.pins.release(pin)
   }
 
   /**
@@ -278,8 +281,7 @@ export class Heap {
       this.closed = true
       this.journal?.close()
       this.live.epoch = CLOSED_EPOCH
-      for (const view of this.pinnedViews) view.epoch = CLOSED_EPOCH
-      this.pinnedViews.clear()
+      for (const pin of this.pinnedViews.keys()) this.release(pin)
       this.pins.clear()
       this.windows.close()
       this.storage.close()
@@ -311,10 +313,9 @@ export class Heap {
   }
 
   /**
-   * Takes over the newest state of the file, which another process writes: to see newer versions where it is ahead, else to
-   * need less memory for what it has meanwhile. `changedIn` tells in which version a block was last replayed, 0 for never.
-   * `isStillSo`, asked after the file was read, tells whether what was replayed is still what happened: if not, or where
-   * the file itself went back, the heap does too. Returns whether it shows another state now.
+   * Takes over the newest state of the file, which another process writes, to see newer versions or to need less memory.
+   * `changedIn` tells in which version a block was last replayed, 0 for never; `isStillSo`, asked after the file was read,
+   * whether what was replayed still counts: if not, the heap goes back. Returns whether it shows another state now.
    */
   takeNewerFile(changedIn: (block: number) => number, isStillSo: () => boolean): boolean {
     this.ensureOpen()

@@ -2,6 +2,7 @@ import { EventEmitter } from 'node:events'
 import { type FSWatcher, watch } from 'node:fs'
 import { SnapheapError } from '../errors'
 import type { Heap } from '../heap/heap'
+import { ioError } from '../heap/pool-file'
 import { LogCursor } from './cursor'
 import { logFolderOf } from './format'
 import { type LogReader, replay } from './recovery'
@@ -84,8 +85,8 @@ export class Following extends EventEmitter<FollowingEvents> {
       this.readLog()
       this.lookAtFile()
     } catch (error) {
-      if (!(error instanceof SnapheapError)) throw error
-      if (this.listenerCount('failure') > 0) this.emit('failure', error)
+      if (!(error instanceof SnapheapError || (error as NodeJS.ErrnoException).code !== undefined)) throw error
+      if (this.listenerCount('failure') > 0) this.emit('failure', ioError('read', this.heap.path!, error))
     }
     if (this.heap.version === before && !this.hasStartedOver) return
     for (const wait of this.waiting) if (this.heap.version >= wait.version) wait.resolve()

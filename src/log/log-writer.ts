@@ -188,14 +188,14 @@ export class LogWriter implements Journal {
 
   /** Writes and syncs what is pending, and ends. */
   close(): void {
-    clearTimeout(this.timer)
-    clearImmediate(this.flushing)
     try {
       if (this.failure === undefined && this.buffer.sizeBytes > 0) this.flush()
       if (this.failure === undefined && this.fd !== undefined && this.unsyncedBytes > 0) this.syncNow()
     } catch (error) {
       this.options.onFailure(error as SnapheapError)
     }
+    clearTimeout(this.timer)
+    clearImmediate(this.flushing)
     if (this.fd !== undefined) this.options.files.close(this.fd)
     this.fd = undefined
   }

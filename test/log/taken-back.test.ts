@@ -188,21 +188,21 @@ test('a follower that was opened while a checkpoint was written keeps the commit
   expect(ids(follower)).toEqual([1, 2, 3])
 })
 
-test('a follower that could not read on at once misses nothing once it can', async () => {
-  const one = machine()
-  put(one.open({ segmentBytes: 1 }), 1)
-  for (const at of [0, 1, 2, 3, 4, 5, 6, 7, 8]) {
+test('a follower that could not read on misses nothing once it can, whatever it could not read', async () => {
+  for (let at = 0, hasFailed = true; hasFailed; at++) {
+    const one = machine()
+    put(one.open({ segmentBytes: 1 }), 1)
     const follower = one.follow()
     const failures = failuresOf(follower)
-    for (let i = 0; i < 3; i++) put(one.store, 2 + at * 3 + i)
-    const files = follower.files as FaultyFiles
+    for (const id of [2, 3, 4]) put(one.store, id)
     let reads = 0
+    const files = follower.files as FaultyFiles
     files.faultOf = ({ kind }) => (kind === 'read' && reads++ === at ? { code: 'EIO' } : undefined)
     follower.following!.look()
-    expect(failures.map(({ code }) => code)).toEqual(['IO'])
+    hasFailed = failures.length > 0
+    expect(hasFailed || at > 10).toBe(true)
     expect(follower.check().problems).toEqual([])
     follower.following!.look()
-    expect(ids(follower)).toEqual(ids(one.store))
-    await closeChecked(follower)
+    expect(ids(follower)).toEqual([1, 2, 3, 4])
   }
 })
