@@ -185,7 +185,7 @@ export class Heap {
       if (this.version !== version && this.storage.mayHoldNewer) this.journal?.refuse(error)
       throw error
     }
-    this.journal?.checkpointed(version)
+    await this.journal?.checkpointed(version)
   }
 
   /** Takes the transaction's changes back; the heap is byte-identical to what it was at its beginning. */
@@ -250,7 +250,7 @@ export class Heap {
         onReplace: (earlier) => this.journal?.replacesFile(earlier.version),
         onDurable: () => undefined,
       })
-      this.journal?.checkpointed(snapshot.version)
+      await this.journal?.checkpointed(snapshot.version)
     })
   }
 

@@ -26,7 +26,7 @@ export interface Journal {
   checkpointBegins(): void
   /** Called before another file takes the name of the heap's own, whose newest state is `version`. */
   replacesFile(version: number): void
-  /** Called once the heap's own file holds everything up to `version`, durably. */
-  checkpointed(version: number): void
+  /** Called once the heap's own file holds everything up to `version`, durably. May reject. */
+  checkpointed(version: number): Promise<void>
   close(): void
 }

@@ -174,6 +174,11 @@ export class PoolFile {
     this.files.close(this.fd)
   }
 
+  /** The same for a file that has lost its name, off the event loop. */
+  closeBeside(): void {
+    this.files.closeBeside(this.fd).catch(() => undefined) // a descriptor that was read from has nothing to tell
+  }
+
   private async writeAll(buffers: Uint8Array[], offsetBytes: number): Promise<void> {
     await this.io('write', this.files.writeBeside(this.fd, buffers, offsetBytes))
   }

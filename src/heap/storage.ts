@@ -106,7 +106,7 @@ export class Storage {
     this.fileWindows.cover(0, file.root.fileBlocks)
     this.pins.retire(() => {
       earlierWindows?.release()
-      earlier?.close()
+      earlier?.closeBeside()
     })
     return { root: file.root, table: this.tableOf(file, this.fileWindows) }
   }
@@ -234,7 +234,7 @@ export class Storage {
     this.settle(file, saved.table)
     this.pins.retire(() => {
       earlier.windows?.release()
-      earlier.file?.close()
+      earlier.file?.closeBeside()
     })
   }
 
@@ -291,7 +291,7 @@ export class Storage {
       return file
     } catch (error) {
       file?.close()
-      this.removeTemporary(temporary)
+      await this.removeTemporary(temporary)
       throw ioError('save', path, error)
     }
   }
@@ -304,13 +304,18 @@ export class Storage {
   /** Gives a file written beside `path` that name, or removes it. */
   private promote(file: PoolFile, path: string, options: SaveOptions): void {
     const temporary = file.path
+    let replaced: number | undefined
     try {
       this.refuseExisting(path, options)
+      // held open, or the rename would wait for its blocks to be freed
+      if (this.files.exists(path)) replaced = this.files.open(path, 'r')
       this.files.rename(temporary, path)
       file.path = path
     } catch (error) {
       this.removeTemporary(temporary)
       throw ioError('save', path, error)
+    } finally {
+      if (replaced !== undefined) this.files.closeBeside(replaced).catch(() => undefined)
     }
   }
 
@@ -321,10 +326,8 @@ export class Storage {
     })
   }
 
-  private removeTemporary(path: string): void {
-    try {
-      this.files.remove(path)
-    } catch {} // what could not be written may not be removable either
+  private async removeTemporary(path: string): Promise<void> {
+    await this.files.removeBeside(path).catch(() => undefined) // what could not be written may not be removable either
   }
 }
 

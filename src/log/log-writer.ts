@@ -167,13 +167,17 @@ export class LogWriter implements Journal {
     this.bytesAtCheckpoint = this.bytesSinceCheckpoint
   }
 
-  checkpointed(version: number): void {
+  async checkpointed(version: number): Promise<void> {
     this.bytesSinceCheckpoint -= this.bytesAtCheckpoint
     this.syncedVersion = Math.max(this.syncedVersion, version)
     const { memory, files, path, folder, retention } = this.options
     const keepFrom = this.previousCheckpoint
     this.previousCheckpoint = version
-    this.attempt('prune', () => prune(memory, files, path, folder, keepFrom, retention))
+    try {
+      await prune(memory, files, path, folder, keepFrom, retention)
+    } catch (error) {
+      throw ioError('prune', folder, error)
+    }
   }
 
   replacesFile(version: number): void {

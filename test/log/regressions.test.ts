@@ -1,4 +1,4 @@
-import { readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { fstatSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { expect, test } from 'vitest'
 import { SEGMENT } from '../../src/log/format'
 import { nativeMemory } from '../heap/support/memories'
@@ -225,4 +225,29 @@ test('a commit of several parts lies in one segment, also where its end is writt
   await first
   await one.cutPower()
   expect(ids(one.open())).toEqual([1, 2, 3])
+})
+
+test('no file is removed, and none that lost its name is closed, on the event loop', async () => {
+  const one = machine()
+  const store = one.open({ segmentBytes: 1 })
+  const { files } = one
+  const blocking: string[] = []
+  const close = files.close.bind(files)
+  files.close = (fd) => {
+    if (fstatSync(fd).nlink === 0) blocking.push(`close ${fd}`)
+    close(fd)
+  }
+  files.remove = (path) => void blocking.push(`remove ${path}`)
+  for (let id = 1; id < 6; id++) put(store, id)
+  const copy = `${one.path}.copy`
+  await store.save(copy)
+  const follower = one.follow()
+  for (let i = 0; i < 3; i++) {
+    await store.compact()
+    await store.save(copy, { replace: true })
+    follower.following!.look()
+  }
+  await store.close()
+  expect(blocking).toEqual([])
+  expect(files.operations.filter(({ kind }) => kind === 'remove').length).toBeGreaterThan(3)
 })

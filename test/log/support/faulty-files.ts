@@ -116,6 +116,11 @@ export class FaultyFiles implements Files {
     nodeFiles.close(fd)
   }
 
+  async closeBeside(fd: number): Promise<void> {
+    this.opened.delete(fd)
+    nodeFiles.close(fd)
+  }
+
   read(fd: number, into: Uint8Array, position: number): number {
     const { path } = this.opened.get(fd)!
     return this.perform('read', path, () => nodeFiles.read(fd, into, position), position, into.length)
@@ -192,6 +197,14 @@ export class FaultyFiles implements Files {
 
   remove(path: string): void {
     this.perform('remove', path, () => {
+      nodeFiles.remove(path)
+      this.device.parentOf(path).remove(nameOf(path))
+    })
+  }
+
+  removeBeside(path: string): Promise<void> {
+    return this.later(this.record('remove', path), (share) => {
+      if (share < 1) return
       nodeFiles.remove(path)
       this.device.parentOf(path).remove(nameOf(path))
     })
