@@ -12,6 +12,7 @@ import type { FileLock, Memory } from './memory'
 import { type Pin, Pins } from './pins'
 import { ioError, PoolFile } from './pool-file'
 import { type SaveOptions, Storage } from './storage'
+import { removeLeftovers } from './temporary-files'
 import { View } from './view'
 import { Windows } from './windows'
 import { Writer } from './writer'
@@ -84,9 +85,10 @@ export class Heap {
     let file: PoolFile | undefined
     let heap: Heap | undefined
     try {
+      if (lock !== undefined) removeLeftovers(files, path)
       try {
-        const { from = path, accepts } = options
-        if (from !== null) file = PoolFile.open(memory, files, from, !options.readOnly, accepts)
+        const { from = path, accepts, readOnly } = options
+        if (from !== null) file = PoolFile.open(memory, files, from, !readOnly, accepts)
       } catch (error) {
         if (!(error instanceof SnapheapError && error.code === 'NOT_FOUND')) throw error
       }
@@ -243,14 +245,14 @@ export class Heap {
     }
     if (this.isReadOnly) throw readOnly(this.path)
     const { path } = this
-    await this.withSnapshot(async (snapshot) => {
+    await this.withSnapshot(async ({ pin, version }) => {
       this.journal?.checkpointBegins()
-      await this.storage.save(path, stateOf(snapshot), options, {
+      await this.storage.save(path, { table: pin.table, version }, options, {
         isCompacting,
         onReplace: (earlier) => this.journal?.replacesFile(earlier.version),
         onDurable: () => undefined,
       })
-      await this.journal?.checkpointed(snapshot.version)
+      await this.journal?.checkpointed(version)
     })
   }
 
@@ -263,7 +265,7 @@ export class Heap {
   async saveAs(givenPath: string, options: SaveOptions = {}): Promise<void> {
     const path = resolve(givenPath)
     if (path === this.path) return this.save(options)
-    await this.withSnapshot((snapshot) => this.storage.saveAs(path, stateOf(snapshot), options))
+    await this.withSnapshot(({ pin, version }) => this.storage.saveAs(path, { table: pin.table, version }, options))
   }
 
   /** Runs something after every earlier `save` and detached transaction has ended, and before later ones begin. */
@@ -275,7 +277,6 @@ export class Heap {
 
   /** Waits for a running save, gives all memory back and releases the lock. Unsaved changes are lost. Idempotent. */
   async close(): Promise<void> {
-    if (this.closed) return
     await this.exclusively(async () => {
       if (this.closed) return
       this.closed = true
@@ -398,17 +399,13 @@ export class Heap {
   }
 }
 
-/** The epoch of a view that must not be read any more: whoever remembered an address looks again and finds this. */
+/** The epoch of a view that must not be read any more: whoever remembered an address finds it. */
 export const CLOSED_EPOCH = -1
 
 function tableLength(blocks: number): number {
   let length = RESERVED_BLOCKS
   while (length < blocks) length *= 2
   return length
-}
-
-function stateOf(snapshot: HeapSnapshot): { table: Uint32Array; version: number } {
-  return { table: snapshot.pin.table, version: snapshot.version }
 }
 
 function readOnly(path: string | undefined): SnapheapError {

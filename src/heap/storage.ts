@@ -1,4 +1,3 @@
-import { randomBytes } from 'node:crypto'
 import { dirname } from 'node:path'
 import { assert, SnapheapError } from '../errors'
 import { encodeAnnotation, type FileRoot, mapBlocks } from './file-format'
@@ -7,6 +6,7 @@ import { ZERO_BLOCK } from './layout'
 import type { Memory } from './memory'
 import type { Pins } from './pins'
 import { FileWindows, ioError, type PendingBlock, PoolFile } from './pool-file'
+import { rewriteName, temporaryName } from './temporary-files'
 import type { Windows } from './windows'
 import type { Writer } from './writer'
 
@@ -144,7 +144,12 @@ export class Storage {
   /** Writes a pinned table into a file of its own. */
   async saveAs(path: string, pinned: PinnedState, options: SaveOptions): Promise<void> {
     encodeAnnotation(options.annotation ?? '')
-    const file = await this.writeTemporary(path, { ...pinned, table: pinned.table.slice() }, options)
+    const file = await this.writeTemporary(
+      temporaryName(path),
+      path,
+      { ...pinned, table: pinned.table.slice() },
+      options,
+    )
     try {
       this.promote(file, path, options)
     } finally {
@@ -208,7 +213,7 @@ export class Storage {
     { onReplace, onDurable }: OwnFileOptions,
   ): Promise<void> {
     const earlier = { file: this.file, windows: this.fileWindows }
-    const file = await this.writeTemporary(path, saved, options)
+    const file = await this.writeTemporary(rewriteName(path), path, saved, options)
     const fileWindows = new FileWindows(this.windows, file.fd)
     try {
       fileWindows.cover(0, file.root.fileBlocks)
@@ -264,7 +269,12 @@ export class Storage {
   }
 
   /** Writes a whole file beside `path`, synced, to be given that name by `promote`. The caller closes it. */
-  private async writeTemporary(path: string, pinned: PinnedState, options: SaveOptions): Promise<PoolFile> {
+  private async writeTemporary(
+    temporary: string,
+    path: string,
+    pinned: PinnedState,
+    options: SaveOptions,
+  ): Promise<PoolFile> {
     const { table: saved, version } = pinned
     this.refuseExisting(path, options)
     const blocks: PendingBlock[] = []
@@ -281,7 +291,6 @@ export class Storage {
         path,
       })
     }
-    const temporary = `${path}.${randomBytes(6).toString('hex')}.tmp`
     let file: PoolFile | undefined
     try {
       file = await PoolFile.create(this.memory, this.files, temporary, this.heapId)
