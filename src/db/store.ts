@@ -290,7 +290,7 @@ export class Store {
     change: (transaction: Transaction) => Promise<T>,
     commit: (annotation: string) => Promise<void>,
   ): Promise<T> {
-    return this.heap.exclusively(async () => {
+    return this.heap.turns.run(async () => {
       this.heap.beginDetached()
       const { view } = this.heap.writer
       const transaction = this.transactionOn(

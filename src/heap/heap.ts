@@ -13,6 +13,7 @@ import { type Pin, Pins } from './pins'
 import { ioError, PoolFile } from './pool-file'
 import { type SaveOptions, Storage } from './storage'
 import { removeLeftovers } from './temporary-files'
+import { Turns } from './turns'
 import { View } from './view'
 import { Windows } from './windows'
 import { Writer } from './writer'
@@ -48,7 +49,8 @@ export class Heap {
   private detachedPin: Pin | undefined
   /** The views of snapshots that are not released. */
   private readonly pinnedViews = new Map<Pin, View>()
-  private turn: Promise<unknown> = Promise.resolve()
+  /** Saves and detached transactions, one after the other. */
+  readonly turns = new Turns()
   private closed = false
 
   private constructor(
@@ -268,16 +270,15 @@ export class Heap {
     await this.withSnapshot(({ pin, version }) => this.storage.saveAs(path, { table: pin.table, version }, options))
   }
 
-  /** Runs something after every earlier `save` and detached transaction has ended, and before later ones begin. */
-  async exclusively<T>(work: () => Promise<T>): Promise<T> {
-    const result = this.turn.then(work)
-    this.turn = result.catch(() => undefined)
-    return result
+  /** Runs `work` at once, or, where a transaction or a save is under way, as soon as that has ended. */
+  whenQuiet(work: () => void): void {
+    if (this.turns.isIdle && !this.writer.isWriting) work()
+    else void this.turns.run(async () => work())
   }
 
   /** Waits for a running save, gives all memory back and releases the lock. Unsaved changes are lost. Idempotent. */
   async close(): Promise<void> {
-    await this.exclusively(async () => {
+    await this.turns.run(async () => {
       if (this.closed) return
       this.closed = true
       this.journal?.close()
@@ -365,7 +366,7 @@ export class Heap {
   }
 
   private async withSnapshot(work: (snapshot: HeapSnapshot) => Promise<void>): Promise<void> {
-    await this.exclusively(async () => {
+    await this.turns.run(async () => {
       const snapshot = this.snapshot('save')
       try {
         await work(snapshot)
@@ -389,6 +390,7 @@ export class Heap {
   private ensureWritable(): void {
     this.ensureOpen()
     if (this.isReadOnly) throw readOnly(this.path)
+    if (this.journal?.refusal !== undefined) throw this.journal.refusal
     if (this.writer.isWriting) {
       throw new SnapheapError('BUSY', 'Another transaction is open. Finish it first; transactions do not nest.')
     }

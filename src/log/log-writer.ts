@@ -1,5 +1,5 @@
 import { dirname, join } from 'node:path'
-import { SnapheapError } from '../errors'
+import type { SnapheapError } from '../errors'
 import type { Changes } from '../heap/changes'
 import type { Files } from '../heap/files'
 import type { CommitOptions, Journal } from '../heap/journal'
@@ -8,6 +8,7 @@ import { ioError } from '../heap/pool-file'
 import { baseName, encodeSegmentHeader, SEGMENT, segmentName } from './format'
 import { RecordBuffer } from './record'
 import type { LogEndState } from './recovery'
+import { fileNotSynced, logNotSynced } from './refusals'
 import { keepsHistory, prune, type Retention } from './retention'
 
 /**
@@ -29,6 +30,8 @@ export interface LogOptions {
   readonly segmentBytes: number
   /** A commit is cut into parts of this size. */
   readonly partBytes: number
+  /** Hears that a sync failed: what was committed since the last is no longer in the log, and is not to be shown. */
+  readonly onUnsynced: () => void
   /** Hears of a failure of what was done in the background. */
   readonly onFailure: (error: SnapheapError) => void
 }
@@ -51,6 +54,8 @@ export class LogWriter implements Journal {
   private timeMs: number
   private fd: number | undefined
   private position = 0
+  /** Up to where the segment is on the device. */
+  private syncedPosition = 0
   /** Where in the file the commit being written begins, once any of it is there. */
   private commitStart: number | undefined
   /** The file ends within a commit, the rest of which is in the buffer: a commit lies in one segment. */
@@ -99,6 +104,10 @@ export class LogWriter implements Journal {
       options.files.close(this.fd)
       throw error
     }
+  }
+
+  get refusal(): SnapheapError | undefined {
+    return this.failure
   }
 
   get durability(): 'commit' | 'interval' | 'none' {
@@ -164,6 +173,7 @@ export class LogWriter implements Journal {
   }
 
   checkpointBegins(): void {
+    if (this.failure !== undefined) throw this.failure
     this.bytesAtCheckpoint = this.bytesSinceCheckpoint
   }
 
@@ -208,7 +218,7 @@ export class LogWriter implements Journal {
   flush(bytesBeforeCommit = 0): void {
     clearImmediate(this.flushing)
     this.flushing = undefined
-    if (this.buffer.sizeBytes === 0) return
+    if (this.buffer.sizeBytes === 0 || this.failure !== undefined) return
     this.writeBuffer(bytesBeforeCommit)
     this.endsInParts = false
     this.writtenVersion = this.version
@@ -272,6 +282,7 @@ export class LogWriter implements Journal {
       throw this.fail(error)
     }
     this.syncedBytes = this.writtenBytes
+    this.syncedPosition = this.position
     this.syncedVersion = Math.max(this.syncedVersion, this.writtenVersion)
   }
 
@@ -279,7 +290,7 @@ export class LogWriter implements Journal {
     await new Promise(setImmediate) // whoever commits in this turn shares it
     if (this.failure !== undefined) throw this.failure
     this.flush()
-    const { fd, writtenVersion, writtenBytes, segments } = this
+    const { fd, writtenVersion, writtenBytes, segments, position } = this
     if (fd !== undefined && this.unsyncedBytes > 0) {
       try {
         await this.options.files.syncBeside(fd)
@@ -287,6 +298,7 @@ export class LogWriter implements Journal {
         if (this.fd !== undefined && this.segments === segments) throw this.fail(error) // else it was synced when it was left
       }
     }
+    if (this.segments === segments) this.syncedPosition = Math.max(this.syncedPosition, position)
     this.syncedBytes = Math.max(this.syncedBytes, writtenBytes)
     this.syncedVersion = Math.max(this.syncedVersion, writtenVersion)
   }
@@ -319,7 +331,7 @@ export class LogWriter implements Journal {
     this.segments++
     this.writtenBytes += header.length
     this.isAfterGap = false
-    this.position = SEGMENT.sizeBytes
+    this.position = this.syncedPosition = SEGMENT.sizeBytes
   }
 
   /** Removes a segment that was begun in vain, or left before its first record. */
@@ -356,6 +368,7 @@ export class LogWriter implements Journal {
     const { mark, timeMs } = begun
     this.version = version
     this.timeMs = timeMs
+    if (this.failure !== undefined) return // nothing is left of it in the log
     if (this.commitStart === undefined) this.buffer.reset(mark)
     else {
       this.buffer.clear()
@@ -364,29 +377,27 @@ export class LogWriter implements Journal {
       this.writtenVersion = version
       this.writtenChecksum = this.buffer.checksum = mark.checksum
     }
+    this.truncate() // what is behind must not be taken for a commit
+  }
+
+  private truncate(): void {
     if (this.fd === undefined) return
+    this.syncedPosition = Math.min(this.syncedPosition, this.position)
     try {
-      this.options.files.truncate(this.fd, this.position) // what is behind must not be taken for a commit
+      this.options.files.truncate(this.fd, this.position)
     } catch {} // the next record is written over it, and does not continue what is left of it
   }
 
   refuse(cause: unknown): void {
-    this.failure = new SnapheapError(
-      'IO',
-      `The file ${this.options.path} could not be synced, so it is not known which state it holds. Close the database, mend the cause and open it again.`,
-      { path: this.options.path },
-      cause,
-    )
+    this.failure = fileNotSynced(this.options.path, cause)
   }
 
   private fail(error: unknown): SnapheapError {
-    const cause = ioError('sync', this.options.folder, error)
-    this.failure = new SnapheapError(
-      'IO',
-      `The log in ${this.options.folder} could not be synced (${cause.details.systemCode ?? cause.message}), so it is not known what the device holds. Close the database, mend the cause and open it again.`,
-      cause.details as Record<string, unknown>,
-      error,
-    )
+    this.failure = logNotSynced(this.options.folder, error)
+    // a page whose sync failed may count as written from then on: nothing must ever be built upon it
+    this.position = this.syncedPosition
+    this.truncate()
+    this.options.onUnsynced()
     return this.failure
   }
 

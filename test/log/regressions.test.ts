@@ -251,3 +251,52 @@ test('no file is removed, and none that lost its name is closed, on the event lo
   expect(blocking).toEqual([])
   expect(files.operations.filter(({ kind }) => kind === 'remove').length).toBeGreaterThan(3)
 })
+
+test('what could not be synced is not to be seen, by anybody, from the rejection on', async () => {
+  for (const isSaved of [false, true]) {
+    const one = machine()
+    const store = one.open()
+    put(store, 1)
+    if (isSaved) await store.save()
+    put(store, 2)
+    const before = store.version
+    const follower = one.follow()
+    const waiting = [putAsync(store, 3), putAsync(store, 4)]
+    const snapshot = store.snapshot()
+    one.failNext(({ kind }) => kind === 'sync', { code: 'EIO' })
+    for (const each of waiting) {
+      expect((await rejectionOf(each)).code).toBe('IO')
+      expect([ids(store), store.version]).toEqual([[1, 2], before])
+    }
+    expect(store.check().problems).toEqual([])
+    expect([...snapshot.table('t').rows()].length).toBe(4)
+    snapshot.close()
+    follower.following!.look()
+    expect(ids(follower)).toEqual([1, 2])
+    expect((await rejectionOf(store.save())).code).toBe('IO')
+    expect(errorOf(() => put(store, 5)).code).toBe('IO')
+    await one.endProcess()
+    put(one.open(), 6)
+    expect(ids(one.store)).toEqual([1, 2, 6])
+  }
+})
+
+test('a sync that fails while a change of many turns is under way takes back what it should once that has ended', async () => {
+  const one = machine()
+  const store = one.open()
+  put(store, 1)
+  let goOn = (): void => undefined
+  const first = putAsync(store, 2)
+  const beside = store.writeBeside(async (tx) => {
+    putIn(tx, store, 3)
+    await new Promise<void>((resolve) => {
+      goOn = resolve
+    })
+  })
+  one.failNext(({ kind }) => kind === 'sync', { code: 'EIO' })
+  expect((await rejectionOf(first)).code).toBe('IO')
+  goOn()
+  expect((await rejectionOf(beside)).code).toBe('IO')
+  await turn()
+  expect(ids(store)).toEqual([1])
+})

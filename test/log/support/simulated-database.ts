@@ -137,10 +137,11 @@ export class SimulatedDatabase {
       if (mode === 'commit' && sync) this.history.acknowledge(store.version)
     } catch (error) {
       if (error instanceof SimulationFailure) throw error
-      if (store.version !== before) throw new SimulationFailure('torn', 'a failed write left another version', error)
+      if (store.version !== before && !(this.isPoisoned && store.version < before))
+        throw new SimulationFailure('torn', 'a failed write left another version', error)
       if (attempted !== undefined && (files.isDead || this.isPoisoned)) this.history.isUncertain(before + 1, attempted)
       if (error !== ABORT && !(this.isBesideOpen && isBusy(error))) this.expectExcused(error, 'write', faults)
-      this.compare(store, this.history.at(before))
+      this.compare(store, this.history.at(store.version))
     }
   }
 
@@ -392,6 +393,7 @@ export class SimulatedDatabase {
     const { version } = this.store
     this.history.reopened(version)
     this.store.onRollback = () => this.rolledBack()
+    this.store.onCommit = () => this.settle()
     const state = this.history.at(version)
     const { problems } = this.store.check()
     if (problems.length > 0) throw new SimulationFailure('torn', problems.join('; '))

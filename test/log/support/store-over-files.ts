@@ -7,6 +7,8 @@ import type { Memory } from '../../../src/heap/memory'
 export class StoreOverFiles extends Store {
   /** Hears when a transaction is rolled back. */
   onRollback: () => void = () => undefined
+  /** Hears of each commit that the log has taken, before anything else happens. */
+  onCommit: () => void = () => undefined
 
   get files(): Files {
     return this.heap.files
@@ -23,6 +25,11 @@ export class StoreOverFiles extends Store {
     opened.heap.rollback = () => {
       rollback()
       store.onRollback()
+    }
+    const commit = opened.heap.commit.bind(opened.heap)
+    opened.heap.commit = (facts) => {
+      commit(facts)
+      store.onCommit()
     }
     return store
   }
