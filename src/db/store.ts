@@ -234,10 +234,21 @@ export class Store {
   async setDurability(durability: Durability): Promise<void> {
     if (this.log === undefined)
       throw new SnapheapError('INVALID_ARGUMENT', 'This database keeps no log. Open one in a file, for writing.')
-    // A log that goes on before the file holds what was never logged could not be read after a crash.
-    while (this.log.durability === 'none' && durability !== 'none' && this.heap.savedRoot?.version !== this.version)
+    if (this.log.durability !== 'none' || durability === 'none') {
+      this.log.setDurability(durability)
+      return
+    }
+    await this.save() // so that the next one is quick, and little has to be held until then
+    if (this.log.durability !== 'none') return this.setDurability(durability)
+    this.log.hold(durability)
+    try {
       await this.save()
-    this.log.setDurability(durability)
+      this.log.release()
+    } catch (error) {
+      this.log.drop()
+      throw error
+    }
+    await this.log.sync()
   }
 
   /**

@@ -197,6 +197,8 @@ export function rootsOf(memory: Memory, files: Files, path: string): FileRoot[] 
   const fd = openFile(files, path, 'r')
   try {
     return [...readRoots(memory, files, fd, path).roots]
+  } catch (error) {
+    throw ioError('read', path, error)
   } finally {
     files.close(fd)
   }

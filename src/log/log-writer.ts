@@ -1,5 +1,5 @@
-import { dirname, join } from 'node:path'
-import type { SnapheapError } from '../errors'
+import { join } from 'node:path'
+import { SnapheapError } from '../errors'
 import type { Changes } from '../heap/changes'
 import type { Files } from '../heap/files'
 import type { CommitOptions, Journal } from '../heap/journal'
@@ -10,6 +10,7 @@ import { RecordBuffer } from './record'
 import type { LogEndState } from './recovery'
 import { fileNotSynced, logNotSynced } from './refusals'
 import { keepsHistory, prune, type Retention } from './retention'
+import { createSegment, syncLogFolders } from './segments'
 
 /**
  * When a commit is on the device. `commit`: before `write` returns. `interval`: at most so many milliseconds, or so many
@@ -76,6 +77,9 @@ export class LogWriter implements Journal {
   private everyMs = 0
   private everyBytes = 0
   private mode!: 'commit' | 'interval' | 'none'
+  /** Records wait in memory until the file holds what was not logged. */
+  private isHeld = false
+  private isClosed = false
   private previousCheckpoint: number
 
   constructor(
@@ -99,7 +103,7 @@ export class LogWriter implements Journal {
     try {
       // a process that ended before it synced may have left more than the device has, names included
       this.syncNow()
-      this.syncFolders()
+      syncLogFolders(options.memory, options.folder)
     } catch (error) {
       options.files.close(this.fd)
       throw error
@@ -110,8 +114,9 @@ export class LogWriter implements Journal {
     return this.failure
   }
 
+  /** What is promised now. */
   get durability(): 'commit' | 'interval' | 'none' {
-    return this.mode
+    return this.isHeld ? 'none' : this.mode
   }
 
   /** Applies from the next commit on. What was not logged before is durable with the next checkpoint. */
@@ -120,6 +125,28 @@ export class LogWriter implements Journal {
     const given = typeof durability === 'string' ? {} : durability
     this.everyMs = given.everyMs ?? DEFAULT_INTERVAL_MS
     this.everyBytes = given.everyBytes ?? DEFAULT_INTERVAL_BYTES
+  }
+
+  /**
+   * Begins to log, but keeps the records in memory: the log after commits that were never logged can be read only once the
+   * file holds these. Then `release`; or, where the file cannot be made to, `drop`.
+   */
+  hold(durability: Durability): void {
+    this.setDurability(durability)
+    this.isHeld = true
+  }
+
+  /** Writes what was held. Throws `IO`. */
+  release(): void {
+    this.isHeld = false
+    this.flush()
+  }
+
+  drop(): void {
+    if (!this.isHeld) return
+    this.isHeld = false
+    this.mode = 'none'
+    this.skip(this.version)
   }
 
   commit(version: number, changes: Changes, { annotation = '', sync = true }: CommitOptions): void {
@@ -136,6 +163,7 @@ export class LogWriter implements Journal {
       this.commitStart = undefined
       this.buffer.append(changes, facts, () => this.writePart(begun.before, version - 1, begun.mark.checksum))
       this.version = version
+      if (this.isHeld) return
       if (this.mode === 'commit' && sync) {
         this.flush(begun.before)
         this.syncNow()
@@ -152,6 +180,7 @@ export class LogWriter implements Journal {
     const target = this.version
     while (this.syncedVersion < target) {
       if (this.failure !== undefined) throw this.failure
+      if (this.isClosed) throw new SnapheapError('CLOSED', 'The database is closed. Open it again.')
       this.running ??= this.syncOnce().finally(() => {
         this.running = undefined
       })
@@ -167,6 +196,7 @@ export class LogWriter implements Journal {
 
   /** A commit that is not logged: the log goes on after a gap. */
   skip(version: number): void {
+    this.buffer.clear()
     this.version = this.writtenVersion = version
     this.buffer.checksum = this.writtenChecksum = 0
     this.isAfterGap = true
@@ -208,6 +238,7 @@ export class LogWriter implements Journal {
     } catch (error) {
       this.options.onFailure(error as SnapheapError)
     }
+    this.isClosed = true
     clearTimeout(this.timer)
     clearImmediate(this.flushing)
     if (this.fd !== undefined) this.options.files.close(this.fd)
@@ -218,7 +249,7 @@ export class LogWriter implements Journal {
   flush(bytesBeforeCommit = 0): void {
     clearImmediate(this.flushing)
     this.flushing = undefined
-    if (this.buffer.sizeBytes === 0 || this.failure !== undefined) return
+    if (this.buffer.sizeBytes === 0 || this.isHeld || this.isClosed || this.failure !== undefined) return
     this.writeBuffer(bytesBeforeCommit)
     this.endsInParts = false
     this.writtenVersion = this.version
@@ -228,6 +259,7 @@ export class LogWriter implements Journal {
 
   /** Writes what there is of a large commit, so that it need not all be in memory. `version` and `checksum` are those before it. */
   private writePart(bytesBeforeCommit: number, version: number, checksum: number): void {
+    if (this.isHeld) return
     this.writeBuffer(bytesBeforeCommit)
     this.endsInParts = true
     this.writtenVersion = version
@@ -312,43 +344,11 @@ export class LogWriter implements Journal {
       baseChecksum: this.writtenChecksum,
       isAfterGap: this.isAfterGap,
     })
-    this.fd = this.attempt('begin', () => {
-      files.makeFolder(folder)
-      this.removeEmpty(path)
-      const fd = files.open(path, 'wx+')
-      try {
-        files.write(fd, header, 0)
-        this.syncFolders()
-      } catch (error) {
-        files.close(fd)
-        try {
-          files.remove(path)
-        } catch {} // it is removed when it is begun again
-        throw error
-      }
-      return fd
-    })
+    this.fd = this.attempt('begin', () => createSegment(memory, files, path, header))
     this.segments++
     this.writtenBytes += header.length
     this.isAfterGap = false
     this.position = this.syncedPosition = SEGMENT.sizeBytes
-  }
-
-  /** Removes a segment that was begun in vain, or left before its first record. */
-  private removeEmpty(path: string): void {
-    const { files } = this.options
-    if (!files.exists(path)) return
-    const fd = files.open(path, 'r')
-    const isEmpty = files.sizeBytes(fd) <= SEGMENT.sizeBytes
-    files.close(fd)
-    if (isEmpty) files.remove(path)
-  }
-
-  /** Makes the names of the segments and of their folder durable, whoever made them. */
-  private syncFolders(): void {
-    const { memory, folder } = this.options
-    memory.syncFolder(folder)
-    memory.syncFolder(dirname(folder))
   }
 
   private get unsyncedBytes(): number {

@@ -300,3 +300,27 @@ test('a sync that fails while a change of many turns is under way takes back wha
   await turn()
   expect(ids(store)).toEqual([1])
 })
+
+test('durability is strengthened in two saves, while commits keep coming, and holds for all of them', async () => {
+  const one = machine()
+  const store = one.open({ durability: 'none' })
+  put(store, 1)
+  let id = 1
+  const save = store.save.bind(store)
+  let saves = 0
+  store.save = async () => {
+    expect(++saves).toBeLessThan(3)
+    const saved = save()
+    for (let i = 0; i < 3; i++) {
+      put(store, ++id)
+      await turn()
+    }
+    await saved
+    put(store, ++id)
+  }
+  await store.setDurability('commit')
+  expect(id).toBe(9)
+  const known = ids(store)
+  await one.cutPower()
+  expect(ids(one.open())).toEqual(known)
+})
