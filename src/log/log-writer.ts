@@ -99,14 +99,14 @@ export class LogWriter implements Journal {
     if (end.place === undefined || this.isAfterGap) return
     const { path, offsetBytes } = end.place
     this.fd = this.attempt('open', () => options.files.open(path, 'r+'))
-    this.position = offsetBytes
+    this.position = this.syncedPosition = offsetBytes
     try {
       // a process that ended before it synced may have left more than the device has, names included
-      this.syncNow()
+      options.files.sync(this.fd)
       syncLogFolders(options.memory, options.folder)
     } catch (error) {
       options.files.close(this.fd)
-      throw error
+      throw logNotSynced(options.folder, error)
     }
   }
 

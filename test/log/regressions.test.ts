@@ -324,3 +324,13 @@ test('durability is strengthened in two saves, while commits keep coming, and ho
   await one.cutPower()
   expect(ids(one.open())).toEqual(known)
 })
+
+test('a sync that fails while the database is opened leaves the log as it is (seed 70311)', async () => {
+  const one = machine()
+  put(one.open(), 1)
+  put(one.store, 2)
+  await one.endProcess()
+  const error = errorOf(() => one.open({}, ({ kind }) => (kind === 'sync' ? { code: 'EIO' } : undefined)))
+  expect([error.code, error.details.systemCode]).toEqual(['IO', 'EIO'])
+  expect(ids(one.open())).toEqual([1, 2])
+})

@@ -18,8 +18,9 @@ export class Machine {
   private cuts = 0
   private device = new Device(join(this.folder, '0')).cut(undefined, join(this.folder, '0'))
 
-  open(options: StoreOptions & InternalOptions = {}): StoreOverFiles {
+  open(options: StoreOptions & InternalOptions = {}, faultOf?: FaultyFiles['faultOf']): StoreOverFiles {
     this.files = new FaultyFiles(this.device, () => (this.isHeld ? 0.9 : 0))
+    if (faultOf !== undefined) this.files.faultOf = faultOf
     const memory = this.files.memoryFrom(nativeMemory())
     const { files, path } = this
     this.store = StoreOverFiles.over(path, { onFailure: () => undefined, ...options, files, memory })
