@@ -184,7 +184,7 @@ function leaveTorn(
  * The error for bytes behind the last whole commit, where a record in them proves that commit `lost`, the next, was on the
  * device: in the log, for what the heap has anyway may have been only in its file.
  */
-function damageIn(
+export function damageIn(
   memory: Memory,
   rest: Uint8Array,
   lost: number,
@@ -209,7 +209,7 @@ function cut(memory: Memory, files: Files, folder: string, { path, offsetBytes }
   return setAside(files, path, offsetBytes)
 }
 
-function readWhole(files: Files, path: string): Uint8Array {
+export function readWhole(files: Files, path: string): Uint8Array {
   let fd: number | undefined
   try {
     fd = files.open(path, 'r')

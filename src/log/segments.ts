@@ -5,6 +5,8 @@ import type { Memory } from '../heap/memory'
 import { ioError } from '../heap/pool-file'
 import { decodeSegmentHeader, isSegmentName, SEGMENT, type SegmentHeader, segmentName } from './format'
 
+const MOST_ATTEMPTS = 5
+
 export interface Segment {
   readonly path: string
   readonly header: SegmentHeader
@@ -20,11 +22,14 @@ export function listSegments(
   files: Files,
   folder: string,
   heapId: Uint8Array | undefined,
+  attempts = MOST_ATTEMPTS,
 ): { segments: Segment[]; torn: string | undefined } {
   const names = files.list(folder).filter(isSegmentName)
   const segments: Segment[] = []
   for (const [i, name] of names.entries()) {
     const path = join(folder, name)
+    // removed since the folder was read, as its writer does with segments that nobody needs
+    if (attempts > 1 && !files.exists(path)) return listSegments(memory, files, folder, heapId, attempts - 1)
     const header = readHeader(memory, files, path)
     if (typeof header === 'string') {
       if (i === names.length - 1) return { segments, torn: path }
