@@ -11,7 +11,7 @@ export {
 export type { StoreStatistics } from './db/statistics'
 export type { WriteOptions } from './db/store'
 export type { RowValues } from './db/transaction'
-export { type VerifyOptions, verify } from './db/verify'
+export { type VerifiedDatabase, type VerifyOptions, verify } from './db/verify'
 export { type Database, type EntitySnapshot, type EntityTransaction, type OpenOptions, open } from './entity/database'
 export {
   Column,
@@ -34,6 +34,7 @@ export type { Following, FollowingLag } from './log/following'
 export type { Commit, Point } from './log/history'
 export type { Durability } from './log/log-writer'
 export type { Recovery } from './log/recovery'
+export type { VerifiedSegment } from './log/verify'
 export type { ColumnStatistics } from './table/column'
 export type { ColumnType, ScalarType, ValueOf } from './table/column-type'
 export type { ColumnDefinition, TableDefinition } from './table/definition'

@@ -1,6 +1,7 @@
 import { BOOLEAN, ensure, ensureOptions, FUNCTION, PATH, type Rule, TEXT } from '../arguments'
 import { SnapheapError } from '../errors'
 import type { Heap, HeapSnapshot } from '../heap/heap'
+import type { Pin } from '../heap/pins'
 import type { SaveOptions } from '../heap/storage'
 import { Following } from '../log/following'
 import type { Point } from '../log/history'
@@ -78,8 +79,10 @@ export class Snapshot {
   }
 }
 
-/** Closes snapshots that were forgotten, once they are garbage. */
-const forgotten = new FinalizationRegistry<HeapSnapshot>((pinned) => pinned.release())
+/** Lets go of what forgotten snapshots pinned, once they are garbage. What it holds must not reach them: they would never be. */
+const forgotten = new FinalizationRegistry<{ readonly heap: WeakRef<Heap>; readonly pin: Pin }>(({ heap, pin }) =>
+  heap.deref()?.release(pin),
+)
 
 /**
  * A database without classes: tables, transactions, snapshots and the file. Reads are synchronous and see the newest
@@ -98,12 +101,12 @@ export class Store {
   readonly following: Following | undefined
   protected readonly heap: Heap
 
-  protected constructor({ heap, log, recovery, options }: OpenedHeap) {
+  protected constructor({ heap, log, recovery, options, reader }: OpenedHeap) {
     this.heap = heap
     this.log = log
     this.pinWatch = new PinWatch(heap.pins, options.pinnedTooLongMs)
     this.recovery = recovery
-    this.following = options.follow === true && heap.path !== undefined ? new Following(heap) : undefined
+    this.following = reader === undefined ? undefined : new Following(heap, reader)
     if (log !== undefined) {
       this.checkpointer = new Checkpointer(options.checkpoint ?? {}, () => this.save(), failureListener(options))
     }
@@ -221,7 +224,7 @@ export class Store {
     ensure('The owner of a snapshot', owner, TEXT)
     const pinned = this.heap.snapshot(owner)
     const snapshot = this.snapshotOf(pinned)
-    forgotten.register(snapshot, pinned)
+    forgotten.register(snapshot, { heap: new WeakRef(this.heap), pin: pinned.pin })
     return snapshot
   }
 
@@ -254,10 +257,21 @@ export class Store {
     if (this.log === undefined)
       throw new SnapheapError('INVALID_ARGUMENT', 'This database keeps no log. Open one in a file, for writing.')
     ensureDurability(durability)
-    // A log that goes on before the file holds what was never logged could not be read after a crash.
-    while (this.log.durability === 'none' && durability !== 'none' && this.heap.savedRoot?.version !== this.version)
+    if (this.log.durability !== 'none' || durability === 'none') {
+      this.log.setDurability(durability)
+      return
+    }
+    await this.save() // so that the next one is quick, and little has to be held until then
+    if (this.log.durability !== 'none') return this.setDurability(durability)
+    this.log.hold(durability)
+    try {
       await this.save()
-    this.log.setDurability(durability)
+      this.log.release()
+    } catch (error) {
+      this.log.drop()
+      throw error
+    }
+    await this.log.sync()
   }
 
   /**
@@ -310,7 +324,7 @@ export class Store {
     change: (transaction: Transaction) => Promise<T>,
     commit: (annotation: string) => Promise<void>,
   ): Promise<T> {
-    return this.heap.exclusively(async () => {
+    return this.heap.turns.run(async () => {
       this.heap.beginDetached()
       const { view } = this.heap.writer
       const transaction = this.transactionOn(
