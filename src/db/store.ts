@@ -1,5 +1,6 @@
 import { SnapheapError } from '../errors'
 import type { Heap, HeapSnapshot } from '../heap/heap'
+import type { Kernels } from '../heap/kernels'
 import type { SaveOptions } from '../heap/storage'
 import { Following } from '../log/following'
 import type { Point } from '../log/history'
@@ -117,6 +118,11 @@ export class Store {
   /** The newest commit's version: rises by one with every commit, over restarts too. */
   get version(): number {
     return this.heap.version
+  }
+
+  /** Native loops for the layers above, where there are any. */
+  get kernels(): Kernels | undefined {
+    return this.heap.live.kernels
   }
 
   get isReadOnly(): boolean {
