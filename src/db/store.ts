@@ -1,6 +1,7 @@
 import { BOOLEAN, ensure, ensureOptions, FUNCTION, PATH, type Rule, TEXT } from '../arguments'
 import { SnapheapError } from '../errors'
 import type { Heap, HeapSnapshot } from '../heap/heap'
+import type { Kernels } from '../heap/kernels'
 import type { Pin } from '../heap/pins'
 import type { SaveOptions } from '../heap/storage'
 import { Following } from '../log/following'
@@ -135,6 +136,11 @@ export class Store {
   /** The newest commit's version: rises by one with every commit, over restarts too. */
   get version(): number {
     return this.heap.version
+  }
+
+  /** Native loops for the layers above, where there are any. */
+  get kernels(): Kernels | undefined {
+    return this.heap.live.kernels
   }
 
   get isReadOnly(): boolean {

@@ -62,8 +62,7 @@ export class Heap {
   ) {
     this.windows = new Windows(memory)
     this.pins = new Pins(this.windows)
-    const { numbers, halves, bytes } = this.windows
-    this.live = new View(new Uint32Array(initialBlocks), numbers, halves, bytes)
+    this.live = new View(new Uint32Array(initialBlocks), this.windows)
     this.writer = new Writer(this.windows, this.pins, this.live)
     this.allocator = new Allocator(this.writer)
     this.storage = new Storage(memory, files, this.windows, this.pins, this.writer, randomBytes(16))
@@ -146,8 +145,7 @@ export class Heap {
   beginDetached(): void {
     this.ensureWritable()
     this.detachedPin = this.pins.pin(this.live.table, 'detached transaction')
-    const { numbers, halves, bytes } = this.windows
-    this.writer.view = new View(this.live.table, numbers, halves, bytes)
+    this.writer.view = new View(this.live.table, this.windows)
     this.writer.view.epoch = this.live.epoch + 1
     this.writer.shareTable()
     this.writer.begin()
@@ -214,8 +212,7 @@ export class Heap {
         ? this.pins.pin(this.live.table, owner)
         : this.pins.pinSame(this.detachedPin, owner)
     if (this.detachedPin === undefined) this.writer.shareTable()
-    const { numbers, halves, bytes } = this.windows
-    const view = new View(pin.table, numbers, halves, bytes)
+    const view = new View(pin.table, this.windows)
     this.pinnedViews.set(pin, view)
     return {
       view,
