@@ -134,7 +134,7 @@ function rankOfConstant(low: number): number {
 }
 
 /** Exact where either is no double; 0 where both say the same number. Both are finite. */
-function compareNumbers(a: unknown, b: unknown): number {
+export function compareNumbers(a: unknown, b: unknown): number {
   if (typeof a === 'number' && typeof b === 'number') return a < b ? -1 : a > b ? 1 : 0
   const x = fractionOf(a)
   const y = fractionOf(b)

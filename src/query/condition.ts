@@ -1,0 +1,140 @@
+import { areComparable, compareValues } from '../value/value-order'
+import type { Binding } from './binding'
+import { type BoundOperand, compareIn, type Slot } from './operand'
+import type { BoundPath } from './path'
+import type { Comparison, Condition, ConditionOf, TextPattern } from './plan'
+import { sameValue } from './values'
+
+/** Whether a row fits. */
+export type RowTest = (row: number) => boolean
+/** Whether a value fits. */
+export type ValueTest = (value: unknown) => boolean
+
+/** The test of a condition on rows, as closures: what compiled code is checked against, and stands in for. */
+export function rowTest(condition: Condition, binding: Binding): RowTest {
+  switch (condition.kind) {
+    case 'and': {
+      const tests = condition.conditions.map((each) => rowTest(each, binding))
+      return (row) => tests.every((test) => test(row))
+    }
+    case 'or': {
+      const tests = condition.conditions.map((each) => rowTest(each, binding))
+      return (row) => tests.some((test) => test(row))
+    }
+    case 'not': {
+      const test = rowTest(condition.condition, binding)
+      return (row) => !test(row)
+    }
+    case 'compare':
+      return comparisonTest(condition, binding)
+    case 'in': {
+      const path = binding.path(condition.path)
+      const operands = binding.operandsOf(condition.values as readonly Slot[] | Slot, condition.path)
+      return (row) => operands.each.some((operand) => equals(path, row, operand))
+    }
+    default: {
+      const path = binding.path(condition.path)
+      const test = valueTest(condition, binding)
+      return (row) => test(path.value(row))
+    }
+  }
+}
+
+function comparisonTest(condition: ConditionOf<'compare'>, binding: Binding): RowTest {
+  const path = binding.path(condition.path)
+  const operand = binding.operand(condition.value as Slot, condition.path)
+  const { operator } = condition
+  if (operator === 'eq') return (row) => equals(path, row, operand)
+  if (operator === 'ne') return (row) => !equals(path, row, operand)
+  return (row) => {
+    const value = path.value(row)
+    return areComparable(value, operand.value) && holds(operator, compareIn(path.column, value, operand.value))
+  }
+}
+
+/** Whether the value at a path is the operand, by words where it is a column's whole value. */
+export function equals(path: BoundPath, row: number, operand: BoundOperand): boolean {
+  if (path.path.inside.length > 0) return sameValue(path.value(row), operand.value)
+  const at = path.rowAt(row)
+  const address = at < 0 ? 0 : path.column.addressOf(at)
+  if (address === 0) return operand.isMissing
+  return path.start.context.view.isWord(address, operand.low, operand.high)
+}
+
+/** The test of a condition on one value: a member of a record, an element of an array. Its paths are not looked at. */
+export function valueTest(condition: Condition, binding: Binding): ValueTest {
+  switch (condition.kind) {
+    case 'and': {
+      const tests = condition.conditions.map((each) => valueTest(each, binding))
+      return (value) => tests.every((test) => test(value))
+    }
+    case 'or': {
+      const tests = condition.conditions.map((each) => valueTest(each, binding))
+      return (value) => tests.some((test) => test(value))
+    }
+    case 'not': {
+      const test = valueTest(condition.condition, binding)
+      return (value) => !test(value)
+    }
+    case 'compare': {
+      const operand = binding.value(condition.value as Slot)
+      const { operator } = condition
+      if (operator === 'eq') return (value) => sameValue(value, operand.value)
+      if (operator === 'ne') return (value) => !sameValue(value, operand.value)
+      return (value) => areComparable(value, operand.value) && holds(operator, compareValues(value, operand.value))
+    }
+    case 'in': {
+      const { values } = condition
+      const each = Array.isArray(values) ? values.map((slot: Slot) => binding.value(slot)) : undefined
+      const all = each === undefined ? binding.value(values as unknown as Slot) : undefined
+      return (value) =>
+        each?.some((operand) => sameValue(value, operand.value)) ??
+        (all?.value as readonly unknown[]).some((operand) => sameValue(value, operand))
+    }
+    case 'text': {
+      const operand = binding.value(condition.value as Slot)
+      const isStart = condition.operator === 'startsWith'
+      return (value) =>
+        typeof value === 'string' &&
+        (isStart ? value.startsWith(operand.value as string) : value.includes(operand.value as string))
+    }
+    case 'matches': {
+      const pattern = binding.value(condition.pattern as unknown as Slot)
+      return (value) => typeof value === 'string' && (pattern.value as TextPattern).test(value)
+    }
+    case 'satisfies': {
+      const test = binding.value(condition.test as unknown as Slot)
+      return (value) => Boolean((test.value as ValueTest)(value))
+    }
+    case 'element': {
+      const test = valueTest(condition.test, binding)
+      return (value) => isSequence(value) && [...value].some(test)
+    }
+    case 'among': {
+      const among = binding.results(condition.plan)
+      return (value) => among.set.has(value)
+    }
+  }
+}
+
+/** Whether a comparison holds when the left value sorts so beside the right one. */
+export function holds(operator: Comparison, order: number): boolean {
+  switch (operator) {
+    case 'lt':
+      return order < 0
+    case 'lte':
+      return order <= 0
+    case 'gt':
+      return order > 0
+    case 'gte':
+      return order >= 0
+    case 'eq':
+      return order === 0
+    case 'ne':
+      return order !== 0
+  }
+}
+
+function isSequence(value: unknown): value is Iterable<unknown> {
+  return typeof value === 'object' && value !== null && Symbol.iterator in value && !(value instanceof Uint8Array)
+}
