@@ -23,6 +23,8 @@ export {
   Ref,
   type RefOptions,
 } from './entity/decorators'
+export type { TableQuery } from './entity/queries'
+export type { ClassQuery, NameOf, Operators, ReferenceOf, ValueAt, Where } from './entity/query-types'
 export type { Changes, Conditions, EntityClass, EntityReader, NewEntity, PropertyOf, Reference } from './entity/types'
 export { type ErrorCode, SnapheapError } from './errors'
 export type { Memory } from './heap/memory'
@@ -34,6 +36,39 @@ export type { Following, FollowingLag } from './log/following'
 export type { Commit, Point } from './log/history'
 export type { Durability } from './log/log-writer'
 export type { Recovery } from './log/recovery'
+export { and, not, or, type QueryBuilder, type RecordQuery } from './query/builder'
+export type { Cursor } from './query/cursor'
+export type { ExplainedStep, ExplainOptions, Explanation } from './query/explain'
+export {
+  allValues,
+  apply,
+  collect,
+  columnEqual,
+  columnNotEqual,
+  columnSatisfies,
+  compose,
+  constant,
+  count,
+  exists,
+  first,
+  getColumn,
+  indexLookup,
+  inSub,
+  naturals,
+  notInSub,
+  product,
+  type QueryPart,
+  query,
+  reduce,
+  rows,
+  satisfies,
+  type Terminal,
+  union,
+  unique,
+} from './query/functions'
+export type { QueryReader } from './query/pipeline'
+export { Parameter, type Plan } from './query/plan'
+export type { Parameters, Query } from './query/query'
 export type { ColumnStatistics } from './table/column'
 export type { ColumnType, ScalarType, ValueOf } from './table/column-type'
 export type { ColumnDefinition, TableDefinition } from './table/definition'

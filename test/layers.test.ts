@@ -14,6 +14,7 @@ const LAYERS = [
   'value',
   'table',
   'db',
+  'query',
   'entity',
   'index',
   'mirror',

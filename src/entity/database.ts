@@ -6,6 +6,8 @@ import type { Point } from '../log/history'
 import type { SchemaWriter } from '../table/schema-writer'
 import type { Key } from '../table/table'
 import { createMissing, differences, ensureNone, lacks } from './fit'
+import { queryOf, type TableQuery } from './queries'
+import type { ClassQuery } from './query-types'
 import { Registry, Scope } from './scope'
 import type { EntityObject } from './source'
 import type { Changes, Conditions, EntityClass, EntityReader, NewEntity } from './types'
@@ -63,6 +65,18 @@ export class Database extends Store implements EntityReader {
 
   count(type: EntityClass): number {
     return this.live.count(type)
+  }
+
+  /** A query over the objects of a class, or the rows of a table. Throws `INVALID_ARGUMENT` for a class that is not registered, `NOT_FOUND` for an unknown table. */
+  query<T extends object>(type: EntityClass<T>): ClassQuery<T>
+  query(table: string): TableQuery
+  query(of: EntityClass | string): unknown {
+    return queryOf(of, this, this.live)
+  }
+
+  /** The object of a class that a row is. @internal */
+  objectOf(type: unknown, row: number): object {
+    return this.live.reader.source(type as EntityClass).object(row)
   }
 
   /** As `Store.write`, with a transaction that also makes, changes and deletes objects. */
@@ -148,6 +162,18 @@ export class EntitySnapshot extends Snapshot implements EntityReader {
   count(type: EntityClass): number {
     return this.scope.count(type)
   }
+
+  /** As `Database.query`, of this snapshot. */
+  query<T extends object>(type: EntityClass<T>): ClassQuery<T>
+  query(table: string): TableQuery
+  query(of: EntityClass | string): unknown {
+    return queryOf(of, this, this.scope)
+  }
+
+  /** The object of a class that a row is. @internal */
+  objectOf(type: unknown, row: number): object {
+    return this.scope.source(type as EntityClass).object(row)
+  }
 }
 
 /** A transaction that also makes, changes and deletes objects. Objects read or made in it live on when it is committed. */
@@ -191,6 +217,20 @@ export class EntityTransaction extends Transaction implements EntityReader {
 
   count(type: EntityClass): number {
     return this.opened().count(type)
+  }
+
+  /** As `Database.query`, of what this transaction sees. */
+  query<T extends object>(type: EntityClass<T>): ClassQuery<T>
+  query(table: string): TableQuery
+  query(of: EntityClass | string): unknown {
+    return queryOf(of, this, this.opened())
+  }
+
+  /** The object of a class that a row is. @internal */
+  objectOf(type: unknown, row: number): object {
+    return this.opened()
+      .source(type as EntityClass)
+      .object(row)
   }
 
   /** Adds an object. Throws `UNIQUE`, `NOT_NULL`, `TYPE`, `READ_ONLY`; `INVALID_ARGUMENT` for an unknown property. */

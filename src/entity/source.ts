@@ -121,6 +121,11 @@ export class Source {
     return result
   }
 
+  /** A value for a property as its column holds it: for an object its key. Throws `TYPE`. */
+  columnValue(property: MappedProperty, value: unknown): unknown {
+    return this.table === undefined ? value : this.toColumn(property, value)
+  }
+
   /** Makes sure that an object's row still exists. Returns what to read it by. Throws `NOT_FOUND`, `CLOSED`. */
   verify(object: EntityObject): Binding {
     if (this.isRolledBack) throw this.gone('was read or made in a transaction that was rolled back')

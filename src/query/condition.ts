@@ -85,11 +85,12 @@ export function valueTest(condition: Condition, binding: Binding): ValueTest {
     }
     case 'in': {
       const { values } = condition
-      const each = Array.isArray(values) ? values.map((slot: Slot) => binding.value(slot)) : undefined
-      const all = each === undefined ? binding.value(values as unknown as Slot) : undefined
-      return (value) =>
-        each?.some((operand) => sameValue(value, operand.value)) ??
-        (all?.value as readonly unknown[]).some((operand) => sameValue(value, operand))
+      if (!Array.isArray(values)) {
+        const all = binding.value(values as unknown as Slot)
+        return (value) => (all.value as readonly unknown[]).some((each) => sameValue(value, each))
+      }
+      const each = values.map((slot: Slot) => binding.value(slot))
+      return (value) => each.some((operand) => sameValue(value, operand.value))
     }
     case 'text': {
       const operand = binding.value(condition.value as Slot)

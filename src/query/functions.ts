@@ -1,6 +1,6 @@
 import { SnapheapError } from '../errors'
 import type { QueryReader } from './pipeline'
-import { columnPath, type Condition, frozen, type Plan, type Step } from './plan'
+import { type Condition, columnPath, frozen, type Plan, type Step } from './plan'
 import { Query } from './query'
 
 /** Part of a query: a step, or several that were composed. */
@@ -29,7 +29,10 @@ export function query(reader: QueryReader, ...parts: readonly (QueryPart | Termi
   const last = parts.at(-1)
   const steps = (isTerminal(last) ? parts.slice(0, -1) : parts) as readonly QueryPart[]
   if (steps.some(isTerminal)) {
-    throw new SnapheapError('INVALID_ARGUMENT', 'A terminal such as collect() must be the last part of a query. Move it to the end.')
+    throw new SnapheapError(
+      'INVALID_ARGUMENT',
+      'A terminal such as collect() must be the last part of a query. Move it to the end.',
+    )
   }
   const asked = new Query(compose(...steps), reader)
   return isTerminal(last) ? last.run(asked) : asked

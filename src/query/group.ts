@@ -32,7 +32,7 @@ export class Grouping {
 
   add(rows: readonly number[]): void {
     const groups = new Int32Array(rows.length)
-    this.keys.forEach((key, i) => key.number(rows, groups, i === 0))
+    for (const [i, key] of this.keys.entries()) key.number(rows, groups, i === 0)
     for (let i = 0; i < rows.length; i++) if (groups[i] === this.examples.length) this.examples.push(rows[i])
     for (const accumulator of this.accumulators) accumulator.add(rows, groups, this.examples.length)
   }
@@ -67,7 +67,8 @@ class WordKey implements GroupKey {
     const { capacity } = this.path.column
     for (let i = 0; i < rows.length; i++) {
       const row = rows[i]
-      const value = row < capacity ? this.values.number(view.low(base + row), view.high(base + row)) : this.values.number(0, 0)
+      const value =
+        row < capacity ? this.values.number(view.low(base + row), view.high(base + row)) : this.values.number(0, 0)
       groups[i] = isFirst ? value : this.groups.number(groups[i], value)
     }
   }

@@ -8,7 +8,7 @@ export interface BoundOrder {
 
 /**
  * The first `limit` of some rows, in order; rows that are equal by every key stay in the order in which they came. Missing
- * values come last where the order ascends and first where it descends, as in Postgres.
+ * values come last where the order ascends and first where it descends.
  */
 export function sortRows(rows: readonly number[], keys: readonly BoundOrder[], limit: number): number[] {
   const values = keys.map(({ path }) => rows.map((row) => path.value(row)))

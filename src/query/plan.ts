@@ -46,7 +46,12 @@ export type Condition =
   | { readonly kind: 'compare'; readonly path: Path; readonly operator: Comparison; readonly value: Operand }
   /** One of these values; a parameter for all of them, too. */
   | { readonly kind: 'in'; readonly path: Path; readonly values: readonly Operand[] | Parameter }
-  | { readonly kind: 'text'; readonly path: Path; readonly operator: 'startsWith' | 'contains'; readonly value: Operand }
+  | {
+      readonly kind: 'text'
+      readonly path: Path
+      readonly operator: 'startsWith' | 'contains'
+      readonly value: Operand
+    }
   | { readonly kind: 'matches'; readonly path: Path; readonly pattern: TextPattern }
   | { readonly kind: 'satisfies'; readonly path: Path; readonly test: (value: unknown) => boolean }
   /** An element of the array or list that fits: the element is the value at the empty path. */

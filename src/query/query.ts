@@ -1,10 +1,10 @@
 import { SnapheapError } from '../errors'
-import { type Explanation, explain, type ExplainOptions } from './explain'
+import { type ExplainOptions, type Explanation, explain } from './explain'
 import { slotValues } from './operand'
 import type { QueryReader, Take } from './pipeline'
 import type { Plan } from './plan'
-import { type Shape, shapeOf } from './shape'
 import { Prepared } from './prepared'
+import { type Shape, shapeOf } from './shape'
 
 /** Values for the parameters of a query, by name. */
 export type Parameters = Readonly<Record<string, unknown>>

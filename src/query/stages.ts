@@ -1,8 +1,8 @@
+import { compareValues } from '../value/value-order'
 import { Binding } from './binding'
 import { rowTest, valueTest } from './condition'
 import { ensureMember, type Flow, rowsFor, VALUES } from './flow'
 import { type BoundField, Grouping } from './group'
-import { compareValues } from '../value/value-order'
 import type { Slot, SlotValues } from './operand'
 import { firstOf, sortRows } from './order'
 import { BoundPath } from './path'
@@ -59,11 +59,21 @@ function bound(step: Step, flow: Flow, pipeline: Pipeline): UnnamedStage {
     case 'values':
       return allValues(step, pipeline)
     case 'test':
-      return late(VALUES, step.test, false, (test, next) => (value) => Boolean((test as Test)(value)) && next.push(value))
+      return late(
+        VALUES,
+        step.test,
+        false,
+        (test, next) => (value) => Boolean((test as Test)(value)) && next.push(value),
+      )
     case 'apply':
       return late(VALUES, step.make, true, (make, next) => (value) => next.push((make as Make)(value)))
     case 'constant':
-      return late(VALUES, step.values, false, (values, next) => () => (values as unknown[]).some((each) => next.push(each)))
+      return late(
+        VALUES,
+        step.values,
+        false,
+        (values, next) => () => (values as unknown[]).some((each) => next.push(each)),
+      )
     case 'naturals':
       return late(VALUES, step.from, false, (from, next) => () => {
         for (let number = from as number; ; number++) if (next.push(number)) return true
@@ -179,7 +189,10 @@ function rowOrder(step: StepOf<'order'>, flow: Flow, pipeline: Pipeline): Unname
 }
 
 function recordOrder(step: StepOf<'order'>, flow: Flow): UnnamedStage {
-  const keys = step.by.map(({ path, direction }) => ({ member: memberOf(path, flow), isDescending: direction === 'desc' }))
+  const keys = step.by.map(({ path, direction }) => ({
+    member: memberOf(path, flow),
+    isDescending: direction === 'desc',
+  }))
   return gathered(flow, (values) => {
     const records = values as Record<string, unknown>[]
     const compare = (a: number, b: number): number => {
@@ -229,13 +242,17 @@ function cut(step: StepOf<'skip'> | StepOf<'limit'>, flow: Flow): UnnamedStage {
       const push =
         step.kind === 'skip'
           ? (value: unknown) => ++seen > count && next.push(value)
-          : (value: unknown) => seen >= count || (next.push(value) || ++seen >= count)
+          : (value: unknown) => seen >= count || next.push(value) || ++seen >= count
       return { push, end: () => next.end() }
     },
   }
 }
 
-function projection(fields: readonly Field[], table: Parameters<typeof boundFields>[1], pipeline: Pipeline): UnnamedStage {
+function projection(
+  fields: readonly Field[],
+  table: Parameters<typeof boundFields>[1],
+  pipeline: Pipeline,
+): UnnamedStage {
   const bound = boundFields(fields, table, pipeline)
   const flow: Flow = { kind: 'records', members: fields.map(({ name }) => name) }
   return mapping(flow, (row) => {
@@ -339,7 +356,9 @@ function product(step: StepOf<'product'>, pipeline: Pipeline): UnnamedStage {
 function union(step: StepOf<'union'>, pipeline: Pipeline): UnnamedStage {
   const parts = step.plans.map((plan) => pipeline.nested(plan))
   const [first] = parts.map((part) => part.result)
-  const isOneTable = parts.every(({ result }) => result.kind === 'rows' && first.kind === 'rows' && result.table === first.table)
+  const isOneTable = parts.every(
+    ({ result }) => result.kind === 'rows' && first.kind === 'rows' && result.table === first.table,
+  )
   return {
     flow: isOneTable && first !== undefined ? first : VALUES,
     isMapping: false,

@@ -1,4 +1,5 @@
 import { SnapheapError } from '../errors'
+import type { ColumnType } from '../table/column-type'
 import type { Table } from '../table/table'
 import { nearestName } from './nearest'
 import { frozen, type Path } from './plan'
@@ -13,7 +14,15 @@ export interface PathResolver {
   path(name: string): Path
   /** Names of what a row has itself. */
   names(): readonly string[]
+  /** Whether a name is that of a reference, behind which there are further names. */
+  leadsOn(name: string): boolean
+  /** Whether a name is that of something that holds documents, in which there may be further names. */
+  holdsDocuments(name: string): boolean
+  /** The value of a column that a value given for a name means: for a reference given as an object, its key. */
+  operand(name: string, value: unknown): unknown
 }
+
+const DOCUMENTS: ReadonlySet<ColumnType> = new Set(['any', 'json'])
 
 /** Names of columns, and of members inside of what they hold. */
 export class TablePaths implements PathResolver {
@@ -30,11 +39,25 @@ export class TablePaths implements PathResolver {
   path(name: string): Path {
     const [column, ...inside] = this.of.hasColumn(name) ? [name] : name.split('.')
     if (!this.of.hasColumn(column)) throw unknownName(this, column)
+    const { type } = this.of.column(column)
+    if (inside.length > 0 && !DOCUMENTS.has(type) && !type.endsWith('[]')) throw nothingInside(this, column, type)
     return frozen({ references: [], column, inside: inside.map(stepNamed), label: name })
   }
 
   names(): readonly string[] {
     return this.of.columnNames
+  }
+
+  leadsOn(): boolean {
+    return false
+  }
+
+  holdsDocuments(name: string): boolean {
+    return DOCUMENTS.has(this.of.column(this.path(name).column).type)
+  }
+
+  operand(_name: string, value: unknown): unknown {
+    return value
   }
 }
 
@@ -52,4 +75,13 @@ export function unknownName(paths: PathResolver, name: string): SnapheapError {
     name,
     ...(nearest === undefined ? {} : { nearest }),
   })
+}
+
+/** The error for a name within something that has no parts. */
+export function nothingInside(paths: PathResolver, name: string, type: string): SnapheapError {
+  return new SnapheapError(
+    'INVALID_ARGUMENT',
+    `${paths.label} has nothing within "${name}", which is of type ${type}. Name ${name} alone.`,
+    { name },
+  )
 }

@@ -1,5 +1,5 @@
-import { Decimal, Rational } from './decimal'
 import { compareNumbers } from './compare'
+import { Decimal, Rational } from './decimal'
 import { Timestamp } from './timestamp'
 
 /**
