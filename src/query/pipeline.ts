@@ -4,6 +4,7 @@ import { ensureTable, type Flow, VALUES } from './flow'
 import { Slot, type SlotValues } from './operand'
 import type { TableSource } from './path'
 import type { Plan, Step } from './plan'
+import type { RowNumbers } from './row-source'
 import { RowStage, type RowSteps } from './row-stage'
 import { type Stage, stageOf } from './stages'
 
@@ -87,10 +88,7 @@ export class Pipeline {
     if (trace !== undefined) sink = counted(sink, trace, 0)
     if (this.head === undefined) sink.push(input)
     else {
-      this.head.each(input, this.isMapping ? wanted : Number.POSITIVE_INFINITY, (rows) => {
-        for (const row of rows) if (sink.push(row)) return true
-        return false
-      })
+      this.head.each(input, this.isMapping ? wanted : Number.POSITIVE_INFINITY, (rows) => pushRows(sink, rows))
     }
     sink.end()
   }
@@ -122,8 +120,20 @@ export class Pipeline {
 
 /** Takes values in, and is told when there are no more. */
 export interface Sink {
+  /** Returns true when no more are wanted. */
   push(value: unknown): boolean
+  /** Takes many rows at once, where that is cheaper. They are valid until it returns. */
+  pushRows?(rows: RowNumbers): void
   end(): void
+}
+
+function pushRows(sink: Sink, rows: RowNumbers): boolean {
+  if (sink.pushRows !== undefined) {
+    sink.pushRows(rows)
+    return false
+  }
+  for (let i = 0; i < rows.length; i++) if (sink.push(rows[i])) return true
+  return false
 }
 
 /** Counts what a step gives, and the time that those after it take. */
@@ -180,8 +190,8 @@ function rowsWithin(rows: RowStage): Stage {
       push: (value) => {
         let isEnough = false
         rows.each(value, Number.POSITIVE_INFINITY, (found) => {
-          for (const row of found) if (next.push(row)) return (isEnough = true)
-          return false
+          isEnough = pushRows(next, found)
+          return isEnough
         })
         return isEnough
       },

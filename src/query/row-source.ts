@@ -1,4 +1,5 @@
 import type { Column } from '../table/column'
+import { keepExisting } from '../table/presence'
 import type { Table } from '../table/table'
 import {
   type Access,
@@ -21,7 +22,10 @@ import { allOf, type Condition, type ConditionOf, conjuncts, type Path } from '.
 const WORTH_INTERSECTING = 4
 /** Fewer rows than this are checked one by one. */
 const FEW_ROWS = 256
-/** Rows scanned before those that exist are picked out: what is found of them fits in a cache. */
+/** Row numbers, as an index gives them or as a scan finds them. Those of a scan are valid until the next portion. */
+export type RowNumbers = readonly number[] | Int32Array
+
+/** Rows scanned at a time, a multiple of a block: what is found of them fits in a cache. */
 const SCANNED_AT_ONCE = 1 << 16
 const NO_LIMIT = Number.POSITIVE_INFINITY
 const NOTHING_COVERED = -1
@@ -84,24 +88,30 @@ export class RowSource implements RowFinder {
     if (limit <= 0) return []
     const best = this.bestAccess()
     if (best !== undefined) return this.check(best, limit)
-    let found: number[] = []
+    const found: number[] = []
     this.scan((rows) => {
-      found = found.length === 0 ? rows : found.concat(rows)
+      for (let i = 0; i < rows.length && found.length < limit; i++) found.push(rows[i])
       return found.length >= limit
     })
-    if (found.length > limit) found.length = limit
     return found
   }
 
   /** Gives the rows in portions, ascending, until told to stop by `true`. */
-  each(take: (rows: number[]) => boolean): void {
-    if (this.bestAccess() !== undefined) take(this.rows(NO_LIMIT))
+  each(take: (rows: RowNumbers) => boolean): void {
+    const best = this.bestAccess()
+    if (best !== undefined) take(this.check(best, NO_LIMIT))
     else this.scan(take)
   }
 
   /** How many rows there are. */
   count(): number {
-    return this.conditions.length === 0 ? this.table.rowCount : this.rows(NO_LIMIT).length
+    if (this.conditions.length === 0) return this.table.rowCount
+    let count = 0
+    this.each((rows) => {
+      count += rows.length
+      return false
+    })
+    return count
   }
 
   /** The access that finds the fewest rows, undefined where a scan looks at no more; in `second` the next best. */
@@ -136,20 +146,19 @@ export class RowSource implements RowFinder {
     return kernel === undefined ? rows : kernel.filter(rows, limit)
   }
 
-  private scan(take: (rows: number[]) => boolean): void {
+  private scan(take: (rows: RowNumbers) => boolean): void {
     const { table } = this
     const kernel = this.kernel(NOTHING_COVERED)
     const { rowLimit } = table
+    const found = new Int32Array(Math.min(rowLimit, SCANNED_AT_ONCE))
     this.chosen = `scan ${table.name}`
     this.examined = 0
     for (let from = 0; from < rowLimit; from += SCANNED_AT_ONCE) {
       const to = Math.min(rowLimit, from + SCANNED_AT_ONCE)
-      const found: number[] = []
-      if (kernel !== undefined) kernel.scan(from, to, NO_LIMIT, found)
-      else for (let row = from; row < to; row++) found.push(row)
-      keepExisting(table, found)
+      const fitting = kernel === undefined ? everyNumber(from, to, found) : kernel.scan(from, to, found)
+      const count = keepExisting(table, found, fitting, from, to)
       this.examined += to - from
-      if (found.length > 0 && take(found)) return
+      if (count > 0 && take(found.subarray(0, count))) return
     }
   }
 
@@ -214,9 +223,7 @@ function isKey(table: Table, column: Column): boolean {
   return table.keyColumns.length === 1 && table.keyColumns[0] === column
 }
 
-/** Drops the row numbers that no row has. */
-function keepExisting(table: Table, rows: number[]): void {
-  let kept = 0
-  for (let i = 0; i < rows.length; i++) if (table.hasRow(rows[i])) rows[kept++] = rows[i]
-  rows.length = kept
+function everyNumber(from: number, to: number, found: Int32Array): number {
+  for (let row = from; row < to; row++) found[row - from] = row
+  return to - from
 }

@@ -4,7 +4,7 @@ import type { Slot, SlotValues } from './operand'
 import { type BoundOrder, sortRows } from './order'
 import { BoundPath, type TableSource } from './path'
 import { allOf, type Condition, columnPath, type OrderKey, type StepOf } from './plan'
-import { RowSource } from './row-source'
+import { type RowNumbers, RowSource } from './row-source'
 
 /** What follows a step that gives rows, as far as it is done with the rows themselves. */
 export interface RowSteps {
@@ -59,7 +59,7 @@ export class RowStage {
   }
 
   /** Gives the rows for one input in portions, until told to stop by `true`. */
-  each(input: unknown, wanted: number, take: (rows: readonly number[]) => boolean): void {
+  each(input: unknown, wanted: number, take: (rows: RowNumbers) => boolean): void {
     const { steps } = this
     if (steps.skip !== undefined || steps.limit !== undefined || this.order.length > 0 || wanted < NO_LIMIT) {
       take(this.rows(input, wanted))
