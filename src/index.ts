@@ -23,9 +23,12 @@ export {
   Ref,
   type RefOptions,
 } from './entity/decorators'
+export type { OptimisticTransaction } from './entity/optimistic'
 export type { TableQuery } from './entity/queries'
 export type { ClassQuery, NameOf, Operators, ReferenceOf, ValueAt, Where } from './entity/query-types'
 export type { Changes, Conditions, EntityClass, EntityReader, NewEntity, PropertyOf, Reference } from './entity/types'
+export type { ObjectChange, PropertyOptions, Queryable, Watchable } from './entity/watches'
+export type { ChangesOptions, ObjectChanges, QueryChanges, UpdatedObject } from './entity/watching'
 export { type ErrorCode, SnapheapError } from './errors'
 export type { Memory } from './heap/memory'
 export { type MmapIo, memoryFromMmapIo } from './heap/mmap-io-memory'

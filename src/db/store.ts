@@ -11,6 +11,7 @@ import type { Table } from '../table/table'
 import { Interner } from '../value/interner'
 import { type CheckReport, checkHeap } from './check'
 import { Checkpointer } from './checkpointer'
+import { CommitFeed } from './commit-feed'
 import { failureListener, type OpenedHeap, openHeap, openHeapAt, type StoreOptions } from './open-heap'
 import { PinWatch } from './pin-watch'
 import { type StoreStatistics, storeStatistics } from './statistics'
@@ -82,6 +83,8 @@ export class Store {
   /** How the database stays in step with its writer; undefined unless it was opened with `follow`. */
   readonly following: Following | undefined
   protected readonly heap: Heap
+  /** Tells of every commit that this database shows: its own, or those of the writer that it follows. */
+  protected readonly feed = new CommitFeed<Snapshot>(() => this.snapshot('watch'))
 
   protected constructor({ heap, log, recovery, options }: OpenedHeap) {
     this.heap = heap
@@ -92,6 +95,7 @@ export class Store {
     if (log !== undefined) {
       this.checkpointer = new Checkpointer(options.checkpoint ?? {}, () => this.save(), failureListener(options))
     }
+    this.following?.on('change', () => this.feed.committed())
     this.catalogue = new Catalogue(heap.live)
     if (!heap.isReadOnly) this.schema = new SchemaWriter(heap, new Interner(heap), this.catalogue, this.schemaVersions)
   }
@@ -153,7 +157,6 @@ export class Store {
       }
       this.heap.commit({ ...options, annotation: transaction.annotation })
       isCommitted = true
-      this.committed()
       return result
     } catch (error) {
       if (!isCommitted) {
@@ -163,6 +166,7 @@ export class Store {
       throw error
     } finally {
       transaction.end(isCommitted)
+      if (isCommitted) this.committed()
     }
   }
 
@@ -261,6 +265,7 @@ export class Store {
   async close(): Promise<void> {
     this.checkpointer?.stop()
     this.following?.close()
+    this.feed.close()
     await this.heap.close()
   }
 
@@ -298,13 +303,13 @@ export class Store {
         const result = await change(transaction)
         await commit(transaction.annotation)
         isCommitted = true
-        this.committed()
         return result
       } catch (error) {
         if (this.heap.writer.isWriting) this.heap.rollback() // what fails after the commit does not take it back
         throw error
       } finally {
         transaction.end(isCommitted)
+        if (isCommitted) this.committed()
       }
     })
   }
@@ -318,6 +323,7 @@ export class Store {
   }
 
   private committed(): void {
+    this.feed.committed()
     if (this.log !== undefined) this.checkpointer!.committed(this.log.bytesSinceCheckpoint)
     this.pinWatch.committed()
   }

@@ -88,6 +88,12 @@ export class Source {
     return this.hydrate(this.binding, row)
   }
 
+  /** The object of a row that was not looked up here. */
+  objectAt(row: number): object {
+    this.table.ensureUsable()
+    return this.object(row)
+  }
+
   /** The object with a key, undefined without one. The key's parts are in the order of the class's ids. */
   get(id: unknown): object | undefined {
     const row = typeof id === 'number' ? this.table.rowOf(id) : this.rowOfKey(id)

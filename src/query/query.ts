@@ -40,6 +40,16 @@ export class Query<T> {
     return this.copy(this.reader, this.parameters, input)
   }
 
+  /** Whether what it gives are row numbers. */
+  get givesRows(): boolean {
+    return this.prepared().use((pipeline) => pipeline.result.kind === 'rows', this.slots())
+  }
+
+  /** The query before its last step. */
+  withoutLast(): Query<unknown> {
+    return new Query(Object.freeze(this.plan.slice(0, -1)), this.reader, this.parameters, this.input)
+  }
+
   /** Every result, at most `limit` of them. Default all. */
   collect(limit = NO_LIMIT): T[] {
     const results: unknown[] = []
