@@ -58,6 +58,21 @@ export class TreePath {
     this.places[0] = this.view.low(this.nodes[0])
   }
 
+  /** About to where such a share (0 to 1) of the entries come before. */
+  toShare(share: number): void {
+    const { nodes, places, view } = this
+    this.height = this.tree.height
+    let node = this.tree.root
+    let rest = share
+    for (let level = this.height; level >= 0; level--) {
+      const count = view.low(node)
+      nodes[level] = node
+      places[level] = Math.min(Math.floor(rest * count), Math.max(0, count - 1))
+      rest = rest * count - places[level]
+      if (level > 0) node = childAt(view, node, places[level])
+    }
+  }
+
   /** From behind the last entry of a leaf to the first of the next, where there is one. */
   settle(): void {
     if (this.places[0] >= this.view.low(this.nodes[0])) this.toNextLeaf()
@@ -82,6 +97,14 @@ export class TreePath {
       return true
     }
     return false
+  }
+
+  copy(other: TreePath): void {
+    this.height = other.height
+    for (let level = 0; level <= other.height; level++) {
+      this.nodes[level] = other.nodes[level]
+      this.places[level] = other.places[level]
+    }
   }
 
   isAt(other: TreePath): boolean {

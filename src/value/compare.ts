@@ -1,5 +1,5 @@
 import type { View } from '../heap/view'
-import { compareContents, compareStrings } from './contents-order'
+import { beginsWith, compareContents, compareStrings } from './contents-order'
 import { Decimal, Rational } from './decimal'
 import { Decoder, smallCoefficient } from './decoder'
 import { OBJECT_HEADER_WORDS } from './intern-tables'
@@ -38,7 +38,7 @@ export class WordOrder {
   private readonly left: LooseWord
   private readonly right: LooseWord
 
-  constructor(private readonly view: View) {
+  constructor(readonly view: View) {
     this.decoder = new Decoder(view)
     this.left = new LooseWord(view)
     this.right = new LooseWord(view)
@@ -64,6 +64,14 @@ export class WordOrder {
     right.load(view, address)
     const nulls = nullRank(word) - nullRank(right)
     return nulls !== 0 ? nulls : this.compareWords(word, right)
+  }
+
+  /** Whether the word at an address is a string that begins with another, which has no lone surrogates. */
+  beginsWith(address: number, start: LooseWord): boolean {
+    const { right, view } = this
+    right.load(view, address)
+    if (this.isString16(right)) return (this.read(right) as string).startsWith(this.read(start) as string)
+    return rankOf(right) === RANK.string && beginsWith(right, start)
   }
 
   /** Zero where both say the same value. */
