@@ -114,6 +114,12 @@ export class Transaction {
     return this.change(table).growIndex(table, name, isOver)
   }
 
+  /** Drops such an index if it is not whole. */
+  dropUnfinishedIndex(table: string, name: string): void {
+    const isUnfinished = this.table(table).definedIndexes.some((each) => each.name === name && !each.isWhole)
+    if (isUnfinished) this.dropIndex(table, name)
+  }
+
   /** Keeps any value with a table, for whoever manages it. `table(name).properties` reads it. */
   setProperties(table: string, value: unknown): void {
     this.change(table).setProperties(table, value)
