@@ -25,6 +25,16 @@ const LEAF_NUMBERS = LEAF_KEYS + LEAF_SLOTS
 const INNER_KEYS = PLACES + Math.ceil(INNER_SLOTS / WORD_BYTES)
 const INNER_CHILDREN = INNER_KEYS + INNER_SLOTS
 
+/** The places of an empty node: every slot is free. */
+const LEAF_PLACES = ascendingBytes(LEAF_SLOTS)
+const INNER_PLACES = ascendingBytes(INNER_SLOTS)
+
+function ascendingBytes(count: number): Int32Array {
+  const bytes = new Uint8Array(Math.ceil(count / WORD_BYTES) * WORD_BYTES)
+  for (let i = 0; i < count; i++) bytes[i] = i
+  return new Int32Array(bytes.buffer)
+}
+
 export function slotsOf(level: number): number {
   return level === 0 ? LEAF_SLOTS : INNER_SLOTS
 }
@@ -120,12 +130,9 @@ export function readEntry(view: View, node: number, place: number, entry: NodeEn
 /** Makes an empty node. */
 export function makeNode(heap: Heap, level: number): number {
   const node = heap.allocator.allocate(NODE_WORDS)
-  const slots = slotsOf(level)
-  const words = Math.ceil(slots / WORD_BYTES)
-  const places = new Uint8Array(words * WORD_BYTES)
-  for (let slot = 0; slot < slots; slot++) places[slot] = slot
+  const places = level === 0 ? LEAF_PLACES : INNER_PLACES
   heap.writer.set(node, 0, level)
-  heap.writer.write(node + PLACES, new Int32Array(places.buffer), 0, words * 2)
+  heap.writer.write(node + PLACES, places, 0, places.length)
   return node
 }
 

@@ -13,8 +13,8 @@ export interface PathTree {
  */
 export class TreePath {
   /** By level, 0 the leaf's. */
-  readonly nodes: number[] = []
-  readonly places: number[] = []
+  readonly nodes: number[] = [0, 0, 0, 0, 0, 0]
+  readonly places: number[] = [0, 0, 0, 0, 0, 0]
   private height = 0
 
   constructor(

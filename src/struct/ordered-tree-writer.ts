@@ -104,14 +104,6 @@ export class MutableOrderedTree extends OrderedTree {
     this.count(-1)
   }
 
-  /** Removes every entry. */
-  clear(): void {
-    const nodes = [...this.allocations()].slice(1)
-    for (const node of nodes) this.heap.allocator.free(node)
-    this.heap.writer.set(this.address, makeNode(this.heap, 0) | 0, 0)
-    this.heap.writer.set(this.address + 1, 0, this.changes + 1)
-  }
-
   /** Gives all its space back. */
   destroy(): void {
     for (const address of [...this.allocations()]) this.heap.allocator.free(address)

@@ -5,7 +5,7 @@ import type { TreePath } from '../struct/ordered-path'
 import { OrderedTree } from '../struct/ordered-tree'
 import { MutableOrderedTree } from '../struct/ordered-tree-writer'
 import type { WordOrder } from '../value/compare'
-import type { LooseWord } from '../value/loose-word'
+import type { LooseEncoder, LooseWord } from '../value/loose-word'
 import type { Column } from './column'
 import { OrderedCursor } from './ordered-cursor'
 import { boundWords, type OrderedRange, placeRange } from './ordered-range'
@@ -45,6 +45,10 @@ export class OrderedIndex implements RowIndex {
     this.upper = new OrderedSought(order, this.columns)
   }
 
+  private get loose(): LooseEncoder {
+    return this.definition.table.context.loose
+  }
+
   get name(): string {
     return this.definition.name
   }
@@ -70,7 +74,7 @@ export class OrderedIndex implements RowIndex {
   /** A cursor before the first row of a range. Throws `TYPE`, `INVALID_ARGUMENT`. */
   cursor(range: OrderedRange = {}, direction: 'ascending' | 'descending' = 'ascending'): OrderedCursor {
     const { lower, upper } = this
-    placeRange(range, this.columns, lower, upper)
+    placeRange(range, this.columns, lower, upper, this.loose)
     // one that outlives this handle's epoch asks the definition for the tree
     const { definition } = this
     const walked = {
@@ -84,13 +88,14 @@ export class OrderedIndex implements RowIndex {
 
   /** About how many rows a range has: exact for few, else by the shape of the tree. Throws as `cursor`. */
   estimate(range: OrderedRange = {}): number {
-    placeRange(range, this.columns, this.lower, this.upper)
+    placeRange(range, this.columns, this.lower, this.upper, this.loose)
     return this.tree.estimate(this.lower, this.upper)
   }
 
   /** The rows with these values of the first columns, in the order of the index; null: no value. Throws as `cursor`. */
   rows(values: readonly unknown[]): number[] {
-    return this.rowsOf(boundWords(values, this.columns))
+    this.loose.clear()
+    return this.rowsOf(boundWords(values, this.columns, this.loose))
   }
 
   /** The same for words. */

@@ -1,5 +1,5 @@
 import { SnapheapError } from '../errors'
-import { LooseEncoder, type LooseWord } from '../value/loose-word'
+import type { LooseEncoder, LooseWord } from '../value/loose-word'
 import { CONSTANT, CONSTANT_HIGH, isComposite, isTagged, TAG, tagOf } from '../value/word'
 import type { Column } from './column'
 import { encodeAs } from './column-type'
@@ -24,15 +24,16 @@ export interface OrderedRange {
 
 const NUMERIC = ['integer', 'bigint', 'number', 'decimal']
 
-/** Leaves the ends of a range in `lower` and `upper`. Throws `TYPE`, `INVALID_ARGUMENT`. */
+/** Leaves the ends of a range in `lower` and `upper`, until the encoder's next use. Throws `TYPE`, `INVALID_ARGUMENT`. */
 export function placeRange(
   range: OrderedRange,
   columns: readonly Column[],
   lower: OrderedSought,
   upper: OrderedSought,
+  encoder: LooseEncoder,
 ): void {
   const { startsWith } = range
-  const encoder = new LooseEncoder()
+  encoder.clear()
   if (startsWith !== undefined) {
     const words = boundWords(startsWith, columns, encoder)
     ensureBeginning(startsWith, columns, words)
@@ -48,11 +49,7 @@ export function placeRange(
 }
 
 /** The words of values of the first columns, held outside the heap. Throws `TYPE`, `INVALID_ARGUMENT`. */
-export function boundWords(
-  values: readonly unknown[],
-  columns: readonly Column[],
-  encoder = new LooseEncoder(),
-): LooseWord[] {
+export function boundWords(values: readonly unknown[], columns: readonly Column[], encoder: LooseEncoder): LooseWord[] {
   if (!Array.isArray(values) || values.length > columns.length) {
     throw new SnapheapError(
       'INVALID_ARGUMENT',

@@ -7,6 +7,7 @@ import { HashTable } from '../struct/hash-table'
 import { WordOrder } from '../value/compare'
 import { Decoder } from '../value/decoder'
 import { Encoder } from '../value/encoder'
+import { LooseEncoder } from '../value/loose-word'
 import { CONSTANT } from '../value/word'
 import { Column } from './column'
 import { columnTypeNamed, encodeAs } from './column-type'
@@ -25,6 +26,8 @@ export class TableContext {
   /** Looks values up without creating them. */
   readonly finder: Encoder
   readonly order: WordOrder
+  /** Makes words of values that may be stored nowhere; they last until its next use. */
+  readonly loose = new LooseEncoder()
 
   constructor(readonly view: View) {
     this.order = new WordOrder(view)

@@ -14,10 +14,12 @@ const numberHalves = new Int32Array(numberScratch.buffer)
 export class LooseWord {
   low = 0
   high = 0
-  /** The word as a double: absent words read 0, tagged words NaN. */
-  number = 0
+  /** The word as a double: absent words read 0, tagged words NaN. Begins as a fraction, so that engines keep it unboxed in place. */
+  number = 0.5
 
-  constructor(public view: View) {}
+  constructor(public view: View) {
+    this.number = 0
+  }
 
   set(view: View, low: number, high: number): void {
     this.view = view
@@ -56,6 +58,11 @@ export class LooseEncoder extends Encoder {
     this.numbers = numbers
     this.halves = halves
     this.buffers = buffers
+  }
+
+  /** Forgets every word so far: what they point at may be overwritten. */
+  clear(): void {
+    this.used = 1
   }
 
   /** The word encoded last. */

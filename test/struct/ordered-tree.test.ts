@@ -118,7 +118,6 @@ const operation = fc.oneof(
   },
   { weight: 2, arbitrary: fc.record({ kind: fc.constant('remove' as const), which: fc.nat() }) },
   { weight: 1, arbitrary: fc.record({ kind: fc.constant('sweep' as const), which: fc.nat(), count: fc.nat(300) }) },
-  { weight: 1, arbitrary: fc.record({ kind: fc.constant('clear' as const), really: fc.integer({ min: 0, max: 9 }) }) },
 )
 
 function apply(tried: Tried, model: Entry[], each: Drawn<typeof operation>): void {
@@ -129,10 +128,6 @@ function apply(tried: Tried, model: Entry[], each: Drawn<typeof operation>): voi
       const entry = { key: each.key, number: 5000 + each.step * i }
       if (add(model, entry)) tried.insert(entry)
     }
-  } else if (each.kind === 'clear') {
-    if (each.really > 0) return
-    tried.tree.clear()
-    model.length = 0
   } else {
     const from = model.length === 0 ? 0 : each.which % model.length
     for (const entry of model.splice(from, each.kind === 'remove' ? 1 : each.count)) tried.remove(entry)

@@ -3,9 +3,14 @@ import { describe, expect, test } from 'vitest'
 import type { Store } from '../../src/db/store'
 import type { Transaction } from '../../src/db/transaction'
 import { SnapheapError } from '../../src/errors'
+import type { Heap } from '../../src/heap/heap'
+import { ROOT } from '../../src/heap/layout'
 import type { IndexDefinition } from '../../src/table/index-definition'
+import { openStructure } from '../../src/table/index-set'
 import type { OrderedRange } from '../../src/table/ordered-range'
+import type { MutableRowIndex } from '../../src/table/row-index'
 import type { Table } from '../../src/table/table'
+import type { TableIndex } from '../../src/table/table-index'
 import { Decimal } from '../../src/value/decimal'
 import { errorOf, memoryStore, withStore } from '../support/store'
 
@@ -190,6 +195,16 @@ function create(store: Store, isBefore: boolean): void {
   store.write((tx) => tx.createTable('t', { key: 'id', columns: COLUMNS, indexes: isBefore ? INDEXES : [] }))
 }
 
+/** By index: which of the damages below leave it as it should be. Where no two rows share the first value, the second one orders nothing. */
+const UNDAMAGED: Readonly<Record<string, readonly number[]>> = {
+  b_ordered: [1],
+  ab: [1, 3],
+  once: [3],
+  pair: [],
+  only: [1],
+  none: [0, 1, 2, 3],
+}
+
 describe('indexes with a definition', () => {
   test('are what sorting and filtering plain rows gives, through commits and rollbacks and in snapshots held across them', async () => {
     const batch = fc.record({ steps: fc.array(anyStep, { maxLength: 30 }), commits: fc.boolean() })
@@ -368,5 +383,47 @@ describe('indexes with a definition', () => {
     expect(errorOf(() => dropped.next()).code).toBe('NOT_FOUND')
     snapshot.close()
     expect(errorOf(() => pinned.next()).code).toBe('CLOSED')
+  })
+
+  test('check finds an index that lacks a row, has one too many, or has one under another value', () => {
+    const store = memoryStore()
+    create(store, true)
+    const { heap } = store as unknown as { heap: Heap }
+    store.write((tx) => {
+      for (let i = 0; i < 500; i++)
+        tx.insert('t', { id: `${i}`, a: i % 7 === 0 ? null : i, b: i % 2 === 0 ? null : `b${i}`, c: i % 3 === 0 })
+    })
+    for (const { name } of store.table('t').indexes) {
+      const damages: ((index: MutableRowIndex, definition: TableIndex) => void)[] = [
+        (index) => index.remove(15),
+        (index, definition) => definition.covers(16) || index.add(16),
+        (_index, { columns }) => heap.writer.setNumber(columns[0].addressOf(15), 1e9),
+        (_index, { columns }) => heap.writer.setNumber(columns[columns.length - 1].addressOf(15), 1e9),
+      ]
+      for (const [i, damage] of damages.entries()) {
+        if (UNDAMAGED[name]?.includes(i) === true) continue
+        heap.begin()
+        const definition = store.table('t').definedIndexes.find((each) => each.name === name)!
+        damage(openStructure(heap, definition), definition)
+        expect([name, i, store.check().problems.some((each) => each.includes(`index ${name}`))]).toEqual([
+          name,
+          i,
+          true,
+        ])
+        heap.rollback()
+        expect(store.check().problems).toEqual([])
+      }
+    }
+  })
+
+  test('a heap is of the newer layout from its first index with a definition on', () => {
+    const store = memoryStore()
+    const { heap } = store as unknown as { heap: Heap }
+    create(store, false)
+    store.write((tx) => tx.dropIndex('t', 'b_ordered'))
+    expect(heap.live.number(ROOT.layoutVersion)).toBe(2)
+    const older = memoryStore()
+    older.write((tx) => tx.createTable('t', { key: 'id', columns: { id: 'integer', n: 'integer' } }))
+    expect((older as unknown as { heap: Heap }).heap.live.number(ROOT.layoutVersion)).toBe(1)
   })
 })
