@@ -6,12 +6,14 @@ import type { Point } from '../log/history'
 import type { Durability, LogWriter } from '../log/log-writer'
 import type { Recovery } from '../log/recovery'
 import { Catalogue } from '../table/catalogue'
+import type { IndexDefinition } from '../table/index-definition'
 import { type SchemaVersions, SchemaWriter } from '../table/schema-writer'
 import type { Table } from '../table/table'
 import { Interner } from '../value/interner'
 import { type CheckReport, checkHeap } from './check'
 import { Checkpointer } from './checkpointer'
 import { CommitFeed } from './commit-feed'
+import { buildInSlices } from './index-building'
 import { failureListener, type OpenedHeap, openHeap, openHeapAt, type StoreOptions } from './open-heap'
 import { PinWatch } from './pin-watch'
 import { type StoreStatistics, storeStatistics } from './statistics'
@@ -190,6 +192,16 @@ export class Store {
     })
     if (this.log?.durability === 'commit' && options.sync !== false) await this.log.sync()
     return result
+  }
+
+  /**
+   * Builds an index beside reads and commits, which wait for a few milliseconds at most. Resolves when it is whole and as
+   * durable as the database promises; until then nobody sees it. Where the table has its name already, or rows that it does not
+   * allow, it throws `EXISTS` or `UNIQUE`, and nothing of it is left. One whose building a crash broke off is begun anew.
+   */
+  async buildIndex(table: string, definition: IndexDefinition): Promise<void> {
+    await buildInSlices((change, options) => this.write(change, options), table, definition)
+    if (this.log?.durability === 'commit') await this.log.sync()
   }
 
   /**

@@ -1,11 +1,14 @@
 import 'reflect-metadata'
 import { SnapheapError } from '../errors'
 import type { ColumnType } from '../table/column-type'
+import type { IndexDefinition } from '../table/index-definition'
 import type { EntityClass } from './types'
 
 export interface EntityOptions {
   /** The table. Default: the class's name in snake case. */
   readonly name?: string
+  /** Further indexes, over several properties, in order, unique, or of some objects: `columns` and `where` name properties. */
+  readonly indexes?: readonly IndexDefinition[]
 }
 
 export interface ColumnOptions {
@@ -20,8 +23,8 @@ export interface ColumnOptions {
   readonly nullable?: boolean
   /** Whether no two objects may have the same value. Default false. */
   readonly unique?: boolean
-  /** Whether objects can be found by it without a scan. Default true, except for booleans. */
-  readonly index?: boolean
+  /** Whether objects can be found by it without a scan; 'ordered': also by ranges of it, and in its order. Default true, except for booleans. */
+  readonly index?: boolean | 'ordered'
 }
 
 export type IdOptions = Pick<ColumnOptions, 'name' | 'type'>

@@ -1,7 +1,7 @@
 import { SnapheapError } from '../errors'
 import type { Column } from '../table/column'
 import { type ColumnType, encodeAs } from '../table/column-type'
-import { cannotHold } from '../table/table'
+import { cannotHold } from '../table/messages'
 import { parseDay, Timestamp } from '../value/timestamp'
 import { compareValues } from '../value/value-order'
 import type { BoundPath } from './path'
@@ -66,7 +66,7 @@ function encodeFor(column: Column, value: unknown, context: BoundPath['start']['
     cause = error
   }
   finder.abandon()
-  throw cannotHold(column as Parameters<typeof cannotHold>[0], value, cause)
+  throw cannotHold(column, value, cause)
 }
 
 /** Several of them: the values of an `in`. */

@@ -1,5 +1,7 @@
 import { SnapheapError } from '../errors'
 import { type ColumnType, isColumnType } from './column-type'
+import { type IndexDefinition, orderedBy, type ResolvedIndex, resolveIndex } from './index-definition'
+import { checkName } from './names'
 
 export interface ColumnDefinition {
   readonly type: ColumnType
@@ -7,8 +9,11 @@ export interface ColumnDefinition {
   readonly nullable?: boolean
   /** Whether two rows may not have the same value. Default false. Needs an index. */
   readonly unique?: boolean
-  /** Whether values can be looked up. Default true, except for booleans. */
-  readonly index?: boolean
+  /**
+   * Whether values can be looked up; 'ordered': also ranges of them, and in their order. Default true, except for booleans.
+   * An ordered index takes the place of the other, except where that keeps values unique.
+   */
+  readonly index?: boolean | 'ordered'
 }
 
 export interface TableDefinition {
@@ -16,6 +21,8 @@ export interface TableDefinition {
   readonly key: string | readonly string[]
   /** Column name -> definition, or just its type. */
   readonly columns: Readonly<Record<string, ColumnType | ColumnDefinition>>
+  /** Further indexes: over several columns, ordered, unique, or of some rows only. */
+  readonly indexes?: readonly IndexDefinition[]
 }
 
 export interface ResolvedColumn {
@@ -24,10 +31,14 @@ export interface ResolvedColumn {
   readonly nullable: boolean
   readonly unique: boolean
   readonly index: boolean
+  readonly isOrdered: boolean
 }
 
 /** Checks a table definition and fills in its defaults. Throws `INVALID_ARGUMENT`, naming table, column and remedy. */
-export function resolveTable(name: string, definition: TableDefinition): { key: string[]; columns: ResolvedColumn[] } {
+export function resolveTable(
+  name: string,
+  definition: TableDefinition,
+): { key: string[]; columns: ResolvedColumn[]; indexes: ResolvedIndex[] } {
   checkName('table', name)
   const key = typeof definition.key === 'string' ? [definition.key] : [...definition.key]
   const columns = Object.entries(definition.columns).map(([column, each]) => resolveColumn(name, column, each))
@@ -41,7 +52,12 @@ export function resolveTable(name: string, definition: TableDefinition): { key: 
       throw invalid(`Column ${name}.${column} of type ${found.type} cannot be a key. Give it another type.`)
     }
   }
-  return { key, columns: columns.map((each) => (key.includes(each.name) ? { ...each, nullable: false } : each)) }
+  const indexes = columns.flatMap((each) => (each.isOrdered ? [orderedBy(each.name)] : []))
+  return {
+    key,
+    columns: columns.map((each) => (key.includes(each.name) ? { ...each, nullable: false } : each)),
+    indexes: [...indexes, ...(definition.indexes ?? [])].map((each) => resolveIndex(name, each, columns)),
+  }
 }
 
 /** Checks a column definition and fills in its defaults. Throws `INVALID_ARGUMENT`. */
@@ -55,17 +71,18 @@ export function resolveColumn(table: string, name: string, given: ColumnType | C
     )
   }
   const unique = definition.unique ?? false
-  const index = definition.index ?? (unique || definition.type !== 'boolean')
+  const wanted = definition.index
+  const isOrdered = wanted === 'ordered'
+  const index = isOrdered ? unique : (wanted ?? (unique || definition.type !== 'boolean'))
   if (unique && !index)
     throw invalid(`Column ${table}.${name} is unique but has no index. Leave index out, or set it to true.`)
-  return { name, type: definition.type, nullable: definition.nullable ?? definition.type === 'any', unique, index }
-}
-
-export function checkName(what: 'table' | 'column', name: unknown): asserts name is string {
-  if (typeof name !== 'string' || name === '' || name.length > 200 || name === '__proto__') {
-    throw invalid(
-      `A ${what} name is a string of 1 to 200 characters other than "__proto__", not ${JSON.stringify(name)}.`,
-    )
+  return {
+    name,
+    type: definition.type,
+    nullable: definition.nullable ?? definition.type === 'any',
+    unique,
+    index,
+    isOrdered,
   }
 }
 

@@ -2,7 +2,8 @@ import { SnapheapError } from '../errors'
 import type { Interner } from '../value/interner'
 import type { Column } from './column'
 import { encodeAs } from './column-type'
-import { cannotHold, type Table } from './table'
+import { cannotHold } from './messages'
+import type { Table } from './table'
 
 /** One row's words by column position: low halves at 2i, high halves at 2i + 1. */
 export type RowWords = Int32Array

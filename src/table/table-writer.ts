@@ -9,11 +9,13 @@ import type { Column } from './column'
 import { MutableColumnIndex } from './column-index'
 import { CompositeKeys } from './composite-keys'
 import { IndexBuilder } from './index-builder'
+import { IndexSet } from './index-set'
 import { COLUMN, DIRECT_AT_LEAST, DIRECT_SPREAD, KEY_MODE, TABLE } from './layout'
+import { show } from './messages'
 import type { RowBatch } from './row-batch'
 import { missingValue, RowEncoder, type RowWords } from './row-encoder'
 import { RowSet } from './row-set'
-import { integerOf, show, type Table } from './table'
+import { integerOf, type Table } from './table'
 
 /**
  * Changes one table, within a transaction. Every method does all of its work or, when it throws for a reason of the
@@ -25,6 +27,7 @@ export class TableWriter {
   private epoch = -2
   private readonly encoder: RowEncoder
   private readonly compositeKeys: CompositeKeys
+  private readonly indexSet: IndexSet
   /** How many rows are about to be inserted, in any order: keys are dense by that measure. Default 0: by the rows there are. */
   expectedRows = 0
   /** Positions of the key's columns, in its order. */
@@ -44,12 +47,14 @@ export class TableWriter {
     this.rows = new RowSet(heap, table.descriptor)
     this.encoder = new RowEncoder(interner, table)
     this.compositeKeys = new CompositeKeys(heap, table)
+    this.indexSet = new IndexSet(heap, table)
     const { columns, keyColumns } = table
     this.keyPositions = keyColumns.map((column) => columns.indexOf(column))
     const isOnlyKey = (column: Column): boolean => keyColumns.length === 1 && keyColumns[0] === column
     this.uniquePositions = columns.flatMap((column, i) => (column.isUnique || isOnlyKey(column) ? [i] : []))
     this.allPositions = columns.map((_, i) => i)
-    this.claimedPositions = this.allPositions.filter((i) => this.keyPositions.includes(i) || columns[i].isUnique)
+    const claiming = new Set([...this.keyPositions, ...this.uniquePositions, ...this.indexSet.uniquePositions])
+    this.claimedPositions = this.allPositions.filter((i) => claiming.has(i))
   }
 
   /** Adds a row given by column names. Returns its row number. Throws `TYPE`, `NOT_NULL`, `UNIQUE`, `NOT_FOUND` (column). */
@@ -76,6 +81,7 @@ export class TableWriter {
       throw error
     }
     this.occupy(row, words, this.allPositions)
+    this.indexSet.add(row, false)
     return row
   }
 
@@ -102,6 +108,7 @@ export class TableWriter {
       throw error
     }
     for (const i of this.allPositions) if (!claimedPositions.includes(i)) this.putColumn(i, batch)
+    for (let r = 0; r < batch.count; r++) this.indexSet.add(batch.rows[r], false)
   }
 
   /** Writes one column of rows that have none of its values. */
@@ -129,10 +136,12 @@ export class TableWriter {
       else this.put(i, row, words[i * 2], words[i * 2 + 1])
     }
     if (this.keyPositions.length > 1) this.compositeKeys.add(row)
+    this.indexSet.add(row, true)
   }
 
   /** Takes a row's words in these columns away. */
   private vacate(row: number, positions: readonly number[]): void {
+    this.indexSet.remove(row, true)
     if (this.keyPositions.length > 1) this.compositeKeys.remove(row)
     for (const i of positions) if (!this.erase(i, row)) this.countAbsent(i, -1)
   }
@@ -149,9 +158,11 @@ export class TableWriter {
       throw error
     }
     if (this.changesKey(row, words, given)) return this.rekey(row, words, given)
+    this.indexSet.leave(row, words, given)
     for (let i = 0; i < table.columns.length; i++) {
       if (given[i] === 1) this.replace(i, row, words[i * 2], words[i * 2 + 1])
     }
+    this.indexSet.enter(row)
     return row
   }
 
@@ -159,6 +170,7 @@ export class TableWriter {
   delete(row: number): void {
     this.refresh()
     this.ensureRow(row)
+    this.indexSet.remove(row, false)
     this.vacate(row, this.allPositions)
     this.rows.remove(row)
   }
@@ -166,6 +178,7 @@ export class TableWriter {
   /** Deletes every row. */
   truncate(): void {
     this.refresh()
+    this.indexSet.clear()
     for (const column of this.table.columns) this.emptyColumn(column)
     this.rows.clear()
     if (this.keyPositions.length > 1) this.compositeKeys.clear()
@@ -262,6 +275,7 @@ export class TableWriter {
       if (other >= 0 && other !== self) throw this.notUnique(table.columns[i], other)
     }
     if (this.keyPositions.length > 1) this.checkCompositeKey(words, self, given)
+    this.indexSet.checkUnique(words, self, given)
   }
 
   private checkCompositeKey(words: RowWords, self: number, given?: Uint8Array): void {
@@ -382,6 +396,7 @@ export class TableWriter {
     this.table.ensureUsable()
     if (this.epoch === this.heap.writer.view.epoch) return
     this.indexes = this.table.columns.map((column) => this.indexOf(column))
+    this.indexSet.refresh()
     this.epoch = this.heap.writer.view.epoch
   }
 
