@@ -15,6 +15,8 @@ import {
 import { Binding, type PlanRunner } from './binding'
 import { type Kernel, kernelOf } from './kernel'
 import type { Slot, SlotValues } from './operand'
+import { type BoundOrder, sortRows } from './order'
+import { givesOrder, type OrderedAccess, orderedAccesses } from './ordered-access'
 import type { TableSource } from './path'
 import { allOf, type Condition, type ConditionOf, conjuncts, type Path } from './plan'
 
@@ -22,13 +24,16 @@ import { allOf, type Condition, type ConditionOf, conjuncts, type Path } from '.
 const WORTH_INTERSECTING = 4
 /** Fewer rows than this are checked one by one. */
 const FEW_ROWS = 256
+/** Walking an ordered index costs so many times what finding, reading and sorting a row does. */
+const WALKING_COSTS = 0.5
+
 /** Row numbers, as an index gives them or as a scan finds them. Those of a scan are valid until the next portion. */
 export type RowNumbers = readonly number[] | Int32Array
 
 /** Rows scanned at a time, a multiple of a block: what is found of them fits in a cache. */
 const SCANNED_AT_ONCE = 1 << 16
 const NO_LIMIT = Number.POSITIVE_INFINITY
-const NOTHING_COVERED = -1
+const NOTHING_COVERED: readonly number[] = []
 
 /**
  * The rows of one table that fit all of some conditions. Which index they are found by is chosen anew for each run, by
@@ -41,20 +46,24 @@ export class RowSource implements RowFinder {
   private readonly binding: Binding
   private readonly inner: RowSource[] = []
   private readonly accesses: readonly Access[]
+  private readonly ordered: readonly OrderedAccess[]
   private readonly conditions: readonly Condition[]
-  /** By the condition that an access has answered, -1 for none; undefined where nothing is left to ask. */
+  /** By the conditions that an access has answered; undefined where nothing is left to ask. */
   private second: Access | undefined
-  private readonly kernels = new Map<number, Kernel | undefined>()
+  private readonly kernels = new Map<string, Kernel | undefined>()
 
   constructor(
     readonly table: Table,
     condition: Condition | undefined,
     private readonly tables: TableSource,
     private readonly run: PlanRunner,
+    /** The order that rows are wanted in: what `ordered` can give. */
+    private readonly order: readonly BoundOrder[] = [],
   ) {
     this.binding = new Binding(table, tables, run)
     this.conditions = condition === undefined ? [] : conjuncts(condition)
-    this.accesses = this.conditions.flatMap((each, i) => this.accessesFor(each, i))
+    this.ordered = orderedAccesses(table, this.conditions, this.binding, order)
+    this.accesses = [...this.conditions.flatMap((each, i) => this.accessesFor(each, [i])), ...this.ordered]
     this.kernel(NOTHING_COVERED) // a wrong name is an error before the first run
   }
 
@@ -94,6 +103,43 @@ export class RowSource implements RowFinder {
       return found.length >= limit
     })
     return found
+  }
+
+  /**
+   * The first `limit` rows in the order asked for. Where an index has that order, it is walked until there are enough, if
+   * that looks at fewer rows than sorting all that fit.
+   */
+  orderedRows(limit: number): number[] {
+    const walk = this.worthWalking(limit)
+    if (walk === undefined) return sortRows(this.rows(NO_LIMIT), this.order, limit)
+    const kernel = this.kernel(walk.covers)
+    const found: number[] = []
+    this.chosen = walk.name
+    this.examined = 0
+    walk.walk(this.order, (equals) => {
+      this.examined += equals.length
+      const left = limit - found.length
+      for (const row of kernel === undefined ? equals.slice(0, left) : kernel.filter(equals, left)) found.push(row)
+      return found.length >= limit
+    })
+    return found
+  }
+
+  /** The ordered index that is walked the least for so many rows, undefined where sorting all that fit is cheaper. */
+  private worthWalking(limit: number): OrderedAccess | undefined {
+    const fitting = this.estimate()
+    let best: OrderedAccess | undefined
+    let fewest = fitting / WALKING_COSTS
+    for (const access of this.ordered) {
+      if (!givesOrder(access, this.order)) continue
+      const within = access.estimate()
+      // as many as fit are spread over those that the index has within its bounds
+      const walked = Math.min(within, (limit * within) / Math.max(1, Math.min(fitting, within)))
+      if (walked > fewest || (walked === fewest && best !== undefined)) continue
+      best = access
+      fewest = walked
+    }
+    return best
   }
 
   /** Gives the rows in portions, ascending, until told to stop by `true`. */
@@ -162,15 +208,16 @@ export class RowSource implements RowFinder {
     }
   }
 
-  private kernel(covered: number): Kernel | undefined {
-    if (this.kernels.has(covered)) return this.kernels.get(covered)
-    const left = this.conditions.filter((_, i) => i !== covered)
+  private kernel(covered: readonly number[]): Kernel | undefined {
+    const key = covered.length === 0 ? '' : covered.join()
+    if (this.kernels.has(key)) return this.kernels.get(key)
+    const left = this.conditions.filter((_, i) => !covered.includes(i))
     const kernel = left.length === 0 ? undefined : kernelOf(allOf(left), this.binding)
-    this.kernels.set(covered, kernel)
+    this.kernels.set(key, kernel)
     return kernel
   }
 
-  private accessesFor(condition: Condition, covers: number): Access[] {
+  private accessesFor(condition: Condition, covers: readonly number[]): Access[] {
     switch (condition.kind) {
       case 'compare':
         return condition.operator === 'eq' ? this.accessesOf(condition, covers) : []
@@ -193,7 +240,7 @@ export class RowSource implements RowFinder {
     }
   }
 
-  private accessesOf(condition: ConditionOf<'compare'>, covers: number): Access[] {
+  private accessesOf(condition: ConditionOf<'compare'>, covers: readonly number[]): Access[] {
     const path = this.binding.path(condition.path)
     if (path.hops.length > 0) return this.referenceAccess(condition, covers)
     if (!path.isDirect) return []
@@ -203,7 +250,7 @@ export class RowSource implements RowFinder {
   }
 
   /** Rows by what holds for the row that they refer to. */
-  private referenceAccess(condition: ConditionOf<'compare'>, covers: number): Access[] {
+  private referenceAccess(condition: ConditionOf<'compare'>, covers: readonly number[]): Access[] {
     const [hop] = this.binding.path(condition.path).hops
     if (!hop.column.isIndexed) return []
     const rest: Path = { ...condition.path, references: condition.path.references.slice(1) }

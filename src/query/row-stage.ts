@@ -1,7 +1,7 @@
 import type { Table } from '../table/table'
 import type { PlanRunner } from './binding'
 import type { Slot, SlotValues } from './operand'
-import { type BoundOrder, sortRows } from './order'
+import type { BoundOrder } from './order'
 import { BoundPath, type TableSource } from './path'
 import { allOf, type Condition, columnPath, type OrderKey, type StepOf } from './plan'
 import { type RowNumbers, RowSource } from './row-source'
@@ -35,11 +35,12 @@ export class RowStage {
       const path = columnPath(lookup.step.column)
       conditions.unshift({ kind: 'compare', operator: 'eq', path, value: lookup.input })
     }
-    this.source = new RowSource(table, conditions.length === 0 ? undefined : allOf(conditions), tables, run)
     this.order = steps.order.map(({ path, direction }) => ({
       path: new BoundPath(table, path, tables),
       isDescending: direction === 'desc',
     }))
+    const condition = conditions.length === 0 ? undefined : allOf(conditions)
+    this.source = new RowSource(table, condition, tables, run, this.order)
   }
 
   begin(slots: SlotValues): void {
@@ -51,10 +52,8 @@ export class RowStage {
   rows(input: unknown, wanted: number): number[] {
     if (!this.accepts(input)) return []
     const { skip, limit } = this.bounds(wanted)
-    const rows =
-      this.order.length === 0
-        ? this.source.rows(skip + limit)
-        : sortRows(this.source.rows(NO_LIMIT), this.order, skip + limit)
+    const { order, source } = this
+    const rows = order.length === 0 ? source.rows(skip + limit) : source.orderedRows(skip + limit)
     return skip === 0 ? rows : rows.slice(skip)
   }
 
