@@ -3,10 +3,11 @@ import { Snapshot, Store, type WriteOptions } from '../db/store'
 import { Transaction } from '../db/transaction'
 import type { HeapSnapshot } from '../heap/heap'
 import type { Point } from '../log/history'
+import type { Query } from '../query/query'
 import type { SchemaWriter } from '../table/schema-writer'
 import type { Key } from '../table/table'
 import { createMissing, differences, ensureNone, lacks } from './fit'
-import { queryOf, type TableQuery } from './queries'
+import { jsonQueryOf, queryOf, type TableQuery } from './queries'
 import type { ClassQuery } from './query-types'
 import { Registry, Scope } from './scope'
 import type { EntityObject } from './source'
@@ -72,6 +73,15 @@ export class Database extends Store implements EntityReader {
   query(table: string): TableQuery
   query(of: EntityClass | string): unknown {
     return queryOf(of, this, this.live)
+  }
+
+  /**
+   * A query that arrives as JSON data, already parsed: `{ from: 'Post', where: { likes: { $gt: 3 } }, select: ['title'],
+   * sort: [['date', 'desc']], limit: 20, skip: 40 }`; `from` is a class or a table. Bounded as `JSON_LIMITS` says, but not in
+   * how many results it has: say `collect(limit)`. Throws `INVALID_ARGUMENT`, naming the position of what is wrong.
+   */
+  queryJson(json: unknown): Query<Record<string, unknown>> {
+    return jsonQueryOf(json, this, this.live)
   }
 
   /** The object of a class that a row is. @internal */
@@ -170,6 +180,11 @@ export class EntitySnapshot extends Snapshot implements EntityReader {
     return queryOf(of, this, this.scope)
   }
 
+  /** As `Database.queryJson`, of this snapshot. */
+  queryJson(json: unknown): Query<Record<string, unknown>> {
+    return jsonQueryOf(json, this, this.scope)
+  }
+
   /** The object of a class that a row is. @internal */
   objectOf(type: unknown, row: number): object {
     return this.scope.source(type as EntityClass).object(row)
@@ -224,6 +239,11 @@ export class EntityTransaction extends Transaction implements EntityReader {
   query(table: string): TableQuery
   query(of: EntityClass | string): unknown {
     return queryOf(of, this, this.opened())
+  }
+
+  /** As `Database.queryJson`, of what this transaction sees. */
+  queryJson(json: unknown): Query<Record<string, unknown>> {
+    return jsonQueryOf(json, this, this.opened())
   }
 
   /** The object of a class that a row is. @internal */

@@ -27,8 +27,8 @@ export interface QueryRoot {
   other(of: unknown): PathResolver
 }
 
-/** The parts that a query was built of. */
-interface Parts {
+/** What a query of rows is built of. */
+export interface Parts {
   readonly conditions: readonly Condition[]
   readonly order: readonly OrderKey[]
   readonly skip: number
@@ -200,7 +200,8 @@ export class QueryBuilder<T, R> {
   }
 }
 
-function rowsPlan(table: string, { conditions, order, skip, limit }: Parts): Plan {
+/** Rows of a table: those that fit, in order, cut. */
+export function rowsPlan(table: string, { conditions, order, skip, limit }: Parts): Plan {
   const plan: Step[] = [frozen({ kind: 'rows', table })]
   if (conditions.length > 0) plan.push(frozen({ kind: 'filter', condition: allOf(conditions) }))
   if (order.length > 0) plan.push(frozen({ kind: 'order', by: order }))

@@ -1,3 +1,5 @@
+import type { PathStep } from '../value/decoder'
+import { List } from '../value/list'
 import { areComparable, compareValues } from '../value/value-order'
 import type { Binding } from './binding'
 import { type BoundOperand, compareIn, type Slot } from './operand'
@@ -108,7 +110,7 @@ export function valueTest(condition: Condition, binding: Binding): ValueTest {
       return (value) => Boolean((test.value as ValueTest)(value))
     }
     case 'element': {
-      const test = valueTest(condition.test, binding)
+      const test = elementTest(condition.test, binding)
       return (value) => isSequence(value) && [...value].some(test)
     }
     case 'among': {
@@ -116,6 +118,40 @@ export function valueTest(condition: Condition, binding: Binding): ValueTest {
       return (value) => among.set.has(value)
     }
   }
+}
+
+/** The test of a condition on one element of an array, at whose paths stand parts of the element. */
+function elementTest(condition: Condition, binding: Binding): ValueTest {
+  switch (condition.kind) {
+    case 'and': {
+      const tests = condition.conditions.map((each) => elementTest(each, binding))
+      return (element) => tests.every((test) => test(element))
+    }
+    case 'or': {
+      const tests = condition.conditions.map((each) => elementTest(each, binding))
+      return (element) => tests.some((test) => test(element))
+    }
+    case 'not': {
+      const test = elementTest(condition.condition, binding)
+      return (element) => !test(element)
+    }
+    default: {
+      const { inside } = condition.path
+      const test = valueTest(condition, binding)
+      return inside.length === 0 ? test : (element) => test(partAt(element, inside))
+    }
+  }
+}
+
+/** What stands at a path into a value; null where nothing does. */
+function partAt(value: unknown, inside: readonly PathStep[]): unknown {
+  let part = value
+  for (const step of inside) {
+    const within: unknown = part instanceof List ? part.items : part
+    if (typeof within !== 'object' || within === null || !Object.hasOwn(within, step)) return null
+    part = (within as Record<PathStep, unknown>)[step]
+  }
+  return part ?? null
 }
 
 /** Whether a comparison holds when the left value sorts so beside the right one. */
