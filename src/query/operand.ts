@@ -2,7 +2,8 @@ import { SnapheapError } from '../errors'
 import type { Column } from '../table/column'
 import { type ColumnType, encodeAs } from '../table/column-type'
 import { cannotHold } from '../table/table'
-import { parseDay, Timestamp } from '../value/timestamp'
+import { Decimal } from '../value/decimal'
+import { formatTimeOfDay, parseDay, parseTimeOfDay, Timestamp } from '../value/timestamp'
 import { compareValues } from '../value/value-order'
 import type { BoundPath } from './path'
 import { Parameter } from './plan'
@@ -39,7 +40,7 @@ export class BoundOperand {
   }
 
   set(value: unknown): void {
-    this.value = value ?? null
+    this.value = canonical(this.path, value)
     this.ordinal = ordinalOf(this.path.column.type, this.value)
     if (this.path.path.inside.length > 0) return
     const { finder } = this.path.start.context
@@ -53,6 +54,35 @@ export class BoundOperand {
   /** Whether no value is what is looked for. */
   get isMissing(): boolean {
     return this.value === null
+  }
+}
+
+/** The value as its column reads it, where it may be written otherwise: what it is compared with by order. */
+function canonical({ column, path }: BoundPath, value: unknown): unknown {
+  if (value === undefined) return null
+  if (path.inside.length > 0) return value
+  switch (column.type) {
+    case 'day':
+      return value instanceof Date && !Number.isNaN(value.getTime()) ? value.toISOString().split('T')[0] : value
+    case 'time': {
+      const micros = typeof value === 'string' ? parseTimeOfDay(value) : undefined
+      return micros === undefined ? value : formatTimeOfDay(micros)
+    }
+    case 'uuid':
+      return typeof value === 'string' ? value.toLowerCase() : value
+    case 'decimal':
+      return typeof value === 'string' ? decimalOf(value) : value
+    default:
+      return value
+  }
+}
+
+/** Text that is no decimal number stays what it is, for the error that names it. */
+function decimalOf(text: string): Decimal | string {
+  try {
+    return Decimal.parse(text)
+  } catch {
+    return text
   }
 }
 
