@@ -57,6 +57,8 @@ function comparisonTest(condition: ConditionOf<'compare'>, binding: Binding): Ro
 /** Whether the value at a path is the operand, by words where it is a column's whole value. */
 export function equals(path: BoundPath, row: number, operand: BoundOperand): boolean {
   if (path.path.inside.length > 0) return sameValue(path.value(row), operand.value)
+  // a dynamic column also holds null as a value of its own, which reads as missing here
+  if (operand.isMissing && path.column.type === 'any') return path.value(row) === null
   const at = path.rowAt(row)
   const address = at < 0 ? 0 : path.column.addressOf(at)
   if (address === 0) return operand.isMissing
