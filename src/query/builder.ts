@@ -1,6 +1,7 @@
 import { SnapheapError } from '../errors'
 import { show } from '../table/table'
 import { Composed, conditionOf } from './conditions'
+import { ensureCount } from './count'
 import { type Cursor, cursorCondition, cursorOf } from './cursor'
 import type { ExplainOptions, Explanation } from './explain'
 import { JoinedPaths } from './joined-paths'
@@ -308,14 +309,6 @@ class MemberPaths implements PathResolver {
 function orderKey(name: string, direction: unknown, paths: PathResolver): OrderKey {
   if (direction === 'asc' || direction === 'desc') return { path: paths.path(name), direction }
   throw new SnapheapError('INVALID_ARGUMENT', `There is no direction ${show(direction)}. Pass 'asc' or 'desc'.`)
-}
-
-function ensureCount(count: number, what: string): number {
-  if (Number.isSafeInteger(count) && count >= 0) return count
-  throw new SnapheapError(
-    'INVALID_ARGUMENT',
-    `${show(count)} is no number of rows for ${what}. Pass an integer from 0 on.`,
-  )
 }
 
 /** All of several conditions. */
