@@ -117,9 +117,16 @@ export class QueryBuilder<T, R> {
 
   /**
    * One page of results in an order that is made strict by the key, and the cursor that the next page begins after:
-   * undefined on the last. Rows inserted or deleted meanwhile neither repeat nor skip others.
+   * undefined on the last. Rows inserted or deleted meanwhile neither repeat nor skip others. Throws `INVALID_ARGUMENT`
+   * beside skip or limit, for a size below 1, and for a cursor of another query.
    */
   page(sizeRows: number, after?: Cursor): { items: R[]; next: Cursor | undefined } {
+    if (this.parts.skip > 0 || this.parts.limit !== undefined) {
+      throw new SnapheapError(
+        'INVALID_ARGUMENT',
+        'A page is cut by its size and its cursor. Leave out skip and limit where page is called.',
+      )
+    }
     const { table } = this.root.paths
     const keys = this.reader.table(table).keyColumns.map(({ name }): OrderKey => {
       return { path: frozen({ references: [], column: name, inside: [], label: name }), direction: 'asc' }
@@ -130,7 +137,7 @@ export class QueryBuilder<T, R> {
       ...this.parts,
       order,
       conditions: [...this.parts.conditions, ...conditions],
-      limit: ensureCount(sizeRows, 'page') + 1,
+      limit: ensureCount(sizeRows, 'page', 1) + 1,
     }
     const rows = new Query<number>(rowsPlan(table, parts), this.reader).collect()
     const items = rows.slice(0, sizeRows)
