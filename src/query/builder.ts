@@ -192,7 +192,8 @@ export class QueryBuilder<T, R> {
   }
 
   private field(name: string, path: string): Field {
-    return { name, path: this.root.paths.path(path) }
+    if (name !== '__proto__') return { name, path: this.root.paths.path(path) }
+    throw new SnapheapError('INVALID_ARGUMENT', 'No member of a result can be named "__proto__". Take another name.')
   }
 
   private objectOf(row: number): R {
