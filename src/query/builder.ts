@@ -132,7 +132,7 @@ export class QueryBuilder<T, R> {
       return { path: frozen({ references: [], column: name, inside: [], label: name }), direction: 'asc' }
     })
     const order = [...this.parts.order, ...keys]
-    const conditions = after === undefined ? [] : [cursorCondition(after, order)]
+    const conditions = after === undefined ? [] : [cursorCondition(after, order, this.reader.table(table), this.reader)]
     const parts = {
       ...this.parts,
       order,
