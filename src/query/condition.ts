@@ -1,10 +1,13 @@
+import { SnapheapError } from '../errors'
+import type { ColumnType } from '../table/column-type'
+import { show } from '../table/table'
 import type { PathStep } from '../value/decoder'
 import { List } from '../value/list'
 import { areComparable, compareValues } from '../value/value-order'
 import type { Binding } from './binding'
-import { type BoundOperand, compareIn, type Slot } from './operand'
+import { type BoundOperand, compareIn, ensureList, type Slot } from './operand'
 import type { BoundPath } from './path'
-import type { Comparison, Condition, ConditionOf, TextPattern } from './plan'
+import type { Comparison, Condition, ConditionOf, Path, TextPattern } from './plan'
 import { sameValue } from './values'
 
 /** Whether a row fits. */
@@ -36,6 +39,7 @@ export function rowTest(condition: Condition, binding: Binding): RowTest {
     }
     default: {
       const path = binding.path(condition.path)
+      if (condition.kind === 'text' || condition.kind === 'matches') ensureReadsAsText(path)
       const test = valueTest(condition, binding)
       return (row) => test(path.value(row))
     }
@@ -90,14 +94,14 @@ export function valueTest(condition: Condition, binding: Binding): ValueTest {
     case 'in': {
       const { values } = condition
       if (!Array.isArray(values)) {
-        const all = binding.value(values as unknown as Slot)
+        const all = binding.value(values as unknown as Slot, (given) => ensureList(given, condition.path))
         return (value) => (all.value as readonly unknown[]).some((each) => sameValue(value, each))
       }
       const each = values.map((slot: Slot) => binding.value(slot))
       return (value) => each.some((operand) => sameValue(value, operand.value))
     }
     case 'text': {
-      const operand = binding.value(condition.value as Slot)
+      const operand = binding.value(condition.value as Slot, (given) => ensureText(given, condition))
       const isStart = condition.operator === 'startsWith'
       return (value) =>
         typeof value === 'string' &&
@@ -172,6 +176,33 @@ export function holds(operator: Comparison, order: number): boolean {
     case 'ne':
       return order !== 0
   }
+}
+
+function ensureText(value: unknown, { path, operator }: ConditionOf<'text'>): void {
+  if (typeof value === 'string') return
+  throw new SnapheapError(
+    'INVALID_ARGUMENT',
+    `The condition ${operator} on ${path.label} takes a text, not ${show(value)}. Pass a text.`,
+    { name: path.label, operator },
+  )
+}
+
+/** Columns whose values read as text, or may. */
+const TEXTUAL: ReadonlySet<ColumnType> = new Set(['string', 'uuid', 'day', 'time', 'any', 'json'])
+
+/** Throws `INVALID_ARGUMENT` for a path at whose end there is never text. */
+function ensureReadsAsText({ column, path }: BoundPath): void {
+  if (readsAsText(column.type, path)) return
+  throw new SnapheapError(
+    'INVALID_ARGUMENT',
+    `${path.label} is of type ${column.type}, not text. Compare it with values of that type.`,
+    { name: path.label, type: column.type },
+  )
+}
+
+/** Whether there may be text at the end of a path to a column of a type. */
+export function readsAsText(type: ColumnType, path: Path): boolean {
+  return path.inside.length > 0 || TEXTUAL.has(type)
 }
 
 function isSequence(value: unknown): value is Iterable<unknown> {

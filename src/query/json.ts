@@ -3,6 +3,7 @@ import { SnapheapError } from '../errors'
 import type { ColumnType } from '../table/column-type'
 import { show } from '../table/table'
 import { type QueryRoot, rowsPlan } from './builder'
+import { readsAsText } from './condition'
 import { isPlainObject, operation } from './conditions'
 import { ElementPaths } from './element-paths'
 import { ensureOperand, JSON_LIMITS, type JsonRequest, jsonFault, requestOf, unknownMember, within } from './json-shape'
@@ -38,8 +39,6 @@ const ON_VALUES = [
   '$elemMatch',
 ]
 const ON_CONDITIONS = ['$and', '$or', '$nor', '$not']
-/** Columns whose values read as text, or may. */
-const TEXTUAL: ReadonlySet<ColumnType> = new Set(['string', 'uuid', 'day', 'time', 'any', 'json'])
 
 /**
  * A query out of JSON data from outside, already parsed: the same plan as the other faces make.
@@ -169,7 +168,8 @@ class ConditionReader {
           ),
         )
       case '$regex':
-        if (!TEXTUAL.has(type)) throw jsonFault(at, `${path.label} is of type ${type}, not text. Ask it otherwise.`)
+        if (!readsAsText(type, path))
+          throw jsonFault(at, `${path.label} is of type ${type}, not text. Ask it otherwise.`)
         return operation(path, 'matches', this.pattern(operand as [string, boolean], at))
       case '$elemMatch':
         return this.element(path, type, operand as Record<string, unknown>, at)

@@ -6,7 +6,7 @@ import { Decimal } from '../value/decimal'
 import { formatTimeOfDay, parseDay, parseTimeOfDay, Timestamp } from '../value/timestamp'
 import { compareValues } from '../value/value-order'
 import type { BoundPath } from './path'
-import { Parameter } from './plan'
+import { Parameter, type Path } from './plan'
 
 /** The place of a value among those that a query is run with. Plans of one shape differ in nothing else. */
 export class Slot {
@@ -117,12 +117,7 @@ export class BoundOperands {
       return
     }
     const all = values[this.slots.index]
-    if (!Array.isArray(all)) {
-      throw new SnapheapError(
-        'INVALID_ARGUMENT',
-        `The values for ${this.path.path.label} are not an array. Pass an array of those to look for.`,
-      )
-    }
+    ensureList(all, this.path.path)
     const { slots, path } = this
     this.each = all.map((value) => {
       const operand = new BoundOperand(slots, path)
@@ -130,6 +125,16 @@ export class BoundOperands {
       return operand
     })
   }
+}
+
+/** Throws `INVALID_ARGUMENT` unless the parameter for all values of an `in` is an array. */
+export function ensureList(all: unknown, { label }: Path): asserts all is readonly unknown[] {
+  if (Array.isArray(all)) return
+  throw new SnapheapError(
+    'INVALID_ARGUMENT',
+    `The values for ${label} are not an array. Pass an array of those to look for.`,
+    { name: label },
+  )
 }
 
 /** Values for the slots of a query, parameters filled in. Throws `INVALID_ARGUMENT` for a parameter without a value. */
