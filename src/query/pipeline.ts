@@ -96,7 +96,7 @@ export class Pipeline {
   }
 
   /** Every result of a plan that stands within a condition: run without input, once for each run of this one. */
-  private readonly results = (plan: Plan, slots: SlotValues): unknown[] => {
+  readonly results = (plan: Plan, slots: SlotValues): unknown[] => {
     let pipeline = this.within.get(plan)
     if (pipeline === undefined) {
       pipeline = this.nested(plan)
