@@ -86,7 +86,7 @@ export class Database extends Store implements EntityReader {
 
   /** The object of a class that a row is. @internal */
   objectOf(type: unknown, row: number): object {
-    return this.live.reader.source(type as EntityClass).object(row)
+    return this.live.reader.source(type as EntityClass).foundObject(row)
   }
 
   /** As `Store.write`, with a transaction that also makes, changes and deletes objects. */
@@ -187,7 +187,7 @@ export class EntitySnapshot extends Snapshot implements EntityReader {
 
   /** The object of a class that a row is. @internal */
   objectOf(type: unknown, row: number): object {
-    return this.scope.source(type as EntityClass).object(row)
+    return this.scope.source(type as EntityClass).foundObject(row)
   }
 }
 
@@ -250,7 +250,7 @@ export class EntityTransaction extends Transaction implements EntityReader {
   objectOf(type: unknown, row: number): object {
     return this.opened()
       .source(type as EntityClass)
-      .object(row)
+      .foundObject(row)
   }
 
   /** Adds an object. Throws `UNIQUE`, `NOT_NULL`, `TYPE`, `READ_ONLY`; `INVALID_ARGUMENT` for an unknown property. */

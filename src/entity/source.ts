@@ -88,6 +88,12 @@ export class Source {
     return this.hydrate(this.binding, row)
   }
 
+  /** The same for a row that was found otherwise than through this source, which may have to catch up first. */
+  foundObject(row: number): object {
+    if (this.epoch !== this.view.epoch) this.bind()
+    return this.object(row)
+  }
+
   /** The object with a key, undefined without one. The key's parts are in the order of the class's ids. */
   get(id: unknown): object | undefined {
     const row = typeof id === 'number' ? this.table.rowOf(id) : this.rowOfKey(id)
