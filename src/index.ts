@@ -69,6 +69,7 @@ export {
   union,
   unique,
 } from './query/functions'
+export { JSON_LIMITS } from './query/json-shape'
 export type { QueryReader } from './query/pipeline'
 export { Parameter, type Plan } from './query/plan'
 export type { Parameters, Query } from './query/query'

@@ -9,7 +9,7 @@ import type { SchemaWriter } from '../table/schema-writer'
 import type { Key } from '../table/table'
 import { createMissing, differences, ensureNone, lacks } from './fit'
 import { conflict, OptimisticTransaction, pauseAfter } from './optimistic'
-import { queryOf, type TableQuery } from './queries'
+import { jsonQueryOf, queryOf, type TableQuery } from './queries'
 import type { ClassQuery } from './query-types'
 import { Registry, Scope } from './scope'
 import type { EntityObject } from './source'
@@ -83,9 +83,18 @@ export class Database extends Store implements EntityReader {
     return queryOf(of, this, this.live)
   }
 
+  /**
+   * A query that arrives as JSON data, already parsed: `{ from: 'Post', where: { likes: { $gt: 3 } }, select: ['title'],
+   * sort: [['date', 'desc']], limit: 20, skip: 40 }`; `from` is a class or a table. Bounded as `JSON_LIMITS` says, but not in
+   * how many results it has: say `collect(limit)`. Throws `INVALID_ARGUMENT`, naming the position of what is wrong.
+   */
+  queryJson(json: unknown): Query<Record<string, unknown>> {
+    return jsonQueryOf(json, this, this.live)
+  }
+
   /** The object of a class that a row is. @internal */
   objectOf(type: unknown, row: number): object {
-    return this.live.reader.source(type as EntityClass).objectAt(row)
+    return this.live.reader.source(type as EntityClass).foundObject(row)
   }
 
   /** As `Store.write`, with a transaction that also makes, changes and deletes objects. */
@@ -245,9 +254,14 @@ export class EntitySnapshot extends Snapshot implements EntityReader {
     return queryOf(of, this, this.scope)
   }
 
+  /** As `Database.queryJson`, of this snapshot. */
+  queryJson(json: unknown): Query<Record<string, unknown>> {
+    return jsonQueryOf(json, this, this.scope)
+  }
+
   /** The object of a class that a row is. @internal */
   objectOf(type: unknown, row: number): object {
-    return this.scope.source(type as EntityClass).objectAt(row)
+    return this.scope.source(type as EntityClass).foundObject(row)
   }
 }
 
@@ -301,11 +315,16 @@ export class EntityTransaction extends Transaction implements EntityReader {
     return queryOf(of, this, this.opened())
   }
 
+  /** As `Database.queryJson`, of what this transaction sees. */
+  queryJson(json: unknown): Query<Record<string, unknown>> {
+    return jsonQueryOf(json, this, this.opened())
+  }
+
   /** The object of a class that a row is. @internal */
   objectOf(type: unknown, row: number): object {
     return this.opened()
       .source(type as EntityClass)
-      .object(row)
+      .foundObject(row)
   }
 
   /** Adds an object. Throws `UNIQUE`, `NOT_NULL`, `TYPE`, `READ_ONLY`; `INVALID_ARGUMENT` for an unknown property. */

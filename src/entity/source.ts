@@ -89,9 +89,9 @@ export class Source {
     return this.hydrate(this.binding, row)
   }
 
-  /** The object of a row that was not looked up here. */
-  objectAt(row: number): object {
-    this.table.ensureUsable()
+  /** The same for a row that was found otherwise than through this source, which may have to catch up first. */
+  foundObject(row: number): object {
+    if (this.epoch !== this.view.epoch) this.bind()
     return this.object(row)
   }
 

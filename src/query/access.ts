@@ -67,7 +67,8 @@ export class KeyInAccess implements Access {
 
   rows(limit: number): number[] {
     const rows: number[] = []
-    for (const { low, high } of this.operands.each) {
+    for (const { low, high, isMissing } of this.operands.each) {
+      if (isMissing) continue // no key is, though its word would pass for that of the first row
       this.words[0] = low
       this.words[1] = high
       const row = this.table.rowOfWords(this.words)

@@ -70,14 +70,35 @@ function one(name: string, value: unknown, paths: PathResolver): Condition {
   }
   if (!isPlainObject(value)) return operation(paths.path(name), 'eq', paths.operand(name, value))
   const names = Object.keys(value)
-  const operators = names.filter((each) => (OPERATORS as readonly string[]).includes(each))
-  if (names.length > 0 && operators.length === names.length && !paths.leadsOn(name)) {
+  if (names.length === 0) {
+    throw new SnapheapError(
+      'INVALID_ARGUMENT',
+      `The condition on ${name} is empty. Pass a value or an operator such as { ne: null }, or leave it out.`,
+      { name },
+    )
+  }
+  if (names.every((each) => isOperator(each)) && !names.some((each) => isBehind(name, each, paths))) {
     return allOf(
       names.map((each) => operation(paths.path(name), each as Operator, operandsOf(name, value[each], paths))),
     )
   }
   if (!paths.leadsOn(name) && !paths.holdsDocuments(name)) throw unknownOperator(name, names, paths)
   return all(value, `${name}.`, paths)
+}
+
+function isOperator(name: string): boolean {
+  return (OPERATORS as readonly string[]).includes(name)
+}
+
+/** Whether what a reference leads to has a name, which then is no operator. */
+function isBehind(reference: string, name: string, paths: PathResolver): boolean {
+  if (!paths.leadsOn(reference)) return false
+  try {
+    paths.path(`${reference}.${name}`)
+    return true
+  } catch {
+    return false
+  }
 }
 
 function operandsOf(name: string, value: unknown, paths: PathResolver): unknown {
@@ -135,7 +156,7 @@ function wrongOperand(path: Path, operator: string, operand: unknown, expected: 
 }
 
 function unknownOperator(name: string, names: readonly string[], paths: PathResolver): SnapheapError {
-  const wrong = names.find((each) => !(OPERATORS as readonly string[]).includes(each)) ?? ''
+  const wrong = names.find((each) => !isOperator(each)) ?? ''
   const nearest = nearestName(wrong, OPERATORS)
   const remedy = nearest === undefined ? `There are ${OPERATORS.join(', ')}.` : `Did you mean "${nearest}"?`
   return new SnapheapError(

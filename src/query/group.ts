@@ -31,7 +31,9 @@ export class Grouping {
     aggregates: readonly BoundAggregate[],
   ) {
     this.accumulators = aggregates.map((each) => new Accumulator(each))
-    this.keys = fields.map(({ path }) => (path.isDirect ? new WordKey(path) : new ValueKey(path)))
+    this.keys = fields.map(({ path }) =>
+      path.isDirect && path.column.type !== 'any' ? new WordKey(path) : new ValueKey(path),
+    )
   }
 
   add(rows: RowNumbers): void {

@@ -142,6 +142,7 @@ return { filter, scan }`
     if (!path.isDirect) return this.closure(condition, mode)
     const { operator } = condition
     if (operator === 'eq' || operator === 'ne') {
+      if (path.column.type === 'any') return this.closure(condition, mode)
       const test = this.wordTest(this.column(path.column), this.operand(condition, false), mode)
       return operator === 'eq' ? test : `!${test}`
     }

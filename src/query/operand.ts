@@ -2,10 +2,11 @@ import { SnapheapError } from '../errors'
 import type { Column } from '../table/column'
 import { type ColumnType, encodeAs } from '../table/column-type'
 import { cannotHold } from '../table/messages'
-import { parseDay, Timestamp } from '../value/timestamp'
+import { Decimal } from '../value/decimal'
+import { formatTimeOfDay, parseDay, parseTimeOfDay, Timestamp } from '../value/timestamp'
 import { compareValues } from '../value/value-order'
 import type { BoundPath } from './path'
-import { Parameter } from './plan'
+import { Parameter, type Path } from './plan'
 
 /** The place of a value among those that a query is run with. Plans of one shape differ in nothing else. */
 export class Slot {
@@ -39,7 +40,7 @@ export class BoundOperand {
   }
 
   set(value: unknown): void {
-    this.value = value ?? null
+    this.value = canonical(this.path, value)
     this.ordinal = ordinalOf(this.path.column.type, this.value)
     if (this.path.path.inside.length > 0) return
     const { finder } = this.path.start.context
@@ -53,6 +54,35 @@ export class BoundOperand {
   /** Whether no value is what is looked for. */
   get isMissing(): boolean {
     return this.value === null
+  }
+}
+
+/** The value as its column reads it, where it may be written otherwise: what it is compared with by order. */
+function canonical({ column, path }: BoundPath, value: unknown): unknown {
+  if (value === undefined) return null
+  if (path.inside.length > 0) return value
+  switch (column.type) {
+    case 'day':
+      return value instanceof Date && !Number.isNaN(value.getTime()) ? value.toISOString().split('T')[0] : value
+    case 'time': {
+      const micros = typeof value === 'string' ? parseTimeOfDay(value) : undefined
+      return micros === undefined ? value : formatTimeOfDay(micros)
+    }
+    case 'uuid':
+      return typeof value === 'string' ? value.toLowerCase() : value
+    case 'decimal':
+      return typeof value === 'string' ? decimalOf(value) : value
+    default:
+      return value
+  }
+}
+
+/** Text that is no decimal number stays what it is, for the error that names it. */
+function decimalOf(text: string): Decimal | string {
+  try {
+    return Decimal.parse(text)
+  } catch {
+    return text
   }
 }
 
@@ -87,12 +117,7 @@ export class BoundOperands {
       return
     }
     const all = values[this.slots.index]
-    if (!Array.isArray(all)) {
-      throw new SnapheapError(
-        'INVALID_ARGUMENT',
-        `The values for ${this.path.path.label} are not an array. Pass an array of those to look for.`,
-      )
-    }
+    ensureList(all, this.path.path)
     const { slots, path } = this
     this.each = all.map((value) => {
       const operand = new BoundOperand(slots, path)
@@ -100,6 +125,16 @@ export class BoundOperands {
       return operand
     })
   }
+}
+
+/** Throws `INVALID_ARGUMENT` unless the parameter for all values of an `in` is an array. */
+export function ensureList(all: unknown, { label }: Path): asserts all is readonly unknown[] {
+  if (Array.isArray(all)) return
+  throw new SnapheapError(
+    'INVALID_ARGUMENT',
+    `The values for ${label} are not an array. Pass an array of those to look for.`,
+    { name: label },
+  )
 }
 
 /** Values for the slots of a query, parameters filled in. Throws `INVALID_ARGUMENT` for a parameter without a value. */

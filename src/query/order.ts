@@ -44,7 +44,8 @@ function numericOrder(values: Float64Array, isDescending: boolean): (a: number, 
   return isDescending ? (a, b) => values[b] - values[a] || a - b : (a, b) => values[a] - values[b] || a - b
 }
 
-function compareKeys({ path, isDescending }: BoundOrder, a: unknown, b: unknown): number {
+/** How two values sort by a key: negative, zero or positive. */
+export function compareKeys({ path, isDescending }: BoundOrder, a: unknown, b: unknown): number {
   const order = a === null || b === null ? Number(a === null) - Number(b === null) : compareIn(path.column, a, b)
   return isDescending ? -order : order
 }

@@ -39,7 +39,7 @@ export class Pipeline {
     let flow: Flow = VALUES
     let at = 0
     if (plan.length > 0 && givesRows(plan[0])) {
-      const taken = rowStepsAt(plan, 1)
+      const taken = rowStepsAt(plan, 1, true)
       this.head = this.rowStage(plan[0], taken.steps)
       flow = { kind: 'rows', table: this.head.table }
       for (const each of plan.slice(1, taken.next)) ensureTable(each, this.head.table)
@@ -48,7 +48,7 @@ export class Pipeline {
     while (at < plan.length) {
       const step = plan[at++]
       if (givesRows(step)) {
-        const taken = rowStepsAt(plan, at)
+        const taken = rowStepsAt(plan, at, false)
         const rows = this.rowStage(step, taken.steps)
         stages.push(rowsWithin(rows))
         flow = { kind: 'rows', table: rows.table }
@@ -94,7 +94,7 @@ export class Pipeline {
   }
 
   /** Every result of a plan that stands within a condition: run without input, once for each run of this one. */
-  private readonly results = (plan: Plan, slots: SlotValues): unknown[] => {
+  readonly results = (plan: Plan, slots: SlotValues): unknown[] => {
     let pipeline = this.within.get(plan)
     if (pipeline === undefined) {
       pipeline = this.nested(plan)
@@ -157,8 +157,11 @@ function givesRows(step: Step): boolean {
   return step.kind === 'rows' || step.kind === 'lookup'
 }
 
-/** The steps from a position on that are done with the rows themselves, and where the others begin. */
-function rowStepsAt(plan: Plan, from: number): { steps: RowSteps; next: number } {
+/**
+ * The steps from a position on that are done with the rows themselves, and where the others begin. Order and cuts are of
+ * all rows, not of those for each input, and so are done with them only at the head.
+ */
+function rowStepsAt(plan: Plan, from: number, isHead: boolean): { steps: RowSteps; next: number } {
   const steps: { -readonly [K in keyof RowSteps]: RowSteps[K] } = {
     conditions: [],
     order: [],
@@ -171,7 +174,8 @@ function rowStepsAt(plan: Plan, from: number): { steps: RowSteps; next: number }
     const isCut = steps.skip !== undefined || steps.limit !== undefined
     if (step.kind === 'filter' && steps.order.length === 0 && !isCut) {
       steps.conditions = [...steps.conditions, step.condition]
-    } else if (step.kind === 'order' && steps.order.length === 0 && !isCut) steps.order = step.by
+    } else if (!isHead) break
+    else if (step.kind === 'order' && steps.order.length === 0 && !isCut) steps.order = step.by
     else if (step.kind === 'skip' && !isCut) steps.skip = step.count as unknown as Slot
     else if (step.kind === 'limit' && steps.limit === undefined) steps.limit = step.count as unknown as Slot
     else break

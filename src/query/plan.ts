@@ -54,7 +54,7 @@ export type Condition =
     }
   | { readonly kind: 'matches'; readonly path: Path; readonly pattern: TextPattern }
   | { readonly kind: 'satisfies'; readonly path: Path; readonly test: (value: unknown) => boolean }
-  /** An element of the array or list that fits: the element is the value at the empty path. */
+  /** An element of the array or list that fits: at a path of its test stands what is inside of the element. */
   | { readonly kind: 'element'; readonly path: Path; readonly test: Condition }
   /** Among the results of a plan that is run once, without input. */
   | { readonly kind: 'among'; readonly path: Path; readonly plan: Plan }

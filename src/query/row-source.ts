@@ -40,7 +40,7 @@ const NOTHING_COVERED: readonly number[] = []
  * what the indexes count for its values, so that the order of the conditions does not matter.
  */
 export class RowSource implements RowFinder {
-  /** Rows looked at in the last run, and what they were found by. */
+  /** Rows looked at in the last run, for all of its inputs, and what those for the last one were found by. */
   examined = 0
   chosen = ''
   private readonly binding: Binding
@@ -78,6 +78,7 @@ export class RowSource implements RowFinder {
 
   /** Takes over the values of a run. Throws `TYPE` for one that its column cannot hold. */
   begin(slots: SlotValues): void {
+    this.examined = 0
     this.binding.begin(slots)
     for (const each of this.inner) each.begin(slots)
   }
@@ -188,7 +189,7 @@ export class RowSource implements RowFinder {
     this.chosen = second === undefined ? best.name : `${best.name} and ${second.name}`
     let rows = best.rows(kernel === undefined ? limit : NO_LIMIT)
     if (second !== undefined) rows = intersectionOf(rows, second.rows(NO_LIMIT))
-    this.examined = rows.length
+    this.examined += rows.length
     return kernel === undefined ? rows : kernel.filter(rows, limit)
   }
 
@@ -198,7 +199,6 @@ export class RowSource implements RowFinder {
     const { rowLimit } = table
     const found = new Int32Array(Math.min(rowLimit, SCANNED_AT_ONCE))
     this.chosen = `scan ${table.name}`
-    this.examined = 0
     for (let from = 0; from < rowLimit; from += SCANNED_AT_ONCE) {
       const to = Math.min(rowLimit, from + SCANNED_AT_ONCE)
       const fitting = kernel === undefined ? everyNumber(from, to, found) : kernel.scan(from, to, found)

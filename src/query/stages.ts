@@ -125,7 +125,7 @@ function late(flow: Flow, slot: unknown, isMapping: boolean, make: (held: unknow
 }
 
 function rowFilter(step: StepOf<'filter'>, flow: Flow, pipeline: Pipeline): UnnamedStage {
-  const binding = new Binding(rowsFor(step, flow), pipeline.reader, () => [])
+  const binding = new Binding(rowsFor(step, flow), pipeline.reader, pipeline.results)
   const test = rowTest(step.condition, binding)
   return {
     flow,
@@ -139,7 +139,7 @@ type RecordTest = (record: Record<string, unknown>) => boolean
 
 function recordFilter(condition: Condition, flow: Flow, pipeline: Pipeline): UnnamedStage {
   // conditions on values need no table of their own
-  const binding = new Binding(undefined as never, pipeline.reader, () => [])
+  const binding = new Binding(undefined as never, pipeline.reader, pipeline.results)
   const test = recordTest(condition, flow, binding)
   return {
     flow,
