@@ -162,7 +162,7 @@ export function orderedAccesses(
       const same = all.find(({ operator }) => operator === 'eq')
       if (same === undefined) {
         range = all.filter(({ operator }) => operator !== 'startsWith')
-        if (range.length === 0) range = all
+        if (range.length === 0) range = all.slice(0, 1)
         break
       }
       equal.push(same)
