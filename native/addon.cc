@@ -14,6 +14,7 @@
 #include "folder_sync.h"
 #include "mapping.h"
 #include "mapping_registry.h"
+#include "write_back.h"
 
 namespace {
 
@@ -218,6 +219,34 @@ void SyncFolder(const Napi::CallbackInfo& info) {
   if (error) ThrowSystemError(info.Env(), "fsync", error);
 }
 
+// Runs on a thread of libuv's pool: the call may wait for the device's queue.
+class WriteBackWork : public Napi::AsyncWorker {
+ public:
+  WriteBackWork(Napi::Env env, int fd, uint64_t offset, uint64_t size)
+      : Napi::AsyncWorker(env), done_(Napi::Promise::Deferred::New(env)), fd_(fd), offset_(offset), size_(size) {}
+  Napi::Promise Promise() const { return done_.Promise(); }
+
+ protected:
+  void Execute() override { snapheap::StartWriteBack(fd_, offset_, size_); }
+  void OnOK() override { done_.Resolve(Env().Undefined()); }
+
+ private:
+  const Napi::Promise::Deferred done_;
+  const int fd_;
+  const uint64_t offset_;
+  const uint64_t size_;
+};
+
+Napi::Value StartWriteBack(const Napi::CallbackInfo& info) {
+  const int fd = Descriptor(info, 0);
+  const double offset = Integer(info, 1, "offsetBytes", kMaxFileOffset);
+  const double size = Integer(info, 2, "sizeBytes", kMaxFileOffset);
+  auto* work = new WriteBackWork(info.Env(), fd, static_cast<uint64_t>(offset), static_cast<uint64_t>(size));
+  const Napi::Promise promise = work->Promise();
+  work->Queue();  // deletes itself when it is done
+  return promise;
+}
+
 Napi::Object Initialise(Napi::Env env, Napi::Object exports) {
   exports.Set("mapFile", Napi::Function::New<MapFile>(env, "mapFile"));
   exports.Set("allocate", Napi::Function::New<Allocate>(env, "allocate"));
@@ -229,6 +258,7 @@ Napi::Object Initialise(Napi::Env env, Napi::Object exports) {
   exports.Set("copy", Napi::Function::New<Copy>(env, "copy"));
   exports.Set("lock", Napi::Function::New<Lock>(env, "lock"));
   exports.Set("unlock", Napi::Function::New<Unlock>(env, "unlock"));
+  exports.Set("startWriteBack", Napi::Function::New<StartWriteBack>(env, "startWriteBack"));
   exports.Set("syncFolder", Napi::Function::New<SyncFolder>(env, "syncFolder"));
   return exports;
 }

@@ -18,6 +18,7 @@
 #include "../folder_sync.h"
 #include "../mapping.h"
 #include "../mapping_registry.h"
+#include "../write_back.h"
 
 using namespace snapheap;
 
@@ -165,6 +166,22 @@ void TestCopy() {
   CHECK(IsInside(0, 0, 0) && !IsInside(1, 0, 0) && !IsInside(1, UINT64_MAX, UINT64_MAX));
 }
 
+// A hint: all that can be shown is that the file stays what it was, and that no argument does harm.
+void TestWriteBack(const std::string& folder) {
+  const int fd = open((folder + "/written").c_str(), O_RDWR | O_CREAT, 0600);
+  const std::vector<uint8_t> bytes(kPage, 5);
+  CHECK(write(fd, bytes.data(), bytes.size()) == static_cast<ssize_t>(bytes.size()));
+  for (const uint64_t size : {uint64_t{0}, uint64_t{1}, uint64_t{kPage}, uint64_t{1} << 62, UINT64_MAX}) {
+    for (const int target : {fd, -1, 1 << 30}) {
+      StartWriteBack(target, 0, size);
+      StartWriteBack(target, size, size);
+    }
+  }
+  std::vector<uint8_t> read(kPage, 0);
+  CHECK(pread(fd, read.data(), read.size(), 0) == static_cast<ssize_t>(read.size()) && read == bytes);
+  close(fd);
+}
+
 }  // namespace
 
 int main(int count, char** arguments) {
@@ -176,6 +193,7 @@ int main(int count, char** arguments) {
   TestRegistry();
   TestLock(folder);
   TestCopy();
+  TestWriteBack(folder);
   CHECK(!SyncFolder(folder) && SyncFolder(folder + "/missing"));
   puts("native: all holds");
   return 0;

@@ -1,3 +1,4 @@
+import { BOOLEAN, ensure, ensureOptions, FUNCTION, PATH, type Rule, TEXT } from '../arguments'
 import { SnapheapError } from '../errors'
 import type { Heap, HeapSnapshot } from '../heap/heap'
 import type { SaveOptions } from '../heap/storage'
@@ -14,7 +15,14 @@ import { type CheckReport, checkHeap } from './check'
 import { Checkpointer } from './checkpointer'
 import { CommitFeed } from './commit-feed'
 import { buildInSlices } from './index-building'
-import { failureListener, type OpenedHeap, openHeap, openHeapAt, type StoreOptions } from './open-heap'
+import {
+  ensureDurability,
+  failureListener,
+  type OpenedHeap,
+  openHeap,
+  openHeapAt,
+  type StoreOptions,
+} from './open-heap'
 import { PinWatch } from './pin-watch'
 import { type StoreStatistics, storeStatistics } from './statistics'
 import { Transaction } from './transaction'
@@ -25,6 +33,13 @@ export interface WriteOptions {
    * Default true.
    */
   readonly sync?: boolean
+}
+
+const WRITE_RULES = { sync: BOOLEAN }
+const SAVE_RULES: Readonly<Record<keyof SaveOptions, Rule>> = {
+  replace: BOOLEAN,
+  annotation: TEXT,
+  onProgress: FUNCTION,
 }
 
 /** A read-only view of one version. Close it soon: what it alone sees cannot be reused until then. */
@@ -145,6 +160,7 @@ export class Store {
    * Returns what it returned. Throws `BUSY` inside another transaction, `READ_ONLY`.
    */
   write<T>(change: (transaction: Transaction) => T, options: WriteOptions = {}): T {
+    ensureChange(change, options)
     this.heap.begin()
     const transaction = this.transactionOn(this.schema!)
     let isCommitted = false
@@ -177,6 +193,7 @@ export class Store {
    * and the event loop does not wait for it. The change itself is made, and can be read, at once.
    */
   async writeAsync<T>(change: (transaction: Transaction) => T, options: WriteOptions = {}): Promise<T> {
+    ensureChange(change, options)
     const result = this.write(change, { ...options, sync: false })
     if (this.log?.durability === 'commit' && options.sync !== false) await this.log.sync()
     return result
@@ -187,6 +204,7 @@ export class Store {
    * whole, and `write` throws `BUSY` meanwhile. Waits for a running save and for earlier ones of its kind.
    */
   async writeBeside<T>(change: (transaction: Transaction) => Promise<T>, options: WriteOptions = {}): Promise<T> {
+    ensureChange(change, options)
     const result = await this.beside(change, async (annotation) => {
       this.heap.commit({ annotation, sync: false })
     })
@@ -209,12 +227,14 @@ export class Store {
    * a checkpoint. Interrupted at any moment, the database is what it was before. Throws `IO`.
    */
   async bulkLoad<T>(change: (transaction: Transaction) => Promise<T>): Promise<T> {
+    ensureChange(change)
     if (this.path === undefined) return this.writeBeside(change)
     return this.beside(change, () => this.heap.commitIntoFile())
   }
 
   /** Pins the newest committed version. `owner` is what `stats` calls it. O(1). */
   snapshot(owner = 'snapshot'): Snapshot {
+    ensure('The owner of a snapshot', owner, TEXT)
     const pinned = this.heap.snapshot(owner)
     const snapshot = this.snapshotOf(pinned)
     forgotten.register(snapshot, pinned)
@@ -227,6 +247,8 @@ export class Store {
    * Throws `EXISTS` (pass `replace`), `IO`.
    */
   async save(path?: string, options: SaveOptions = {}): Promise<void> {
+    ensureOptions('save', options, SAVE_RULES)
+    if (path !== undefined) ensure('The path', path, PATH)
     if (path === undefined) await this.heap.save(options)
     else await this.heap.saveAs(path, options)
   }
@@ -247,6 +269,7 @@ export class Store {
   async setDurability(durability: Durability): Promise<void> {
     if (this.log === undefined)
       throw new SnapheapError('INVALID_ARGUMENT', 'This database keeps no log. Open one in a file, for writing.')
+    ensureDurability(durability)
     // A log that goes on before the file holds what was never logged could not be read after a crash.
     while (this.log.durability === 'none' && durability !== 'none' && this.heap.savedRoot?.version !== this.version)
       await this.save()
@@ -339,6 +362,11 @@ export class Store {
     if (this.log !== undefined) this.checkpointer!.committed(this.log.bytesSinceCheckpoint)
     this.pinWatch.committed()
   }
+}
+
+function ensureChange(change: unknown, options?: WriteOptions): void {
+  ensure('What makes the change', change, FUNCTION)
+  if (options !== undefined) ensureOptions('write', options, WRITE_RULES)
 }
 
 function isPromise(value: unknown): value is PromiseLike<unknown> {

@@ -1,5 +1,6 @@
+import { ensureOptions, type Rule } from '../arguments'
 import type { CommitChange } from '../db/commit-feed'
-import { type OpenedHeap, openHeap, type StoreOptions } from '../db/open-heap'
+import { ensureNestedOptions, type OpenedHeap, openHeap, STORE_RULES, type StoreOptions } from '../db/open-heap'
 import { Snapshot, Store, type WriteOptions } from '../db/store'
 import { Transaction } from '../db/transaction'
 import type { HeapSnapshot } from '../heap/heap'
@@ -22,12 +23,19 @@ export interface OpenOptions extends StoreOptions {
   readonly entities?: readonly EntityClass[]
 }
 
+const OPEN_RULES: Readonly<Record<keyof OpenOptions, Rule>> = {
+  ...STORE_RULES,
+  entities: [() => true, ''], // the registry looks at each
+}
+
 /**
  * Opens the database in a file, or one in memory without a path. Classes make their tables and columns where they are
  * missing. Throws `NOT_FOUND`, `LOCKED` (naming the other process), `CORRUPT`, `VERSION`, `IO`; `SCHEMA` for a class that
  * is put together wrongly, or that does not fit its table, listing every difference.
  */
 export async function open(path?: string, options: OpenOptions = {}): Promise<Database> {
+  ensureOptions('open', options, OPEN_RULES)
+  ensureNestedOptions(options)
   const registry = new Registry(options.entities ?? [])
   const database = new Database(openHeap(path, options), registry)
   try {

@@ -1,4 +1,5 @@
 import 'reflect-metadata'
+import { BOOLEAN, ensure, ensureOptions, FUNCTION, NAME, type Rule } from '../arguments'
 import { SnapheapError } from '../errors'
 import type { ColumnType } from '../table/column-type'
 import type { IndexDefinition } from '../table/index-definition'
@@ -30,6 +31,17 @@ export interface ColumnOptions {
 export type IdOptions = Pick<ColumnOptions, 'name' | 'type'>
 export type RefOptions = Omit<ColumnOptions, 'type'>
 
+const REF_RULES: Readonly<Record<keyof RefOptions, Rule>> = {
+  name: NAME,
+  nullable: BOOLEAN,
+  unique: BOOLEAN,
+  index: BOOLEAN,
+}
+const TYPE: Rule = [() => true, ''] // known with its class and property only
+const ID_RULES = { name: NAME, type: TYPE }
+const COLUMN_RULES = { ...REF_RULES, type: TYPE }
+const CLASS_BY_FUNCTION: Rule = [FUNCTION[0], 'a function that returns the class, as in @Ref(() => Customer)']
+
 /** What decorators have said of one property. */
 export interface PropertyRecord {
   readonly property: string
@@ -45,6 +57,7 @@ const properties = new WeakMap<object, Map<string, PropertyRecord>>()
 
 /** Makes a class one whose objects are rows of a table. The decorators only record; `open` reads what they recorded. */
 export function Entity(options: EntityOptions = {}): (type: EntityClass) => void {
+  ensureOptions('@Entity', options, { name: NAME })
   return (type) => {
     classes.set(type, options)
   }
@@ -52,11 +65,13 @@ export function Entity(options: EntityOptions = {}): (type: EntityClass) => void
 
 /** A property of the key. A class has at least one; several are one key of several columns, in their order. A number is an integer. */
 export function Id(options: IdOptions = {}): (prototype: object, property: string) => void {
+  ensureOptions('@Id', options, ID_RULES)
   return (prototype, property) => record(prototype, property, { isId: true, options })
 }
 
 /** A property that is a column. */
 export function Column(options: ColumnOptions = {}): (prototype: object, property: string) => void {
+  ensureOptions('@Column', options, COLUMN_RULES)
   return (prototype, property) => record(prototype, property, { options })
 }
 
@@ -65,6 +80,8 @@ export function Ref(
   target: () => EntityClass,
   options: RefOptions = {},
 ): (prototype: object, property: string) => void {
+  ensure('What @Ref refers to', target, CLASS_BY_FUNCTION)
+  ensureOptions('@Ref', options, REF_RULES)
   return (prototype, property) => record(prototype, property, { target, options })
 }
 

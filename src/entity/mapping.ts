@@ -1,3 +1,4 @@
+import { show } from '../arguments'
 import { SnapheapError } from '../errors'
 import { type ColumnType, isColumnType } from '../table/column-type'
 import { type IndexDefinition, orderedBy } from '../table/index-definition'
@@ -140,7 +141,7 @@ export class EntityMapping {
       throw this.fault(
         name,
         target === undefined
-          ? `has the unknown type ${String(options.type)}. Use a column type, like 'string' or 'number[]'.`
+          ? `has the unknown type ${show(options.type)}. Use a column type, like 'string' or 'number[]'.`
           : 'is a reference, whose type is that of the key it refers to. Leave type out.',
       )
     }

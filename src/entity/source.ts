@@ -1,7 +1,7 @@
+import { isRecord, show } from '../arguments'
 import { SnapheapError } from '../errors'
 import type { View } from '../heap/view'
 import type { Column } from '../table/column'
-import { show } from '../table/messages'
 import type { Key, Table } from '../table/table'
 import { Decimal } from '../value/decimal'
 import type { Hydrator } from './accessors'
@@ -265,9 +265,15 @@ export class Source {
     if (property.target !== undefined && typeof value === 'object' && value !== null && BINDING in value) {
       return this.keyOf(value as EntityObject, property)
     }
-    const { type } = this.binding.columns[property.position]
+    const { type, scale } = this.binding.columns[property.position]
     if (type === 'integer' && typeof value === 'bigint' && Number.isSafeInteger(Number(value))) return Number(value)
-    if (type === 'decimal' && property.type === 'number' && typeof value === 'number' && !Number.isInteger(value)) {
+    if (
+      type === 'decimal' &&
+      scale === undefined &&
+      property.type === 'number' &&
+      typeof value === 'number' &&
+      !Number.isInteger(value)
+    ) {
       throw new SnapheapError(
         'TYPE',
         `${this.mapping.className}.${property.name} reads a column of exact decimals as numbers, which cannot be looked up or written that way. Declare it as Decimal.`,
@@ -291,7 +297,7 @@ export class Source {
   }
 
   private ensureProperties(values: unknown): void {
-    if (typeof values === 'object' && values !== null) return
+    if (isRecord(values)) return
     const { className } = this.mapping
     throw new SnapheapError(
       'INVALID_ARGUMENT',

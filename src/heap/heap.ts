@@ -4,7 +4,7 @@ import { SnapheapError } from '../errors'
 import { Allocator } from './allocator'
 import { blockStatistics, checkBlocks } from './block-check'
 import type { FileRoot } from './file-format'
-import { type Files, nodeFiles } from './files'
+import { type Files, lockPathOf, nodeFiles } from './files'
 import type { HeapOptions } from './heap-options'
 import type { CommitOptions, Journal } from './journal'
 import { OLDEST_LAYOUT_VERSION, RESERVED_BLOCKS, ROOT, ZERO_BLOCK } from './layout'
@@ -81,7 +81,7 @@ export class Heap {
   static open(memory: Memory, givenPath: string, options: HeapOptions): Heap {
     const files = options.files ?? nodeFiles
     const path = resolve(givenPath)
-    const lock = options.readOnly ? undefined : memory.lock(`${path}.lock`)
+    const lock = options.readOnly ? undefined : memory.lock(lockPathOf(path))
     let file: PoolFile | undefined
     let heap: Heap | undefined
     try {

@@ -58,6 +58,12 @@ export interface Memory {
    */
   lock(path: string): FileLock
 
+  /**
+   * Has the kernel begin to write a range of an open file to its device, off the event loop: the sync that follows is
+   * shorter. Resolves when that has begun. A hint: it never rejects, and does nothing where the platform has no such thing.
+   */
+  startWriteBack(fd: number, offsetBytes: number, sizeBytes: number): Promise<void>
+
   /** Makes the names in a folder durable (a rename, a new file). A no-op where the platform has no such thing. */
   syncFolder(path: string): void
 }

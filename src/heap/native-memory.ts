@@ -9,6 +9,7 @@ import {
   checkAdvice,
   checkChecksum,
   checkCopy,
+  checkFileRange,
   checkMapping,
   checkPath,
   checkRange,
@@ -38,6 +39,7 @@ interface Addon {
   /** A handle, or the pid of the holder (0: not known) when the lock is held elsewhere. */
   lock(path: string): object | number
   unlock(handle: object): void
+  startWriteBack(fd: number, offsetBytes: number, sizeBytes: number): Promise<void>
   syncFolder(path: string): void
 }
 
@@ -116,6 +118,11 @@ class NativeMemory implements Memory {
     const handle = attempt(`lock ${path}`, () => this.addon.lock(path))
     if (typeof handle === 'number') throw lockedError(path, handle)
     return { release: () => this.addon.unlock(handle) }
+  }
+
+  startWriteBack(fd: number, offsetBytes: number, sizeBytes: number): Promise<void> {
+    checkFileRange(fd, offsetBytes, sizeBytes)
+    return this.addon.startWriteBack(fd, offsetBytes, sizeBytes)
   }
 
   syncFolder(path: string): void {

@@ -49,6 +49,8 @@ const DEAD_BLOCKS_AT_LEAST = 128
 export class Storage {
   private file: PoolFile | undefined
   private fileWindows: FileWindows | undefined
+  /** The file that is known to have its name durably. */
+  private durablyNamed: PoolFile | undefined
   /** A file was given the heap's name, but perhaps not durably: the heap has not gone over to it. */
   private hasUnsyncedName = false
 
@@ -106,7 +108,7 @@ export class Storage {
     this.fileWindows.cover(0, file.root.fileBlocks)
     this.pins.retire(() => {
       earlierWindows?.release()
-      earlier?.close()
+      earlier?.closeBeside()
     })
     return { root: file.root, table: this.tableOf(file, this.fileWindows) }
   }
@@ -129,7 +131,10 @@ export class Storage {
     const saved = { ...pinned, table: pinned.table.slice() }
     const isInPlace = this.file?.isAt(path) === true
     if (this.file !== undefined && isInPlace && !own.isCompacting && !this.needsRewrite(this.file)) {
-      this.memory.syncFolder(dirname(path)) // the rename that gave the file its name may have come no further
+      if (this.durablyNamed !== this.file) {
+        this.memory.syncFolder(dirname(path)) // the rename that gave the file its name may have come no further
+        this.durablyNamed = this.file
+      }
       await this.append(this.file, saved, options, own)
     } else await this.rewrite(path, saved, { ...options, replace: isInPlace || options.replace === true }, own)
   }
@@ -162,13 +167,17 @@ export class Storage {
     options: SaveOptions,
     { onDurable }: OwnFileOptions,
   ): Promise<void> {
-    const changed: PendingBlock[] = []
+    const { windows } = this
+    const changed: number[] = []
     const { places, checksums } = this.keptPlaces(file, saved)
     for (let block = 0; block < saved.length; block++) {
-      if (this.windows.isArena(saved[block])) changed.push({ block, bytes: this.windows.blockBytes(saved[block]) })
+      if (windows.isArena(saved[block])) changed.push(block)
+    }
+    function* pending(): Generator<PendingBlock> {
+      for (const block of changed) yield { block, bytes: windows.blockBytes(saved[block]) }
     }
     const from = file.lengthBlocks
-    await file.append(changed, places, checksums, stateOf(version, options), progressOf(options, changed.length))
+    await file.append(pending(), places, checksums, stateOf(version, options), progressOf(options, changed.length))
     this.fileWindows?.cover(from, file.root.fileBlocks)
     onDurable()
     this.settle(file, saved)
@@ -222,12 +231,13 @@ export class Storage {
     }
     this.hasUnsyncedName = false
     this.file = file
+    this.durablyNamed = file
     this.fileWindows = fileWindows
     onDurable()
     this.settle(file, saved.table)
     this.pins.retire(() => {
       earlier.windows?.release()
-      earlier.file?.close()
+      earlier.file?.closeBeside()
     })
   }
 

@@ -3,9 +3,11 @@ import type { Files } from '../heap/files'
 import type { Memory } from '../heap/memory'
 import { ioError } from '../heap/pool-file'
 import { SEGMENT } from './format'
-import { decodeHead, type RecordHead, type Redo, redo } from './record'
+import { decodeHead, RecordBytes, type RecordHead, type Redo, redo } from './record'
 import { damagedLog, listSegments, type Segment } from './segments'
 
+/** What is read at once: it is still in the processor's cache when it is done again. */
+const CHUNK_BYTES = 1 << 18
 const MUCH_BYTES = 1 << 20
 const PATIENCE_MS = 100
 
@@ -15,12 +17,12 @@ export interface LogPlace {
   readonly offsetBytes: number
 }
 
+/** A commit in a log: valid until the next one is read. */
 export interface LoggedCommit {
   /** Of its last part. */
   readonly head: RecordHead
   /** Of its first part. */
   readonly annotation: string
-  readonly place: LogPlace
   readonly sizeBytes: number
   /** Does again what the commit did. */
   redo(target: Redo): void
@@ -48,11 +50,12 @@ export class LogCursor {
   damage: SnapheapError | undefined
   private segment: Segment | undefined
   private fd: number | undefined
-  /** Size of the segment when it was last read. */
+  /** Size of the segment when it was last looked at. */
   private loadedSize = 0
   private loadedMs = 0
-  /** Bytes of the segment from `bytesStart` on. */
-  private bytes = new Uint8Array(0)
+  /** Bytes of the segment from `bytesStart` on, `bytesLength` of them. */
+  private bytes = NO_BYTES
+  private bytesLength = 0
   private bytesStart = 0
   /** Where the next record begins. */
   private offset = 0
@@ -88,10 +91,10 @@ export class LogCursor {
     }
   }
 
-  /** Bytes behind the last whole commit of the segment. */
+  /** Bytes behind the last whole commit of the segment. Throws `IO`. */
   rest(): Uint8Array {
-    this.load()
-    return this.bytes.subarray(this.offset - this.bytesStart)
+    const bytes = new Uint8Array(this.bytesBehind)
+    return this.attempt(() => bytes.subarray(0, this.files.read(this.fd!, bytes, this.offset)))
   }
 
   /** Bytes of log behind the last commit read, as far as they are known without reading. */
@@ -122,7 +125,7 @@ export class LogCursor {
     this.segment = segment
     this.version = segment.header.baseVersion
     this.checksum = segment.header.baseChecksum
-    this.bytes = new Uint8Array(0)
+    this.bytesLength = 0
     this.loadedSize = 0
     this.bytesStart = this.offset = SEGMENT.sizeBytes
   }
@@ -131,7 +134,7 @@ export class LogCursor {
   private enterNextSegment(): true | LogEnd {
     const { segments } = listSegments(this.memory, this.files, this.folder, this.heapId)
     const next = segments.find(({ header, path }) => header.baseVersion >= this.version && path > this.segment!.path)
-    const isWhole = this.rest().length === 0
+    const isWhole = this.attempt(() => this.bytesBehind) === 0
     if (next === undefined) return isWhole ? 'end' : 'partial'
     const { baseVersion, baseChecksum, isAfterGap } = next.header
     if (baseVersion > this.from) {
@@ -164,7 +167,7 @@ export class LogCursor {
     let at = this.offset - this.bytesStart
     let first: RecordHead | undefined
     for (;;) {
-      const head = decodeHead(this.memory, this.bytes, at)
+      const head = decodeHead(this.memory, this.bytes, at, this.bytesLength)
       if (head?.previousChecksum !== checksum || head.previousVersion !== this.version) return undefined
       first ??= head
       if (head.version !== first.version) return undefined
@@ -177,7 +180,6 @@ export class LogCursor {
 
   private take(first: RecordHead, head: RecordHead, parts: readonly number[], end: number): LoggedCommit {
     const { bytes } = this
-    const place = { path: this.segment!.path, offsetBytes: this.offset }
     const sizeBytes = end + this.bytesStart - this.offset
     this.offset += sizeBytes
     this.version = head.version
@@ -187,7 +189,6 @@ export class LogCursor {
     return {
       head,
       annotation: first.annotation,
-      place,
       sizeBytes,
       redo: (target) => {
         for (const part of parts) redo(bytes, part, target)
@@ -195,23 +196,36 @@ export class LogCursor {
     }
   }
 
-  /** Reads on from the offset when the segment's size has changed. Whether it has. */
+  /** Reads on from the offset where there is more of the segment than was read. Whether there was. */
   private load(): boolean {
-    try {
+    return this.attempt(() => {
       const size = this.files.sizeBytes(this.fd!)
-      if (size === this.loadedSize) return false
+      const unused = this.bytesStart + this.bytesLength - this.offset
+      const isAllRead = this.offset + unused >= this.loadedSize
+      const isSame = size === this.loadedSize
+      if (isSame && isAllRead) return false
       // what has been read is the beginning of a large commit: wait for more of it, rather than read it again with each part
       const now = performance.now()
-      if (this.offset === this.bytesStart && this.bytes.length > MUCH_BYTES && now < this.loadedMs + PATIENCE_MS)
-        return false
+      const isMuch = this.offset === this.bytesStart && this.bytesLength > MUCH_BYTES
+      if (isAllRead && isMuch && now < this.loadedMs + PATIENCE_MS) return false
       this.loadedMs = now
       this.loadedSize = size
-      const bytes = new Uint8Array(Math.max(0, size - this.offset))
-      this.bytes = bytes.subarray(0, this.files.read(this.fd!, bytes, this.offset))
+      const wanted = Math.min(Math.max(0, size - this.offset), Math.max(CHUNK_BYTES, unused * 2))
+      const space = Math.max(CHUNK_BYTES, wanted)
+      if (this.bytes.bytes.length !== space) this.bytes = new RecordBytes(new Uint8Array(space))
+      this.bytesLength = this.files.read(this.fd!, this.bytes.bytes.subarray(0, wanted), this.offset)
       this.bytesStart = this.offset
-      return true
+      return !isSame || this.bytesLength > unused
+    })
+  }
+
+  private attempt<T>(work: () => T): T {
+    try {
+      return work()
     } catch (error) {
       throw ioError('read', this.segment!.path, error)
     }
   }
 }
+
+const NO_BYTES = new RecordBytes(new Uint8Array(0))

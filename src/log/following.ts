@@ -1,5 +1,6 @@
 import { EventEmitter } from 'node:events'
 import { type FSWatcher, watch } from 'node:fs'
+import { DURATION_MS, ensure, ensureOptions, type Rule } from '../arguments'
 import { SnapheapError } from '../errors'
 import type { Heap } from '../heap/heap'
 import { LogCursor } from './cursor'
@@ -19,6 +20,8 @@ export interface FollowingLag {
   /** Milliseconds since the newest commit that is shown was made; 0 when nothing is known to be missing. */
   readonly ms: number
 }
+
+const VERSION: Rule = [(value) => typeof value === 'number' && value >= 0, 'a version, as db.version tells it']
 
 /** The file system tells of changes; should it fail to, a look so often finds them. */
 const LOOK_EVERY_MS = 50
@@ -55,7 +58,10 @@ export class Following extends EventEmitter<FollowingEvents> {
   }
 
   /** Resolves when `version` can be read. Throws `TIMEOUT` after `timeoutMs` (default 10 000), `CLOSED`. */
-  async waitFor(version: number, { timeoutMs = 10_000 }: { timeoutMs?: number } = {}): Promise<void> {
+  async waitFor(version: number, options: { timeoutMs?: number } = {}): Promise<void> {
+    ensure('What waitFor waits for', version, VERSION)
+    ensureOptions('waitFor', options, { timeoutMs: DURATION_MS })
+    const { timeoutMs = 10_000 } = options
     if (this.isClosed) throw closed()
     this.look()
     if (this.heap.version >= version) return

@@ -1,3 +1,4 @@
+import { show } from '../arguments'
 import { SnapheapError } from '../errors'
 import type { Files } from '../heap/files'
 import type { Memory } from '../heap/memory'
@@ -24,11 +25,12 @@ const UNITS: Readonly<Record<string, number>> = {
 export function parseRetention(given: string | number | undefined): Retention {
   if (given === undefined) return NONE
   if (typeof given === 'number' && given >= 0) return { ms: 0, bytes: given }
-  const [, count, unit] = /^(\d+(?:\.\d+)?) (second|minute|hour|day|week)s?$/.exec(String(given)) ?? []
+  const [, count, unit] =
+    /^(\d+(?:\.\d+)?) (second|minute|hour|day|week)s?$/.exec(typeof given === 'string' ? given : '') ?? []
   if (count === undefined) {
     throw new SnapheapError(
       'INVALID_ARGUMENT',
-      `retain.log cannot be ${JSON.stringify(given)}. Pass a number of bytes, or a time like "7 days" or "12 hours".`,
+      `retain.log cannot be ${show(given)}. Pass a number of bytes, or a time like "7 days" or "12 hours".`,
     )
   }
   return { ms: Number(count) * UNITS[unit], bytes: 0 }

@@ -1,5 +1,5 @@
+import { show } from '../arguments'
 import { SnapheapError } from '../errors'
-import { show } from '../table/messages'
 import { Composed, conditionOf } from './conditions'
 import { ensureCount } from './count'
 import { type Cursor, cursorCondition, cursorOf } from './cursor'

@@ -1,5 +1,5 @@
+import { show } from '../arguments'
 import { SnapheapError } from '../errors'
-import { show } from '../table/messages'
 
 /** Throws `INVALID_ARGUMENT` unless a number of results is an integer from `least` on. */
 export function ensureCount(count: number, what: string, least = 0): number {

@@ -1,6 +1,6 @@
 import { z } from 'zod'
+import { show } from '../arguments'
 import { SnapheapError } from '../errors'
-import { show } from '../table/messages'
 import { nearestName } from './nearest'
 
 /** What a query that arrives as JSON may have at most, so that nobody outside can make it costly to read. */

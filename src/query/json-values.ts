@@ -1,5 +1,5 @@
+import { show } from '../arguments'
 import { type ColumnType, describeType, type ScalarType } from '../table/column-type'
-import { show } from '../table/messages'
 import { Decimal } from '../value/decimal'
 import { parseDay, parseTimeOfDay, Timestamp } from '../value/timestamp'
 import { jsonFault } from './json-shape'

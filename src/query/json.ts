@@ -1,7 +1,7 @@
 import { RE2JS } from 're2js'
+import { show } from '../arguments'
 import { SnapheapError } from '../errors'
 import type { ColumnType } from '../table/column-type'
-import { show } from '../table/messages'
 import { type QueryRoot, rowsPlan } from './builder'
 import { readsAsText } from './condition'
 import { isPlainObject, operation } from './conditions'

@@ -2,6 +2,7 @@ import { SnapheapError } from '../errors'
 import type { Column } from '../table/column'
 import { type ColumnType, encodeAs } from '../table/column-type'
 import { cannotHold } from '../table/messages'
+import { atScale } from '../table/scale'
 import { Decimal } from '../value/decimal'
 import { formatTimeOfDay, parseDay, parseTimeOfDay, Timestamp } from '../value/timestamp'
 import { compareValues } from '../value/value-order'
@@ -91,7 +92,7 @@ function encodeFor(column: Column, value: unknown, context: BoundPath['start']['
   const { finder } = context
   let cause: unknown
   try {
-    if (encodeAs(column.type, value, finder)) return
+    if (encodeAs(column.type, column.scale === undefined ? value : atScale(value, column.scale), finder)) return
   } catch (error) {
     cause = error
   }

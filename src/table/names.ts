@@ -1,3 +1,4 @@
+import { show } from '../arguments'
 import { SnapheapError } from '../errors'
 
 /** Throws `INVALID_ARGUMENT` for what cannot name a thing. */
@@ -5,7 +6,7 @@ export function checkName(what: 'table' | 'column' | 'index', name: unknown): as
   if (typeof name !== 'string' || name === '' || name.length > 200 || name === '__proto__') {
     throw new SnapheapError(
       'INVALID_ARGUMENT',
-      `${what === 'index' ? 'An' : 'A'} ${what} name is a string of 1 to 200 characters other than "__proto__", not ${JSON.stringify(name)}.`,
+      `${what === 'index' ? 'An' : 'A'} ${what} name is a string of 1 to 200 characters other than "__proto__", not ${show(name)}.`,
     )
   }
 }

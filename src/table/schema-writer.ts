@@ -15,7 +15,7 @@ import {
 import { IndexCatalogue } from './index-catalogue'
 import { type IndexDefinition, orderedBy, type ResolvedIndex, resolveIndex } from './index-definition'
 import { fillIndex, growIndex } from './index-growth'
-import { CATALOGUE_SLOT, COLUMN, COLUMN_FLAG, KEY_MODE, TABLE } from './layout'
+import { CATALOGUE_SLOT, COLUMN, COLUMN_FLAG, KEY_MODE, SCALE_SHIFT, TABLE } from './layout'
 import { checkName } from './names'
 import type { Table } from './table'
 import type { TableIndex } from './table-index'
@@ -273,7 +273,8 @@ export class SchemaWriter {
     this.setString(address + COLUMN.name, column.name)
     this.setString(address + COLUMN.type, column.type)
     const flags = (column.nullable ? COLUMN_FLAG.nullable : 0) | (column.unique ? COLUMN_FLAG.unique : 0)
-    writer.set(address + COLUMN.flags, flags, rows)
+    const scale = column.scale === undefined ? 0 : (column.scale + 1) << SCALE_SHIFT
+    writer.set(address + COLUMN.flags, flags | scale, rows)
     if (column.index) writer.set(address + COLUMN.index, MutableHashTable.create(this.heap) | 0, 0)
     return address
   }

@@ -1,3 +1,4 @@
+import { show } from '../arguments'
 import { SnapheapError } from '../errors'
 import type { Heap } from '../heap/heap'
 import { freeFlatArray, growFlatArray } from '../struct/flat-array'
@@ -11,7 +12,6 @@ import { CompositeKeys } from './composite-keys'
 import { IndexBuilder } from './index-builder'
 import { IndexSet } from './index-set'
 import { COLUMN, DIRECT_AT_LEAST, DIRECT_SPREAD, KEY_MODE, TABLE } from './layout'
-import { show } from './messages'
 import type { RowBatch } from './row-batch'
 import { missingValue, RowEncoder, type RowWords } from './row-encoder'
 import { RowSet } from './row-set'
@@ -384,7 +384,10 @@ export class TableWriter {
   private ensureRow(row: number): void {
     const { name } = this.table
     if (this.table.hasRow(row)) return
-    throw new SnapheapError('NOT_FOUND', `Table ${name} has no row ${row}. Look it up again.`, { table: name, row })
+    throw new SnapheapError('NOT_FOUND', `Table ${name} has no row ${show(row)}. Look it up again.`, {
+      table: name,
+      row,
+    })
   }
 
   /** Tells every reader of the writer's view that addresses have moved. */
@@ -407,7 +410,7 @@ export class TableWriter {
     const value = isKey ? table.keyOf(row) : column.get(row)
     return new SnapheapError(
       'UNIQUE',
-      `Table ${table.name} already has a row (number ${row}) with ${names} = ${show(value)}. Update that row, or choose another value.`,
+      `Table ${table.name} already has a row (number ${show(row)}) with ${names} = ${show(value)}. Update that row, or choose another value.`,
       { table: table.name, column: column.name, row },
     )
   }

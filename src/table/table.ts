@@ -1,3 +1,4 @@
+import { ensure, RECORD, show } from '../arguments'
 import { SnapheapError } from '../errors'
 import { CLOSED_EPOCH } from '../heap/heap'
 import { ROOT } from '../heap/layout'
@@ -12,9 +13,10 @@ import { CONSTANT } from '../value/word'
 import { Column } from './column'
 import { columnTypeNamed, encodeAs } from './column-type'
 import { CATALOGUE_SLOT, COLUMN, KEY_MODE, TABLE } from './layout'
-import { cannotHold, show } from './messages'
+import { cannotHold } from './messages'
 import type { OrderedIndex } from './ordered-index'
 import { findRows } from './row-finder'
+import { atScale } from './scale'
 import { TableIndex } from './table-index'
 
 /** A key: the value of the key column, or the values of several in their order. */
@@ -133,7 +135,7 @@ export class Table {
     if (column === undefined) {
       throw new SnapheapError(
         'NOT_FOUND',
-        `Table ${this.name} has no column "${name}". It has ${this.columnNames.join(', ')}.`,
+        `Table ${this.name} has no column ${show(name)}. It has ${this.columnNames.join(', ')}.`,
         { table: this.name, column: name },
       )
     }
@@ -142,7 +144,7 @@ export class Table {
 
   hasRow(row: number): boolean {
     if (this.epoch !== this.view.epoch) this.refresh()
-    return this.isPresent(row)
+    return typeof row === 'number' && this.isPresent(row)
   }
 
   /** Schema version in which the table was made: with `descriptor`, it tells this table from every other of its name. */
@@ -178,15 +180,17 @@ export class Table {
     return row < 0 ? undefined : this.read(row)
   }
 
-  /** A row as an object, by its number. The row must exist. */
+  /** A row as an object, by its number. Throws `NOT_FOUND` where no row has it. */
   read(row: number): Record<string, unknown> {
+    this.ensureRow(row)
     const object: Record<string, unknown> = {}
     for (const column of this.columns) object[column.name] = column.get(row)
     return object
   }
 
-  /** The key of a row: a value, or an array of them where the key has several columns. */
+  /** The key of a row: a value, or an array of them where the key has several columns. Throws `NOT_FOUND` as `read`. */
   keyOf(row: number): unknown {
+    this.ensureRow(row)
     const keys = this.keyColumns.map((column) => column.get(row))
     return keys.length === 1 ? keys[0] : keys
   }
@@ -209,7 +213,17 @@ export class Table {
    * where there is none. Throws `NOT_FOUND` for an unknown column and `TYPE` for a value that its column cannot hold.
    */
   find(conditions: Readonly<Record<string, unknown>>): number[] {
+    if (typeof conditions !== 'object' || conditions === null) ensure('What find looks for', conditions, RECORD)
     return findRows(this, conditions)
+  }
+
+  private ensureRow(row: number): void {
+    if (this.hasRow(row)) return
+    throw new SnapheapError(
+      'NOT_FOUND',
+      `Table ${this.name} has no row with number ${show(row)}. Look its number up with find or rowOf.`,
+      { table: this.name },
+    )
   }
 
   /** Throws when the table was closed, dropped or altered since this handle was made. */
@@ -256,8 +270,10 @@ export class Table {
     if (this.keyMode === KEY_MODE.composite) return this.rowOfComposite(key)
     const column = this.keyColumns[0]
     const { finder } = this.context
-    const isTuple = Array.isArray(key) && column.type !== 'json' && !column.type.endsWith('[]')
-    return this.seekValue(column, isTuple ? key[0] : key) ? (column.index?.first(finder.low, finder.high) ?? -1) : -1
+    const isTuple = Array.isArray(key) && key.length === 1 && column.type !== 'json' && !column.type.endsWith('[]')
+    const single: unknown = isTuple ? key[0] : key
+    if (single === undefined || single === null) throw this.wrongKey(key)
+    return this.seekValue(column, single) ? (column.index?.first(finder.low, finder.high) ?? -1) : -1
   }
 
   /** Whether a row's word in a column has these halves. */
@@ -290,7 +306,8 @@ export class Table {
     }
     let cause: unknown
     try {
-      if (encodeAs(column.type, value, finder)) return !finder.isMissing
+      const wanted = column.scale === undefined ? value : atScale(value, column.scale)
+      if (encodeAs(column.type, wanted, finder)) return !finder.isMissing
     } catch (error) {
       cause = error
     }

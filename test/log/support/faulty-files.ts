@@ -76,7 +76,7 @@ export class FaultyFiles implements Files {
     return Array.from(this.opened.values(), ({ path }) => path)
   }
 
-  /** A memory whose syncs of folders pass through here. */
+  /** A memory whose syncs of folders pass through here, and which promises nothing else that takes time. */
   memoryFrom(memory: Memory): Memory {
     const syncFolder = (path: string): void => {
       try {
@@ -85,7 +85,8 @@ export class FaultyFiles implements Files {
         throw ioError('sync', path, error) // a memory throws typed errors
       }
     }
-    return Object.assign(Object.create(memory) as Memory, { syncFolder })
+    const startWriteBack = async (): Promise<void> => undefined
+    return Object.assign(Object.create(memory) as Memory, { syncFolder, startWriteBack })
   }
 
   /** The process dies: what it does from now on has no effect, what is under way may have had some. */
@@ -114,6 +115,10 @@ export class FaultyFiles implements Files {
   close(fd: number): void {
     this.opened.delete(fd)
     nodeFiles.close(fd)
+  }
+
+  closeBeside(fd: number): void {
+    this.close(fd)
   }
 
   read(fd: number, into: Uint8Array, position: number): number {
@@ -181,6 +186,10 @@ export class FaultyFiles implements Files {
       nodeFiles.rename(from, to)
       this.device.parentOf(from).rename(nameOf(from), nameOf(to))
     })
+  }
+
+  nameCount(path: string): number {
+    return nodeFiles.nameCount(path)
   }
 
   link(path: string, other: string): void {
