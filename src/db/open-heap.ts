@@ -23,7 +23,8 @@ import { isBaseName, logFolderOf } from '../log/format'
 import { basesOf, type Point, versionAt } from '../log/history'
 import { openLog, readLog, readLogUntil } from '../log/log'
 import type { Durability, LogWriter } from '../log/log-writer'
-import type { Recovery } from '../log/recovery'
+import { PART_BYTES } from '../log/record'
+import type { LogReader, Recovery } from '../log/recovery'
 import { parseRetention } from '../log/retention'
 import type { CheckpointOptions } from './checkpointer'
 
@@ -106,16 +107,24 @@ export function ensureDurability(durability: Durability): void {
   if (typeof durability !== 'string') ensureOptions('durability', durability, INTERVAL_RULES)
 }
 
+/** For tests of what happens otherwise only with a broken device, or with large commits. */
+export interface InternalOptions {
+  readonly files?: Files
+  readonly partBytes?: number
+}
+
 /** A heap at the newest version that file and log hold. */
 export interface OpenedHeap {
   readonly heap: Heap
   readonly log: LogWriter | undefined
   readonly recovery: Recovery
   readonly options: StoreOptions
+  /** Where a database that follows reads on. */
+  readonly reader?: LogReader | undefined
 }
 
 /** The heap behind a path, or one in memory. */
-export function openHeap(path: string | undefined, options: StoreOptions & { files?: Files }): OpenedHeap {
+export function openHeap(path: string | undefined, options: StoreOptions & InternalOptions): OpenedHeap {
   const memory = options.memory ?? defaultMemory()
   const recovery = NOTHING_TO_RECOVER
   if (path === undefined) return { heap: Heap.inMemory(memory), log: undefined, recovery, options }
@@ -127,20 +136,34 @@ export function openHeap(path: string | undefined, options: StoreOptions & { fil
     ensureOneName(files, real)
     if (!files.exists(lockPathOf(real))) ensureOpenable(memory, files, real, create)
   }
-  let opened: Pick<OpenedHeap, 'log' | 'recovery'> = { log: undefined, recovery }
+  let opened: Pick<OpenedHeap, 'log' | 'recovery' | 'reader'> = { log: undefined, recovery }
   const recover = (each: Heap): void => {
-    if (readOnly) opened = { log: undefined, recovery: readLog(each) }
+    if (options.follow === true) {
+      let reader: LogReader | undefined
+      const found = readLog(each, (kept) => {
+        reader = kept
+      })
+      opened = { log: undefined, recovery: found, reader }
+    } else if (readOnly) opened = { log: undefined, recovery: readLog(each) }
     else {
       opened = openLog(each, {
         durability: options.durability ?? 'commit',
         retention,
         segmentBytes: options.segmentBytes ?? SEGMENT_BYTES,
+        partBytes: options.partBytes ?? PART_BYTES,
         isForced: options.recovery === 'cut',
         onFailure: failureListener(options),
       })
     }
   }
-  const open = (): Heap => Heap.open(memory, real, { create, readOnly, files, recover })
+  const open = (): Heap => {
+    try {
+      return Heap.open(memory, real, { create, readOnly, files, recover })
+    } catch (error) {
+      opened.reader?.cursor.close()
+      throw error
+    }
+  }
   const heap = readOnly ? beforeItIsPruned(open) : open()
   return { heap, ...opened, options }
 }
@@ -215,11 +238,13 @@ function beforeItIsPruned(open: () => Heap): Heap {
     try {
       return open()
     } catch (error) {
-      if (attempt === 5 || !(error instanceof SnapheapError && error.code === 'CORRUPT')) throw error
+      if (attempt === 5 || !(error instanceof SnapheapError && IF_PRUNED.includes(error.code))) throw error
     }
   }
 }
 
+/** What a reader finds where a segment is removed that it has just seen. */
+const IF_PRUNED: readonly string[] = ['CORRUPT', 'NOT_FOUND']
 const SEGMENT_BYTES = 16 << 20
 const NOTHING_TO_RECOVER: Recovery = { commits: 0, damaged: undefined }
 

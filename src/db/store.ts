@@ -1,6 +1,8 @@
 import { BOOLEAN, ensure, ensureOptions, FUNCTION, PATH, type Rule, TEXT } from '../arguments'
 import { SnapheapError } from '../errors'
 import type { Heap, HeapSnapshot } from '../heap/heap'
+import type { Kernels } from '../heap/kernels'
+import type { Pin } from '../heap/pins'
 import type { SaveOptions } from '../heap/storage'
 import { Following } from '../log/following'
 import type { Point } from '../log/history'
@@ -81,8 +83,10 @@ export class Snapshot {
   }
 }
 
-/** Closes snapshots that were forgotten, once they are garbage. */
-const forgotten = new FinalizationRegistry<HeapSnapshot>((pinned) => pinned.release())
+/** Lets go of what forgotten snapshots pinned, once they are garbage. What it holds must not reach them: they would never be. */
+const forgotten = new FinalizationRegistry<{ readonly heap: WeakRef<Heap>; readonly pin: Pin }>(({ heap, pin }) =>
+  heap.deref()?.release(pin),
+)
 
 /**
  * A database without classes: tables, transactions, snapshots and the file. Reads are synchronous and see the newest
@@ -103,12 +107,12 @@ export class Store {
   /** Tells of every commit that this database shows: its own, or those of the writer that it follows. */
   protected readonly feed = new CommitFeed<Snapshot>(() => this.snapshot('watch'))
 
-  protected constructor({ heap, log, recovery, options }: OpenedHeap) {
+  protected constructor({ heap, log, recovery, options, reader }: OpenedHeap) {
     this.heap = heap
     this.log = log
     this.pinWatch = new PinWatch(heap.pins, options.pinnedTooLongMs)
     this.recovery = recovery
-    this.following = options.follow === true && heap.path !== undefined ? new Following(heap) : undefined
+    this.following = reader === undefined ? undefined : new Following(heap, reader)
     if (log !== undefined) {
       this.checkpointer = new Checkpointer(options.checkpoint ?? {}, () => this.save(), failureListener(options))
     }
@@ -138,6 +142,11 @@ export class Store {
   /** The newest commit's version: rises by one with every commit, over restarts too. */
   get version(): number {
     return this.heap.version
+  }
+
+  /** Native loops for the layers above, where there are any. */
+  get kernels(): Kernels | undefined {
+    return this.heap.live.kernels
   }
 
   get isReadOnly(): boolean {
@@ -237,7 +246,7 @@ export class Store {
     ensure('The owner of a snapshot', owner, TEXT)
     const pinned = this.heap.snapshot(owner)
     const snapshot = this.snapshotOf(pinned)
-    forgotten.register(snapshot, pinned)
+    forgotten.register(snapshot, { heap: new WeakRef(this.heap), pin: pinned.pin })
     return snapshot
   }
 
@@ -270,10 +279,21 @@ export class Store {
     if (this.log === undefined)
       throw new SnapheapError('INVALID_ARGUMENT', 'This database keeps no log. Open one in a file, for writing.')
     ensureDurability(durability)
-    // A log that goes on before the file holds what was never logged could not be read after a crash.
-    while (this.log.durability === 'none' && durability !== 'none' && this.heap.savedRoot?.version !== this.version)
+    if (this.log.durability !== 'none' || durability === 'none') {
+      this.log.setDurability(durability)
+      return
+    }
+    await this.save() // so that the next one is quick, and little has to be held until then
+    if (this.log.durability !== 'none') return this.setDurability(durability)
+    this.log.hold(durability)
+    try {
       await this.save()
-    this.log.setDurability(durability)
+      this.log.release()
+    } catch (error) {
+      this.log.drop()
+      throw error
+    }
+    await this.log.sync()
   }
 
   /**
@@ -327,7 +347,7 @@ export class Store {
     change: (transaction: Transaction) => Promise<T>,
     commit: (annotation: string) => Promise<void>,
   ): Promise<T> {
-    return this.heap.exclusively(async () => {
+    return this.heap.turns.run(async () => {
       this.heap.beginDetached()
       const { view } = this.heap.writer
       const transaction = this.transactionOn(

@@ -13,6 +13,7 @@ import {
   readSync,
   renameSync,
   statSync,
+  unlink,
   unlinkSync,
   writeSync,
   writev,
@@ -29,8 +30,8 @@ const fdatasyncAsync = promisify(fdatasync)
 export interface Files {
   open(path: string, flags: 'r' | 'r+' | 'wx+'): number
   close(fd: number): void
-  /** Closes off the event loop, some time: freeing what a removed file takes up may last. Does not throw. */
-  closeBeside(fd: number): void
+  /** The same, off the event loop: the last to close a large file that has no name any more waits for its blocks to be freed. */
+  closeBeside(fd: number): Promise<void>
   /** Fills `into` from `position` on; returns how much there was. */
   read(fd: number, into: Uint8Array, position: number): number
   /** Writes everything, at once. */
@@ -51,6 +52,8 @@ export interface Files {
   /** Gives a file a second name. */
   link(path: string, other: string): void
   remove(path: string): void
+  /** The same, off the event loop. */
+  removeBeside(path: string): Promise<void>
   /** Names in a folder, sorted; none where it is missing. */
   list(folder: string): string[]
   /** Makes a folder unless it exists; its parent must. */
@@ -65,7 +68,7 @@ export function lockPathOf(path: string): string {
 export const nodeFiles: Files = {
   open: (path, flags) => openSync(path, flags, 0o666),
   close: closeSync,
-  closeBeside: (fd) => close(fd, () => undefined),
+  closeBeside: promisify(close),
   read(fd, into, position) {
     let done = 0
     while (done < into.length) {
@@ -105,6 +108,7 @@ export const nodeFiles: Files = {
   rename: renameSync,
   link: linkSync,
   remove: removeFile,
+  removeBeside: promisify(unlink),
   list: (folder) => (existsSync(folder) ? readdirSync(folder).sort() : []),
   makeFolder(folder) {
     if (!existsSync(folder)) mkdirSync(folder)

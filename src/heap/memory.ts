@@ -1,3 +1,5 @@
+import type { Kernels } from './kernels'
+
 /**
  * The doorway through which the heap sees memory: give me a window, take it back. Shaped like mmap-io's
  * `map`, `advise`, `incore` and `sync`, plus the `unmap` that it lacks. Implementations: `native-memory.ts` (the addon:
@@ -9,6 +11,9 @@
 export interface Memory {
   /** For messages and statistics. */
   readonly name: 'native' | 'plain' | 'mmap-io'
+
+  /** Native loops over many words, where there are any. */
+  readonly kernels?: Kernels
 
   /**
    * Maps `sizeBytes` of an open file, read-only and shared, from `offsetBytes` on. The window may reach past the

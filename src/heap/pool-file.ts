@@ -177,9 +177,9 @@ export class PoolFile {
     this.files.close(this.fd)
   }
 
-  /** Closes off the event loop: for a file that has lost its name, whose space is freed then. */
+  /** The same for a file that has lost its name, off the event loop. */
   closeBeside(): void {
-    this.files.closeBeside(this.fd)
+    this.files.closeBeside(this.fd).catch(() => undefined) // a descriptor that was read from has nothing to tell
   }
 
   private async writeAll(buffers: Uint8Array[], offsetBytes: number): Promise<void> {
@@ -200,6 +200,8 @@ export function rootsOf(memory: Memory, files: Files, path: string): FileRoot[] 
   const fd = openFile(files, path, 'r')
   try {
     return [...readRoots(memory, files, fd, path).roots]
+  } catch (error) {
+    throw ioError('read', path, error)
   } finally {
     files.close(fd)
   }

@@ -1,4 +1,3 @@
-import { randomBytes } from 'node:crypto'
 import { dirname } from 'node:path'
 import { assert, SnapheapError } from '../errors'
 import { encodeAnnotation, type FileRoot, mapBlocks } from './file-format'
@@ -7,6 +6,7 @@ import { ZERO_BLOCK } from './layout'
 import type { Memory } from './memory'
 import type { Pins } from './pins'
 import { FileWindows, ioError, type PendingBlock, PoolFile } from './pool-file'
+import { rewriteName, temporaryName } from './temporary-files'
 import type { Windows } from './windows'
 import type { Writer } from './writer'
 
@@ -113,6 +113,13 @@ export class Storage {
     return { root: file.root, table: this.tableOf(file, this.fileWindows) }
   }
 
+  /** The newest state that the heap has taken from its file, undefined without one. */
+  current(): { root: FileRoot; table: Uint32Array } | undefined {
+    return this.file === undefined
+      ? undefined
+      : { root: this.file.root, table: this.tableOf(this.file, this.fileWindows!) }
+  }
+
   private tableOf(file: PoolFile, windows: FileWindows): Uint32Array {
     return file.places.map((place) => windows.physicalOf(place))
   }
@@ -142,7 +149,12 @@ export class Storage {
   /** Writes a pinned table into a file of its own. */
   async saveAs(path: string, pinned: PinnedState, options: SaveOptions): Promise<void> {
     encodeAnnotation(options.annotation ?? '')
-    const file = await this.writeTemporary(path, { ...pinned, table: pinned.table.slice() }, options)
+    const file = await this.writeTemporary(
+      temporaryName(path),
+      path,
+      { ...pinned, table: pinned.table.slice() },
+      options,
+    )
     try {
       this.promote(file, path, options)
     } finally {
@@ -210,7 +222,7 @@ export class Storage {
     { onReplace, onDurable }: OwnFileOptions,
   ): Promise<void> {
     const earlier = { file: this.file, windows: this.fileWindows }
-    const file = await this.writeTemporary(path, saved, options)
+    const file = await this.writeTemporary(rewriteName(path), path, saved, options)
     const fileWindows = new FileWindows(this.windows, file.fd)
     try {
       fileWindows.cover(0, file.root.fileBlocks)
@@ -267,7 +279,12 @@ export class Storage {
   }
 
   /** Writes a whole file beside `path`, synced, to be given that name by `promote`. The caller closes it. */
-  private async writeTemporary(path: string, pinned: PinnedState, options: SaveOptions): Promise<PoolFile> {
+  private async writeTemporary(
+    temporary: string,
+    path: string,
+    pinned: PinnedState,
+    options: SaveOptions,
+  ): Promise<PoolFile> {
     const { table: saved, version } = pinned
     this.refuseExisting(path, options)
     const blocks: PendingBlock[] = []
@@ -284,7 +301,6 @@ export class Storage {
         path,
       })
     }
-    const temporary = `${path}.${randomBytes(6).toString('hex')}.tmp`
     let file: PoolFile | undefined
     try {
       file = await PoolFile.create(this.memory, this.files, temporary, this.heapId)
@@ -294,7 +310,7 @@ export class Storage {
       return file
     } catch (error) {
       file?.close()
-      this.removeTemporary(temporary)
+      await this.removeTemporary(temporary)
       throw ioError('save', path, error)
     }
   }
@@ -307,13 +323,18 @@ export class Storage {
   /** Gives a file written beside `path` that name, or removes it. */
   private promote(file: PoolFile, path: string, options: SaveOptions): void {
     const temporary = file.path
+    let replaced: number | undefined
     try {
       this.refuseExisting(path, options)
+      // held open, or the rename would wait for its blocks to be freed
+      if (this.files.exists(path)) replaced = this.files.open(path, 'r')
       this.files.rename(temporary, path)
       file.path = path
     } catch (error) {
       this.removeTemporary(temporary)
       throw ioError('save', path, error)
+    } finally {
+      if (replaced !== undefined) this.files.closeBeside(replaced).catch(() => undefined)
     }
   }
 
@@ -324,10 +345,8 @@ export class Storage {
     })
   }
 
-  private removeTemporary(path: string): void {
-    try {
-      this.files.remove(path)
-    } catch {} // what could not be written may not be removable either
+  private async removeTemporary(path: string): Promise<void> {
+    await this.files.removeBeside(path).catch(() => undefined) // what could not be written may not be removable either
   }
 }
 

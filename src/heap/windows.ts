@@ -21,7 +21,8 @@ export class Windows {
   readonly numbers: Float64Array[] = slots(NO_NUMBERS)
   readonly halves: Int32Array[] = slots(NO_HALVES)
   readonly bytes: Buffer[] = slots(NO_BYTES)
-  private readonly buffers: (ArrayBuffer | undefined)[] = new Array(WINDOW_SLOTS).fill(undefined)
+  /** Every window's memory, by slot, up to the last one in use. */
+  readonly buffers: (ArrayBuffer | undefined)[] = []
   private arenaSlots: number[] = []
   private arenaNext = WINDOW_BLOCKS
   private dirtyFree: number[] = []
@@ -46,6 +47,7 @@ export class Windows {
     const buffer = this.buffers[slot]
     if (buffer === undefined) return
     this.buffers[slot] = undefined
+    while (this.buffers.length > 0 && this.buffers[this.buffers.length - 1] === undefined) this.buffers.pop()
     this.numbers[slot] = NO_NUMBERS
     this.halves[slot] = NO_HALVES
     this.bytes[slot] = NO_BYTES

@@ -3,7 +3,7 @@ import type { Memory } from '../heap/memory'
 import { BLOCK_MARK, RECORD, RECORD_FLAG, RUN_WORDS_SHIFT } from './format'
 
 /** A commit larger than this is cut into parts, each a record. */
-const PART_UNITS = 1 << 21
+export const PART_BYTES = 1 << 23
 
 /** What a record says of itself. */
 export interface RecordHead {
@@ -38,7 +38,10 @@ export class RecordBuffer {
   private bytesView = new Uint8Array(this.units.buffer)
   private count = 0
 
-  constructor(private readonly memory: Memory) {}
+  constructor(
+    private readonly memory: Memory,
+    private readonly partBytes: number,
+  ) {}
 
   get sizeBytes(): number {
     return this.count * 4
@@ -77,7 +80,7 @@ export class RecordBuffer {
         isNamed = false
       },
       (offset, words, halves, index) => {
-        if (this.count - start > PART_UNITS) {
+        if ((this.count - start) * 4 > this.partBytes) {
           this.end(start, hasMovedAddresses, false)
           onPart()
           start = this.begin(facts, NO_BYTES, NO_MOVES)

@@ -47,6 +47,8 @@ export function replay(
   const isFinal = tracker === undefined
   const target = tracker ?? redoFinally(heap)
   let commits = 0
+  let batchBegin = cursor.mark()
+  let batchEnd = batchBegin
   let next = cursor.next()
   for (;;) {
     if (typeof next === 'string') return { commits, end: next }
@@ -62,12 +64,15 @@ export function replay(
         hasMoved ||= next.head.hasMovedAddresses
         last = next
         inBatch++
+        if (inBatch === BATCH_COMMITS) batchEnd = cursor.mark()
         next = cursor.next()
       } while (inBatch < BATCH_COMMITS && typeof next !== 'string' && !isBeyond(next))
     } catch (error) {
       if (!isFinal) heap.rollback()
+      cursor.reset(batchBegin)
       throw error
     }
+    batchBegin = batchEnd
     heap.commitReplay(last.head.version, hasMoved)
     commits += inBatch
   }
@@ -164,22 +169,30 @@ function checkRun(offset: number, words: number): void {
     )
 }
 
+/** Where a heap that follows its log has read to, and what it knows of the blocks changed since the file. */
+export interface LogReader {
+  readonly cursor: LogCursor
+  readonly redo: RedoTracker
+}
+
 /**
- * Brings a heap to the end of its log. With `repair`, the rest of a commit that was never acknowledged is cut off and kept
+ * Brings a heap to the end of its log. Gives the cursor to `keep`, open, where that is given. With `repair`, the rest of a commit that was never acknowledged is cut off and kept
  * beside the segment; damage to what was on the device throws `CORRUPT`, unless `isForced`, which cuts there too.
  */
 export function recover(
   heap: Heap,
   folder: string,
-  options: { repair: boolean; isForced: boolean },
+  options: { repair: boolean; isForced: boolean; keep?: ((reader: LogReader) => void) | undefined },
 ): Recovery & { end: LogEndState } {
   const { memory, files } = heap
   const { segments, torn } = listSegments(memory, files, folder, heap.version === 0 ? undefined : heap.id)
   if (heap.version === 0 && segments.length > 0) heap.identify(segments[0].header.heapId)
   let damaged = torn === undefined ? undefined : leaveTorn(heap, torn, options)
   const cursor = new LogCursor(memory, files, folder, heap.id, heap.version)
+  let isKept = false
   try {
-    const { commits, end } = replay(heap, cursor)
+    const redo = options.keep && redoInto(heap)
+    const { commits, end } = replay(heap, cursor, undefined, redo)
     if (end === 'gap') throw missing(folder, heap.version)
     if (end === 'partial' || end === 'damaged') {
       const lost = Math.max(cursor.version, heap.version) + 1
@@ -187,10 +200,14 @@ export function recover(
       if (damage !== undefined && !options.isForced) throw damage
       if (options.repair) damaged = cut(memory, files, folder, cursor.place!)
     }
+    if (redo !== undefined) {
+      options.keep!({ cursor, redo })
+      isKept = true
+    }
     const { version, checksum, timeMs, place } = cursor
     return { commits, damaged, end: { version, checksum, timeMs, place } }
   } finally {
-    cursor.close()
+    if (!isKept) cursor.close()
   }
 }
 
@@ -210,7 +227,7 @@ function leaveTorn(
  * The error for bytes behind the last whole commit, where a record in them proves that commit `lost`, the next, was on the
  * device: in the log, for what the heap has anyway may have been only in its file.
  */
-function damageIn(
+export function damageIn(
   memory: Memory,
   rest: Uint8Array,
   lost: number,
@@ -235,7 +252,7 @@ function cut(memory: Memory, files: Files, folder: string, { path, offsetBytes }
   return setAside(files, path, offsetBytes)
 }
 
-function readWhole(files: Files, path: string): Uint8Array {
+export function readWhole(files: Files, path: string): Uint8Array {
   let fd: number | undefined
   try {
     fd = files.open(path, 'r')

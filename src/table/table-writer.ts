@@ -1,5 +1,3 @@
-import { show } from '../arguments'
-import { SnapheapError } from '../errors'
 import type { Heap } from '../heap/heap'
 import { freeFlatArray, growFlatArray } from '../struct/flat-array'
 import { MutableHashTable } from '../struct/hash-table'
@@ -11,7 +9,8 @@ import { MutableColumnIndex } from './column-index'
 import { CompositeKeys } from './composite-keys'
 import { IndexBuilder } from './index-builder'
 import { IndexSet } from './index-set'
-import { COLUMN, DIRECT_AT_LEAST, DIRECT_SPREAD, KEY_MODE, TABLE } from './layout'
+import { COLUMN, DIRECT_AT_LEAST, DIRECT_SPREAD, KEY_MODE, MAX_ROWS, TABLE } from './layout'
+import { noRow, notUnique } from './messages'
 import type { RowBatch } from './row-batch'
 import { missingValue, RowEncoder, type RowWords } from './row-encoder'
 import { RowSet } from './row-set'
@@ -88,6 +87,25 @@ export class TableWriter {
   /** Adds many rows given as words, one reference each, which this takes over even when it throws: all of the rows or none. */
   insertBatch(batch: RowBatch): void {
     this.refresh()
+    const isClaimed = this.claimAscending(batch)
+    if (!isClaimed) this.claimEach(batch)
+    for (const i of this.allPositions) if (isClaimed || !this.claimedPositions.includes(i)) this.putColumn(i, batch)
+    for (let r = 0; r < batch.count; r++) this.indexSet.add(batch.rows[r], false)
+  }
+
+  /** Makes the rows exist at once where their keys are their numbers, ascending and new, and nothing else decides. Returns whether it has. */
+  private claimAscending(batch: RowBatch): boolean {
+    const { table, keyPositions } = this
+    if (!table.isDirect || this.claimedPositions.length > 1 || batch.count === 0) return false
+    if (this.indexSet.uniquePositions.length > 0) return false
+    if (!batch.numberBy(keyPositions[0], this.directLimit())) return false
+    if (batch.rows[0] < table.rowLimit && batch.hasAny(table)) return false
+    if (this.rows.addAscending(batch.rows, batch.count)) this.moved()
+    return true
+  }
+
+  /** Makes the rows exist one after the other, with what decides whether they may. */
+  private claimEach(batch: RowBatch): void {
     const { claimedPositions } = this
     const claimed = new Int32Array(this.table.columns.length * 2)
     let claims = 0
@@ -107,8 +125,6 @@ export class TableWriter {
       }
       throw error
     }
-    for (const i of this.allPositions) if (!claimedPositions.includes(i)) this.putColumn(i, batch)
-    for (let r = 0; r < batch.count; r++) this.indexSet.add(batch.rows[r], false)
   }
 
   /** Writes one column of rows that have none of its values. */
@@ -188,7 +204,7 @@ export class TableWriter {
   /** Empties a column: every value, its space and its index; an indexed column keeps an empty index. */
   emptyColumn(column: Column): void {
     const { view } = this.heap.writer
-    const index = this.indexOf(column)
+    const index = MutableColumnIndex.of(this.heap, column)
     for (let row = 0; row < this.table.rowLimit; row++) {
       const address = column.addressOf(row)
       if (address === 0) break
@@ -216,7 +232,7 @@ export class TableWriter {
   *writeIndex(column: Column, builder: IndexBuilder): Steps {
     const isUnique = this.uniquePositions.includes(this.table.columns.indexOf(column))
     const fail = (row: number): never => {
-      throw this.notUnique(column, row)
+      throw notUnique(this.table, column, row)
     }
     this.setIndex(column, yield* builder.write(this.heap, isUnique ? fail : undefined))
     this.moved()
@@ -224,7 +240,7 @@ export class TableWriter {
 
   /** Drops a column's index. */
   dropIndex(column: Column): void {
-    this.indexOf(column)?.destroy()
+    MutableColumnIndex.of(this.heap, column)?.destroy()
     this.setIndex(column, 0)
     this.moved()
   }
@@ -238,7 +254,7 @@ export class TableWriter {
     if (!table.isDirect) return this.rows.next()
     const key = this.directRow(words)
     if (key >= 0) {
-      if (table.hasRow(key)) throw this.notUnique(table.keyColumns[0], key)
+      if (table.hasRow(key)) throw notUnique(this.table, table.keyColumns[0], key)
       return key
     }
     this.lookKeysUp()
@@ -249,9 +265,13 @@ export class TableWriter {
   private directRow(words: RowWords): number {
     const at = this.keyPositions[0] * 2
     const key = integerOf(words[at], words[at + 1])
+    return Number.isInteger(key) && key >= 0 && key < this.directLimit() ? key : -1
+  }
+
+  /** Keys from here on are too sparse to be row numbers. */
+  private directLimit(): number {
     const rows = Math.max(this.table.rowCount + 1, this.expectedRows)
-    const most = Math.max(DIRECT_AT_LEAST, rows * DIRECT_SPREAD)
-    return Number.isInteger(key) && key >= 0 && key < most ? key : -1
+    return Math.min(MAX_ROWS, Math.max(DIRECT_AT_LEAST, rows * DIRECT_SPREAD))
   }
 
   /** Turns a table whose row numbers are its keys into one that looks its keys up: its key column gets a unique index. */
@@ -272,7 +292,7 @@ export class TableWriter {
       const isAbsent = low === 0 && high === 0
       if (isAbsent && this.keyPositions.includes(i)) throw missingValue(table, table.columns[i])
       const other = isAbsent ? -1 : (this.indexes[i]?.first(low, high) ?? -1)
-      if (other >= 0 && other !== self) throw this.notUnique(table.columns[i], other)
+      if (other >= 0 && other !== self) throw notUnique(this.table, table.columns[i], other)
     }
     if (this.keyPositions.length > 1) this.checkCompositeKey(words, self, given)
     this.indexSet.checkUnique(words, self, given)
@@ -288,7 +308,7 @@ export class TableWriter {
       key[k * 2 + 1] = words[i * 2 + 1]
     }
     const other = table.rowOfWords(key)
-    if (other >= 0 && other !== self) throw this.notUnique(table.keyColumns[0], other)
+    if (other >= 0 && other !== self) throw notUnique(this.table, table.keyColumns[0], other)
   }
 
   private changesKey(row: number, words: RowWords, given: Uint8Array): boolean {
@@ -318,7 +338,7 @@ export class TableWriter {
       const target = this.directRow(all)
       if (target >= 0 && table.hasRow(target)) {
         this.encoder.release(all)
-        throw this.notUnique(table.keyColumns[0], target)
+        throw notUnique(this.table, table.keyColumns[0], target)
       }
     }
     this.delete(row)
@@ -370,24 +390,12 @@ export class TableWriter {
     writer.set(flags, writer.view.low(flags), writer.view.high(flags) + change)
   }
 
-  private indexOf(column: Column): MutableColumnIndex | undefined {
-    const address = this.heap.writer.view.low(column.descriptor + COLUMN.index) >>> 0
-    return address === 0
-      ? undefined
-      : new MutableColumnIndex(this.heap, column, new MutableHashTable(this.heap, address))
-  }
-
   private setIndex(column: Column, address: number): void {
     this.heap.writer.set(column.descriptor + COLUMN.index, address | 0, 0)
   }
 
   private ensureRow(row: number): void {
-    const { name } = this.table
-    if (this.table.hasRow(row)) return
-    throw new SnapheapError('NOT_FOUND', `Table ${name} has no row ${show(row)}. Look it up again.`, {
-      table: name,
-      row,
-    })
+    if (!this.table.hasRow(row)) throw noRow(this.table, row)
   }
 
   /** Tells every reader of the writer's view that addresses have moved. */
@@ -398,20 +406,8 @@ export class TableWriter {
   private refresh(): void {
     this.table.ensureUsable()
     if (this.epoch === this.heap.writer.view.epoch) return
-    this.indexes = this.table.columns.map((column) => this.indexOf(column))
+    this.indexes = this.table.columns.map((column) => MutableColumnIndex.of(this.heap, column))
     this.indexSet.refresh()
     this.epoch = this.heap.writer.view.epoch
-  }
-
-  private notUnique(column: Column, row: number): SnapheapError {
-    const { table } = this
-    const isKey = table.keyColumns.includes(column)
-    const names = isKey ? table.keyColumns.map((each) => each.name).join(', ') : column.name
-    const value = isKey ? table.keyOf(row) : column.get(row)
-    return new SnapheapError(
-      'UNIQUE',
-      `Table ${table.name} already has a row (number ${show(row)}) with ${names} = ${show(value)}. Update that row, or choose another value.`,
-      { table: table.name, column: column.name, row },
-    )
   }
 }

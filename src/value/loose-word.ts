@@ -52,7 +52,7 @@ export class LooseEncoder extends Encoder {
     const numbers = [new Float64Array(FIRST_WORDS)]
     const halves = [new Int32Array(numbers[0].buffer)]
     const buffers = [Buffer.from(numbers[0].buffer)]
-    const view = new View(new Uint32Array(1), numbers, halves, buffers)
+    const view = new View(new Uint32Array(1), { numbers, halves, bytes: buffers, buffers: [], memory: {} })
     super(new InternTables(view))
     this.view = view
     this.numbers = numbers

@@ -117,8 +117,9 @@ export class FaultyFiles implements Files {
     nodeFiles.close(fd)
   }
 
-  closeBeside(fd: number): void {
-    this.close(fd)
+  async closeBeside(fd: number): Promise<void> {
+    this.opened.delete(fd)
+    nodeFiles.close(fd)
   }
 
   read(fd: number, into: Uint8Array, position: number): number {
@@ -201,6 +202,14 @@ export class FaultyFiles implements Files {
 
   remove(path: string): void {
     this.perform('remove', path, () => {
+      nodeFiles.remove(path)
+      this.device.parentOf(path).remove(nameOf(path))
+    })
+  }
+
+  removeBeside(path: string): Promise<void> {
+    return this.later(this.record('remove', path), (share) => {
+      if (share < 1) return
       nodeFiles.remove(path)
       this.device.parentOf(path).remove(nameOf(path))
     })
