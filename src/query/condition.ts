@@ -49,6 +49,8 @@ export function rowTest(condition: Condition, binding: Binding): RowTest {
       const path = binding.path(condition.path)
       if (condition.kind === 'text' || condition.kind === 'matches') ensureReadsAsText(path)
       const test = valueTest(condition, binding)
+      // a scan also tests row numbers that no row has, which is nothing to ask somebody's function about
+      if (condition.kind === 'satisfies') return (row) => binding.table.hasRow(row) && test(path.value(row))
       return (row) => test(path.value(row))
     }
   }

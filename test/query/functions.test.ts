@@ -62,6 +62,20 @@ describe('steps that let rows through', () => {
     expect(found(even)).toEqual(numbers(70, (id) => (id % 7) % 2 === 0))
   })
 
+  test('a function is asked about rows alone, not about row numbers that none has', async () => {
+    const db = await zoo(100)
+    db.write((tx) => {
+      for (let id = 0; id < 100; id += 3) tx.delete('animal', id)
+    })
+    const names: unknown[] = []
+    const long = columnSatisfies('animal', 'name', (name) => {
+      names.push(name)
+      return (name as string).length === 8
+    })
+    expect(query(db, rows('animal'), long, collect())).toEqual(numbers(10, (id) => id % 3 !== 0))
+    expect(names).toEqual(numbers(100, (id) => id % 3 !== 0).map((id) => `animal ${id}`))
+  })
+
   test('inSub and notInSub are complements, and run their query once', async () => {
     const db = await zoo(70)
     let asked = 0

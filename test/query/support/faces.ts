@@ -149,7 +149,7 @@ class Drawing {
   }
 
   ids(): number[] {
-    return this.gen(fc.uniqueArray, fc.constantFrom(...IDS), { maxLength: 20 })
+    return this.gen(fc.uniqueArray, fc.constantFrom(...IDS), { maxLength: 20 }) as number[]
   }
 
   classes(): Made[] {
