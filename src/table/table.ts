@@ -6,7 +6,7 @@ import { finish, mix } from '../struct/hash'
 import { HashTable } from '../struct/hash-table'
 import { Decoder } from '../value/decoder'
 import { Encoder } from '../value/encoder'
-import { CONSTANT } from '../value/word'
+import { CONSTANT, CONSTANT_HIGH } from '../value/word'
 import { Column } from './column'
 import { columnTypeNamed, describeType, encodeAs } from './column-type'
 import { CATALOGUE_SLOT, COLUMN, KEY_MODE, TABLE } from './layout'
@@ -354,7 +354,7 @@ export function integerOf(low: number, high: number): number {
   numberHalves[0] = low
   numberHalves[1] = high
   const number = numberScratch[0]
-  return Number.isNaN(number) && low === CONSTANT.zero ? 0 : number
+  return high === CONSTANT_HIGH && low === CONSTANT.zero ? 0 : number
 }
 
 /** The error for a value that does not fit its column, which encoding may have thrown already; what else that threw stays as it is. */

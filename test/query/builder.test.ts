@@ -212,6 +212,39 @@ describe('select, join and group', () => {
     ).toMatch(/keeper\.name, which is not unique/)
   })
 
+  test('a join by text finds no row whose key is a number', async () => {
+    const db = await opened()
+    db.write((tx) => {
+      tx.createTable('user', { key: 'id', columns: { id: 'integer' } })
+      tx.createTable('post', { key: 'id', columns: { id: 'integer', author: 'string' } })
+      for (let id = 0; id < 128; id++) {
+        tx.insert('user', { id })
+        tx.insert('post', { id, author: String.fromCharCode(id) })
+      }
+    })
+    expect(db.query('post').join('who', 'user', { from: 'author' }).collect()).toEqual([])
+  })
+
+  test('a join finds rows by another unique column', async () => {
+    const db = await opened()
+    db.write((tx) => {
+      tx.createTable('user', { key: 'id', columns: { id: 'integer', mail: { type: 'string', unique: true } } })
+      tx.createTable('post', { key: 'id', columns: { id: 'integer', by: { type: 'string', nullable: true } } })
+      for (let id = 0; id < 3; id++) tx.insert('user', { id, mail: `m${id}` })
+      for (let id = 0; id < 9; id++) tx.insert('post', { id, by: id % 5 === 4 ? null : `m${id % 5}` })
+    })
+    const joined = db.query('post').join('who', 'user', { from: 'by', to: 'mail' })
+    expect(joined.select({ id: 'id', who: 'who.id' }).collect()).toEqual(
+      numbers(9, (id) => id % 5 < 3).map((id) => ({ id, who: id % 5 })),
+    )
+    expect(
+      joined
+        .where({ who: { id: 2 } })
+        .values('id')
+        .collect(),
+    ).toEqual([2, 7])
+  })
+
   test('a join by what is inside of a value is refused', async () => {
     const db = await opened()
     db.write((tx) => {
