@@ -196,7 +196,7 @@ describe('what is wrong', () => {
     ['{ "$not": 5 }', 'where.$not', 'takes an object of conditions'],
     ['{ "legs": {} }', 'where.legs', 'asks nothing'],
     ['{ "legs": { "$in": 5 } }', 'where.legs.$in', 'takes an array'],
-    ['{ "legs": { "$in": [1, "x"] } }', 'where.legs.$in', 'is no value of type integer'],
+    ['{ "legs": { "$in": [1, "x"] } }', 'where.legs.$in[1]', 'is no value of type integer'],
     ['{ "legs": { "$gt": null } }', 'where.legs.$gt', 'use $exists'],
     ['{ "legs": { "$exists": 1 } }', 'where.legs.$exists', 'takes true or false'],
     ['{ "legs": "3" }', 'where.legs', 'Write a safe integer'],
