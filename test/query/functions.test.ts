@@ -25,6 +25,7 @@ import {
   union,
   unique,
 } from '../../src/index'
+import { columnPath } from '../../src/query/plan'
 import { errorOf } from '../support/store'
 import { numbers, zoo } from './support/zoo'
 
@@ -233,6 +234,16 @@ describe('parts that do not fit together', () => {
     )
     const wrongGet = [rows('animal'), columnEqual('animal', 'id', 1), getColumn('keeper', 'name')] as const
     expect(errorOf(() => query(db, ...wrongGet, collect())).code).toBe('INVALID_ARGUMENT')
+  })
+
+  test('a condition on the results of a plan holds wherever it stands', async () => {
+    const db = await zoo(30)
+    const [all, ...ordered] = db.query('animal').orderBy('id', 'desc').query().plan.slice(0, 2)
+    const ada = compose(rows('keeper'), columnEqual('keeper', 'name', 'Ada'), getColumn('keeper', 'id'))
+    const among = { kind: 'filter', condition: { kind: 'among', path: columnPath('keeper'), plan: ada } } as const
+    const expected = numbers(30, (id) => (id % 11) % 2 === 0 && id % 11 < 10)
+    expect(query(db, all, among, collect())).toEqual(expected)
+    expect(query(db, all, ordered, among, collect())).toEqual(expected.toReversed())
   })
 
   test('an order or a limit after look-ups is of all rows, not of those for each value', async () => {
