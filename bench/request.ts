@@ -1,17 +1,6 @@
 import { agree, type Contender, race, randomIntegers } from './harness'
 import type { Task } from './run'
-import {
-  CUSTOMERS,
-  Customer,
-  cityOf,
-  lmdbShop,
-  Orders,
-  Product,
-  postgresShop,
-  priceOf,
-  snapheapShop,
-  sqliteShop,
-} from './shop'
+import { CUSTOMERS, cityOf, lmdbShop, Orders, postgresShop, priceOf, snapheapShop, sqliteShop } from './shop'
 
 /** What one request looks up: 100 orders by key, and of each its customer and its product. */
 const ORDERS = 100

@@ -1,4 +1,4 @@
-import { ensureOptions, type Rule } from '../arguments'
+import { ensure, ensureOptions, FUNCTION, type Rule } from '../arguments'
 import type { CommitChange } from '../db/commit-feed'
 import { ensureNestedOptions, type OpenedHeap, openHeap, STORE_RULES, type StoreOptions } from '../db/open-heap'
 import { Snapshot, Store, type WriteOptions } from '../db/store'
@@ -185,6 +185,7 @@ export class Database extends Store implements EntityReader {
     change: (transaction: OptimisticTransaction) => Promise<T> | T,
     { attempts = 8 }: { readonly attempts?: number } = {},
   ): Promise<T> {
+    ensure('What optimistic runs', change, FUNCTION)
     for (let attempt = 1; ; attempt++) {
       using snapshot = this.snapshot('optimistic transaction')
       const transaction = new OptimisticTransaction(snapshot, this.registry)

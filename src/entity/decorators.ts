@@ -2,6 +2,7 @@ import 'reflect-metadata'
 import { BOOLEAN, ensure, ensureOptions, FUNCTION, NAME, type Rule } from '../arguments'
 import { SnapheapError } from '../errors'
 import type { ColumnType } from '../table/column-type'
+import { INDEX, INDEXES } from '../table/definition'
 import type { IndexDefinition } from '../table/index-definition'
 import type { EntityClass } from './types'
 
@@ -35,7 +36,7 @@ const REF_RULES: Readonly<Record<keyof RefOptions, Rule>> = {
   name: NAME,
   nullable: BOOLEAN,
   unique: BOOLEAN,
-  index: BOOLEAN,
+  index: INDEX,
 }
 const TYPE: Rule = [() => true, ''] // known with its class and property only
 const ID_RULES = { name: NAME, type: TYPE }
@@ -57,7 +58,7 @@ const properties = new WeakMap<object, Map<string, PropertyRecord>>()
 
 /** Makes a class one whose objects are rows of a table. The decorators only record; `open` reads what they recorded. */
 export function Entity(options: EntityOptions = {}): (type: EntityClass) => void {
-  ensureOptions('@Entity', options, { name: NAME })
+  ensureOptions('@Entity', options, { name: NAME, indexes: INDEXES })
   return (type) => {
     classes.set(type, options)
   }

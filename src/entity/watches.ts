@@ -1,4 +1,7 @@
+import { ensure, ensureOptions, FUNCTION, type Rule, show } from '../arguments'
 import { type CommitChange, callSafely } from '../db/commit-feed'
+import { SnapheapError } from '../errors'
+import { QueryBuilder } from '../query/builder'
 import type { QueryReader } from '../query/pipeline'
 import { Query } from '../query/query'
 import { valueKey } from '../query/values'
@@ -26,6 +29,15 @@ interface ObjectVersion extends QueryReader {
 /** What gives a query: a builder. */
 export interface Queryable<R> {
   query(): Query<R>
+}
+
+const PROPERTY_RULES: Readonly<Record<keyof PropertyOptions, Rule>> = {
+  properties: [(names) => Array.isArray(names), 'an array of names'],
+}
+const CHANGES_RULES: Readonly<Record<keyof (ChangesOptions & PropertyOptions), Rule>> = {
+  ...PROPERTY_RULES,
+  buffer: [(count) => Number.isSafeInteger(count) && (count as number) > 0, 'a number of commits, 1 or more'],
+  whenFull: [(policy) => policy === 'merge' || policy === 'fail', "'merge' or 'fail'"],
 }
 
 /** What can be watched: a class, a table by its name, a query. */
@@ -60,7 +72,10 @@ export class Watches<S extends ObjectVersion> {
     private readonly listen: Listen<S>,
   ) {}
 
-  watch(of: Watchable, listener: (changes: never) => void, { properties }: PropertyOptions): () => void {
+  watch(of: Watchable, listener: (changes: never) => void, options: PropertyOptions): () => void {
+    ensure('What watch calls', listener, FUNCTION)
+    ensureOptions('watch', options, PROPERTY_RULES)
+    const { properties } = options
     const eventOf = this.eventsOf(of, properties)
     return this.listen((change) => {
       const event = eventOf(change)
@@ -69,6 +84,7 @@ export class Watches<S extends ObjectVersion> {
   }
 
   watchOne<T extends object>(type: EntityClass<T>, id: Key, listener: (change: ObjectChange<T>) => void): () => void {
+    ensure('What watchOne calls', listener, FUNCTION)
     let watches = this.byKey.get(type)
     if (watches === undefined) {
       watches = new KeyWatches(this.rowsOf(type, undefined), this.listen)
@@ -78,6 +94,7 @@ export class Watches<S extends ObjectVersion> {
   }
 
   changes(of: Watchable, options: ChangesOptions & PropertyOptions): AsyncIterableIterator<unknown> {
+    ensureOptions('changes', options, CHANGES_RULES)
     const iterator = new ChangeIterator(this.eventsOf(of, options.properties), this.listen, options, () =>
       this.iterators.delete(iterator),
     )
@@ -91,7 +108,14 @@ export class Watches<S extends ObjectVersion> {
   }
 
   private eventsOf(of: Watchable, properties: readonly string[] | undefined): EventOf<S, unknown> {
-    if (typeof of === 'object') return queryEvents<S, unknown>(of instanceof Query ? of : of.query())
+    if (of instanceof Query) return queryEvents<S, unknown>(of)
+    if (of instanceof QueryBuilder) return queryEvents<S, unknown>(of.query())
+    if (typeof of !== 'string' && typeof of !== 'function') {
+      throw new SnapheapError(
+        'INVALID_ARGUMENT',
+        `${show(of)} cannot be watched. Pass a class, the name of a table, or a query.`,
+      )
+    }
     return objectEvents(this.rowsOf(of, properties))
   }
 

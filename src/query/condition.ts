@@ -35,12 +35,22 @@ export function rowTest(condition: Condition, binding: Binding): RowTest {
     case 'in': {
       const path = binding.path(condition.path)
       const operands = binding.operandsOf(condition.values as readonly Slot[] | Slot, condition.path)
-      return (row) => operands.each.some((operand) => equals(path, row, operand))
+      if (path.path.inside.length > 0 || path.column.type === 'any') {
+        return (row) => operands.each.some((operand) => equals(path, row, operand))
+      }
+      const { view } = path.start.context
+      return (row) => {
+        const at = path.rowAt(row)
+        const address = at < 0 ? 0 : path.column.addressOf(at)
+        return address === 0 ? operands.hasWord(0, 0) : operands.hasWord(view.low(address), view.high(address))
+      }
     }
     default: {
       const path = binding.path(condition.path)
       if (condition.kind === 'text' || condition.kind === 'matches') ensureReadsAsText(path)
       const test = valueTest(condition, binding)
+      // a scan also tests row numbers that no row has, which is nothing to ask somebody's function about
+      if (condition.kind === 'satisfies') return (row) => binding.table.hasRow(row) && test(path.value(row))
       return (row) => test(path.value(row))
     }
   }

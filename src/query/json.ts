@@ -149,16 +149,17 @@ class ConditionReader {
   private operation(name: string, operator: string, operand: unknown, at: string, paths: PathResolver): Condition {
     const path = pathAt(name, at, paths)
     const type = paths instanceof ElementPaths ? paths.type(path) : this.typeOf(path, paths)
-    const value = (json: unknown): unknown => paths.operand(name, valueFromJson(type, json, at))
+    const value = (json: unknown, position = at): unknown => paths.operand(name, valueFromJson(type, json, position))
+    const values = (): unknown[] => (operand as unknown[]).map((each, i) => value(each, within(at, i)))
     switch (operator) {
       case '$eq':
         return operation(path, 'eq', value(operand))
       case '$ne':
         return operation(path, 'ne', value(operand))
       case '$in':
-        return operation(path, 'in', (operand as unknown[]).map(value))
+        return operation(path, 'in', values())
       case '$nin':
-        return negated(operation(path, 'in', (operand as unknown[]).map(value)))
+        return negated(operation(path, 'in', values()))
       case '$exists':
         return operation(path, 'isNull', !operand)
       case '$not':

@@ -103,6 +103,8 @@ function encodeFor(column: Column, value: unknown, context: BoundPath['start']['
 /** Several of them: the values of an `in`. */
 export class BoundOperands {
   each: readonly BoundOperand[] = []
+  /** High halves of their words by the low ones. */
+  private readonly words = new Map<number, number[]>()
 
   constructor(
     private readonly slots: readonly Slot[] | Slot,
@@ -113,15 +115,25 @@ export class BoundOperands {
 
   /** Throws `TYPE`; `INVALID_ARGUMENT` where a parameter for all of them is no array. */
   take(values: SlotValues): void {
-    if (!(this.slots instanceof Slot)) {
-      for (const each of this.each) each.take(values)
-      return
+    if (this.slots instanceof Slot) this.takeAll(this.slots, values[this.slots.index])
+    else for (const each of this.each) each.take(values)
+    this.words.clear()
+    for (const { low, high } of this.each) {
+      const highs = this.words.get(low)
+      if (highs === undefined) this.words.set(low, [high])
+      else highs.push(high)
     }
-    const all = values[this.slots.index]
+  }
+
+  /** Whether one of them is this word of their column; the word of nothing is that of a missing value. */
+  hasWord(low: number, high: number): boolean {
+    return this.words.get(low)?.includes(high) === true
+  }
+
+  private takeAll(slot: Slot, all: unknown): void {
     ensureList(all, this.path.path)
-    const { slots, path } = this
     this.each = all.map((value) => {
-      const operand = new BoundOperand(slots, path)
+      const operand = new BoundOperand(slot, this.path)
       operand.set(value)
       return operand
     })

@@ -5,7 +5,7 @@ import type { Table } from '../table/table'
 import type { TableIndex } from '../table/table-index'
 import type { Access } from './access'
 import type { Binding } from './binding'
-import { type BoundOperand, compareIn, type Slot } from './operand'
+import { compareIn, type Slot } from './operand'
 import type { BoundOrder } from './order'
 import type { Comparison, Condition } from './plan'
 
@@ -13,7 +13,7 @@ import type { Comparison, Condition } from './plan'
 interface Bound {
   readonly place: number
   readonly operator: Comparison | 'startsWith'
-  readonly operand: BoundOperand
+  readonly operand: { readonly value: unknown }
 }
 
 /** Types of which an index range has exactly the rows that a comparison holds for, so that it need not be made again. */
@@ -23,7 +23,7 @@ const EXACT: ReadonlySet<ColumnType> = new Set(['integer', 'number', 'string'])
 export class OrderedAccess implements Access {
   readonly name: string
   readonly covers: readonly number[]
-  private readonly equal: readonly BoundOperand[]
+  private readonly equal: readonly { readonly value: unknown }[]
   private readonly range: readonly Bound[]
 
   constructor(
@@ -150,7 +150,10 @@ export function orderedAccesses(
     const path = binding.path(condition.path)
     const { operator } = condition
     if (!path.isDirect || operator === 'ne' || operator === 'contains' || path.column.type === 'any') continue
-    const bound = { place, operator, operand: binding.operand(condition.value as Slot, condition.path) }
+    if (condition.kind === 'text' && path.column.type !== 'string') continue // no beginning of such a value is one
+    const slot = condition.value as Slot
+    const operand = condition.kind === 'text' ? binding.value(slot) : binding.operand(slot, condition.path)
+    const bound = { place, operator, operand }
     bounds.set(path.column, [...(bounds.get(path.column) ?? []), bound])
   }
   return table.indexes.flatMap((index) => {

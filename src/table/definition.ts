@@ -46,13 +46,14 @@ const KEY: Rule = [
   (key) => typeof key === 'string' || (Array.isArray(key) && key.every((each) => typeof each === 'string')),
   'the name of a column, or an array of such names',
 ]
-const INDEXES: Rule = [(indexes) => Array.isArray(indexes), 'an array of index definitions']
+export const INDEX: Rule = [(index) => typeof index === 'boolean' || index === 'ordered', "true, false or 'ordered'"]
+export const INDEXES: Rule = [(indexes) => Array.isArray(indexes), 'an array of index definitions']
 const TABLE_RULES = { key: KEY, columns: RECORD, indexes: INDEXES }
 const COLUMN_RULES: Readonly<Record<keyof ColumnDefinition, Rule>> = {
   type: [() => true, ''], // has a message of its own
   nullable: BOOLEAN,
   unique: BOOLEAN,
-  index: [(index) => typeof index === 'boolean' || index === 'ordered', "true, false or 'ordered'"],
+  index: INDEX,
   scale: [
     (scale) => Number.isInteger(scale) && (scale as number) >= 0 && (scale as number) <= LARGEST_SCALE,
     `an integer of 0 to ${LARGEST_SCALE}`,

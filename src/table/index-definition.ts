@@ -1,3 +1,4 @@
+import { BOOLEAN, ensureOptions, NAME, RECORD, type Rule } from '../arguments'
 import { SnapheapError } from '../errors'
 import type { ColumnType } from './column-type'
 import { checkName } from './names'
@@ -35,6 +36,16 @@ export interface ResolvedIndex {
   readonly where: readonly ResolvedCondition[]
 }
 
+const ANYTHING: Rule = [() => true, '']
+/** What has a message of its own below is anything here. */
+const INDEX_RULES: Readonly<Record<keyof IndexDefinition, Rule>> = {
+  name: NAME,
+  columns: ANYTHING,
+  kind: ANYTHING,
+  unique: BOOLEAN,
+  where: RECORD,
+}
+
 /** The definition of the ordered index of one column. */
 export function orderedBy(column: string): IndexDefinition {
   return { columns: [column], kind: 'ordered' }
@@ -46,6 +57,7 @@ export function resolveIndex(
   given: IndexDefinition,
   columns: readonly { readonly name: string; readonly type: ColumnType }[],
 ): ResolvedIndex {
+  ensureOptions(`an index of table ${table}`, given, INDEX_RULES)
   const { kind = 'hash', unique = false, where = {} } = given
   if (!Array.isArray(given.columns) || given.columns.length === 0)
     throw invalid(`An index of table ${table} has no columns. Name at least one.`)

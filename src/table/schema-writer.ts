@@ -1,3 +1,4 @@
+import { ensure, TEXT } from '../arguments'
 import { SnapheapError } from '../errors'
 import type { Heap } from '../heap/heap'
 import { MutableHashTable } from '../struct/hash-table'
@@ -208,6 +209,7 @@ export class SchemaWriter {
 
   /** Drops an index by its name, or that of a column's values by the column's. Throws `NOT_FOUND`, and `INVALID_ARGUMENT` for one that a key or a unique column needs. */
   dropIndex(tableName: string, name: string): void {
+    ensure('The name of an index', name, TEXT)
     const table = this.catalogue.table(tableName)
     if (this.dropDefined(table, (index) => index.name === name)) return
     if (!table.hasColumn(name)) throw noIndex(table, name)

@@ -9,7 +9,7 @@ import { WordOrder } from '../value/compare'
 import { Decoder } from '../value/decoder'
 import { Encoder } from '../value/encoder'
 import { LooseEncoder } from '../value/loose-word'
-import { CONSTANT } from '../value/word'
+import { CONSTANT, CONSTANT_HIGH } from '../value/word'
 import { Column } from './column'
 import { columnTypeNamed, encodeAs } from './column-type'
 import { CATALOGUE_SLOT, COLUMN, KEY_MODE, TABLE } from './layout'
@@ -357,7 +357,7 @@ export function integerOf(low: number, high: number): number {
   numberHalves[0] = low
   numberHalves[1] = high
   const number = numberScratch[0]
-  return Number.isNaN(number) && low === CONSTANT.zero ? 0 : number
+  return high === CONSTANT_HIGH && low === CONSTANT.zero ? 0 : number
 }
 
 /** Whether the catalogue lists a table with this descriptor. */

@@ -15,6 +15,7 @@ import {
   Id,
   indexLookup,
   inSub,
+  type Key,
   not,
   notInSub,
   open,
@@ -31,7 +32,7 @@ import { canonical, exactSum, inOrder, isComparable } from './naive'
 
 /** Values of each type: few, so that questions meet rows. JSON cannot ask for those beyond `asked`. */
 const POOLS: Partial<Record<ColumnType, { readonly stored: readonly unknown[]; readonly asked: number }>> = {
-  integer: { stored: [-3, 0, 1, 2, 5, 2 ** 40], asked: 6 },
+  integer: { stored: [-3, 0, 1, 2, 5, 4096, 2 ** 40], asked: 7 },
   number: { stored: [-1.5, 0, 0.5, 2, 1e300, Number.NaN, Number.POSITIVE_INFINITY], asked: 5 },
   string: { stored: ['', 'a', 'ab', 'b', 'é', '\u{1f600}', '\uffee', 'a'.repeat(70)], asked: 8 },
   boolean: { stored: [true, false], asked: 2 },
@@ -59,9 +60,14 @@ interface Made {
   readonly type: EntityClass<{ id: number }>
   readonly className: string
   readonly table: string
+  /** The type of its ids: integers are row numbers, all else is looked up in an index. */
+  readonly key: 'integer' | 'bigint' | 'string'
   readonly columns: readonly { readonly name: string; readonly type: ColumnType }[]
   readonly target: Made | undefined
 }
+
+/** What ids are made of; as row numbers they lie on both sides of a block's border, since the code that scans goes block by block. */
+const IDS = [...Array.from({ length: 30 }, (_, i) => i), ...Array.from({ length: 30 }, (_, i) => 4081 + i)]
 
 interface Leaf {
   readonly kind: 'leaf'
@@ -96,7 +102,7 @@ export const facesAgree = fc.asyncProperty(fc.gen(), async (gen) => {
   const db = await open(undefined, { entities: made.map(({ type }) => type) })
   try {
     db.write((tx) => {
-      for (const each of made) for (const row of draw.rowsOf(each, 60)) tx.insert(each.table, row)
+      for (const each of made) for (const row of draw.rowsOf(each)) tx.insert(each.table, row)
     })
     const questions = Array.from({ length: 5 }, () => draw.question(made))
     const snapshot = db.snapshot()
@@ -104,8 +110,8 @@ export const facesAgree = fc.asyncProperty(fc.gen(), async (gen) => {
     for (const each of questions) ensureAgreed(each, db)
     const change = (tx: Parameters<Parameters<Opened['write']>[0]>[0]): void => {
       for (const each of made) {
-        for (const id of draw.some(60)) tx.delete(each.table, id)
-        for (const row of draw.rowsOf(each, 60)) tx.upsert(each.table, row)
+        for (const id of draw.ids()) tx.delete(each.table, keyOf(id, each.key))
+        for (const row of draw.rowsOf(each)) tx.upsert(each.table, row)
       }
       for (const each of questions) ensureAgreed(each, tx)
     }
@@ -129,6 +135,11 @@ export const facesAgree = fc.asyncProperty(fc.gen(), async (gen) => {
   }
 })
 
+/** The key that is made of a number. */
+function keyOf(id: number, type: ColumnType): Key {
+  return type === 'bigint' ? BigInt(id) : type === 'string' ? `key ${id}` : id
+}
+
 /** Draws what is random, so that a failing round can be made smaller. */
 class Drawing {
   constructor(private readonly gen: GeneratorValue) {}
@@ -145,9 +156,8 @@ class Drawing {
     return values[this.nat(values.length - 1)]
   }
 
-  /** Some of the numbers below `limit`. */
-  some(limit: number): number[] {
-    return [...new Set(this.gen(fc.array, fc.nat({ max: limit - 1 }), { maxLength: 20 }))]
+  ids(): number[] {
+    return this.gen(fc.uniqueArray, fc.constantFrom(...IDS), { maxLength: 20 }) as number[]
   }
 
   classes(): Made[] {
@@ -157,23 +167,24 @@ class Drawing {
       const type = { [className]: class {} }[className] as unknown as EntityClass<{ id: number }>
       const columns = Array.from({ length: 1 + this.nat(3) }, (_, i) => ({ name: `c${i}`, type: this.of(TYPES) }))
       const prototype = type.prototype as object
-      Id({ type: 'integer' })(prototype, 'id')
+      const key = this.of(['integer', 'integer', 'bigint', 'string'] as const)
+      Id({ type: key })(prototype, 'id')
       for (const each of columns) {
         const index = each.type !== 'boolean' && this.coin()
         Column({ type: each.type, nullable: true, index })(prototype, each.name)
       }
       if (target !== undefined) Ref(() => target.type, { nullable: true, index: this.coin() })(prototype, 'ref')
       Entity()(type)
-      made.push({ type, className, table: className.toLowerCase(), columns, target })
+      made.push({ type, className, table: className.toLowerCase(), key, columns, target })
     }
     return made
   }
 
-  rowsOf({ columns, target }: Made, limit: number): Row[] {
-    return this.some(limit).map((id) => {
-      const row: Record<string, unknown> = { id }
+  rowsOf({ key, columns, target }: Made): Row[] {
+    return this.ids().map((id) => {
+      const row: Record<string, unknown> = { id: keyOf(id, key) }
       for (const { name, type } of columns) row[name] = this.nat(4) === 0 ? null : this.of(POOLS[type]!.stored)
-      if (target !== undefined) row.ref = this.nat(3) === 0 ? null : this.nat(30)
+      if (target !== undefined) row.ref = this.nat(3) === 0 ? null : keyOf(this.of(IDS), target.key)
       return row
     })
   }
@@ -193,14 +204,17 @@ class Drawing {
   }
 
   /** A name with the type behind it. */
-  path(of: Made): { path: string; type: ColumnType } {
+  path(of: Made): { path: string; type: ColumnType; isKey: boolean } {
     if (of.target !== undefined && this.nat(2) === 0) {
-      const { path, type } = this.path(of.target)
-      return { path: `ref.${path}`, type }
+      const { path, ...behind } = this.path(of.target)
+      return { path: `ref.${path}`, ...behind }
     }
-    if (this.nat(5) === 0) return { path: 'id', type: 'integer' }
+    if (this.nat(5) === 0) return { path: 'id', type: of.key, isKey: true }
+    if (of.target !== undefined && this.nat(5) === 0) return { path: 'ref', type: of.target.key, isKey: true }
     const { name, type } = this.of(of.columns)
-    return type === 'json' && this.coin() ? { path: `${name}.a`, type: 'any' } : { path: name, type }
+    return type === 'json' && this.coin()
+      ? { path: `${name}.a`, type: 'any', isKey: false }
+      : { path: name, type, isKey: false }
   }
 
   private asked(of: Made, depth: number): Asked {
@@ -209,8 +223,9 @@ class Drawing {
     if (kind === 0) return { kind: 'and', parts: parts() }
     if (kind === 1) return { kind: 'or', parts: parts() }
     if (kind === 2) return { kind: 'not', part: this.asked(of, depth - 1) }
-    const { path, type } = this.path(of)
+    const { path, type, isKey } = this.path(of)
     const value = (): unknown => {
+      if (isKey) return keyOf(this.of(IDS), type)
       const { stored, asked } = POOLS[type]!
       return stored[this.nat(asked - 1)]
     }
@@ -258,6 +273,7 @@ function ensureAgreed(question: Question, reader: Reader): void {
   deepStrictEqual(listed(built.select(...(names as 'id'[])).collect()), records.map(canonical), context)
   deepStrictEqual(listed(selected.collect()), records.map(canonical), context)
   ensureGrouped(question, reader)
+  ensurePaged(question, reader)
 }
 
 function builderOf(
@@ -294,7 +310,12 @@ function jsonOf({ of, asked, order, skip, limit }: Question): Record<string, unk
 function jsonWhere(asked: Asked): unknown {
   if (asked.kind === 'and') return { $and: asked.parts.map(jsonWhere) }
   if (asked.kind === 'or') return { $or: asked.parts.map(jsonWhere) }
-  if (asked.kind === 'not') return { $not: jsonWhere(asked.part) }
+  if (asked.kind === 'not') {
+    const { part } = asked
+    if (part.kind !== 'leaf') return { $not: jsonWhere(part) }
+    const [[path, inner]] = Object.entries(jsonWhere(part) as Record<string, Record<string, unknown>>)
+    return { [path]: part.operator === 'in' ? { $nin: inner.$in } : { $not: inner } }
+  }
   const { path, operator, value } = asked
   if (operator === 'isNull') return { [path]: { $exists: !value } }
   if (operator === 'startsWith' || operator === 'contains' || operator === 'matches') {
@@ -375,7 +396,7 @@ function scan({ of, asked, order, skip, limit }: Question, reader: Pick<Reader, 
 function valueAt(row: Row, path: string, of: Made, reader: Pick<Reader, 'table'>): unknown {
   const [name, ...rest] = path.split('.')
   if (name !== 'ref' || rest.length === 0) return inside(row[name], rest)
-  const other = row.ref === null ? undefined : reader.table(of.target!.table).get(row.ref as number)
+  const other = row.ref === null ? undefined : reader.table(of.target!.table).get(row.ref as Key)
   return other === undefined ? null : valueAt(other, rest.join('.'), of.target!, reader)
 }
 
@@ -414,6 +435,25 @@ function fits({ operator, value: asked }: Leaf, value: unknown): boolean {
   if (!isComparable(value, asked)) return false
   const order = inOrder(value, asked)
   return operator === 'lt' ? order < 0 : operator === 'lte' ? order <= 0 : operator === 'gt' ? order > 0 : order >= 0
+}
+
+/** Goes through all pages. Only the builder has them. */
+function ensurePaged(question: Question, reader: Reader): void {
+  const order = [...question.order, ['id', 'asc'] as const]
+  const expected = scan({ ...question, order, skip: 0, limit: undefined }, reader)
+  const built = builderOf({ ...question, skip: 0, limit: undefined }, reader)
+  const ids: unknown[] = []
+  let next: string | undefined
+  do {
+    const page = built.page(3 + question.skip, next)
+    ids.push(...page.items.map(({ id }) => id))
+    next = page.next
+  } while (next !== undefined)
+  deepStrictEqual(
+    ids,
+    expected.map(({ id }) => id),
+    `pages: ${JSON.stringify(jsonOf(question))}`,
+  )
 }
 
 /** Groups by what the question orders by, and adds up. Only the builder groups. */
