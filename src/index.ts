@@ -23,7 +23,12 @@ export {
   Ref,
   type RefOptions,
 } from './entity/decorators'
+export type { OptimisticTransaction } from './entity/optimistic'
+export type { TableQuery } from './entity/queries'
+export type { ClassQuery, NameOf, Operators, ReferenceOf, ValueAt, Where } from './entity/query-types'
 export type { Changes, Conditions, EntityClass, EntityReader, NewEntity, PropertyOf, Reference } from './entity/types'
+export type { ObjectChange, PropertyOptions, Queryable, Watchable } from './entity/watches'
+export type { ChangesOptions, ObjectChanges, QueryChanges, UpdatedObject } from './entity/watching'
 export { type ErrorCode, SnapheapError } from './errors'
 export type { Memory } from './heap/memory'
 export { type MmapIo, memoryFromMmapIo } from './heap/mmap-io-memory'
@@ -35,10 +40,49 @@ export type { Commit, Point } from './log/history'
 export type { Durability } from './log/log-writer'
 export type { Recovery } from './log/recovery'
 export type { VerifiedSegment } from './log/verify'
+export { and, not, or, type QueryBuilder, type RecordQuery } from './query/builder'
+export type { Cursor } from './query/cursor'
+export type { ExplainedStep, ExplainOptions, Explanation } from './query/explain'
+export {
+  allValues,
+  apply,
+  collect,
+  columnEqual,
+  columnNotEqual,
+  columnSatisfies,
+  compose,
+  constant,
+  count,
+  exists,
+  first,
+  getColumn,
+  indexLookup,
+  inSub,
+  naturals,
+  notInSub,
+  product,
+  type QueryPart,
+  query,
+  reduce,
+  rows,
+  satisfies,
+  type Terminal,
+  union,
+  unique,
+} from './query/functions'
+export { JSON_LIMITS } from './query/json-shape'
+export type { QueryReader } from './query/pipeline'
+export { Parameter, type Plan } from './query/plan'
+export type { Parameters, Query } from './query/query'
 export type { ColumnStatistics } from './table/column'
 export type { ColumnType, ScalarType, ValueOf } from './table/column-type'
 export type { ColumnDefinition, TableDefinition } from './table/definition'
+export type { IndexCondition, IndexDefinition, IndexKind } from './table/index-definition'
+export type { OrderedCursor } from './table/ordered-cursor'
+export type { OrderedIndex } from './table/ordered-index'
+export type { OrderedRange } from './table/ordered-range'
 export type { Key, Table } from './table/table'
+export type { TableIndex } from './table/table-index'
 export { Decimal, Rational } from './value/decimal'
 export { List } from './value/list'
 export { Timestamp } from './value/timestamp'

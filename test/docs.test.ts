@@ -5,6 +5,7 @@ import { describe, expect, onTestFinished, test } from 'vitest'
 import * as file from '../src/heap/file-format'
 import * as heap from '../src/heap/layout'
 import * as log from '../src/log/format'
+import { JSON_LIMITS } from '../src/query/json-shape'
 import { CONSTANT, TAG } from '../src/value/word'
 import { startPostgres } from './support/postgres'
 import { runProgram, typeErrors } from './support/program'
@@ -112,6 +113,43 @@ function seen(version: number, time: Date, annotation: string): void {
     })
   })
 })
+
+describe('docs/queries.md', () => {
+  const code = [...readFileSync(join(docs, 'queries.md'), 'utf8').matchAll(/```ts\n([\s\S]*?)```/g)]
+    .map(([, block]) => block)
+    .join('\n')
+
+  test('is one program, well typed, that prints what it says', async () => {
+    const file = programFile(code)
+    expect(typeErrors(file)).toEqual([])
+    expect(await runProgram(file)).toEqual({ exitCode: 0, stderr: '', stdout: printed(code) })
+  })
+
+  test('says the limits that the code has', () => {
+    const text = readFileSync(join(docs, 'queries.md'), 'utf8').replaceAll(/\s+/g, ' ')
+    const { depth, nodes, listedValues, textLength, patternLength } = JSON_LIMITS
+    expect(JSON_LIMITS.patterns).toBe(10)
+    expect(text).toContain(
+      `${depth} levels, ${nodes} values, ${listedValues} of them in one \`$in\`, texts of ${textLength.toLocaleString('en')} characters, ten regular expressions of ${patternLength}.`,
+    )
+  })
+})
+
+/** What stands behind the calls of console.log in a program, and in the comments right below them. */
+function printed(code: string): string {
+  const lines = code.split('\n')
+  return lines
+    .flatMap((line, i) => {
+      const call = /console\.log\(.*\)(?: \/\/ (.*))?$/.exec(line)
+      if (call === null) return []
+      if (call[1] !== undefined) return [call[1]]
+      const below = lines.slice(i + 1)
+      const end = below.findIndex((each) => !/^ *\/\/ /.test(each))
+      return below.slice(0, end).map((each) => each.replace(/^ *\/\/ /, ''))
+    })
+    .map((line) => `${line}\n`)
+    .join('')
+}
 
 /** The one block of code in this language. */
 function block(text: string, language: string): string {

@@ -15,6 +15,7 @@ const LAYERS = [
   'value',
   'table',
   'db',
+  'query',
   'entity',
   'index',
   'mirror',

@@ -1,15 +1,22 @@
-import { ensureOptions, type Rule } from '../arguments'
+import { ensure, ensureOptions, FUNCTION, type Rule } from '../arguments'
+import type { CommitChange } from '../db/commit-feed'
 import { ensureNestedOptions, type OpenedHeap, openHeap, STORE_RULES, type StoreOptions } from '../db/open-heap'
 import { Snapshot, Store, type WriteOptions } from '../db/store'
 import { Transaction } from '../db/transaction'
 import type { HeapSnapshot } from '../heap/heap'
 import type { Point } from '../log/history'
+import type { Query } from '../query/query'
 import type { SchemaWriter } from '../table/schema-writer'
 import type { Key } from '../table/table'
 import { createMissing, differences, ensureNone, lacks } from './fit'
+import { conflict, OptimisticTransaction, pauseAfter } from './optimistic'
+import { jsonQueryOf, queryOf, type TableQuery } from './queries'
+import type { ClassQuery } from './query-types'
 import { Registry, Scope } from './scope'
 import type { EntityObject } from './source'
-import type { Changes, Conditions, EntityClass, EntityReader, NewEntity } from './types'
+import type { Changes, Conditions, EntityClass, EntityReader, NewEntity, PropertyOf } from './types'
+import { type ObjectChange, type PropertyOptions, type Queryable, type Watchable, Watches } from './watches'
+import type { ChangesOptions, ObjectChanges, QueryChanges } from './watching'
 
 export interface OpenOptions extends StoreOptions {
   /** The classes that objects are read and made through, with every class that they refer to. Default none. */
@@ -43,6 +50,7 @@ export async function open(path?: string, options: OpenOptions = {}): Promise<Da
 /** A database with classes. Made by `open`. */
 export class Database extends Store implements EntityReader {
   private readonly live: Scope
+  private readonly watches: Watches<EntitySnapshot>
 
   /** @internal */
   constructor(
@@ -51,6 +59,9 @@ export class Database extends Store implements EntityReader {
   ) {
     super(opened)
     this.live = new Scope(registry, this.catalogue)
+    this.watches = new Watches(this, registry, (take) =>
+      this.feed.listen((change) => take(change as CommitChange<EntitySnapshot>)),
+    )
   }
 
   get<T extends object>(type: EntityClass<T>, id: Key): T | undefined {
@@ -71,6 +82,27 @@ export class Database extends Store implements EntityReader {
 
   count(type: EntityClass): number {
     return this.live.count(type)
+  }
+
+  /** A query over the objects of a class, or the rows of a table. Throws `INVALID_ARGUMENT` for a class that is not registered, `NOT_FOUND` for an unknown table. */
+  query<T extends object>(type: EntityClass<T>): ClassQuery<T>
+  query(table: string): TableQuery
+  query(of: EntityClass | string): unknown {
+    return queryOf(of, this, this.live)
+  }
+
+  /**
+   * A query that arrives as JSON data, already parsed: `{ from: 'Post', where: { likes: { $gt: 3 } }, select: ['title'],
+   * sort: [['date', 'desc']], limit: 20, skip: 40 }`; `from` is a class or a table. Bounded as `JSON_LIMITS` says, but not in
+   * how many results it has: say `collect(limit)`. Throws `INVALID_ARGUMENT`, naming the position of what is wrong.
+   */
+  queryJson(json: unknown): Query<Record<string, unknown>> {
+    return jsonQueryOf(json, this, this.live)
+  }
+
+  /** The object of a class that a row is. @internal */
+  objectOf(type: unknown, row: number): object {
+    return this.live.reader.source(type as EntityClass).foundObject(row)
   }
 
   /** As `Store.write`, with a transaction that also makes, changes and deletes objects. */
@@ -100,6 +132,73 @@ export class Database extends Store implements EntityReader {
 
   override snapshot(owner?: string): EntitySnapshot {
     return super.snapshot(owner) as EntitySnapshot
+  }
+
+  /**
+   * Calls `listener` after every commit that changed objects of a class, rows of a table, one object, or the results of a
+   * query: in order, each commit as a whole. In a follower one call may tell of several commits that arrived together.
+   * Returns the function that ends it. What the listener throws is an uncaught error of its own; the commit stands.
+   */
+  watch<T extends object>(
+    type: EntityClass<T>,
+    listener: (changes: ObjectChanges<T>) => void,
+    options?: PropertyOptions<PropertyOf<T>>,
+  ): () => void
+  watch(
+    table: string,
+    listener: (changes: ObjectChanges<Record<string, unknown>>) => void,
+    options?: PropertyOptions,
+  ): () => void
+  watch<R>(query: Query<R> | Queryable<R>, listener: (changes: QueryChanges<R>) => void): () => void
+  watch(of: Watchable, listener: (changes: never) => void, options: PropertyOptions = {}): () => void {
+    this.ensureOpen()
+    return this.watches.watch(of, listener, options)
+  }
+
+  /** Calls `listener` after every commit that changed the object with this key, made it or deleted it. As `watch`, at a cost that does not grow with the objects watched. */
+  watchOne<T extends object>(type: EntityClass<T>, id: Key, listener: (change: ObjectChange<T>) => void): () => void {
+    this.ensureOpen()
+    return this.watches.watchOne(type, id, listener)
+  }
+
+  /** As `watch`, for `for await`: events wait until they are asked for. */
+  changes<T extends object>(
+    type: EntityClass<T>,
+    options?: ChangesOptions & PropertyOptions<PropertyOf<T>>,
+  ): AsyncIterableIterator<ObjectChanges<T>>
+  changes(
+    table: string,
+    options?: ChangesOptions & PropertyOptions,
+  ): AsyncIterableIterator<ObjectChanges<Record<string, unknown>>>
+  changes<R>(query: Query<R> | Queryable<R>, options?: ChangesOptions): AsyncIterableIterator<QueryChanges<R>>
+  changes(of: Watchable, options: ChangesOptions & PropertyOptions = {}): AsyncIterableIterator<unknown> {
+    this.ensureOpen()
+    return this.watches.changes(of, options)
+  }
+
+  /**
+   * Runs a change that takes its time without keeping others from writing: it reads one version, and what it changes is
+   * applied in one transaction at its end, if nothing that it read has been changed meanwhile; otherwise it runs again, after
+   * a pause. Throws `CONFLICT` when it has run `attempts` times (default 8) in vain, and what `change` throws.
+   */
+  async optimistic<T>(
+    change: (transaction: OptimisticTransaction) => Promise<T> | T,
+    { attempts = 8 }: { readonly attempts?: number } = {},
+  ): Promise<T> {
+    ensure('What optimistic runs', change, FUNCTION)
+    for (let attempt = 1; ; attempt++) {
+      using snapshot = this.snapshot('optimistic transaction')
+      const transaction = new OptimisticTransaction(snapshot, this.registry)
+      const result = await change(transaction)
+      if (await this.writeAsync((live) => transaction.apply(live))) return result
+      if (attempt >= attempts) throw conflict(attempts)
+      await pauseAfter(attempt)
+    }
+  }
+
+  override async close(): Promise<void> {
+    await this.watches.close()
+    await super.close()
   }
 
   /** Makes what classes lack and makes sure that they fit. Throws `SCHEMA`. @internal */
@@ -156,6 +255,23 @@ export class EntitySnapshot extends Snapshot implements EntityReader {
   count(type: EntityClass): number {
     return this.scope.count(type)
   }
+
+  /** As `Database.query`, of this snapshot. */
+  query<T extends object>(type: EntityClass<T>): ClassQuery<T>
+  query(table: string): TableQuery
+  query(of: EntityClass | string): unknown {
+    return queryOf(of, this, this.scope)
+  }
+
+  /** As `Database.queryJson`, of this snapshot. */
+  queryJson(json: unknown): Query<Record<string, unknown>> {
+    return jsonQueryOf(json, this, this.scope)
+  }
+
+  /** The object of a class that a row is. @internal */
+  objectOf(type: unknown, row: number): object {
+    return this.scope.source(type as EntityClass).foundObject(row)
+  }
 }
 
 /** A transaction that also makes, changes and deletes objects. Objects read or made in it live on when it is committed. */
@@ -199,6 +315,25 @@ export class EntityTransaction extends Transaction implements EntityReader {
 
   count(type: EntityClass): number {
     return this.opened().count(type)
+  }
+
+  /** As `Database.query`, of what this transaction sees. */
+  query<T extends object>(type: EntityClass<T>): ClassQuery<T>
+  query(table: string): TableQuery
+  query(of: EntityClass | string): unknown {
+    return queryOf(of, this, this.opened())
+  }
+
+  /** As `Database.queryJson`, of what this transaction sees. */
+  queryJson(json: unknown): Query<Record<string, unknown>> {
+    return jsonQueryOf(json, this, this.opened())
+  }
+
+  /** The object of a class that a row is. @internal */
+  objectOf(type: unknown, row: number): object {
+    return this.opened()
+      .source(type as EntityClass)
+      .foundObject(row)
   }
 
   /** Adds an object. Throws `UNIQUE`, `NOT_NULL`, `TYPE`, `READ_ONLY`; `INVALID_ARGUMENT` for an unknown property. */

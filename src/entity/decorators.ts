@@ -2,11 +2,15 @@ import 'reflect-metadata'
 import { BOOLEAN, ensure, ensureOptions, FUNCTION, NAME, type Rule } from '../arguments'
 import { SnapheapError } from '../errors'
 import type { ColumnType } from '../table/column-type'
+import { INDEX, INDEXES } from '../table/definition'
+import type { IndexDefinition } from '../table/index-definition'
 import type { EntityClass } from './types'
 
 export interface EntityOptions {
   /** The table. Default: the class's name in snake case. */
   readonly name?: string
+  /** Further indexes, over several properties, in order, unique, or of some objects: `columns` and `where` name properties. */
+  readonly indexes?: readonly IndexDefinition[]
 }
 
 export interface ColumnOptions {
@@ -21,8 +25,8 @@ export interface ColumnOptions {
   readonly nullable?: boolean
   /** Whether no two objects may have the same value. Default false. */
   readonly unique?: boolean
-  /** Whether objects can be found by it without a scan. Default true, except for booleans. */
-  readonly index?: boolean
+  /** Whether objects can be found by it without a scan; 'ordered': also by ranges of it, and in its order. Default true, except for booleans. */
+  readonly index?: boolean | 'ordered'
 }
 
 export type IdOptions = Pick<ColumnOptions, 'name' | 'type'>
@@ -32,7 +36,7 @@ const REF_RULES: Readonly<Record<keyof RefOptions, Rule>> = {
   name: NAME,
   nullable: BOOLEAN,
   unique: BOOLEAN,
-  index: BOOLEAN,
+  index: INDEX,
 }
 const TYPE: Rule = [() => true, ''] // known with its class and property only
 const ID_RULES = { name: NAME, type: TYPE }
@@ -54,7 +58,7 @@ const properties = new WeakMap<object, Map<string, PropertyRecord>>()
 
 /** Makes a class one whose objects are rows of a table. The decorators only record; `open` reads what they recorded. */
 export function Entity(options: EntityOptions = {}): (type: EntityClass) => void {
-  ensureOptions('@Entity', options, { name: NAME })
+  ensureOptions('@Entity', options, { name: NAME, indexes: INDEXES })
   return (type) => {
     classes.set(type, options)
   }

@@ -1,6 +1,7 @@
 import { show } from '../arguments'
 import { SnapheapError } from '../errors'
 import { type ColumnType, isColumnType } from '../table/column-type'
+import { type IndexDefinition, orderedBy } from '../table/index-definition'
 import { Decimal } from '../value/decimal'
 import { type Hydrator, hasAccessors, installAccessors } from './accessors'
 import { designTypeOf, entityOptionsOf, type PropertyRecord, propertyRecordsOf } from './decorators'
@@ -16,7 +17,7 @@ export interface MappedProperty {
   readonly nullable: boolean
   readonly unique: boolean
   /** Undefined: the table's default. */
-  readonly index: boolean | undefined
+  readonly index: boolean | 'ordered' | undefined
   /** Undefined for a reference, whose type is that of the target's key. */
   readonly type: ColumnType | undefined
   /** Whether the type was given, not derived. */
@@ -32,6 +33,10 @@ export class EntityMapping {
   readonly properties: readonly MappedProperty[]
   /** In the order in which they make the key. */
   readonly ids: readonly MappedProperty[]
+  /** Those of the class, by column names. */
+  readonly ownIndexes: readonly IndexDefinition[]
+  /** These, and those of its properties that are in order. */
+  readonly indexes: readonly IndexDefinition[]
   /** Makes the object of a row, without running the constructor. */
   readonly hydrate: Hydrator
   private readonly byName: Map<string, MappedProperty>
@@ -72,6 +77,9 @@ export class EntityMapping {
         throw this.fault(name, `uses column ${column}, and so does ${other}. Give one of them another name.`)
       columns.set(column, name)
     }
+    const ordered = this.properties.filter((each) => each.index === 'ordered').map((each) => orderedBy(each.column))
+    this.ownIndexes = (options.indexes ?? []).map((each) => this.mapIndex(each))
+    this.indexes = [...ordered, ...this.ownIndexes]
     this.ensureNoShadows()
     this.hydrate = installAccessors(this)
   }
@@ -148,6 +156,23 @@ export class EntityMapping {
       type: target === undefined ? (options.type ?? this.derivedType(record)) : undefined,
       isTypeGiven: options.type !== undefined,
       target: target === undefined ? undefined : () => this.resolve(name, target),
+    }
+  }
+
+  private mapIndex(index: IndexDefinition): IndexDefinition {
+    const columnOf = (name: string): string => {
+      const column = this.byName.get(name)?.column
+      if (column !== undefined) return column
+      throw this.fault(
+        name,
+        `is named by an index and is no column property. It has ${[...this.byName.keys()].join(', ')}.`,
+      )
+    }
+    const where = Object.entries(index.where ?? {}).map(([name, value]) => [columnOf(name), value])
+    return {
+      ...index,
+      columns: index.columns.map(columnOf),
+      ...(where.length === 0 ? {} : { where: Object.fromEntries(where) }),
     }
   }
 

@@ -89,6 +89,12 @@ export class Source {
     return this.hydrate(this.binding, row)
   }
 
+  /** The same for a row that was found otherwise than through this source, which may have to catch up first. */
+  foundObject(row: number): object {
+    if (this.epoch !== this.view.epoch) this.bind()
+    return this.object(row)
+  }
+
   /** The object with a key, undefined without one. The key's parts are in the order of the class's ids. */
   get(id: unknown): object | undefined {
     const row = typeof id === 'number' ? this.table.rowOf(id) : this.rowOfKey(id)
@@ -120,6 +126,11 @@ export class Source {
       result[property.column] = this.toColumn(property, value)
     }
     return result
+  }
+
+  /** A value for a property as its column holds it: for an object its key. Throws `TYPE`. */
+  columnValue(property: MappedProperty, value: unknown): unknown {
+    return this.table === undefined ? value : this.toColumn(property, value)
   }
 
   /** Makes sure that an object's row still exists. Returns what to read it by. Throws `NOT_FOUND`, `CLOSED`. */

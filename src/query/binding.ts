@@ -1,0 +1,89 @@
+import type { Table } from '../table/table'
+import { BoundOperand, BoundOperands, type Slot, type SlotValues } from './operand'
+import { BoundPath, type TableSource } from './path'
+import type { Path, Plan } from './plan'
+import { ValueSet } from './values'
+
+/** Runs a plan that stands within another: without input, with the values of the outer one's slots. */
+export type PlanRunner = (plan: Plan, slots: SlotValues) => Iterable<unknown>
+
+/**
+ * What the conditions on one table share: paths and operands, each made once, and brought up to date for each run. What
+ * is asked for while a run is under way is up to date at once.
+ */
+export class Binding {
+  private slots: SlotValues | undefined
+  private readonly paths = new Map<Path, BoundPath>()
+  private readonly operands = new Map<number, BoundOperand>()
+  private readonly takes: ((slots: SlotValues) => void)[] = []
+
+  constructor(
+    readonly table: Table,
+    readonly tables: TableSource,
+    readonly run: PlanRunner,
+  ) {}
+
+  /** Takes over the values of a run. Throws `TYPE` for one that its column cannot hold. */
+  begin(slots: SlotValues): void {
+    this.slots = slots
+    for (const take of this.takes) take(slots)
+  }
+
+  /** Changes what one slot holds within a run. */
+  set(slot: Slot, value: unknown): void {
+    this.operands.get(slot.index)?.set(value)
+  }
+
+  path(path: Path): BoundPath {
+    let bound = this.paths.get(path)
+    if (bound === undefined) {
+      bound = new BoundPath(this.table, path, this.tables)
+      this.paths.set(path, bound)
+    }
+    return bound
+  }
+
+  operand(slot: Slot, path: Path): BoundOperand {
+    let operand = this.operands.get(slot.index)
+    if (operand === undefined) {
+      operand = new BoundOperand(slot, this.path(path))
+      this.operands.set(slot.index, operand)
+      this.late(operand)
+    }
+    return operand
+  }
+
+  operandsOf(slots: readonly Slot[] | Slot, path: Path): BoundOperands {
+    const operands = new BoundOperands(slots, this.path(path))
+    this.late(operands)
+    return operands
+  }
+
+  /** Whatever a slot holds, as it is, once `ensure` has let it through. */
+  value(slot: Slot, ensure: (value: unknown) => void = () => {}): { value: unknown } {
+    const late: { value: unknown } = { value: undefined }
+    this.late({
+      take: (slots) => {
+        late.value = slots[slot.index]
+        ensure(late.value)
+      },
+    })
+    return late
+  }
+
+  /** The results of a plan, as of the beginning of the run. */
+  results(plan: Plan): { set: ValueSet } {
+    const late = { set: new ValueSet() }
+    this.late({
+      take: (slots) => {
+        late.set = new ValueSet(this.run(plan, slots))
+      },
+    })
+    return late
+  }
+
+  private late(taker: { take(slots: SlotValues): void }): void {
+    this.takes.push((slots) => taker.take(slots))
+    if (this.slots !== undefined) taker.take(this.slots)
+  }
+}

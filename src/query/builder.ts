@@ -1,0 +1,335 @@
+import { show } from '../arguments'
+import { SnapheapError } from '../errors'
+import { Composed, conditionOf } from './conditions'
+import { ensureCount } from './count'
+import { type Cursor, cursorCondition, cursorOf } from './cursor'
+import type { ExplainOptions, Explanation } from './explain'
+import { JoinedPaths } from './joined-paths'
+import type { QueryReader } from './pipeline'
+import {
+  type AggregateFunction,
+  allOf,
+  type Condition,
+  type Field,
+  frozen,
+  type OrderKey,
+  type Plan,
+  type Step,
+} from './plan'
+import { type Parameters, Query } from './query'
+import { type PathResolver, unknownName } from './table-paths'
+
+/** What a builder starts from: a table or a class. */
+export interface QueryRoot {
+  readonly paths: PathResolver
+  /** Makes of a row what the query gives. */
+  readonly object: Step
+  /** The names of another table or class. */
+  other(of: unknown): PathResolver
+}
+
+/** What a query of rows is built of. */
+export interface Parts {
+  readonly conditions: readonly Condition[]
+  readonly order: readonly OrderKey[]
+  readonly skip: number
+  readonly limit: number | undefined
+}
+
+const NO_PARTS: Parts = Object.freeze({ conditions: [], order: [], skip: 0, limit: undefined })
+
+/**
+ * Builds a query step by step: each method returns another builder and leaves this one as it was. T is what conditions and
+ * names are about, R what the query gives. What gives results (`collect`, `first`, …) is as in `Query`.
+ */
+export class QueryBuilder<T, R> {
+  constructor(
+    private readonly reader: QueryReader,
+    private readonly root: QueryRoot,
+    private readonly parts: Parts = NO_PARTS,
+  ) {}
+
+  /** Only what fits: `{ status: 'open', date: { gte: day } }`, or what `and`, `or` and `not` make. Several calls add up. */
+  where(condition: unknown): this {
+    return this.having({ conditions: [...this.parts.conditions, conditionOf(condition, this.root.paths)] })
+  }
+
+  /** In this order; several calls add up. Missing values come last where it ascends and first where it descends. */
+  orderBy(name: string, direction: 'asc' | 'desc' = 'asc'): this {
+    return this.having({ order: [...this.parts.order, orderKey(name, direction, this.root.paths)] })
+  }
+
+  /** At most so many. */
+  limit(count: number): this {
+    return this.having({ limit: ensureCount(count, 'limit') })
+  }
+
+  /** Without the first so many. */
+  skip(count: number): this {
+    return this.having({ skip: ensureCount(count, 'skip') })
+  }
+
+  /**
+   * Joins another table or class: names behind the alias are those of the row that a value refers to, found by its key or
+   * another unique column. Rows that refer to none drop out.
+   */
+  join(alias: string, of: unknown, on: { readonly from: string; readonly to?: string }): this {
+    const { root, parts, reader } = this
+    const paths = new JoinedPaths(root.paths, alias, root.other(of), on.from, on.to, reader)
+    const exists = frozen({ kind: 'compare', path: paths.key, operator: 'ne', value: null } as const)
+    const joined = { paths, object: root.object, other: (another: unknown) => root.other(another) }
+    return this.having({ conditions: [...parts.conditions, exists] }, joined)
+  }
+
+  /** Records of these values in place of objects, named as they are or by the names of an object given. */
+  select(...names: readonly (string | Readonly<Record<string, string>>)[]): Query<unknown> {
+    const fields = names.flatMap((each) =>
+      typeof each === 'string'
+        ? [this.field(each, each)]
+        : Object.entries(each).map(([name, path]) => this.field(name, path)),
+    )
+    return this.query(frozen({ kind: 'project', fields }))
+  }
+
+  /** The values of one name, in place of objects. */
+  values(name: string): Query<unknown> {
+    return this.query(frozen({ kind: 'get', path: this.root.paths.path(name) }))
+  }
+
+  /** A record for each combination of the values of these names, with what `aggregate` adds to it. */
+  groupBy(
+    names: string | readonly string[],
+    aggregate: (group: Group) => Readonly<Record<string, Aggregation>> = () => ({}),
+  ): RecordQuery {
+    const keys = (typeof names === 'string' ? [names] : names).map((each) => this.field(each, each))
+    const aggregates = Object.entries(aggregate(new Group())).map(([name, each]) => ({
+      name,
+      function: each.function,
+      path: each.of === undefined ? undefined : this.root.paths.path(each.of),
+    }))
+    const plan = [...this.rows(), frozen({ kind: 'group', keys, aggregates })] as Plan
+    return new RecordQuery(
+      this.reader,
+      plan,
+      [...keys, ...aggregates].map(({ name }) => name),
+    )
+  }
+
+  /**
+   * One page of results in an order that is made strict by the key, and the cursor that the next page begins after:
+   * undefined on the last. Rows inserted or deleted meanwhile neither repeat nor skip others. Throws `INVALID_ARGUMENT`
+   * beside skip or limit, for a size below 1, and for a cursor of another query.
+   */
+  page(sizeRows: number, after?: Cursor): { items: R[]; next: Cursor | undefined } {
+    if (this.parts.skip > 0 || this.parts.limit !== undefined) {
+      throw new SnapheapError(
+        'INVALID_ARGUMENT',
+        'A page is cut by its size and its cursor. Leave out skip and limit where page is called.',
+      )
+    }
+    const { table } = this.root.paths
+    const keys = this.reader.table(table).keyColumns.map(({ name }): OrderKey => {
+      return { path: frozen({ references: [], column: name, inside: [], label: name }), direction: 'asc' }
+    })
+    const order = [...this.parts.order, ...keys]
+    const conditions = after === undefined ? [] : [cursorCondition(after, order, this.reader.table(table), this.reader)]
+    const parts = {
+      ...this.parts,
+      order,
+      conditions: [...this.parts.conditions, ...conditions],
+      limit: ensureCount(sizeRows, 'page', 1) + 1,
+    }
+    const rows = new Query<number>(rowsPlan(table, parts), this.reader).collect()
+    const items = rows.slice(0, sizeRows)
+    const next =
+      rows.length > sizeRows
+        ? cursorOf(items[items.length - 1], order, this.reader.table(table), this.reader)
+        : undefined
+    return { items: items.map((row) => this.objectOf(row)), next }
+  }
+
+  /** The query as it stands, to be kept, given parameters, or asked of another reader. */
+  query(last: Step = this.root.object): Query<R> {
+    return new Query<R>(Object.freeze([...this.rows(), last]), this.reader)
+  }
+
+  /** Values for its parameters. */
+  with(parameters: Parameters): Query<R> {
+    return this.query().with(parameters)
+  }
+
+  collect(): R[] {
+    return this.query().collect()
+  }
+
+  first(): R | undefined {
+    return this.query().first()
+  }
+
+  /** Throws `UNIQUE` where there is a second. */
+  unique(): R | undefined {
+    return this.query().unique()
+  }
+
+  exists(): boolean {
+    return this.query().exists()
+  }
+
+  count(): number {
+    return this.query().count()
+  }
+
+  [Symbol.iterator](): Iterator<R> {
+    return this.query()[Symbol.iterator]()
+  }
+
+  explain(options?: ExplainOptions): Explanation {
+    return this.query().explain(options)
+  }
+
+  private rows(): Plan {
+    return rowsPlan(this.root.paths.table, this.parts)
+  }
+
+  private field(name: string, path: string): Field {
+    if (name !== '__proto__') return { name, path: this.root.paths.path(path) }
+    throw new SnapheapError('INVALID_ARGUMENT', 'No member of a result can be named "__proto__". Take another name.')
+  }
+
+  private objectOf(row: number): R {
+    const step = this.root.object
+    const type = step.kind === 'object' ? step.type : undefined
+    return (
+      type === undefined ? this.reader.table(this.root.paths.table).read(row) : this.reader.objectOf!(type, row)
+    ) as R
+  }
+
+  private having(parts: Partial<Parts>, root = this.root): this {
+    return new QueryBuilder<T, R>(this.reader, root, { ...this.parts, ...parts }) as this
+  }
+}
+
+/** Rows of a table: those that fit, in order, cut. */
+export function rowsPlan(table: string, { conditions, order, skip, limit }: Parts): Plan {
+  const plan: Step[] = [frozen({ kind: 'rows', table })]
+  if (conditions.length > 0) plan.push(frozen({ kind: 'filter', condition: allOf(conditions) }))
+  if (order.length > 0) plan.push(frozen({ kind: 'order', by: order }))
+  if (skip > 0) plan.push(frozen({ kind: 'skip', count: skip }))
+  if (limit !== undefined) plan.push(frozen({ kind: 'limit', count: limit }))
+  return plan
+}
+
+/** What a group adds up, made by the methods of `Group`. */
+export interface Aggregation {
+  readonly function: AggregateFunction
+  readonly of: string | undefined
+}
+
+/** What can be added up over the rows of a group. */
+export class Group {
+  /** Rows, or with a name those that have a value there. */
+  count(of?: string): Aggregation {
+    return { function: 'count', of }
+  }
+
+  /** 0 without values. */
+  sum(of: string): Aggregation {
+    return { function: 'sum', of }
+  }
+
+  /** Null without values. */
+  avg(of: string): Aggregation {
+    return { function: 'avg', of }
+  }
+
+  /** Null without values. */
+  min(of: string): Aggregation {
+    return { function: 'min', of }
+  }
+
+  /** Null without values. */
+  max(of: string): Aggregation {
+    return { function: 'max', of }
+  }
+}
+
+/** A query that gives records, as `groupBy` makes them, which can be asked for further by their members. */
+export class RecordQuery<R = Record<string, unknown>> extends Query<R> {
+  constructor(
+    private readonly recordReader: QueryReader,
+    plan: Plan,
+    private readonly members: readonly string[],
+  ) {
+    super(plan, recordReader)
+  }
+
+  /** Only records that fit. */
+  having(condition: unknown): RecordQuery<R> {
+    return this.and(frozen({ kind: 'filter', condition: conditionOf(condition, this.paths()) }))
+  }
+
+  orderBy(name: string, direction: 'asc' | 'desc' = 'asc'): RecordQuery<R> {
+    return this.and(frozen({ kind: 'order', by: [orderKey(name, direction, this.paths())] }))
+  }
+
+  limit(count: number): RecordQuery<R> {
+    return this.and(frozen({ kind: 'limit', count: ensureCount(count, 'limit') }))
+  }
+
+  private and(step: Step): RecordQuery<R> {
+    return new RecordQuery<R>(this.recordReader, Object.freeze([...this.plan, step]), this.members)
+  }
+
+  private paths(): PathResolver {
+    return new MemberPaths(this.members)
+  }
+}
+
+/** Names of the members of records. */
+class MemberPaths implements PathResolver {
+  readonly table = ''
+  readonly label = 'The result'
+
+  constructor(private readonly members: readonly string[]) {}
+
+  path(name: string): ReturnType<PathResolver['path']> {
+    if (!this.members.includes(name)) throw unknownName(this, name)
+    return frozen({ references: [], column: name, inside: [], label: name })
+  }
+
+  names(): readonly string[] {
+    return this.members
+  }
+
+  leadsOn(): boolean {
+    return false
+  }
+
+  holdsDocuments(): boolean {
+    return false
+  }
+
+  operand(_name: string, value: unknown): unknown {
+    return value
+  }
+}
+
+function orderKey(name: string, direction: unknown, paths: PathResolver): OrderKey {
+  if (direction === 'asc' || direction === 'desc') return { path: paths.path(name), direction }
+  throw new SnapheapError('INVALID_ARGUMENT', `There is no direction ${show(direction)}. Pass 'asc' or 'desc'.`)
+}
+
+/** All of several conditions. */
+export function and(...conditions: readonly unknown[]): Composed {
+  return new Composed('and', conditions)
+}
+
+/** At least one of several conditions. */
+export function or(...conditions: readonly unknown[]): Composed {
+  return new Composed('or', conditions)
+}
+
+/** What does not fit a condition. */
+export function not(condition: unknown): Composed {
+  return new Composed('not', [condition])
+}

@@ -1,0 +1,85 @@
+import { Decimal, Rational } from '../value/decimal'
+import { List } from '../value/list'
+import { compareValues } from '../value/value-order'
+
+/** Whether two values are equal: numbers by their size, whatever their type; times, bytes, arrays and documents by what they hold; objects of classes only themselves. */
+export function sameValue(a: unknown, b: unknown): boolean {
+  if (a === b) return true
+  if (typeof a === 'number' && typeof b === 'number') return a !== a && b !== b
+  if (typeof a === 'string' || typeof b === 'string') return false
+  return valueKey(a) === valueKey(b)
+}
+
+/**
+ * What tells a value from every different one, as the key of a `Map`: itself where that does, else a text that no string
+ * value can be taken for.
+ */
+export function valueKey(value: unknown): unknown {
+  switch (typeof value) {
+    case 'string':
+      return value.charCodeAt(0) === 0 ? `\0text ${value}` : value
+    case 'number':
+      return value === 0 ? 0 : value
+    case 'undefined':
+      return null
+    case 'bigint':
+      return numberKey(value)
+    case 'object':
+      return value === null ? null : objectKey(value)
+    default:
+      return value
+  }
+}
+
+/** Numbers that doubles hold exactly have those as keys; `Map` takes NaN for equal to itself. */
+function numberKey(value: bigint | Decimal | Rational): unknown {
+  const double = typeof value === 'bigint' ? Number(value) : value.toNumber()
+  if (Number.isFinite(double) && compareValues(double, value) === 0) return double === 0 ? 0 : double
+  return `\0${value instanceof Decimal ? canonicalDecimal(value) : value}`
+}
+
+function canonicalDecimal(value: Decimal): string {
+  let { coefficient, scale } = value
+  while (scale > 0 && coefficient % 10n === 0n) {
+    coefficient /= 10n
+    scale--
+  }
+  return `${coefficient}e-${scale}`
+}
+
+function objectKey(value: object): unknown {
+  if (value instanceof Decimal || value instanceof Rational) return numberKey(value)
+  if (value instanceof Date) return `\0date ${value.toISOString()}`
+  if (value instanceof Uint8Array) return `\0bytes ${Buffer.from(value).toString('latin1')}`
+  if (Array.isArray(value)) return `\0[${value.map(part).join()}]`
+  if (value instanceof List) return `\0(${value.items.map(part).join()})`
+  const prototype: unknown = Object.getPrototypeOf(value)
+  if (prototype !== Object.prototype && prototype !== null) return value
+  const members = Object.entries(value).sort(([a], [b]) => (a < b ? -1 : 1))
+  return `\0{${members.map(([name, member]) => `${JSON.stringify(name)}:${part(member)}`).join()}}`
+}
+
+function part(value: unknown): string {
+  const key = valueKey(value)
+  return typeof key === 'string' ? JSON.stringify(key) : String(key)
+}
+
+/** A set of values, told apart as `sameValue` does. */
+export class ValueSet {
+  private readonly keys = new Set<unknown>()
+
+  constructor(values: Iterable<unknown> = []) {
+    for (const value of values) this.add(value)
+  }
+
+  /** Whether the value was new. */
+  add(value: unknown): boolean {
+    const { size } = this.keys
+    this.keys.add(valueKey(value))
+    return this.keys.size > size
+  }
+
+  has(value: unknown): boolean {
+    return this.keys.has(valueKey(value))
+  }
+}
