@@ -292,18 +292,14 @@ export class LogWriter implements Journal {
       this.syncNow()
       return
     }
-    if (this.unsyncedBytes >= this.everyBytes / 2) {
-      clearTimeout(this.timer)
-      this.timer = undefined
-      this.sync().catch(this.options.onFailure)
-      return
-    }
-    if (this.timer !== undefined) return
-    this.timer = setTimeout(() => {
-      this.timer = undefined
-      this.sync().catch(this.options.onFailure)
-    }, this.everyMs)
-    this.timer.unref()
+    if (this.unsyncedBytes >= this.everyBytes / 2) this.syncBehind()
+    else this.timer ??= setTimeout(() => this.syncBehind(), this.everyMs).unref()
+  }
+
+  private syncBehind(): void {
+    clearTimeout(this.timer)
+    this.timer = undefined
+    this.sync().catch(this.options.onFailure)
   }
 
   private syncNow(): void {
@@ -327,7 +323,8 @@ export class LogWriter implements Journal {
       try {
         await this.options.files.syncBeside(fd)
       } catch (error) {
-        if (this.fd !== undefined && this.segments === segments) throw this.fail(error) // else it was synced when it was left
+        // also where the segment was left meanwhile: the sync at leaving it need not be told of what this one was
+        if (!this.isClosed) throw this.fail(error)
       }
     }
     if (this.segments === segments) this.syncedPosition = Math.max(this.syncedPosition, position)
@@ -359,8 +356,11 @@ export class LogWriter implements Journal {
   private leaveSegment(): void {
     if (this.fd === undefined) return
     if (this.unsyncedBytes > 0) this.syncNow()
-    this.options.files.close(this.fd)
+    const { fd, running } = this
     this.fd = undefined
+    const close = (): void => this.options.files.close(fd)
+    if (running === undefined) close()
+    else running.then(close, close) // it may be syncing this very file
   }
 
   /** Takes the commit back that was begun last, whether any of it is in the file already or not. */

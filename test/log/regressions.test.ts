@@ -334,3 +334,17 @@ test('a sync that fails while the database is opened leaves the log as it is (se
   expect([error.code, error.details.systemCode]).toEqual(['IO', 'EIO'])
   expect(ids(one.open())).toEqual([1, 2])
 })
+
+test('a sync that fails after its segment was left ends commits all the same (seed 1001122)', async () => {
+  const one = machine()
+  const store = one.open({ segmentBytes: 1 })
+  put(store, 1)
+  one.isHeld = true
+  one.failNext(({ kind, path }) => kind === 'sync' && path.includes('.log/'), { code: 'EIO' })
+  const second = rejectionOf(putAsync(store, 2))
+  while (one.files.isIdle) await turn()
+  put(store, 3) // begins another segment: what syncs the one before need not be told of the failure under way
+  one.isHeld = false
+  expect((await second).code).toBe('IO')
+  expect(errorOf(() => put(store, 4)).code).toBe('IO')
+})
