@@ -73,7 +73,7 @@ export {
 export { JSON_LIMITS } from './query/json-shape'
 export type { QueryReader } from './query/pipeline'
 export { Parameter, type Plan } from './query/plan'
-export type { Parameters, Query } from './query/query'
+export { type Parameters, Query, type QueryMessage } from './query/query'
 export type { ColumnStatistics } from './table/column'
 export type { ColumnType, ScalarType, ValueOf } from './table/column-type'
 export type { ColumnDefinition, TableDefinition } from './table/definition'

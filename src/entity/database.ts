@@ -105,6 +105,11 @@ export class Database extends Store implements EntityReader {
     return this.live.reader.source(type as EntityClass).foundObject(row)
   }
 
+  /** The newest version, for queries that take their time. @internal */
+  pinnedReader(): EntitySnapshot {
+    return this.snapshot('query')
+  }
+
   /** As `Store.write`, with a transaction that also makes, changes and deletes objects. */
   override write<T>(change: (transaction: EntityTransaction) => T, options?: WriteOptions): T {
     return super.write(change as (transaction: Transaction) => T, options)
@@ -271,6 +276,11 @@ export class EntitySnapshot extends Snapshot implements EntityReader {
   /** The object of a class that a row is. @internal */
   objectOf(type: unknown, row: number): object {
     return this.scope.source(type as EntityClass).foundObject(row)
+  }
+
+  /** @internal */
+  pinnedReader(): this {
+    return this
   }
 }
 

@@ -162,6 +162,16 @@ export class QueryBuilder<T, R> {
     return this.query().collect()
   }
 
+  /** As `Query.collectAsync`. */
+  collectAsync(): Promise<R[]> {
+    return this.query().collectAsync()
+  }
+
+  /** As `Query.countAsync`. */
+  countAsync(): Promise<number> {
+    return this.query().countAsync()
+  }
+
   first(): R | undefined {
     return this.query().first()
   }

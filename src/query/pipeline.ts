@@ -12,7 +12,13 @@ import { type Stage, stageOf } from './stages'
 export interface QueryReader extends TableSource {
   /** The object that a row is of a class. Only where plans have `object` steps. */
   objectOf?(type: unknown, row: number): unknown
+  /** A reader of the version that this one shows now, which stays as it is until it is closed. Not of an open transaction. */
+  pinnedReader?(): QueryReader & { close(): void }
 }
+
+/** Longest uninterrupted work of a run in slices, and the rows that are worked on before looking at the clock. */
+const SLICE_MS = 8
+const PUSHED_AT_ONCE = 1024
 
 /** Takes values one by one. Returns true when it wants no more. */
 export type Take = (value: unknown) => boolean
@@ -91,6 +97,27 @@ export class Pipeline {
       this.head.each(input, this.isMapping ? wanted : Number.POSITIVE_INFINITY, (rows) => pushRows(sink, rows))
     }
     sink.end()
+  }
+
+  /** The same in slices of a few milliseconds, other events in between. What it reads must not change meanwhile. */
+  async runInSlices(input: unknown, take: Take): Promise<void> {
+    let sink: Sink = { push: take, end: () => {} }
+    for (let i = this.stages.length - 1; i >= 0; i--) sink = this.stages[i].start(sink)
+    if (this.head === undefined) sink.push(input)
+    else await this.pushInSlices(sink, this.head.portions(input))
+    sink.end()
+  }
+
+  private async pushInSlices(sink: Sink, portions: Iterable<RowNumbers>): Promise<void> {
+    let started = performance.now()
+    for (const rows of portions) {
+      for (let from = 0; from < rows.length || from === 0; from += PUSHED_AT_ONCE) {
+        if (pushRows(sink, rows.slice(from, from + PUSHED_AT_ONCE))) return
+        if (performance.now() - started < SLICE_MS) continue
+        await new Promise((resolve) => setImmediate(resolve))
+        started = performance.now()
+      }
+    }
   }
 
   /** Every result of a plan that stands within a condition: run without input, once for each run of this one. */

@@ -44,6 +44,11 @@ export class Prepared {
     }
   }
 
+  /** A pipeline of one's own, for a run that others may come in between of. */
+  own(): Pipeline {
+    return this.make(new Map())
+  }
+
   private current(): Pipeline {
     if (this.pipeline !== undefined && this.isCurrent()) return this.pipeline
     this.tables = new Map()

@@ -1,8 +1,9 @@
+import diagnosticsChannel from 'node:diagnostics_channel'
 import { SnapheapError } from '../errors'
 import { ensureCount } from './count'
 import { type ExplainOptions, type Explanation, explain } from './explain'
 import { slotValues } from './operand'
-import type { QueryReader, Take } from './pipeline'
+import type { Pipeline, QueryReader, Take } from './pipeline'
 import type { Plan } from './plan'
 import { Prepared } from './prepared'
 import { type Shape, shapeOf } from './shape'
@@ -11,6 +12,16 @@ import { type Shape, shapeOf } from './shape'
 export type Parameters = Readonly<Record<string, unknown>>
 
 const NO_LIMIT = Number.POSITIVE_INFINITY
+
+/** What is published on the diagnostics channel `snapheap:query` after each query, while somebody subscribes: to log the slow ones. */
+export interface QueryMessage {
+  readonly query: Query<unknown>
+  readonly plan: Plan
+  readonly results: number
+  readonly elapsedMs: number
+}
+
+const channel = diagnosticsChannel.channel('snapheap:query')
 
 /**
  * A question, ready to be asked of one reader: a database (its newest version), a snapshot, or an open transaction. It is
@@ -78,20 +89,24 @@ export class Query<T> {
     )
   }
 
-  /** Whether there is a result. */
+  /** Whether there is a result. Makes none where none need be made to be found. */
   exists(): boolean {
-    let isFound = false
-    this.run(1, () => {
-      isFound = true
-      return true
-    })
-    return isFound
+    return (
+      this.observed((pipeline) => {
+        if (pipeline.isMapping) return pipeline.head!.rows(this.input, 1).length
+        let found = 0
+        pipeline.run(this.input, 1, () => {
+          found = 1
+          return true
+        })
+        return found
+      }) > 0
+    )
   }
 
   /** How many results there are. Makes none where they need not be made to be counted. */
   count(): number {
-    return this.prepared().use((pipeline, slots) => {
-      pipeline.begin(slots)
+    return this.observed((pipeline) => {
       if (pipeline.isMapping) return pipeline.head!.count(this.input)
       let count = 0
       pipeline.run(this.input, NO_LIMIT, () => {
@@ -99,7 +114,32 @@ export class Query<T> {
         return false
       })
       return count
-    }, this.slots())
+    })
+  }
+
+  /**
+   * As `collect`, in slices of a few milliseconds between which other events get their turn, of the version that is the
+   * newest now. Sorting is not sliced. Objects are of a snapshot: ask one for them, and keep it open while they are used.
+   * Throws `INVALID_ARGUMENT` for objects of a database, and for an open transaction, in which nothing can wait.
+   */
+  async collectAsync(): Promise<T[]> {
+    const results: unknown[] = []
+    await this.runInSlices((value) => {
+      results.push(value)
+      return false
+    })
+    return results as T[]
+  }
+
+  /** As `count`, in slices as `collectAsync`. */
+  async countAsync(): Promise<number> {
+    let count = 0
+    const isObject = this.plan.at(-1)?.kind === 'object'
+    await (isObject ? this.withoutLast() : this).runInSlices(() => {
+      count++
+      return false
+    })
+    return count
   }
 
   /** What `add` makes of each result and of what it made of those before, beginning with `initial`. */
@@ -123,10 +163,58 @@ export class Query<T> {
   }
 
   private run(wanted: number, take: Take): void {
-    this.prepared().use((pipeline, slots) => {
+    this.observed((pipeline) => {
+      if (!channel.hasSubscribers) {
+        pipeline.run(this.input, wanted, take)
+        return 0
+      }
+      let results = 0
+      pipeline.run(this.input, wanted, (value) => {
+        results++
+        return take(value)
+      })
+      return results
+    })
+  }
+
+  /** Runs the pipeline, and tells those who listen to the channel how long it took for how many results. */
+  private observed(run: (pipeline: Pipeline) => number): number {
+    return this.prepared().use((pipeline, slots) => {
+      const isWatched = channel.hasSubscribers
+      const started = isWatched ? performance.now() : 0
       pipeline.begin(slots)
-      pipeline.run(this.input, wanted, take)
+      const results = run(pipeline)
+      if (isWatched) {
+        const message: QueryMessage = { query: this, plan: this.plan, results, elapsedMs: performance.now() - started }
+        channel.publish(message)
+      }
+      return results
     }, this.slots())
+  }
+
+  private async runInSlices(take: Take): Promise<void> {
+    const { reader } = this
+    if (reader.pinnedReader === undefined) {
+      throw new SnapheapError(
+        'INVALID_ARGUMENT',
+        'A query in slices cannot be asked of an open transaction, in which nothing can wait. Ask the database or a snapshot.',
+      )
+    }
+    const pinned = reader.pinnedReader()
+    try {
+      if (pinned !== reader && this.plan.at(-1)?.kind === 'object') {
+        throw new SnapheapError(
+          'INVALID_ARGUMENT',
+          'Objects found in slices are of one version. Ask a snapshot: query.on(snapshot).collectAsync(), or select values.',
+        )
+      }
+      const slots = this.slots()
+      const pipeline = Prepared.of(pinned, this.shape()).own()
+      pipeline.begin(slots)
+      await pipeline.runInSlices(this.input, take)
+    } finally {
+      if (pinned !== reader) pinned.close()
+    }
   }
 
   private prepared(): Prepared {

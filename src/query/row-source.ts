@@ -99,10 +99,10 @@ export class RowSource implements RowFinder {
     const best = this.bestAccess()
     if (best !== undefined) return this.check(best, limit)
     const found: number[] = []
-    this.scan((rows) => {
+    for (const rows of this.scan()) {
       for (let i = 0; i < rows.length && found.length < limit; i++) found.push(rows[i])
-      return found.length >= limit
-    })
+      if (found.length >= limit) break
+    }
     return found
   }
 
@@ -147,7 +147,14 @@ export class RowSource implements RowFinder {
   each(take: (rows: RowNumbers) => boolean): void {
     const best = this.bestAccess()
     if (best !== undefined) take(this.check(best, NO_LIMIT))
-    else this.scan(take)
+    else for (const rows of this.scan()) if (take(rows)) return
+  }
+
+  /** The same portions, one by one: other work may be done in between. */
+  *portions(): Generator<RowNumbers> {
+    const best = this.bestAccess()
+    if (best !== undefined) yield this.check(best, NO_LIMIT)
+    else yield* this.scan()
   }
 
   /** How many rows there are. */
@@ -193,7 +200,7 @@ export class RowSource implements RowFinder {
     return kernel === undefined ? rows : kernel.filter(rows, limit)
   }
 
-  private scan(take: (rows: RowNumbers) => boolean): void {
+  private *scan(): Generator<RowNumbers> {
     const { table } = this
     const kernel = this.kernel(NOTHING_COVERED)
     const { rowLimit } = table
@@ -204,7 +211,7 @@ export class RowSource implements RowFinder {
       const fitting = kernel === undefined ? everyNumber(from, to, found) : kernel.scan(from, to, found)
       const count = keepExisting(table, found, fitting, from, to)
       this.examined += to - from
-      if (count > 0 && take(found.subarray(0, count))) return
+      yield found.subarray(0, count)
     }
   }
 

@@ -59,10 +59,20 @@ export class RowStage {
 
   /** Gives the rows for one input in portions, until told to stop by `true`. */
   each(input: unknown, wanted: number, take: (rows: RowNumbers) => boolean): void {
-    const { steps } = this
-    if (steps.skip !== undefined || steps.limit !== undefined || this.order.length > 0 || wanted < NO_LIMIT) {
-      take(this.rows(input, wanted))
-    } else if (this.accepts(input)) this.source.each(take)
+    if (this.isBounded || wanted < NO_LIMIT) take(this.rows(input, wanted))
+    else if (this.accepts(input)) this.source.each(take)
+  }
+
+  /** The same portions, one by one: other work may be done in between. */
+  *portions(input: unknown): Generator<RowNumbers> {
+    if (this.isBounded) yield this.rows(input, NO_LIMIT)
+    else if (this.accepts(input)) yield* this.source.portions()
+  }
+
+  /** Whether it has to know all rows before it gives the first, or gives but some. */
+  private get isBounded(): boolean {
+    const { skip, limit } = this.steps
+    return skip !== undefined || limit !== undefined || this.order.length > 0
   }
 
   /** How many rows there are for one input. */

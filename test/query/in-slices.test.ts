@@ -1,0 +1,98 @@
+import diagnosticsChannel from 'node:diagnostics_channel'
+import { expect, test } from 'vitest'
+import { type Database, open, Query, type QueryMessage } from '../../src/index'
+
+const ROWS = 200_000
+
+async function filled(): Promise<Database> {
+  const db = await open()
+  db.write((tx) => {
+    tx.createTable('t', { key: 'id', columns: { id: 'integer', a: { type: 'integer', index: false } } })
+    tx.insertMany(
+      't',
+      Array.from({ length: ROWS }, (_, id) => ({ id, a: id % 100 })),
+    )
+  })
+  return db
+}
+
+test('a query in slices sees one version, and lets others write meanwhile', async () => {
+  const db = await filled()
+  const query = db
+    .query('t')
+    .where({ a: { lt: 50 } })
+    .values('id')
+  let isOver = false
+  const found = query.collectAsync().finally(() => {
+    isOver = true
+  })
+  let writes = 0
+  while (!isOver) {
+    db.write((tx) => tx.update('t', ROWS - 1 - writes, { a: 0 }))
+    writes++
+    await new Promise((resolve) => setImmediate(resolve))
+  }
+  expect(writes).toBeGreaterThan(1)
+  expect(await found).toEqual(Array.from({ length: ROWS }, (_, id) => id).filter((id) => id % 100 < 50))
+  expect(
+    await db
+      .query('t')
+      .where({ a: { lt: 50 } })
+      .countAsync(),
+  ).toBe(query.count())
+  expect(db.stats().snapshots).toEqual([])
+  expect(db.check().problems).toEqual([])
+  await db.close()
+})
+
+test('objects in slices come from a snapshot that is asked, not from a database; a transaction cannot wait', async () => {
+  const db = await filled()
+  const query = db.query('t').where({ id: { in: [1, 2] } })
+  await expect(query.collectAsync()).rejects.toMatchObject({ code: 'INVALID_ARGUMENT' })
+  using snapshot = db.snapshot()
+  expect(await query.query().on(snapshot).collectAsync()).toEqual([
+    { id: 1, a: 1 },
+    { id: 2, a: 2 },
+  ])
+  let inTransaction: Promise<unknown> | undefined
+  db.write((tx) => {
+    inTransaction = tx.query('t').collectAsync()
+  })
+  await expect(inTransaction).rejects.toMatchObject({ code: 'INVALID_ARGUMENT' })
+  await db.close()
+})
+
+test('who listens to the channel hears how long each query took', async () => {
+  const db = await filled()
+  const heard: QueryMessage[] = []
+  const listener = (message: unknown) => heard.push(message as QueryMessage)
+  diagnosticsChannel.subscribe('snapheap:query', listener)
+  db.query('t').where({ a: 7 }).count()
+  db.query('t').limit(3).collect()
+  diagnosticsChannel.unsubscribe('snapheap:query', listener)
+  db.query('t').count()
+  expect(heard.map(({ results }) => results)).toEqual([ROWS / 100, 3])
+  expect(heard.every(({ elapsedMs, query }) => elapsedMs >= 0 && query instanceof Query)).toBe(true)
+  await db.close()
+})
+
+test('no object is made where only values of it, or their number, are asked for', async () => {
+  const db = await filled()
+  const query = db.query('t').where({ a: { lt: 3 } })
+  const reader = {
+    table: (name: string) => {
+      const table = db.table(name)
+      table.read = () => {
+        throw new Error('an object was made')
+      }
+      return table
+    },
+  }
+  const asked = query.query().on(reader)
+  expect(asked.count()).toBe(6000)
+  expect(asked.exists()).toBe(true)
+  expect(query.values('a').on(reader).collect(2)).toEqual([0, 1])
+  expect(query.groupBy('a').on(reader).collect()).toEqual([{ a: 0 }, { a: 1 }, { a: 2 }])
+  expect(() => asked.collect(1)).toThrow('an object was made')
+  await db.close()
+})
