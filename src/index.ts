@@ -20,8 +20,10 @@ export {
   type EntityOptions,
   Id,
   type IdOptions,
+  Many,
   Ref,
   type RefOptions,
+  type ThroughOptions,
 } from './entity/decorators'
 export type { TableQuery } from './entity/queries'
 export type { ClassQuery, NameOf, Operators, ReferenceOf, ValueAt, Where } from './entity/query-types'

@@ -1,5 +1,6 @@
 import { compileFunction } from 'node:vm'
 import { SnapheapError } from '../errors'
+import { Collection } from './collection'
 import type { EntityMapping, MappedProperty } from './mapping'
 import { BINDING, type Binding, type EntityObject, ROW, type Source } from './source'
 import type { EntityClass } from './types'
@@ -31,6 +32,18 @@ export function installAccessors(mapping: EntityMapping): Hydrator {
         this[BINDING].source.assign(this, name, value)
       },
       enumerable: true,
+      configurable: true,
+    })
+  }
+  for (const each of mapping.collections) {
+    Object.defineProperty(prototype, each.name, {
+      get(this: EntityObject) {
+        this[BINDING].source.verify(this)
+        return new Collection(this, each)
+      },
+      set: () => {
+        throw collectionIsDerived(mapping, each.name)
+      },
       configurable: true,
     })
   }
@@ -118,6 +131,14 @@ function inspect(
     if (error instanceof SnapheapError) return `${className} <${error.code}>`
     throw error
   }
+}
+
+function collectionIsDerived({ className }: EntityMapping, property: string): SnapheapError {
+  return new SnapheapError(
+    'INVALID_ARGUMENT',
+    `${className}.${property} is the collection of what refers to this ${className}, and cannot be set. Set the references of those objects.`,
+    { class: className, property },
+  )
 }
 
 /** The binding of the prototype itself and of objects made with `new`: they have no row. */

@@ -1,6 +1,7 @@
 import 'reflect-metadata'
 import { SnapheapError } from '../errors'
 import type { ColumnType } from '../table/column-type'
+import type { Collection } from './collection'
 import type { EntityClass } from './types'
 
 export interface EntityOptions {
@@ -27,6 +28,25 @@ export interface ColumnOptions {
 export type IdOptions = Pick<ColumnOptions, 'name' | 'type'>
 export type RefOptions = Omit<ColumnOptions, 'type'>
 
+/** How the objects of a many-to-many collection are found: by rows that each link one to the other. */
+export interface ThroughOptions<L extends object = object> {
+  /** The class of the links, given by a function, or the name of their table. */
+  readonly through: (() => EntityClass<L>) | string
+  /** The link's reference to the class that has the collection: `(link) => link.post`, or the column of the table. */
+  readonly from: ((link: L) => unknown) | string
+  /** The link's reference to the class that is collected. */
+  readonly to: ((link: L) => unknown) | string
+}
+
+/** What `@Many` was given. */
+export interface ManyRecord {
+  readonly target: () => EntityClass
+  /** What refers to the class that has the collection. */
+  readonly by: unknown
+  readonly through: (() => EntityClass) | string | undefined
+  readonly to: unknown
+}
+
 /** What decorators have said of one property. */
 export interface PropertyRecord {
   readonly property: string
@@ -34,6 +54,8 @@ export interface PropertyRecord {
   readonly declaredBy: EntityClass
   readonly isId: boolean
   readonly target: (() => EntityClass) | undefined
+  /** Undefined unless it is a collection, which is no column. */
+  readonly many: ManyRecord | undefined
   readonly options: ColumnOptions
 }
 
@@ -64,6 +86,25 @@ export function Ref(
 ): (prototype: object, property: string) => void {
   return (prototype, property) => record(prototype, property, { target, options })
 }
+
+/**
+ * A property that is the collection of the objects that refer to this one: those of another class by its reference, as in
+ * `@Many(() => Post, (post) => post.author) posts!: Many<Post>`, or those that rows of a third table or class link to it.
+ */
+export function Many<T extends object, L extends object = object>(
+  target: () => EntityClass<T>,
+  by: ((each: T) => unknown) | ThroughOptions<L>,
+): (prototype: object, property: string) => void {
+  const { through, from, to }: Partial<ThroughOptions<L>> = typeof by === 'function' ? { from: by as never } : by
+  const many: Omit<ManyRecord, 'target'> = { by: from, through, to }
+  return (prototype, property) => record(prototype, property, { many: { ...many, target } })
+}
+
+/**
+ * The type of a property with `@Many`: the objects that refer to this one, read when they are asked for. An iterable with
+ * `length`, `at` and `where`.
+ */
+export type Many<T extends object> = Collection<T>
 
 /** What `@Entity` was given, undefined for a class without it. */
 export function entityOptionsOf(type: EntityClass): EntityOptions | undefined {
@@ -101,6 +142,7 @@ function record(prototype: object, property: string, said: Partial<PropertyRecor
     declaredBy: prototype.constructor as EntityClass,
     isId: (said.isId ?? false) || (earlier?.isId ?? false),
     target: said.target ?? earlier?.target,
+    many: said.many ?? earlier?.many,
     options: { ...earlier?.options, ...said.options },
   })
 }

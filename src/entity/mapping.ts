@@ -2,6 +2,7 @@ import { SnapheapError } from '../errors'
 import { type ColumnType, isColumnType } from '../table/column-type'
 import { Decimal } from '../value/decimal'
 import { type Hydrator, hasAccessors, installAccessors } from './accessors'
+import { CollectionMapping } from './collection-mapping'
 import { designTypeOf, entityOptionsOf, type PropertyRecord, propertyRecordsOf } from './decorators'
 import type { EntityClass } from './types'
 
@@ -31,6 +32,8 @@ export class EntityMapping {
   readonly properties: readonly MappedProperty[]
   /** In the order in which they make the key. */
   readonly ids: readonly MappedProperty[]
+  /** The properties that are collections, which are no columns. */
+  readonly collections: readonly CollectionMapping[]
   /** Makes the object of a row, without running the constructor. */
   readonly hydrate: Hydrator
   private readonly byName: Map<string, MappedProperty>
@@ -48,7 +51,15 @@ export class EntityMapping {
     if (this.tableName === '') {
       throw new SnapheapError('SCHEMA', 'A class without a name has no table. Give it one with @Entity({ name: … }).')
     }
-    this.properties = propertyRecordsOf(type).map((record, position) => this.map(record, position))
+    const records = propertyRecordsOf(type)
+    this.properties = records
+      .filter((each) => each.many === undefined)
+      .map((each, position) => this.map(each, position))
+    this.collections = records.flatMap(({ property, many }) =>
+      many === undefined
+        ? []
+        : [new CollectionMapping(this, property, many, (name, target) => this.resolve(name, target))],
+    )
     this.ids = this.properties.filter((each) => each.isId)
     this.byName = new Map(this.properties.map((each) => [each.name, each]))
     if (this.ids.length === 0) {
@@ -86,6 +97,16 @@ export class EntityMapping {
     )
   }
 
+  /** The column property with this name, undefined without one. */
+  findProperty(name: string): MappedProperty | undefined {
+    return this.byName.get(name)
+  }
+
+  /** Whether its objects are of this class, too. */
+  isA(other: EntityMapping): boolean {
+    return this === other
+  }
+
   /** What a property's column holds, references resolved. Throws `SCHEMA`. */
   columnType(property: MappedProperty, via: readonly MappedProperty[] = []): ColumnType {
     if (property.type !== undefined) return property.type
@@ -114,7 +135,7 @@ export class EntityMapping {
     } catch {
       return // it wants arguments; objects of rows are made without it
     }
-    for (const { name } of this.properties) {
+    for (const { name } of [...this.properties, ...this.collections]) {
       if (!Object.hasOwn(probe, name)) continue
       throw this.fault(
         name,
@@ -150,7 +171,7 @@ export class EntityMapping {
     }
   }
 
-  private resolve(property: string, target: () => EntityClass): EntityMapping {
+  private resolve(property: string, target: () => unknown): EntityMapping {
     const type: unknown = target()
     if (typeof type !== 'function') throw this.fault(property, 'refers to no class. Write @Ref(() => TheClass).')
     return mappingOf(type as EntityClass)

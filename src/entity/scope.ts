@@ -2,7 +2,7 @@ import { SnapheapError } from '../errors'
 import { CLOSED_EPOCH } from '../heap/heap'
 import type { View } from '../heap/view'
 import type { Catalogue } from '../table/catalogue'
-import type { Key } from '../table/table'
+import type { Key, Table } from '../table/table'
 import { type EntityMapping, mappingOf } from './mapping'
 import { BINDING, type EntityObject, ROW, Source, snapshotIsFixed } from './source'
 import type { EntityClass } from './types'
@@ -36,6 +36,16 @@ export class Registry {
           )
         }
         mapping.columnType(property)
+      }
+      for (const collection of mapping.collections) {
+        collection.resolve()
+        for (const each of [collection.target(), collection.links?.()]) {
+          if (each === undefined || this.mappings.has(each.type)) continue
+          throw mapping.fault(
+            collection.name,
+            `collects by ${each.className}, which is not registered. Add it to entities of open.`,
+          )
+        }
       }
     }
   }
@@ -97,6 +107,16 @@ export class Scope {
   /** Where look-ups go: to the open transaction, when it changes what this scope sees. */
   get reader(): Scope {
     return this.transaction ?? this
+  }
+
+  /** A table as look-ups see it. Throws `NOT_FOUND`. */
+  table(name: string): Table {
+    return this.reader.catalogue.table(name)
+  }
+
+  /** The object of a class that a row is. */
+  objectOf(type: unknown, row: number): object {
+    return this.reader.source(type as EntityClass).object(row)
   }
 
   /** Whether no open transaction changes what this scope sees. */

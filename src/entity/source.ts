@@ -94,6 +94,16 @@ export class Source {
     return row < 0 ? undefined : this.object(row)
   }
 
+  /** The row with a key, -1 without one. */
+  rowOf(key: unknown): number {
+    return this.table.rowOf(key as Key)
+  }
+
+  /** The column of the key, where it has only one. */
+  get keyColumn(): Column {
+    return this.binding.columns[this.mapping.ids[0].position]
+  }
+
   /** Row numbers by property values. */
   find(conditions: object): readonly number[] {
     const { table } = this

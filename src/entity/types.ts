@@ -1,6 +1,7 @@
 import type { Key } from '../table/table'
 import type { Decimal, Rational } from '../value/decimal'
 import type { List } from '../value/list'
+import type { COLLECTION } from './collection'
 
 /** A class with decorators, whose instances are T. */
 export type EntityClass<T extends object = object> = abstract new (...args: never[]) => T
@@ -19,9 +20,12 @@ type IsReadonly<T, K extends keyof T> =
     ? true
     : false
 
-/** The names of T's properties that are not methods. */
+/** Methods and collections: what is no column. */
+type NoColumn = ((...args: never[]) => unknown) | { readonly [COLLECTION]: true }
+
+/** The names of T's properties that are neither methods nor collections. */
 export type PropertyOf<T> = {
-  [K in keyof T]-?: K extends string ? (NonNullable<T[K]> extends (...args: never[]) => unknown ? never : K) : never
+  [K in keyof T]-?: K extends string ? (NonNullable<T[K]> extends NoColumn ? never : K) : never
 }[keyof T]
 
 /** What may be given for a property: its value, or for a reference an object or its key. */
