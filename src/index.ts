@@ -25,9 +25,19 @@ export {
   type RefOptions,
   type ThroughOptions,
 } from './entity/decorators'
+export type { Codec } from './entity/property-values'
 export type { TableQuery } from './entity/queries'
 export type { ClassQuery, NameOf, Operators, ReferenceOf, ValueAt, Where } from './entity/query-types'
-export type { Changes, Conditions, EntityClass, EntityReader, NewEntity, PropertyOf, Reference } from './entity/types'
+export type {
+  Changes,
+  Conditions,
+  Default,
+  EntityClass,
+  EntityReader,
+  NewEntity,
+  PropertyOf,
+  Reference,
+} from './entity/types'
 export { type ErrorCode, SnapheapError } from './errors'
 export type { Memory } from './heap/memory'
 export { type MmapIo, memoryFromMmapIo } from './heap/mmap-io-memory'

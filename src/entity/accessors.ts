@@ -104,6 +104,7 @@ function compileFor(type: EntityClass): ClassCode {
 function getterOf(code: ClassCode, property: MappedProperty): () => unknown {
   const { position, type } = property
   if (property.target !== undefined) return code.derived((source, row) => source.reference(row, property))
+  if (property.values?.isConverted === true) return code.derived((source, row) => source.converted(row, property))
   if (type === 'number' || type === 'integer')
     return code.number(position, (source, row) => source.numberAt(row, property))
   if (type === 'bigint') return code.derived((source, row) => source.bigintAt(row, property))

@@ -1,4 +1,4 @@
-import { frozen, type Path, type Reference } from '../query/plan'
+import { frozen, Parameter, type Path, type Reference } from '../query/plan'
 import { nothingInside, type PathResolver, stepNamed, unknownName } from '../query/table-paths'
 import type { EntityMapping, MappedProperty } from './mapping'
 import type { Source } from './source'
@@ -40,7 +40,15 @@ export class ClassPaths implements PathResolver {
 
   operand(name: string, value: unknown): unknown {
     const { mapping, property, inside } = this.walk(name)
-    return inside.length > 0 ? value : this.sourceOf(mapping).columnValue(property, value)
+    if (inside.length > 0) return value
+    const convert = (each: unknown): unknown => this.sourceOf(mapping).columnValue(property, each)
+    return value instanceof Parameter ? new Parameter(value.name, convert) : convert(value)
+  }
+
+  reading(name: string): ((value: unknown) => unknown) | undefined {
+    const { property, inside } = this.walk(name)
+    const { values } = property
+    return values?.isConverted === true && inside.length === 0 ? (stored) => values.read(stored) : undefined
   }
 
   private walk(name: string): {

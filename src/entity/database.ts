@@ -6,6 +6,7 @@ import type { Point } from '../log/history'
 import type { SchemaWriter } from '../table/schema-writer'
 import type { Key } from '../table/table'
 import { createMissing, differences, ensureNone, lacks } from './fit'
+import { withDefaults } from './property-values'
 import { queryOf, type TableQuery } from './queries'
 import type { ClassQuery } from './query-types'
 import { Registry, Scope } from './scope'
@@ -236,7 +237,7 @@ export class EntityTransaction extends Transaction implements EntityReader {
   /** Adds an object. Throws `UNIQUE`, `NOT_NULL`, `TYPE`, `READ_ONLY`; `INVALID_ARGUMENT` for an unknown property. */
   create<T extends object>(type: EntityClass<T>, values: NewEntity<T>): T {
     const source = this.opened().source(type)
-    const row = this.insert(source.mapping.tableName, source.columnValues(values))
+    const row = this.insert(source.mapping.tableName, source.columnValues(withDefaults(source.mapping, values)))
     return source.object(row) as T
   }
 

@@ -2,6 +2,7 @@ import 'reflect-metadata'
 import { SnapheapError } from '../errors'
 import type { ColumnType } from '../table/column-type'
 import type { Collection } from './collection'
+import type { AnyCodec } from './property-values'
 import type { EntityClass } from './types'
 
 export interface EntityOptions {
@@ -23,10 +24,19 @@ export interface ColumnOptions {
   readonly unique?: boolean
   /** Whether objects can be found by it without a scan. Default true, except for booleans. */
   readonly index?: boolean
+  /**
+   * What an object gets that is made without it, and what rows get that were there before the column: a value, or a function
+   * that makes one. With the type `Default<T>` the property may be left out of `create`.
+   */
+  readonly default?: unknown
+  /** The values that it may have: an enum of TypeScript, or an array of strings or numbers. Any other is refused. */
+  readonly enum?: Readonly<Record<string, string | number>> | readonly (string | number)[]
+  /** Converts values of a type of your own to those of the column, also in conditions and results. Needs `type`. */
+  readonly codec?: AnyCodec
 }
 
 export type IdOptions = Pick<ColumnOptions, 'name' | 'type'>
-export type RefOptions = Omit<ColumnOptions, 'type'>
+export type RefOptions = Omit<ColumnOptions, 'type' | 'default' | 'enum' | 'codec'>
 
 /** How the objects of a many-to-many collection are found: by rows that each link one to the other. */
 export interface ThroughOptions<L extends object = object> {

@@ -4,6 +4,7 @@ import type { ColumnType } from '../table/column-type'
 import type { ColumnDefinition } from '../table/definition'
 import type { Table } from '../table/table'
 import type { EntityMapping, MappedProperty } from './mapping'
+import { defaultOf } from './property-values'
 
 /**
  * Which stored types a property of each type can read, besides its own. Text is text however it is stored; integers of
@@ -33,7 +34,10 @@ export function createMissing(
     for (const property of properties) {
       const table = transaction.table(tableName)
       if (!table.hasColumn(property.column)) {
-        if (canAdd(property, table)) transaction.addColumn(tableName, property.column, definition(mapping, property))
+        if (canAdd(property, table)) {
+          const value = table.rowCount === 0 ? undefined : storedDefault(property)
+          transaction.addColumn(tableName, property.column, definition(mapping, property), value)
+        }
       } else if (property.index === true) transaction.addIndex(tableName, property.column)
     }
   }
@@ -82,7 +86,7 @@ function propertyDifference(mapping: EntityMapping, property: MappedProperty, ta
     const missing = `needs column ${name}, which is missing.`
     if (isManaged(table))
       return `${missing} Name another one with { name: … }; the table has ${table.columnNames.join(', ')}.`
-    return `${missing} Declare it nullable, or add the column with tx.addColumn, giving a value for the rows there are.`
+    return `${missing} Declare it nullable or with a default, or add the column with tx.addColumn, giving a value for the rows there are.`
   }
   const column = table.column(property.column)
   const type = mapping.columnType(property)
@@ -108,7 +112,14 @@ function canRead(type: ColumnType, isGiven: boolean, stored: ColumnType): boolea
 }
 
 function canAdd(property: MappedProperty, table: Table): boolean {
-  return !table.hasColumn(property.column) && !property.isId && (property.nullable || table.rowCount === 0)
+  if (table.hasColumn(property.column) || property.isId) return false
+  return property.nullable || property.defaultValue !== undefined || table.rowCount === 0
+}
+
+/** What rows get that were there before the column, undefined for nothing. */
+function storedDefault({ values, defaultValue }: MappedProperty): unknown {
+  const value = defaultOf(defaultValue)
+  return values === undefined ? value : values.stored(value)
 }
 
 function definition(mapping: EntityMapping, property: MappedProperty): ColumnDefinition {

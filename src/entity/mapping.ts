@@ -4,6 +4,7 @@ import { Decimal } from '../value/decimal'
 import { type Hydrator, hasAccessors, installAccessors } from './accessors'
 import { CollectionMapping } from './collection-mapping'
 import { designTypeOf, entityOptionsOf, type PropertyRecord, propertyRecordsOf } from './decorators'
+import { enumValues, PropertyValues, typeOfValues } from './property-values'
 import type { EntityClass } from './types'
 
 /** A property as its class describes it. */
@@ -21,6 +22,10 @@ export interface MappedProperty {
   readonly type: ColumnType | undefined
   /** Whether the type was given, not derived. */
   readonly isTypeGiven: boolean
+  /** What values go through on their way to the column and back; undefined where they are the column's. */
+  readonly values: PropertyValues | undefined
+  /** What `@Column` was given as default, a function included; undefined for none. */
+  readonly defaultValue: unknown
   /** Undefined unless it is a reference. Throws when what it leads to is no class. */
   readonly target: (() => EntityMapping) | undefined
 }
@@ -37,6 +42,8 @@ export class EntityMapping {
   /** Makes the object of a row, without running the constructor. */
   readonly hydrate: Hydrator
   private readonly byName: Map<string, MappedProperty>
+  /** The properties that have a default. */
+  readonly withDefaults: readonly MappedProperty[]
 
   /** Throws `SCHEMA`, naming class, property and remedy. */
   constructor(readonly type: EntityClass) {
@@ -60,6 +67,7 @@ export class EntityMapping {
         ? []
         : [new CollectionMapping(this, property, many, (name, target) => this.resolve(name, target))],
     )
+    this.withDefaults = this.properties.filter((each) => each.defaultValue !== undefined)
     this.ids = this.properties.filter((each) => each.isId)
     this.byName = new Map(this.properties.map((each) => [each.name, each]))
     if (this.ids.length === 0) {
@@ -157,9 +165,11 @@ export class EntityMapping {
           : 'is a reference, whose type is that of the key it refers to. Leave type out.',
       )
     }
+    const values = this.valuesOf(record)
     return {
       name,
       position,
+      values,
       column: options.name ?? snakeCase(name),
       isId,
       nullable: !isId && (options.nullable ?? options.type === 'any'),
@@ -167,8 +177,23 @@ export class EntityMapping {
       index: options.index,
       type: target === undefined ? (options.type ?? this.derivedType(record)) : undefined,
       isTypeGiven: options.type !== undefined,
+      defaultValue: options.default,
       target: target === undefined ? undefined : () => this.resolve(name, target),
     }
+  }
+
+  private valuesOf({ property, options, isId }: PropertyRecord): PropertyValues | undefined {
+    const { codec, enum: allowed, type } = options
+    if (codec === undefined && allowed === undefined) return undefined
+    if (isId) throw this.fault(property, 'is part of the key, which is kept as it is. Leave codec and enum out.')
+    if (codec !== undefined && type === undefined)
+      throw this.fault(
+        property,
+        `has a codec, but not the type of what that encodes to. Say @Column({ type: 'string', codec }) or the like.`,
+      )
+    if (codec !== undefined && allowed !== undefined)
+      throw this.fault(property, 'has both an enum and a codec. Leave one of them out.')
+    return new PropertyValues(`${this.className}.${property}`, allowed && enumValues(allowed), codec)
   }
 
   private resolve(property: string, target: () => unknown): EntityMapping {
@@ -178,7 +203,12 @@ export class EntityMapping {
   }
 
   private derivedType(record: PropertyRecord): ColumnType {
-    const { property } = record
+    const { property, options } = record
+    if (options.enum !== undefined) {
+      const type = typeOfValues(enumValues(options.enum))
+      if (type !== undefined) return type
+      throw this.fault(property, 'has an enum that is neither all strings nor all numbers. Give it values of one type.')
+    }
     const design = designTypeOf(record)
     switch (design) {
       case Number:

@@ -69,7 +69,9 @@ export type Where<T> =
       readonly [K in PropertyOf<T>]?:
         | T[K]
         | Parameter
-        | (K extends ReferenceOf<T> ? Key | null | Where<NonNullable<T[K]>> | Operators<Key | null> : Operators<T[K]>)
+        | (K extends ReferenceOf<T>
+            ? Key | null | Where<NonNullable<T[K]>> | Operators<Key | null> | Operators<T[K]>
+            : Operators<T[K]>)
     }
 
 /** What a group adds up over T. */

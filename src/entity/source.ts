@@ -216,6 +216,11 @@ export class Source {
     return typeof value === 'number' ? BigInt(value) : value
   }
 
+  /** A property with a codec. */
+  converted(row: number, property: MappedProperty): unknown {
+    return property.values!.read(this.binding.columns[property.position].get(row))
+  }
+
   /** The object's values by property, references as keys. */
   plain(object: EntityObject): Record<string, unknown> {
     const result: Record<string, unknown> = {}
@@ -268,6 +273,7 @@ export class Source {
     if (property.target !== undefined && typeof value === 'object' && value !== null && BINDING in value) {
       return this.keyOf(value as EntityObject, property)
     }
+    if (property.values !== undefined) return property.values.stored(value)
     const { type } = this.binding.columns[property.position]
     if (type === 'integer' && typeof value === 'bigint' && Number.isSafeInteger(Number(value))) return Number(value)
     if (type === 'decimal' && property.type === 'number' && typeof value === 'number' && !Number.isInteger(value)) {

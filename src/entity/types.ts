@@ -28,11 +28,24 @@ export type PropertyOf<T> = {
   [K in keyof T]-?: K extends string ? (NonNullable<T[K]> extends NoColumn ? never : K) : never
 }[keyof T]
 
+declare const DEFAULT: unique symbol
+
+/** The type of a property with a default: T, which `create` can do without. `@Column({ type: 'integer', default: 0 }) likes!: Default<number>`. */
+export type Default<T> = T & { readonly [DEFAULT]?: never }
+
 /** What may be given for a property: its value, or for a reference an object or its key. */
 type Given<V> = V extends ValueObject ? V : V extends object ? V | Key : V
 
 type OptionalOf<T> = {
-  [K in PropertyOf<T>]: null extends T[K] ? K : undefined extends T[K] ? K : IsReadonly<T, K> extends true ? K : never
+  [K in PropertyOf<T>]: null extends T[K]
+    ? K
+    : undefined extends T[K]
+      ? K
+      : IsReadonly<T, K> extends true
+        ? K
+        : typeof DEFAULT extends keyof NonNullable<T[K]>
+          ? K
+          : never
 }[PropertyOf<T>]
 
 /**

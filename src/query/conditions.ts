@@ -73,15 +73,20 @@ function one(name: string, value: unknown, paths: PathResolver): Condition {
   const operators = names.filter((each) => (OPERATORS as readonly string[]).includes(each))
   if (names.length > 0 && operators.length === names.length && !paths.leadsOn(name)) {
     return allOf(
-      names.map((each) => operation(paths.path(name), each as Operator, operandsOf(name, value[each], paths))),
+      names.map((each) => operation(paths.path(name), each as Operator, operandFor(each, name, value[each], paths))),
     )
   }
   if (!paths.leadsOn(name) && !paths.holdsDocuments(name)) throw unknownOperator(name, names, paths)
   return all(value, `${name}.`, paths)
 }
 
-function operandsOf(name: string, value: unknown, paths: PathResolver): unknown {
-  return Array.isArray(value) ? value.map((each) => paths.operand(name, each)) : paths.operand(name, value)
+/** What an operator is given, as values of the column where it compares with those. */
+function operandFor(operator: string, name: string, value: unknown, paths: PathResolver): unknown {
+  if (COMPARISONS.has(operator)) return paths.operand(name, value)
+  if (operator !== 'in' && operator !== 'between') return value
+  if (Array.isArray(value)) return value.map((each) => paths.operand(name, each))
+  if (!(value instanceof Parameter)) return value
+  return new Parameter(value.name, (all) => (Array.isArray(all) ? all.map((each) => paths.operand(name, each)) : all))
 }
 
 /** What an operator asks of the value at a path. Throws `INVALID_ARGUMENT` for an operand that it cannot take. */
