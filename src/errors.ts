@@ -19,6 +19,7 @@ export type ErrorCode =
   | 'TYPE' // a value that does not fit its column's type
   | 'UNIQUE' // a unique constraint would be broken
   | 'NOT_NULL' // a required value is missing
+  | 'REFERENCE' // a reference that must lead somewhere would not
   | 'SCHEMA' // a class or a definition does not fit the stored table
   // mirror
   | 'PREFLIGHT' // the Postgres server or a table cannot be mirrored as it is

@@ -21,6 +21,7 @@ export {
   Id,
   type IdOptions,
   Many,
+  type OnDelete,
   Ref,
   type RefOptions,
   type ThroughOptions,

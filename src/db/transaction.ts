@@ -117,6 +117,9 @@ export class Transaction {
     this.isManager = true
   }
 
+  /** Does what is left to do before the commit, which it may refuse by throwing. */
+  complete(): void {}
+
   /** Says that the transaction has ended, and how. */
   end(_isCommitted: boolean): void {
     this.isOver = true

@@ -9,6 +9,7 @@ import { createMissing, differences, ensureNone, lacks } from './fit'
 import { withDefaults } from './property-values'
 import { queryOf, type TableQuery } from './queries'
 import type { ClassQuery } from './query-types'
+import { NOBODY, ReferenceKeeper } from './reference-rules'
 import { Registry, Scope } from './scope'
 import type { EntityObject } from './source'
 import type { Changes, Conditions, EntityClass, EntityReader, NewEntity } from './types'
@@ -182,6 +183,8 @@ export class EntityTransaction extends Transaction implements EntityReader {
   private readonly scope: Scope
   /** Whether the live scope sees this transaction's changes, so that objects of the live scope can be assigned to. */
   private readonly isLive: boolean
+  /** Undefined where no class has rules, and for who manages tables. */
+  private references: ReferenceKeeper | undefined
 
   /** @internal */
   constructor(
@@ -192,6 +195,10 @@ export class EntityTransaction extends Transaction implements EntityReader {
     super(schema)
     this.scope = new Scope(registry, schema.catalogue)
     this.scope.writer = this
+    if (registry.rules.length > 0) {
+      this.references = new ReferenceKeeper(registry.rules)
+      schema.observe(this.references)
+    }
     this.isLive = schema.catalogue === live.catalogue
     if (this.isLive) live.transaction = this.scope
   }
@@ -258,6 +265,16 @@ export class EntityTransaction extends Transaction implements EntityReader {
     const { source, row } = this.opened().locate(from)
     this.writer(source.mapping.tableName).delete(row)
     return undefined
+  }
+
+  override manage(): void {
+    super.manage()
+    if (this.references !== undefined) this.open().observe(NOBODY)
+    this.references = undefined
+  }
+
+  override complete(): void {
+    this.references?.settle(this.scope, this)
   }
 
   override end(isCommitted: boolean): void {

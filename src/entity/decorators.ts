@@ -36,7 +36,17 @@ export interface ColumnOptions {
 }
 
 export type IdOptions = Pick<ColumnOptions, 'name' | 'type'>
-export type RefOptions = Omit<ColumnOptions, 'type' | 'default' | 'enum' | 'codec'>
+
+/** What becomes of an object when what it refers to is deleted: the deletion is refused, it is deleted too, or it refers to nothing. */
+export type OnDelete = 'restrict' | 'cascade' | 'setNull'
+
+export interface RefOptions extends Omit<ColumnOptions, 'type' | 'default' | 'enum' | 'codec'> {
+  /**
+   * Has the reference always lead somewhere: a commit that leaves it dangling is refused, and deletions of what it refers to
+   * do as said here. Kept by whoever writes with the class registered. Default: it may lead nowhere, and says so when read.
+   */
+  readonly onDelete?: OnDelete
+}
 
 /** How the objects of a many-to-many collection are found: by rows that each link one to the other. */
 export interface ThroughOptions<L extends object = object> {
@@ -66,7 +76,7 @@ export interface PropertyRecord {
   readonly target: (() => EntityClass) | undefined
   /** Undefined unless it is a collection, which is no column. */
   readonly many: ManyRecord | undefined
-  readonly options: ColumnOptions
+  readonly options: ColumnOptions & RefOptions
 }
 
 const classes = new WeakMap<object, EntityOptions>()

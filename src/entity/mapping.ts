@@ -3,7 +3,7 @@ import { type ColumnType, isColumnType } from '../table/column-type'
 import { Decimal } from '../value/decimal'
 import { type Hydrator, hasAccessors, installAccessors } from './accessors'
 import { CollectionMapping } from './collection-mapping'
-import { designTypeOf, entityOptionsOf, type PropertyRecord, propertyRecordsOf } from './decorators'
+import { designTypeOf, entityOptionsOf, type OnDelete, type PropertyRecord, propertyRecordsOf } from './decorators'
 import { enumValues, PropertyValues, typeOfValues } from './property-values'
 import type { EntityClass } from './types'
 
@@ -26,6 +26,8 @@ export interface MappedProperty {
   readonly values: PropertyValues | undefined
   /** What `@Column` was given as default, a function included; undefined for none. */
   readonly defaultValue: unknown
+  /** Undefined for anything but a reference with a rule. */
+  readonly onDelete: OnDelete | undefined
   /** Undefined unless it is a reference. Throws when what it leads to is no class. */
   readonly target: (() => EntityMapping) | undefined
 }
@@ -166,6 +168,12 @@ export class EntityMapping {
       )
     }
     const values = this.valuesOf(record)
+    if (options.onDelete !== undefined && !['restrict', 'cascade', 'setNull'].includes(options.onDelete)) {
+      throw this.fault(
+        name,
+        `has the unknown rule ${String(options.onDelete)}. Use onDelete: 'restrict', 'cascade' or 'setNull'.`,
+      )
+    }
     return {
       name,
       position,
@@ -178,6 +186,7 @@ export class EntityMapping {
       type: target === undefined ? (options.type ?? this.derivedType(record)) : undefined,
       isTypeGiven: options.type !== undefined,
       defaultValue: options.default,
+      onDelete: options.onDelete,
       target: target === undefined ? undefined : () => this.resolve(name, target),
     }
   }

@@ -4,12 +4,14 @@ import type { View } from '../heap/view'
 import type { Catalogue } from '../table/catalogue'
 import type { Key, Table } from '../table/table'
 import { type EntityMapping, mappingOf } from './mapping'
+import { type ReferenceRule, rulesOf } from './reference-rules'
 import { BINDING, type EntityObject, ROW, Source, snapshotIsFixed } from './source'
 import type { EntityClass } from './types'
 
 /** The classes of one database. */
 export class Registry {
   private readonly mappings = new Map<EntityClass, EntityMapping>()
+  readonly rules: readonly ReferenceRule[]
 
   /** Throws `SCHEMA` for a class that is none, two classes with one table, and a reference to a class that is not among them. */
   constructor(types: readonly EntityClass[]) {
@@ -48,6 +50,7 @@ export class Registry {
         }
       }
     }
+    this.rules = rulesOf(this.all())
   }
 
   all(): EntityMapping[] {

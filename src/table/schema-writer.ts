@@ -14,6 +14,7 @@ import {
   type TableDefinition,
 } from './definition'
 import { CATALOGUE_SLOT, COLUMN, COLUMN_FLAG, KEY_MODE, TABLE } from './layout'
+import { ObservedTableWriter, type RowObservers } from './observed-table-writer'
 import type { Table } from './table'
 import { TableWriter } from './table-writer'
 
@@ -25,6 +26,7 @@ export interface SchemaVersions {
 /** Makes, alters and drops tables, within a transaction. */
 export class SchemaWriter {
   private readonly writers = new Map<Table, TableWriter>()
+  private observers: RowObservers | undefined
 
   constructor(
     private readonly heap: Heap,
@@ -39,10 +41,23 @@ export class SchemaWriter {
     const table = this.catalogue.table(name)
     let writer = this.writers.get(table)
     if (writer === undefined) {
-      writer = new TableWriter(this.heap, this.interner, table)
+      const observer = this.observers?.observerOf(name)
+      writer =
+        observer === undefined
+          ? new TableWriter(this.heap, this.interner, table)
+          : new ObservedTableWriter(this.heap, this.interner, table, observer)
       this.writers.set(table, writer)
     }
     return writer
+  }
+
+  /** Has somebody hear of what happens to rows from now on, in place of whoever heard before. */
+  observe(observers: RowObservers): void {
+    this.observers = observers
+    for (const [table, writer] of this.writers) {
+      if (writer instanceof ObservedTableWriter || observers.observerOf(table.name) !== undefined)
+        this.writers.delete(table)
+    }
   }
 
   /** Forgets what a rollback has taken back. */
