@@ -26,6 +26,7 @@ export {
   type RefOptions,
   type ThroughOptions,
 } from './entity/decorators'
+export type { EntityHooks } from './entity/hooks'
 export type { Codec } from './entity/property-values'
 export type { TableQuery } from './entity/queries'
 export type { ClassQuery, NameOf, Operators, ReferenceOf, ValueAt, Where } from './entity/query-types'
@@ -36,9 +37,11 @@ export type {
   EntityClass,
   EntityReader,
   NewEntity,
+  PlainValues,
   PropertyOf,
   Reference,
 } from './entity/types'
+export type { StandardIssue, StandardResult, StandardSchema } from './entity/validation'
 export { type ErrorCode, SnapheapError } from './errors'
 export type { Memory } from './heap/memory'
 export { type MmapIo, memoryFromMmapIo } from './heap/mmap-io-memory'

@@ -1,17 +1,17 @@
 import { type OpenedHeap, openHeap, type StoreOptions } from '../db/open-heap'
 import { Snapshot, Store, type WriteOptions } from '../db/store'
-import { Transaction } from '../db/transaction'
+import { type RowValues, Transaction } from '../db/transaction'
 import type { HeapSnapshot } from '../heap/heap'
 import type { Point } from '../log/history'
 import type { SchemaWriter } from '../table/schema-writer'
 import type { Key } from '../table/table'
 import { createMissing, differences, ensureNone, lacks } from './fit'
-import { withDefaults } from './property-values'
+import type { EntityHooks } from './hooks'
+import { ObjectChanges } from './object-changes'
 import { queryOf, type TableQuery } from './queries'
 import type { ClassQuery } from './query-types'
 import { NOBODY, ReferenceKeeper } from './reference-rules'
 import { Registry, Scope } from './scope'
-import type { EntityObject } from './source'
 import type { Changes, Conditions, EntityClass, EntityReader, NewEntity } from './types'
 
 export interface OpenOptions extends StoreOptions {
@@ -79,6 +79,14 @@ export class Database extends Store implements EntityReader {
   /** The object of a class that a row is. @internal */
   objectOf(type: unknown, row: number): object {
     return this.live.reader.source(type as EntityClass).object(row)
+  }
+
+  /**
+   * Has these functions called when objects of a class are made, changed or deleted through it, from now on. Returns what takes
+   * them off again. Changes of rows by their table are not told. Throws `INVALID_ARGUMENT` for a class that is not registered.
+   */
+  on<T extends object>(type: EntityClass<T>, hooks: EntityHooks<T>): () => void {
+    return this.registry.hooks.add(this.registry.mapping(type), hooks)
   }
 
   /** As `Store.write`, with a transaction that also makes, changes and deletes objects. */
@@ -181,6 +189,7 @@ export class EntitySnapshot extends Snapshot implements EntityReader {
 /** A transaction that also makes, changes and deletes objects. Objects read or made in it live on when it is committed. */
 export class EntityTransaction extends Transaction implements EntityReader {
   private readonly scope: Scope
+  private readonly objects: ObjectChanges
   /** Whether the live scope sees this transaction's changes, so that objects of the live scope can be assigned to. */
   private readonly isLive: boolean
   /** Undefined where no class has rules, and for who manages tables. */
@@ -195,6 +204,7 @@ export class EntityTransaction extends Transaction implements EntityReader {
     super(schema)
     this.scope = new Scope(registry, schema.catalogue)
     this.scope.writer = this
+    this.objects = new ObjectChanges(this, this.scope)
     if (registry.rules.length > 0) {
       this.references = new ReferenceKeeper(registry.rules)
       schema.observe(this.references)
@@ -241,20 +251,28 @@ export class EntityTransaction extends Transaction implements EntityReader {
       .object(row)
   }
 
-  /** Adds an object. Throws `UNIQUE`, `NOT_NULL`, `TYPE`, `READ_ONLY`; `INVALID_ARGUMENT` for an unknown property. */
+  /**
+   * Adds an object. Throws `UNIQUE`, `NOT_NULL`, `TYPE`, `VALIDATION`, `READ_ONLY`; `INVALID_ARGUMENT` for an unknown property.
+   */
   create<T extends object>(type: EntityClass<T>, values: NewEntity<T>): T {
-    const source = this.opened().source(type)
-    const row = this.insert(source.mapping.tableName, source.columnValues(withDefaults(source.mapping, values)))
-    return source.object(row) as T
+    this.opened()
+    return this.objects.create(type, values) as T
   }
 
   /** Changes properties of an object; assigning to them does the same. Throws as `create`, and `NOT_FOUND` for a deleted object. */
   set<T extends object>(object: T, changes: Changes<T>): void {
-    const { source, row } = this.opened().locate(object)
-    const { removals } = source.table
-    const newRow = this.writer(source.mapping.tableName).update(row, source.columnValues(changes))
-    // where its key changed its row was made anew, under another number or the same
-    if (source.table.wasRemovedSince(row, removals)) source.take(object as unknown as EntityObject, newRow)
+    this.opened()
+    this.objects.set(object, changes)
+  }
+
+  /** Adds the row, or changes the one with the same key to these values; with a class, an object, which it returns. Throws as `create`. */
+  override upsert(table: string, values: RowValues): void
+  override upsert<T extends object>(type: EntityClass<T>, values: NewEntity<T>): T
+  override upsert(into: string | EntityClass, values: object): object | undefined {
+    this.opened()
+    if (typeof into !== 'string') return this.objects.upsert(into, values)
+    super.upsert(into, values as RowValues)
+    return undefined
   }
 
   /** Deletes an object, or the row of a table with this key (and returns whether there was one). Throws `NOT_FOUND` for an object already deleted. */
@@ -262,8 +280,8 @@ export class EntityTransaction extends Transaction implements EntityReader {
   override delete(object: object): void
   override delete(from: string | object, key?: Key): boolean | undefined {
     if (typeof from === 'string') return super.delete(from, key as Key)
-    const { source, row } = this.opened().locate(from)
-    this.writer(source.mapping.tableName).delete(row)
+    this.opened()
+    this.objects.delete(from)
     return undefined
   }
 
@@ -275,6 +293,7 @@ export class EntityTransaction extends Transaction implements EntityReader {
 
   override complete(): void {
     this.references?.settle(this.scope, this)
+    this.objects.ensureNoneFailed()
   }
 
   override end(isCommitted: boolean): void {

@@ -4,10 +4,16 @@ import type { ColumnType } from '../table/column-type'
 import type { Collection } from './collection'
 import type { AnyCodec } from './property-values'
 import type { EntityClass } from './types'
+import type { StandardSchema } from './validation'
 
 export interface EntityOptions {
   /** The table. Default: the class's name in snake case. */
   readonly name?: string
+  /**
+   * What checks objects when they are made or changed, and may change their values: a schema of any library that follows the
+   * Standard Schema, such as zod or valibot. It sees every property, null where there is no value, references as keys.
+   */
+  readonly schema?: StandardSchema
 }
 
 export interface ColumnOptions {

@@ -6,6 +6,7 @@ import { CollectionMapping } from './collection-mapping'
 import { designTypeOf, entityOptionsOf, type OnDelete, type PropertyRecord, propertyRecordsOf } from './decorators'
 import { enumValues, PropertyValues, typeOfValues } from './property-values'
 import type { EntityClass } from './types'
+import { ensureStandard, type StandardSchema } from './validation'
 
 /** A property as its class describes it. */
 export interface MappedProperty {
@@ -36,6 +37,8 @@ export interface MappedProperty {
 export class EntityMapping {
   readonly className: string
   readonly tableName: string
+  /** What checks its objects, undefined for nothing. */
+  readonly schema: StandardSchema | undefined
   readonly properties: readonly MappedProperty[]
   /** In the order in which they make the key. */
   readonly ids: readonly MappedProperty[]
@@ -56,6 +59,8 @@ export class EntityMapping {
         class: type.name,
       })
     }
+    this.schema = options.schema
+    if (this.schema !== undefined) ensureStandard(this.className, this.schema)
     this.tableName = options.name ?? snakeCase(type.name)
     if (this.tableName === '') {
       throw new SnapheapError('SCHEMA', 'A class without a name has no table. Give it one with @Entity({ name: … }).')

@@ -90,10 +90,10 @@ export function defaultOf(given: unknown): unknown {
 }
 
 /** Property values with the defaults of those that were left out. */
-export function withDefaults(mapping: EntityMapping, values: object): object {
+export function withDefaults(mapping: EntityMapping, values: Record<string, unknown>): Record<string, unknown> {
   let filled: Record<string, unknown> | undefined
   for (const { name, defaultValue } of mapping.withDefaults) {
-    if ((values as Readonly<Record<string, unknown>>)[name] !== undefined) continue
+    if (values[name] !== undefined) continue
     filled ??= { ...values }
     filled[name] = defaultOf(defaultValue)
   }

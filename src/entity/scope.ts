@@ -3,6 +3,7 @@ import { CLOSED_EPOCH } from '../heap/heap'
 import type { View } from '../heap/view'
 import type { Catalogue } from '../table/catalogue'
 import type { Key, Table } from '../table/table'
+import { Hooks } from './hooks'
 import { type EntityMapping, mappingOf } from './mapping'
 import { type ReferenceRule, rulesOf } from './reference-rules'
 import { BINDING, type EntityObject, ROW, Source, snapshotIsFixed } from './source'
@@ -12,6 +13,7 @@ import type { EntityClass } from './types'
 export class Registry {
   private readonly mappings = new Map<EntityClass, EntityMapping>()
   readonly rules: readonly ReferenceRule[]
+  readonly hooks = new Hooks()
 
   /** Throws `SCHEMA` for a class that is none, two classes with one table, and a reference to a class that is not among them. */
   constructor(types: readonly EntityClass[]) {

@@ -120,6 +120,16 @@ export class Source {
     return table.find(this.columnValues(conditions))
   }
 
+  /** Property values with keys in place of the objects that references are given as. */
+  withKeys(values: object): Record<string, unknown> {
+    const result: Record<string, unknown> = {}
+    for (const [name, value] of Object.entries(values)) {
+      const property = this.mapping.property(name)
+      result[name] = property.target === undefined ? value : this.columnValue(property, value)
+    }
+    return result
+  }
+
   /** Property values as values of columns. Throws `INVALID_ARGUMENT` for an unknown property. */
   columnValues(values: object): Record<string, unknown> {
     this.ensureProperties(values)
@@ -299,8 +309,9 @@ export class Source {
     return source.verify(object).columns[expected.ids[0].position].get(object[ROW])
   }
 
-  private ensureProperties(values: unknown): void {
-    if (typeof values === 'object' && values !== null) return
+  /** Throws `INVALID_ARGUMENT` for what is no object of property values. */
+  ensureProperties(values: unknown): Record<string, unknown> {
+    if (typeof values === 'object' && values !== null) return values as Record<string, unknown>
     const { className } = this.mapping
     throw new SnapheapError(
       'INVALID_ARGUMENT',

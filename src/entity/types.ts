@@ -56,6 +56,9 @@ export type NewEntity<T> = { [K in Exclude<PropertyOf<T>, OptionalOf<T>>]: Given
   [K in OptionalOf<T>]?: Given<T[K]> | undefined
 }
 
+/** The values of an object's columns, references as keys. */
+export type PlainValues<T> = { readonly [K in PropertyOf<T>]: Given<T[K]> }
+
 /** Property values to change. */
 export type Changes<T> = { [K in PropertyOf<T>]?: Given<T[K]> }
 
