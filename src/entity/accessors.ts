@@ -20,14 +20,16 @@ export function hasAccessors(type: EntityClass): boolean {
  * its objects.
  */
 export function installAccessors(mapping: EntityMapping): Hydrator {
-  const { type, properties } = mapping
+  const { type } = mapping
   const code = compileFor(type)
   withAccessors.add(type)
   const prototype = type.prototype as object
-  for (const property of properties) {
+  for (const property of mapping.all) {
     const { name } = property
     Object.defineProperty(prototype, name, {
-      get: getterOf(code, property),
+      get: mapping.owns(property)
+        ? getterOf(code, property)
+        : code.derived((source, row) => source.value(row, property)),
       set(this: EntityObject, value: unknown) {
         this[BINDING].source.assign(this, name, value)
       },

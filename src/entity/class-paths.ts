@@ -25,7 +25,7 @@ export class ClassPaths implements PathResolver {
   }
 
   names(): readonly string[] {
-    return this.mapping.properties.map((each) => each.name)
+    return this.mapping.all.map((each) => each.name)
   }
 
   leadsOn(name: string): boolean {
@@ -61,8 +61,12 @@ export class ClassPaths implements PathResolver {
     const references: Reference[] = []
     const parts = name.split('.')
     for (let i = 0; ; i++) {
-      const property = mapping.properties.find((each) => each.name === parts[i])
+      const property = mapping.findProperty(parts[i])
       if (property === undefined) throw unknownName(i === 0 ? this : new ClassPaths(mapping, this.sourceOf), parts[i])
+      while (!mapping.owns(property)) {
+        references.push({ column: mapping.ids[0].column, table: mapping.parent!.tableName })
+        mapping = mapping.parent!
+      }
       const inside = parts.slice(i + 1)
       const target = property.target?.()
       if (inside.length === 0 || target === undefined) {

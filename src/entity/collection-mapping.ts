@@ -67,6 +67,8 @@ export class CollectionMapping implements MappedCollection {
     const links = this.links()
     const { column } = this.reference(links, from, owner)
     const leads = this.reference(links, to, this.target())
+    if (!links.owns(links.property(from)) || !links.owns(links.property(to)))
+      throw owner.fault(name, `is linked by properties that ${links.className} inherits. Name the class that has both.`)
     return { property: from, column, through: { table: links.tableName, to: leads.column } }
   }
 

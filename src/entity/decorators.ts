@@ -137,10 +137,25 @@ export function entityOptionsOf(type: EntityClass): EntityOptions | undefined {
   return classes.get(type)
 }
 
-/** The decorated properties of a class, those of its base classes first. */
-export function propertyRecordsOf(type: EntityClass): PropertyRecord[] {
+/** The nearest base class with a table of its own, undefined without one. */
+export function parentOf(type: EntityClass): EntityClass | undefined {
+  for (
+    let each = Object.getPrototypeOf(type) as EntityClass | null;
+    each !== null;
+    each = Object.getPrototypeOf(each)
+  ) {
+    if (classes.has(each)) return each
+  }
+  return undefined
+}
+
+/** The decorated properties of a class, those of its base classes first; only up to (and without) `parent`. */
+export function propertyRecordsOf(type: EntityClass, parent?: EntityClass): PropertyRecord[] {
   const chain: object[] = []
-  for (let each: object | null = type.prototype; each !== null; each = Object.getPrototypeOf(each)) chain.unshift(each)
+  for (let each: object | null = type.prototype; each !== null; each = Object.getPrototypeOf(each)) {
+    if (each === parent?.prototype) break
+    chain.unshift(each)
+  }
   const all = new Map<string, PropertyRecord>()
   for (const prototype of chain) for (const [name, each] of properties.get(prototype) ?? []) all.set(name, each)
   return [...all.values()]

@@ -3,7 +3,14 @@ import { type ColumnType, isColumnType } from '../table/column-type'
 import { Decimal } from '../value/decimal'
 import { type Hydrator, hasAccessors, installAccessors } from './accessors'
 import { CollectionMapping } from './collection-mapping'
-import { designTypeOf, entityOptionsOf, type OnDelete, type PropertyRecord, propertyRecordsOf } from './decorators'
+import {
+  designTypeOf,
+  entityOptionsOf,
+  type OnDelete,
+  type PropertyRecord,
+  parentOf,
+  propertyRecordsOf,
+} from './decorators'
 import { enumValues, PropertyValues, typeOfValues } from './property-values'
 import type { EntityClass } from './types'
 import { ensureStandard, type StandardSchema } from './validation'
@@ -40,6 +47,15 @@ export class EntityMapping {
   /** What checks its objects, undefined for nothing. */
   readonly schema: StandardSchema | undefined
   readonly properties: readonly MappedProperty[]
+  /**
+   * The class whose objects these are, too, with a row of their own under the same key; undefined without one. What is
+   * inherited from it is kept there.
+   */
+  readonly parent: EntityMapping | undefined
+  /** It and its parents, from the first on. */
+  readonly lineage: readonly EntityMapping[]
+  /** Every property, those that are inherited between the key and its own. */
+  readonly all: readonly MappedProperty[]
   /** In the order in which they make the key. */
   readonly ids: readonly MappedProperty[]
   /** The properties that are collections, which are no columns. */
@@ -65,7 +81,10 @@ export class EntityMapping {
     if (this.tableName === '') {
       throw new SnapheapError('SCHEMA', 'A class without a name has no table. Give it one with @Entity({ name: … }).')
     }
-    const records = propertyRecordsOf(type)
+    const parent = parentOf(type)
+    this.parent = parent === undefined ? undefined : mappingOf(parent)
+    this.lineage = [...(this.parent?.lineage ?? []), this]
+    const records = this.recordsOf(this.parent)
     this.properties = records
       .filter((each) => each.many === undefined)
       .map((each, position) => this.map(each, position))
@@ -74,9 +93,12 @@ export class EntityMapping {
         ? []
         : [new CollectionMapping(this, property, many, (name, target) => this.resolve(name, target))],
     )
-    this.withDefaults = this.properties.filter((each) => each.defaultValue !== undefined)
     this.ids = this.properties.filter((each) => each.isId)
-    this.byName = new Map(this.properties.map((each) => [each.name, each]))
+    const inherited = this.parent?.all.filter((each) => !each.isId) ?? []
+    this.all = [...this.ids, ...inherited, ...this.properties.filter((each) => !each.isId)]
+    if (this.parent === undefined) this.all = this.properties
+    this.withDefaults = this.all.filter((each) => each.defaultValue !== undefined)
+    this.byName = new Map(this.all.map((each) => [each.name, each]))
     if (this.ids.length === 0) {
       throw new SnapheapError(
         'SCHEMA',
@@ -119,7 +141,12 @@ export class EntityMapping {
 
   /** Whether its objects are of this class, too. */
   isA(other: EntityMapping): boolean {
-    return this === other
+    return this.lineage.includes(other)
+  }
+
+  /** Whether a property is kept in its own table. */
+  owns(property: MappedProperty): boolean {
+    return this.properties[property.position] === property
   }
 
   /** What a property's column holds, references resolved. Throws `SCHEMA`. */
@@ -150,13 +177,35 @@ export class EntityMapping {
     } catch {
       return // it wants arguments; objects of rows are made without it
     }
-    for (const { name } of [...this.properties, ...this.collections]) {
+    for (const { name } of [...this.all, ...this.collections]) {
       if (!Object.hasOwn(probe, name)) continue
       throw this.fault(
         name,
         'is also a field that the constructor makes, which would hide the column. Write it without a value, as `declare` or with "useDefineForClassFields": false.',
       )
     }
+  }
+
+  /** What it declares itself, behind the key that it shares with its parent. */
+  private recordsOf(parent: EntityMapping | undefined): PropertyRecord[] {
+    const records = propertyRecordsOf(this.type, parent?.type)
+    if (parent === undefined) return records
+    const key = records.find((each) => each.isId)
+    if (key !== undefined)
+      throw this.fault(key.property, `is a key, but ${parent.className} has one already. Leave @Id() out.`)
+    if (parent.ids.length !== 1) {
+      throw this.fault(
+        parent.ids[0].name,
+        `is part of a key of several columns, which subclasses cannot share. Give ${parent.className} a key of one.`,
+      )
+    }
+    const again = records.find(({ property }) => parent.findProperty(property) !== undefined)
+    if (again !== undefined)
+      throw this.fault(
+        again.property,
+        `is a property of ${parent.className} already. Give it another name, or leave it to ${parent.className}.`,
+      )
+    return [...propertyRecordsOf(parent.type).filter((each) => each.isId), ...records]
   }
 
   private map(record: PropertyRecord, position: number): MappedProperty {

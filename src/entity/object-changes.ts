@@ -21,7 +21,10 @@ export class ObjectChanges {
     const source = this.scope.source(type)
     const { mapping } = source
     const values = this.checked(source, withDefaults(mapping, source.ensureProperties(given)))
-    const row = this.transaction.insert(mapping.tableName, source.columnValues(values))
+    let row = -1
+    for (const [owner, part] of partsOf(mapping, values)) {
+      row = this.transaction.insert(owner.tableName, this.scope.source(owner.type).columnValues(part))
+    }
     const object = source.object(row)
     this.tell(mapping, 'created', object)
     return object
@@ -44,10 +47,16 @@ export class ObjectChanges {
   set(object: object, given: object): void {
     const { source, row } = this.scope.locate(object)
     const { mapping } = source
-    const before = this.hooks.wants(mapping, 'updated') ? source.plain(object as EntityObject) : undefined
+    const before = this.wants(mapping, 'updated') ? source.plain(object as EntityObject) : undefined
     const changes = this.checkedChanges(source, object, source.ensureProperties(given))
     const { removals } = source.table
-    const newRow = this.transaction.writer(mapping.tableName).update(row, source.columnValues(changes))
+    let newRow = row
+    const parts = partsOf(mapping, changes).map(([owner, values]) => {
+      const each = this.scope.source(owner.type)
+      const at = each === source ? row : each.rowSharing(source.keyColumn, row)
+      return { owner, at, values: each.columnValues(values) }
+    })
+    for (const { owner, at, values } of parts) newRow = this.transaction.writer(owner.tableName).update(at, values)
     // where its key changed its row was made anew, under another number or the same
     if (source.table.wasRemovedSince(row, removals)) source.take(object as EntityObject, newRow)
     if (before !== undefined) this.tell(mapping, 'updated', object, before)
@@ -56,8 +65,12 @@ export class ObjectChanges {
   delete(object: object): void {
     const { source, row } = this.scope.locate(object)
     const { mapping } = source
-    const before = this.hooks.wants(mapping, 'deleted') ? source.plain(object as EntityObject) : undefined
-    this.transaction.writer(mapping.tableName).delete(row)
+    const before = this.wants(mapping, 'deleted') ? source.plain(object as EntityObject) : undefined
+    const rows = mapping.lineage.map((owner) => {
+      const each = this.scope.source(owner.type)
+      return { owner, at: each === source ? row : each.rowSharing(source.keyColumn, row) }
+    })
+    for (const { owner, at } of rows.reverse()) if (at >= 0) this.transaction.writer(owner.tableName).delete(at)
     if (before !== undefined) this.tell(mapping, 'deleted', before)
   }
 
@@ -70,32 +83,60 @@ export class ObjectChanges {
     return this.scope.registry.hooks
   }
 
+  private wants(mapping: EntityMapping, name: 'updated' | 'deleted'): boolean {
+    return mapping.lineage.some((each) => this.hooks.wants(each, name))
+  }
+
   private tell(mapping: EntityMapping, name: 'created' | 'updated' | 'deleted', ...given: readonly unknown[]): void {
     try {
-      this.hooks.run(mapping, name, ...given, this.transaction)
+      for (const each of mapping.lineage) this.hooks.run(each, name, ...given, this.transaction)
     } catch (error) {
       this.failure ??= { error }
       throw error
     }
   }
 
-  /** The values of a new object as its schema leaves them. */
+  /** The values of a new object as the schemas of its class and its parents leave them. */
   private checked(source: Source, values: Values): Values {
     const { mapping } = source
-    if (mapping.schema === undefined) return values
-    const whole = source.withKeys(values)
-    for (const { name, nullable } of mapping.properties) if (nullable) whole[name] ??= null
-    return own(mapping, validated(mapping, whole))
+    const schemas = mapping.lineage.filter((each) => each.schema !== undefined)
+    if (schemas.length === 0) return values
+    let whole = withKeys(source, values)
+    for (const { name, nullable } of mapping.all) if (nullable) whole[name] ??= null
+    for (const each of schemas) whole = own(mapping, validated(each, whole))
+    return whole
   }
 
-  /** Changes of an object as its schema leaves them. */
+  /** Changes of an object as the schemas leave them. */
   private checkedChanges(source: Source, object: object, changes: Values): Values {
     const { mapping } = source
-    if (mapping.schema === undefined) return changes
-    const given = Object.entries(source.withKeys(changes)).filter(([, value]) => value !== undefined)
-    const result = validated(mapping, { ...source.plain(object as EntityObject), ...Object.fromEntries(given) })
-    return Object.fromEntries(given.map(([name]) => [name, result[name]]))
+    const schemas = mapping.lineage.filter((each) => each.schema !== undefined)
+    if (schemas.length === 0) return changes
+    const given = Object.entries(withKeys(source, changes)).filter(([, value]) => value !== undefined)
+    let whole: Values = { ...source.plain(object as EntityObject), ...Object.fromEntries(given) }
+    for (const each of schemas) whole = validated(each, whole)
+    return Object.fromEntries(given.map(([name]) => [name, whole[name]]))
   }
+}
+
+/** Which of these values go into the row of each class of the lineage, the key into all. The class itself is the last. */
+function partsOf(mapping: EntityMapping, values: Values): (readonly [EntityMapping, Values])[] {
+  if (mapping.parent === undefined) return [[mapping, values]]
+  const entries = Object.entries(values).map(([name, value]) => ({ property: mapping.property(name), value }))
+  return mapping.lineage.map((owner) => {
+    const part = entries.filter(({ property }) => property.isId || owner.owns(property))
+    return [owner, Object.fromEntries(part.map(({ property, value }) => [property.name, value]))]
+  })
+}
+
+/** Property values with keys in place of the objects that references are given as. */
+function withKeys(source: Source, values: Values): Values {
+  const result: Values = {}
+  for (const [name, value] of Object.entries(values)) {
+    const property = source.mapping.property(name)
+    result[name] = property.target === undefined ? value : source.columnValue(property, value)
+  }
+  return result
 }
 
 /** What of these values are properties of the class. */

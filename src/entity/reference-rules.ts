@@ -1,6 +1,7 @@
 import { SnapheapError } from '../errors'
 import type { RowObserver, RowObservers } from '../table/observed-table-writer'
 import { show, type Table } from '../table/table'
+import type { OnDelete } from './decorators'
 import type { EntityMapping, MappedProperty } from './mapping'
 import type { Scope } from './scope'
 import type { Source } from './source'
@@ -10,22 +11,27 @@ export interface ReferenceRule {
   readonly from: EntityMapping
   readonly property: MappedProperty
   readonly to: EntityMapping
+  readonly onDelete: OnDelete
 }
 
 /** The rules that classes have between them. Throws `SCHEMA` for one that cannot be kept. */
 export function rulesOf(mappings: readonly EntityMapping[]): ReferenceRule[] {
   const rules: ReferenceRule[] = []
   for (const from of mappings) {
+    // without its parent's row an object is none
+    const { parent } = from
+    if (parent !== undefined) rules.push({ from, property: from.ids[0], to: parent, onDelete: 'cascade' })
     for (const property of from.properties) {
-      if (property.onDelete === undefined) continue
+      const { onDelete } = property
+      if (onDelete === undefined) continue
       if (property.index === false)
         throw from.fault(property.name, 'has a rule for deletions, which needs its index. Leave index out.')
-      if (property.onDelete === 'setNull' && !property.nullable)
+      if (onDelete === 'setNull' && !property.nullable)
         throw from.fault(
           property.name,
           "is set to null by a deletion, but cannot be null. Say nullable: true, or onDelete: 'restrict'.",
         )
-      rules.push({ from, property, to: property.target!() })
+      rules.push({ from, property, to: property.target!(), onDelete })
     }
   }
   return rules
@@ -116,8 +122,7 @@ export class ReferenceKeeper implements RowObservers {
         isQuiet = false
         const removed = changes.emptied > emptied ? undefined : changes.keys.slice(keys)
         followed.set(changes, { keys: changes.keys.length, emptied: changes.emptied })
-        for (const rule of changes.incoming)
-          if (rule.property.onDelete !== 'restrict') follow(rule, removed, scope, actions)
+        for (const rule of changes.incoming) if (rule.onDelete !== 'restrict') follow(rule, removed, scope, actions)
       }
     }
     for (const { incoming, outgoing, keys, emptied, rows } of this.changes.values()) {
@@ -130,7 +135,7 @@ export class ReferenceKeeper implements RowObservers {
 /** Does what a rule says to the rows that refer to keys that are gone; to any, without keys. */
 function follow(rule: ReferenceRule, keys: readonly unknown[] | undefined, scope: Scope, actions: RuleActions): void {
   const { from, property } = rule
-  const isCascade = property.onDelete === 'cascade'
+  const isCascade = rule.onDelete === 'cascade'
   for (const row of rowsWithout(rule, keys, scope)) {
     const source = scope.source(from.type)
     const ends = endsOf(rule, scope)

@@ -13,6 +13,7 @@ import type { EntityClass } from './types'
 export class Registry {
   private readonly mappings = new Map<EntityClass, EntityMapping>()
   readonly rules: readonly ReferenceRule[]
+  private readonly subclasses = new Map<EntityMapping, EntityMapping[]>()
   readonly hooks = new Hooks()
 
   /** Throws `SCHEMA` for a class that is none, two classes with one table, and a reference to a class that is not among them. */
@@ -31,6 +32,16 @@ export class Registry {
       this.mappings.set(type, mapping)
     }
     for (const mapping of this.all()) {
+      const { parent } = mapping
+      if (parent !== undefined) {
+        if (!this.mappings.has(parent.type)) {
+          throw mapping.fault(
+            mapping.ids[0].name,
+            `is the key of ${parent.className}, which is not registered. Add it to entities of open.`,
+          )
+        }
+        this.subclasses.set(parent, [...this.subclassesOf(parent), mapping])
+      }
       for (const property of mapping.properties) {
         const target = property.target?.()
         if (target !== undefined && !this.mappings.has(target.type)) {
@@ -53,6 +64,11 @@ export class Registry {
       }
     }
     this.rules = rulesOf(this.all())
+  }
+
+  /** The classes whose nearest parent a class is. */
+  subclassesOf(mapping: EntityMapping): readonly EntityMapping[] {
+    return this.subclasses.get(mapping) ?? []
   }
 
   all(): EntityMapping[] {

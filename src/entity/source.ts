@@ -5,6 +5,7 @@ import { type Key, show, type Table } from '../table/table'
 import { Decimal } from '../value/decimal'
 import type { Hydrator } from './accessors'
 import { differences, ensureNone } from './fit'
+import { findShared } from './inheritance'
 import type { EntityMapping, MappedProperty } from './mapping'
 import type { Scope } from './scope'
 import type { EntityClass } from './types'
@@ -21,6 +22,8 @@ export interface EntityObject {
 
 /** No view's epoch: an object bound with it is verified with every read. */
 const NO_EPOCH = -3
+
+const sharedKey = new Int32Array(2)
 
 /**
  * What objects share that were known to exist at the same time. While `epoch` is the view's, their rows still exist and
@@ -55,6 +58,8 @@ export class Source {
   private readonly hydrate: Hydrator
   private isRolledBack = false
   private targets: (Source | undefined)[] = []
+  private readonly relatives = new Map<EntityMapping, Source>()
+  private readonly subclasses: readonly EntityMapping[]
 
   /** Throws `NOT_FOUND` without the table, `SCHEMA` where the class does not fit it. */
   constructor(
@@ -64,6 +69,7 @@ export class Source {
     this.type = mapping.type
     this.view = scope.view
     this.hydrate = mapping.hydrate
+    this.subclasses = scope.registry.subclassesOf(mapping)
     const table = scope.catalogue.table(mapping.tableName)
     this.descriptor = table.descriptor
     this.madeIn = table.madeIn
@@ -82,8 +88,15 @@ export class Source {
     return table !== undefined && this.isOf(table)
   }
 
-  /** The object of a row that exists. */
+  /** The object of a row that exists: of the most specific class that has a row with its key. */
   object(row: number): object {
+    if (this.subclasses.length > 0) {
+      for (const each of this.subclasses) {
+        const source = this.sourceOf(each)
+        const specific = source.rowSharing(this.keyColumn, row)
+        if (specific >= 0) return source.object(specific)
+      }
+    }
     if (this.binding.epoch === NO_EPOCH) this.renewBinding()
     return this.hydrate(this.binding, row)
   }
@@ -106,7 +119,6 @@ export class Source {
 
   /** Row numbers by property values. */
   find(conditions: object): readonly number[] {
-    const { table } = this
     this.ensureProperties(conditions)
     for (const [name, value] of Object.entries(conditions)) {
       if (value !== undefined) continue
@@ -117,17 +129,31 @@ export class Source {
         { class: this.mapping.className, property: name },
       )
     }
-    return table.find(this.columnValues(conditions))
+    return this.mapping.parent === undefined
+      ? this.table.find(this.columnValues(conditions))
+      : findShared(this, this.sourceOf(this.mapping.parent), conditions)
   }
 
-  /** Property values with keys in place of the objects that references are given as. */
-  withKeys(values: object): Record<string, unknown> {
-    const result: Record<string, unknown> = {}
-    for (const [name, value] of Object.entries(values)) {
-      const property = this.mapping.property(name)
-      result[name] = property.target === undefined ? value : this.columnValue(property, value)
+  /** The row with the key that a row has in a column of another table, -1 without one. */
+  rowSharing(column: Column, row: number): number {
+    const address = column.addressOf(row)
+    sharedKey[0] = this.view.low(address) // equal keys are equal words in whatever column they stand
+    sharedKey[1] = this.view.high(address)
+    return this.table.rowOfWords(sharedKey)
+  }
+
+  /** The value of a property, its own or inherited. */
+  value(row: number, property: MappedProperty): unknown {
+    if (!this.mapping.owns(property)) {
+      const parent = this.sourceOf(this.mapping.parent!)
+      const shared = parent.rowSharing(this.keyColumn, row)
+      if (shared >= 0) return parent.value(shared, property)
+      throw this.gone(`has lost its row in table ${parent.mapping.tableName}`)
     }
-    return result
+    if (property.target !== undefined) return this.reference(row, property)
+    if (property.values?.isConverted === true) return this.converted(row, property)
+    if (property.type === 'number' || property.type === 'integer') return this.numberAt(row, property)
+    return property.type === 'bigint' ? this.bigintAt(row, property) : this.binding.columns[property.position].get(row)
   }
 
   /** Property values as values of columns. Throws `INVALID_ARGUMENT` for an unknown property. */
@@ -143,6 +169,7 @@ export class Source {
 
   /** A value for a property as its column holds it: for an object its key. Throws `TYPE`. */
   columnValue(property: MappedProperty, value: unknown): unknown {
+    if (!this.mapping.owns(property)) return this.sourceOf(this.mapping.parent!).columnValue(property, value)
     return this.table === undefined ? value : this.toColumn(property, value)
   }
 
@@ -233,14 +260,22 @@ export class Source {
 
   /** The object's values by property, references as keys. */
   plain(object: EntityObject): Record<string, unknown> {
+    this.verify(object)
     const result: Record<string, unknown> = {}
-    for (const { name, target, position } of this.mapping.properties) {
-      if (target === undefined) result[name] = (object as unknown as Record<string, unknown>)[name]
-      else {
-        result[name] = this.verify(object).columns[position].get(object[ROW])
-      }
-    }
+    for (const each of this.mapping.all) result[each.name] = this.plainValue(object[ROW], each)
     return result
+  }
+
+  /** A value, references as keys; undefined where it is inherited and the parent's row is gone. */
+  private plainValue(row: number, property: MappedProperty): unknown {
+    if (this.mapping.owns(property)) {
+      return property.target === undefined
+        ? this.value(row, property)
+        : this.binding.columns[property.position].get(row)
+    }
+    const parent = this.sourceOf(this.mapping.parent!)
+    const shared = parent.rowSharing(this.keyColumn, row)
+    return shared < 0 ? undefined : parent.plainValue(shared, property)
   }
 
   /** Ends a transaction's source: its objects are the newest version's from now on, or nothing. */
@@ -264,6 +299,17 @@ export class Source {
     const target = reader.source(property.target!().type)
     this.targets[property.position] = target
     return target
+  }
+
+  /** The source of a parent or subclass. */
+  private sourceOf(mapping: EntityMapping): Source {
+    const { reader } = this.scope
+    if (reader !== this.scope) return reader.source(mapping.type)
+    const known = this.relatives.get(mapping)
+    if (known?.isCurrent === true) return known
+    const source = reader.source(mapping.type)
+    this.relatives.set(mapping, source)
+    return source
   }
 
   private rowOfKey(id: unknown): number {
@@ -299,14 +345,14 @@ export class Source {
   private keyOf(object: EntityObject, property: MappedProperty): unknown {
     const { source } = object[BINDING]
     const expected = property.target!()
-    if (source.mapping !== expected) {
+    if (!source.mapping.isA(expected)) {
       throw new SnapheapError(
         'TYPE',
         `${this.mapping.className}.${property.name} takes an object of class ${expected.className} or its key, not an object of class ${source.mapping.className}.`,
         { class: this.mapping.className, property: property.name },
       )
     }
-    return source.verify(object).columns[expected.ids[0].position].get(object[ROW])
+    return source.verify(object).columns[source.mapping.ids[0].position].get(object[ROW])
   }
 
   /** Throws `INVALID_ARGUMENT` for what is no object of property values. */
