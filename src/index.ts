@@ -12,7 +12,14 @@ export type { StoreStatistics } from './db/statistics'
 export type { WriteOptions } from './db/store'
 export type { RowValues } from './db/transaction'
 export { type VerifyOptions, verify } from './db/verify'
-export { type Database, type EntitySnapshot, type EntityTransaction, type OpenOptions, open } from './entity/database'
+export {
+  type Database,
+  type EntitySnapshot,
+  type EntityTransaction,
+  type OpenOptions,
+  open,
+  planSchema,
+} from './entity/database'
 export {
   Column,
   type ColumnOptions,
@@ -26,7 +33,9 @@ export {
   type RefOptions,
   type ThroughOptions,
 } from './entity/decorators'
+export { SchemaPlan, type SchemaStep } from './entity/drift'
 export type { EntityHooks } from './entity/hooks'
+export { type Migration, type MigrationStatus, migrate, migrationStatus } from './entity/migrations'
 export type { Codec } from './entity/property-values'
 export type { TableQuery } from './entity/queries'
 export type { ClassQuery, NameOf, Operators, ReferenceOf, ValueAt, Where } from './entity/query-types'
@@ -86,6 +95,7 @@ export type { QueryReader } from './query/pipeline'
 export { Parameter, type Plan } from './query/plan'
 export type { Parameters, Query } from './query/query'
 export type { ColumnStatistics } from './table/column'
+export type { ColumnChange } from './table/column-change'
 export type { ColumnType, ScalarType, ValueOf } from './table/column-type'
 export type { ColumnDefinition, TableDefinition } from './table/definition'
 export type { Key, Table } from './table/table'

@@ -1,4 +1,5 @@
 import { SnapheapError } from '../errors'
+import { type ColumnChange, changeColumn } from '../table/column-change'
 import type { ColumnType } from '../table/column-type'
 import type { ColumnDefinition, TableDefinition } from '../table/definition'
 import type { SchemaWriter } from '../table/schema-writer'
@@ -87,6 +88,14 @@ export class Transaction {
 
   renameColumn(table: string, name: string, newName: string): void {
     this.change(table).renameColumn(table, name, newName)
+  }
+
+  /**
+   * Changes what a column may hold; what `change` leaves out stays. With another type, its values become what `convert` makes of
+   * them. Throws `NOT_NULL`, `UNIQUE`, `TYPE` where rows do not fit, `INVALID_ARGUMENT` for a column of the key.
+   */
+  changeColumn(table: string, name: string, change: ColumnChange, convert?: (value: unknown) => unknown): void {
+    changeColumn(this.change(table), table, name, change, convert)
   }
 
   /** Builds the index of a column; does nothing where there is one. */

@@ -5,18 +5,29 @@ import type { HeapSnapshot } from '../heap/heap'
 import type { Point } from '../log/history'
 import type { SchemaWriter } from '../table/schema-writer'
 import type { Key } from '../table/table'
+import { ensureEmpty, planOf, type SchemaPlan } from './drift'
 import { createMissing, differences, ensureNone, lacks } from './fit'
 import type { EntityHooks } from './hooks'
+import { type Migration, migrate } from './migrations'
 import { ObjectChanges } from './object-changes'
 import { queryOf, type TableQuery } from './queries'
 import type { ClassQuery } from './query-types'
 import { NOBODY, ReferenceKeeper } from './reference-rules'
+import { applyPlan } from './schema-apply'
 import { Registry, Scope } from './scope'
 import type { Changes, Conditions, EntityClass, EntityReader, NewEntity } from './types'
 
 export interface OpenOptions extends StoreOptions {
   /** The classes that objects are read and made through, with every class that they refer to. Default none. */
   readonly entities?: readonly EntityClass[]
+  /**
+   * What becomes of tables that are not as the classes say. `create` (the default): missing tables and columns are made, as
+   * far as rows allow, and what cannot be read is an error. `check`: any difference is an error, nothing is changed.
+   * `apply`: tables are changed as the classes say, columns that no class has are dropped.
+   */
+  readonly schema?: 'create' | 'check' | 'apply'
+  /** Applied before classes are looked at, those that have not been. As `migrate` does. */
+  readonly migrations?: readonly Migration[]
 }
 
 /**
@@ -28,12 +39,24 @@ export async function open(path?: string, options: OpenOptions = {}): Promise<Da
   const registry = new Registry(options.entities ?? [])
   const database = new Database(openHeap(path, options), registry)
   try {
-    database.prepare()
+    if (options.migrations !== undefined) migrate(database, options.migrations)
+    database.prepare(options.schema)
   } catch (error) {
     await database.close()
     throw error
   }
   return database
+}
+
+/**
+ * How the tables in a file differ from classes, without changing or keeping anything: also where `open` refuses them. Throws
+ * `NOT_FOUND`, `CORRUPT`, `VERSION`, `IO`; `SCHEMA` for a class that is put together wrongly.
+ */
+export async function planSchema(path: string, options: Pick<OpenOptions, 'entities' | 'memory'>): Promise<SchemaPlan> {
+  const registry = new Registry(options.entities ?? [])
+  const { entities: _, ...others } = options
+  await using database = new Database(openHeap(path, { ...others, readOnly: true, create: false }), registry)
+  return database.drift()
 }
 
 /** A database with classes. Made by `open`. */
@@ -118,13 +141,26 @@ export class Database extends Store implements EntityReader {
     return super.snapshot(owner) as EntitySnapshot
   }
 
-  /** Makes what classes lack and makes sure that they fit. Throws `SCHEMA`. @internal */
-  prepare(): void {
+  /** How the tables differ from the classes, as what would have to be done to them. Changes nothing. */
+  drift(): SchemaPlan {
+    this.ensureOpen()
+    return planOf(this.registry.all(), this.catalogue)
+  }
+
+  /** Makes of the tables what classes need, as far as `schema` allows, and makes sure that they fit. Throws `SCHEMA`. @internal */
+  prepare(schema: OpenOptions['schema'] = 'create'): void {
     const mappings = this.registry.all()
-    const wanting = mappings.filter((each) => lacks(each, this.catalogue.find(each.tableName)))
     const check = (): void => {
       ensureNone(mappings.flatMap((each) => differences(each, this.catalogue.find(each.tableName))))
     }
+    if (schema === 'check') return ensureEmpty(this.drift())
+    if (schema === 'apply' && !this.drift().isEmpty) {
+      this.write((transaction) => {
+        applyPlan(transaction, this.drift(), mappings)
+        check()
+      })
+    }
+    const wanting = mappings.filter((each) => lacks(each, this.catalogue.find(each.tableName)))
     if (wanting.length === 0 || this.isReadOnly) check()
     else {
       this.write((transaction) => {

@@ -24,10 +24,9 @@ export function createMissing(
   names: readonly string[],
 ): void {
   for (const mapping of mappings) {
-    const { tableName, properties, ids } = mapping
+    const { tableName, properties } = mapping
     if (!names.includes(tableName)) {
-      const columns = Object.fromEntries(properties.map((each) => [each.column, definition(mapping, each)]))
-      transaction.createTable(tableName, { key: ids.map((each) => each.column), columns })
+      createTable(transaction, mapping)
       continue
     }
     if (isManaged(transaction.table(tableName))) continue
@@ -41,6 +40,23 @@ export function createMissing(
       } else if (property.index === true) transaction.addIndex(tableName, property.column)
     }
   }
+}
+
+/** Makes the table of a class. */
+export function createTable(transaction: Transaction, mapping: EntityMapping): void {
+  const { tableName, properties, ids, parent } = mapping
+  const columns = Object.fromEntries(properties.map((each) => [each.column, definition(mapping, each)]))
+  transaction.createTable(tableName, { key: ids.map((each) => each.column), columns })
+  const references = properties.flatMap(({ column, target }) =>
+    target === undefined ? [] : [[column, target().tableName]],
+  )
+  if (parent !== undefined) references.push([ids[0].column, parent.tableName])
+  if (references.length > 0) transaction.setProperties(tableName, { references: Object.fromEntries(references) })
+}
+
+/** Which columns of a table refer to which others, as classes said when they made it. For tools: nothing is read or kept by it. */
+export function storedReferences({ properties }: Table): Readonly<Record<string, string>> {
+  return (properties as { references?: Record<string, string> } | null | undefined)?.references ?? {}
 }
 
 /** Whether `createMissing` has anything to do. */
@@ -105,7 +121,7 @@ function propertyDifference(mapping: EntityMapping, property: MappedProperty, ta
   return undefined
 }
 
-function canRead(type: ColumnType, isGiven: boolean, stored: ColumnType): boolean {
+export function canRead(type: ColumnType, isGiven: boolean, stored: ColumnType): boolean {
   if (type === stored || type === 'any') return true
   if (READS[type]?.includes(stored)) return true
   return isGiven && type === 'number' && stored === 'decimal'
@@ -117,12 +133,12 @@ function canAdd(property: MappedProperty, table: Table): boolean {
 }
 
 /** What rows get that were there before the column, undefined for nothing. */
-function storedDefault({ values, defaultValue }: MappedProperty): unknown {
+export function storedDefault({ values, defaultValue }: MappedProperty): unknown {
   const value = defaultOf(defaultValue)
   return values === undefined ? value : values.stored(value)
 }
 
-function definition(mapping: EntityMapping, property: MappedProperty): ColumnDefinition {
+export function definition(mapping: EntityMapping, property: MappedProperty): ColumnDefinition {
   const { nullable, unique, index } = property
   return { type: mapping.columnType(property), nullable, unique, ...(index === undefined ? {} : { index }) }
 }

@@ -171,6 +171,27 @@ export class SchemaWriter {
     this.changeShape(table.descriptor)
   }
 
+  /** Sets whether a column may be without a value, and whether values may be equal. Throws `NOT_NULL`, `UNIQUE` where rows do not fit. */
+  allow(tableName: string, name: string, { nullable, unique }: { nullable: boolean; unique: boolean }): void {
+    const table = this.catalogue.table(tableName)
+    const column = table.column(name)
+    const { writer } = this.heap
+    const flags = column.descriptor + COLUMN.flags
+    const absent = writer.view.high(flags)
+    if (!nullable && absent > 0) {
+      throw new SnapheapError(
+        'NOT_NULL',
+        `Column ${tableName}.${name} cannot refuse null: ${absent} rows have no value. Give them one first.`,
+        { table: tableName, column: name },
+      )
+    }
+    if (unique && !column.isUnique) this.dropIndex(tableName, name)
+    const kept = writer.view.low(flags) & ~(COLUMN_FLAG.nullable | COLUMN_FLAG.unique)
+    writer.set(flags, kept | (nullable ? COLUMN_FLAG.nullable : 0) | (unique ? COLUMN_FLAG.unique : 0), absent)
+    this.changeShape(table.descriptor)
+    if (unique) this.addIndex(tableName, name)
+  }
+
   /** Builds a column's index; does nothing where there is one. */
   addIndex(tableName: string, name: string): void {
     const table = this.catalogue.table(tableName)
