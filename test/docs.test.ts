@@ -113,6 +113,34 @@ function seen(version: number, time: Date, annotation: string): void {
   })
 })
 
+/** Documents whose blocks of TypeScript are one program each, which prints what its comments say. */
+const DOCUMENTS = ['classes.md']
+
+test.each(DOCUMENTS)('docs/%s is one program, well typed, that prints what it says', async (name) => {
+  const code = [...readFileSync(join(docs, name), 'utf8').matchAll(/```ts\n([\s\S]*?)```/g)]
+    .map(([, block]) => block)
+    .join('\n')
+  const file = programFile(code.replaceAll(/'(\w+\.heap)'/g, "new URL('$1', import.meta.url).pathname"))
+  expect(typeErrors(file)).toEqual([])
+  expect(await runProgram(file)).toEqual({ exitCode: 0, stderr: '', stdout: printed(code) })
+})
+
+/** What stands behind the calls of console.log in a program, and in the comments right below them. */
+function printed(code: string): string {
+  const lines = code.split('\n')
+  return lines
+    .flatMap((line, i) => {
+      const call = /console\.log\(.*\)(?: \/\/ (.*))?$/.exec(line)
+      if (call === null) return []
+      if (call[1] !== undefined) return [call[1]]
+      const below = lines.slice(i + 1)
+      const end = below.findIndex((each) => !/^ *\/\/ /.test(each))
+      return below.slice(0, end).map((each) => each.replace(/^ *\/\/ /, ''))
+    })
+    .map((line) => `${line}\n`)
+    .join('')
+}
+
 /** The one block of code in this language. */
 function block(text: string, language: string): string {
   const blocks = [...text.matchAll(new RegExp(`\`\`\`${language}\n([\\s\\S]*?)\`\`\``, 'g'))]

@@ -1,10 +1,10 @@
 import { SnapheapError } from '../errors'
+import type { Column } from '../table/column'
 import type { RowObserver, RowObservers } from '../table/observed-table-writer'
-import { show, type Table } from '../table/table'
+import { type Key, show, type Table } from '../table/table'
 import type { OnDelete } from './decorators'
 import type { EntityMapping, MappedProperty } from './mapping'
 import type { Scope } from './scope'
-import type { Source } from './source'
 
 /** A reference that must always lead somewhere. */
 export interface ReferenceRule {
@@ -134,92 +134,88 @@ export class ReferenceKeeper implements RowObservers {
 
 /** Does what a rule says to the rows that refer to keys that are gone; to any, without keys. */
 function follow(rule: ReferenceRule, keys: readonly unknown[] | undefined, scope: Scope, actions: RuleActions): void {
-  const { from, property } = rule
-  const isCascade = rule.onDelete === 'cascade'
   for (const row of rowsWithout(rule, keys, scope)) {
-    const source = scope.source(from.type)
     const ends = endsOf(rule, scope)
     // what was done for one before may have changed or deleted it, and its number may be that of another by now
-    if (ends === undefined || !source.table.hasRow(row)) continue
-    if (leadsSomewhere(ends, source.table.column(property.column).get(row))) continue
-    if (isCascade) actions.delete(source.object(row))
-    else actions.set(source.object(row), { [property.name]: null })
+    if (ends === undefined || !ends.table.hasRow(row) || leadsSomewhere(ends, row)) continue
+    const object = scope.source(rule.from.type).object(row)
+    if (rule.onDelete === 'cascade') actions.delete(object)
+    else actions.set(object, { [rule.property.name]: null })
   }
 }
 
 function ensureNoneRefer(rule: ReferenceRule, keys: readonly unknown[] | undefined, scope: Scope): void {
   for (const row of rowsWithout(rule, keys, scope)) {
     throw broken(
-      rule,
+      endsOf(rule, scope)!,
       row,
-      scope,
-      (from, to) => `which was deleted. Delete ${from} first, or have it refer to another ${to}.`,
+      (from) => `which was deleted. Delete ${from} first, or have it refer to another ${rule.to.className}.`,
     )
   }
 }
 
-function ensureLeadSomewhere(rule: ReferenceRule, rows: Iterable<number>, scope: Scope): void {
-  const ends = endsOf(rule, scope)
+function ensureLeadSomewhere(rule: ReferenceRule, rows: ReadonlySet<number>, scope: Scope): void {
+  const ends = rows.size === 0 ? undefined : endsOf(rule, scope)
   if (ends === undefined) return
   for (const row of rows) {
-    if (!ends.from.table.hasRow(row) || leadsSomewhere(ends, ends.from.table.column(rule.property.column).get(row)))
-      continue
+    if (!ends.table.hasRow(row) || leadsSomewhere(ends, row)) continue
     const property = `${rule.from.className}.${rule.property.name}`
     throw broken(
-      rule,
+      ends,
       row,
-      scope,
       () => `which does not exist. Create it in the same transaction, or set ${property} to one that does.`,
     )
   }
 }
 
+/** What a rule is between now. Of tables, not of classes, which need not fit them while a transaction alters tables. */
 interface Ends {
   readonly rule: ReferenceRule
-  readonly from: Source
-  /** Undefined where its table is gone. */
-  readonly to: Source | undefined
+  readonly table: Table
+  readonly column: Column
+  /** Undefined where it is gone. */
+  readonly target: Table | undefined
 }
 
-/** What a rule is between now; undefined where nothing can refer, because the table is gone. */
-function endsOf(rule: ReferenceRule, scope: Scope): Ends | undefined {
-  const has = ({ tableName }: EntityMapping): boolean => scope.catalogue.find(tableName) !== undefined
-  if (!has(rule.from)) return undefined
-  return { rule, from: scope.source(rule.from.type), to: has(rule.to) ? scope.source(rule.to.type) : undefined }
+/** Undefined where nothing can refer, because the table or the column is gone. */
+function endsOf(rule: ReferenceRule, { catalogue }: Scope): Ends | undefined {
+  const table = catalogue.find(rule.from.tableName)
+  if (table?.hasColumn(rule.property.column) !== true) return undefined
+  const column = table.column(rule.property.column)
+  return { rule, table, column, target: catalogue.find(rule.to.tableName) }
 }
 
-function leadsSomewhere({ rule, to }: Ends, key: unknown): boolean {
+function leadsSomewhere(ends: Ends, row: number): boolean {
+  return exists(ends, ends.column.get(row))
+}
+
+function exists({ target }: Ends, key: unknown): boolean {
   if (key === null || key === undefined) return true
-  return to !== undefined && to.rowOf(to.columnValue(rule.to.ids[0], key)) >= 0
+  return target !== undefined && target.rowOf(fitting(target.keyColumns[0], key) as Key) >= 0
 }
 
 /** The rows that refer to those of these keys that are gone; without keys, to any that is. */
 function rowsWithout(rule: ReferenceRule, keys: readonly unknown[] | undefined, scope: Scope): number[] {
-  const ends = endsOf(rule, scope)
+  const ends = keys?.length === 0 ? undefined : endsOf(rule, scope)
   if (ends === undefined) return []
-  const { property } = rule
-  const { table } = ends.from
-  if (keys === undefined) {
-    const column = table.column(property.column)
-    return [...table.rows()].filter((row) => !leadsSomewhere(ends, column.get(row)))
-  }
-  const gone = keys.filter((key) => !leadsSomewhere(ends, key))
-  return gone.flatMap((key) => table.find({ [property.column]: ends.from.columnValue(property, key) }))
+  const { table, column } = ends
+  if (keys === undefined) return [...table.rows()].filter((row) => !leadsSomewhere(ends, row))
+  const gone = keys.filter((key) => !exists(ends, key))
+  return gone.flatMap((key) => table.find({ [column.name]: fitting(column, key) }))
 }
 
-function broken(
-  rule: ReferenceRule,
-  row: number,
-  scope: Scope,
-  problem: (from: string, to: string) => string,
-): SnapheapError {
-  const { table } = scope.source(rule.from.type)
+/** A key as a column of integers takes it, where it comes from one of a wider type. */
+function fitting({ type }: Column, key: unknown): unknown {
+  return type === 'integer' && typeof key === 'bigint' && Number.isSafeInteger(Number(key)) ? Number(key) : key
+}
+
+function broken({ rule, table, column }: Ends, row: number, problem: (from: string) => string): SnapheapError {
   const key = table.keyOf(row)
-  const target = table.column(rule.property.column).get(row)
-  const [from, to] = [rule.from.className, rule.to.className]
+  const target = column.get(row)
+  const name = `${rule.from.className} ${show(key)}`
   return new SnapheapError(
     'REFERENCE',
-    `${from} ${show(key)} refers by ${rule.property.name} to ${to} ${show(target)}, ${problem(`${from} ${show(key)}`, to)}`,
-    { class: from, key, property: rule.property.name, target },
+    `${name} refers by ${rule.property.name} to ${rule.to.className} ${show(target)}, ${problem(name)}`,
+    { class: rule.from.className, key, property: rule.property.name, target },
   )
 }

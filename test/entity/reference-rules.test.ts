@@ -162,6 +162,20 @@ describe('a deletion', () => {
   })
 })
 
+test('tables can be altered while classes do not fit them', () => {
+  db.write((tx) => {
+    tx.addColumn('user', 'extra', 'string', '')
+    tx.update('post', 'a', { author: 2 })
+    tx.renameColumn('post', 'author', 'writer')
+    tx.insert('comment', { id: 11, post: 'a' })
+    tx.delete('comment', 11)
+    tx.renameColumn('post', 'writer', 'author')
+    tx.dropColumn('user', 'boss')
+  })
+  expect(() => db.write((tx) => tx.insert('post', { slug: 'x', author: 9 }))).toThrow(broken(/Post "x"/))
+  db.write((tx) => tx.addColumn('user', 'boss', { type: 'integer', nullable: true }))
+})
+
 test('a rule that cannot be kept is refused', async () => {
   @Entity()
   class Dog {
