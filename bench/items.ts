@@ -37,6 +37,10 @@ export function itemAt(id: number, change = 0): Item {
   }
 }
 
+function* itemsUpTo(rows: number): Generator<Item> {
+  for (let id = 0; id < rows; id++) yield itemAt(id)
+}
+
 /** A database with such rows under keys from 0 on. */
 export interface ItemStore {
   get(id: number): Item
@@ -56,8 +60,7 @@ export async function snapheapWithItems(
   await db.bulkLoad(async (tx) => {
     const indexless = Object.entries(INDEXED).map(([name, type]) => [name, { type, index: false }])
     tx.createTable('items', { key: 'id', columns: { id: 'integer', ...Object.fromEntries(indexless) } })
-    const writer = tx.writer('items')
-    for (let id = 0; id < rows; id++) writer.insert(itemAt(id))
+    tx.insertMany('items', itemsUpTo(rows))
     for (const column of Object.keys(INDEXED)) tx.addIndex('items', column)
   })
   const items = db.table('items')

@@ -11,7 +11,7 @@ export {
 export type { StoreStatistics } from './db/statistics'
 export type { WriteOptions } from './db/store'
 export type { RowValues } from './db/transaction'
-export { type VerifyOptions, verify } from './db/verify'
+export { type VerifiedDatabase, type VerifyOptions, verify } from './db/verify'
 export {
   type Database,
   type EntitySnapshot,
@@ -61,6 +61,7 @@ export type { Following, FollowingLag } from './log/following'
 export type { Commit, Point } from './log/history'
 export type { Durability } from './log/log-writer'
 export type { Recovery } from './log/recovery'
+export type { VerifiedSegment } from './log/verify'
 export { and, not, or, type QueryBuilder, type RecordQuery } from './query/builder'
 export type { Cursor } from './query/cursor'
 export type { ExplainedStep, ExplainOptions, Explanation } from './query/explain'

@@ -13,11 +13,18 @@
 
 #include "../block_copy.h"
 #include "../bytes.h"
+#include "../copy_lines.h"
 #include "../crc32c.h"
 #include "../file_lock.h"
 #include "../folder_sync.h"
+#include "../heap_words.h"
 #include "../mapping.h"
 #include "../mapping_registry.h"
+#include "../number_text.h"
+#include "../text_groups.h"
+#include "../word_hash.h"
+#include "../word_records.h"
+#include "../write_back.h"
 
 using namespace snapheap;
 
@@ -165,6 +172,118 @@ void TestCopy() {
   CHECK(IsInside(0, 0, 0) && !IsInside(1, 0, 0) && !IsInside(1, UINT64_MAX, UINT64_MAX));
 }
 
+// A hint: all that can be shown is that the file stays what it was, and that no argument does harm.
+void TestWriteBack(const std::string& folder) {
+  const int fd = open((folder + "/written").c_str(), O_RDWR | O_CREAT, 0600);
+  const std::vector<uint8_t> bytes(kPage, 5);
+  CHECK(write(fd, bytes.data(), bytes.size()) == static_cast<ssize_t>(bytes.size()));
+  for (const uint64_t size : {uint64_t{0}, uint64_t{1}, uint64_t{kPage}, uint64_t{1} << 62, UINT64_MAX}) {
+    for (const int target : {fd, -1, 1 << 30}) {
+      StartWriteBack(target, 0, size);
+      StartWriteBack(target, size, size);
+    }
+  }
+  std::vector<uint8_t> read(kPage, 0);
+  CHECK(pread(fd, read.data(), read.size(), 0) == static_cast<ssize_t>(read.size()) && read == bytes);
+  close(fd);
+}
+
+// Two windows; logical block b is the b-th entry of the table.
+struct TestHeap {
+  std::vector<uint32_t> zeros = std::vector<uint32_t>(8192, 0);
+  std::vector<uint32_t> words = std::vector<uint32_t>(8192 * 3, 0);
+  std::vector<uint32_t> table = {0, 0x10000, 0x10001, 0x10002, 0x10003, 0x20000, 0xffffffff};
+  HeapWords heap() const {
+    return HeapWords(table.data(), table.size(), {{zeros.data(), 1}, {words.data(), 3}, {nullptr, 0}});
+  }
+};
+
+void TestHeapWords() {
+  const TestHeap test;
+  const HeapWords heap = test.heap();
+  CHECK(heap.At(0) == test.zeros.data() && heap.At(4095) == test.zeros.data() + 8190);
+  CHECK(heap.At(4096) == test.words.data() && heap.At(4 * 4096 - 1) == test.words.data() + 3 * 8192 - 2);
+  CHECK(heap.At(4 * 4096) == nullptr && heap.At(5 * 4096) == nullptr && heap.At(6 * 4096) == nullptr);
+  CHECK(heap.At(7 * 4096) == nullptr && heap.At(0xffffffff) == nullptr);
+}
+
+void TestTextGroups() {
+  TestHeap test;
+  const std::string bytes = "shortabcdefgabcdefgabcdefh";
+  const std::vector<int32_t> starts = {0, 5, 12, 19, 0, 0};
+  const std::vector<int32_t> ends = {5, 12, 19, 26, -1, 0};
+  const Texts texts = {reinterpret_cast<const uint8_t*>(bytes.data()), bytes.size(), starts.data(), ends.data(), 0, 6};
+  std::vector<uint32_t> words(12, 99);
+  std::vector<uint32_t> groups(6 * kGroupHalves, 99);
+  CHECK(GroupTexts(test.heap(), 0, 7, texts, words.data(), groups.data()) == 2);
+  CHECK(words[0] == 0x726f6873 && words[1] == 0x7ff60074 && words[2] == 0 && words[3] == 0xfff10000 && words[4] == 0);
+  CHECK(words[6] == 1 && words[8] == 0 && words[9] == 0 && words[10] == 6 && words[11] == 0x7ff10000);
+  CHECK(groups[0] == 1 && groups[2] == 2 && groups[3] == 0 && groups[4] == 3 && groups[6] == 1);
+  // a table of one segment of 8 words at address 4100, whose directory is at 4098, with the first string at 4200
+  const uint32_t hash = groups[1];
+  test.words[2 * 0] = 4098;
+  test.words[2 * 2] = 4100;
+  test.words[2 * 2 + 1] = 3 << 8;
+  const uint32_t home = (hash & 7) == 0 ? 1 : hash & 7;
+  test.words[2 * (4 + home)] = 4200;
+  test.words[2 * (4 + home) + 1] = hash | 0x80000000;
+  test.words[2 * 104] = 7;
+  memcpy(&test.words[2 * 105], "abcdefg", 7);
+  CHECK(GroupTexts(test.heap(), 4096, 7, texts, words.data(), groups.data()) == 2 && groups[3] == 4200 && groups[7] == 0);
+  memcpy(&test.words[2 * 105], "abcdefx", 7);
+  CHECK(GroupTexts(test.heap(), 4096, 7, texts, words.data(), groups.data()) == 2 && groups[3] == 0);
+  for (uint32_t slot = 1; slot < 8; slot++) {  // no end: every slot has the hash
+    test.words[2 * (4 + slot)] = 4200;
+    test.words[2 * (4 + slot) + 1] = hash | 0xc0000000;
+  }
+  CHECK(GroupTexts(test.heap(), 4096, 7, texts, words.data(), groups.data()) == kOutside);
+  test.words[2 * 2] = 0xfffffff0;
+  CHECK(GroupTexts(test.heap(), 4096, 7, texts, words.data(), groups.data()) == kOutside);
+  CHECK(GroupTexts(test.heap(), 0xffffffff, 7, texts, words.data(), groups.data()) == kOutside);
+  const Texts outside = {texts.bytes, 25, starts.data(), ends.data(), 0, 6};
+  CHECK(GroupTexts(test.heap(), 0, 7, outside, words.data(), groups.data()) == kOutside);
+}
+
+void TestCopyLines() {
+  std::string text("d\0\0\0\x0b" "1\ta\\nb\n" "d\0\0\0\x09" "\\N\t2\n" "c", 23);
+  std::vector<int32_t> starts(6, 0);
+  std::vector<int32_t> ends(6, 0);
+  const Fields fields = {starts.data(), ends.data(), 2, 3};
+  auto* bytes = reinterpret_cast<uint8_t*>(&text[0]);
+  const SplitResult split = SplitLines(bytes, text.size(), 0, fields, 0);
+  CHECK(split.lines == 2 && split.position == 22 && text.substr(7, 3) == "a\nb");
+  CHECK(starts[0] == 5 && ends[0] == 6 && starts[3] == 7 && ends[3] == 10 && ends[1] == -1 && starts[4] == 20 && ends[4] == 21);
+  CHECK(SplitLines(bytes, text.size(), 23, fields, 0).lines == 0 && SplitLines(bytes, 22, 12, fields, 3).lines == 0);
+}
+
+void TestNumbers() {
+  const std::string text = "12-0.51e5";
+  const auto* bytes = reinterpret_cast<const uint8_t*>(text.data());
+  const std::vector<int32_t> starts = {0, 2, 0, 6};
+  const std::vector<int32_t> ends = {2, 6, -1, 9};
+  std::vector<uint32_t> words(8, 1);
+  double number = 0;
+  CHECK(ParseNumbers(bytes, text.size(), starts.data(), ends.data(), 4, false, words.data()) == 3);
+  memcpy(&number, &words[2], 8);
+  CHECK(number == -0.5 && words[4] == 0 && words[5] == 0);
+  CHECK(ParseNumbers(bytes, text.size(), starts.data(), ends.data(), 4, true, words.data()) == 1);
+  CHECK(ParseNumbers(bytes, 1, starts.data(), ends.data(), 4, true, words.data()) == 0);
+}
+
+void TestRecords() {
+  const std::vector<uint32_t> words = {1, 7, 0, 0, 2, 7, 1, 7};
+  uint32_t size = 0;
+  CHECK(CountWords(words.data(), 4, 5, kHashBits, &size, 1) && size == 3 && !CountWords(words.data(), 4, 5, 0, &size, 1));
+  std::vector<uint32_t> records(12, 0);
+  uint32_t next = 0;
+  CHECK(SortWords(words.data(), 4, 10, 5, kHashBits, 0, &next, 1, records.data(), 3) && next == 3 && records[4] == 12);
+  CHECK(!SortWords(words.data(), 4, 10, 5, kHashBits, 0, &next, 1, records.data(), 3));
+  std::vector<uint32_t> numbers(3, 0), ends(3, 0), hashes(3, 0);
+  CHECK(GroupRecords(records.data(), 3, 100, numbers.data(), ends.data(), hashes.data()) == 2);
+  CHECK(numbers == std::vector<uint32_t>({10, 13, 12}) && ends[0] == 102 && ends[1] == 103 && hashes[0] == records[1]);
+  CHECK(GroupRecords(records.data(), 0, 0, numbers.data(), ends.data(), hashes.data()) == 0);
+}
+
 }  // namespace
 
 int main(int count, char** arguments) {
@@ -176,6 +295,12 @@ int main(int count, char** arguments) {
   TestRegistry();
   TestLock(folder);
   TestCopy();
+  TestWriteBack(folder);
+  TestHeapWords();
+  TestTextGroups();
+  TestCopyLines();
+  TestNumbers();
+  TestRecords();
   CHECK(!SyncFolder(folder) && SyncFolder(folder + "/missing"));
   puts("native: all holds");
   return 0;

@@ -1,9 +1,10 @@
 import { isDeepStrictEqual } from 'node:util'
+import { BOOLEAN, ensure, ensureOptions, isRecord, PATH, type Rule } from '../arguments'
 import { nodeFiles } from '../heap/files'
 import type { Memory } from '../heap/memory'
 import { type Commit, type Point, history as readHistory } from '../log/history'
 import type { Key, Table } from '../table/table'
-import { defaultMemory, openHeapAt } from './open-heap'
+import { defaultMemory, MEMORY, openHeapAt } from './open-heap'
 import { Store } from './store'
 
 export interface RestoreOptions {
@@ -17,11 +18,23 @@ export interface RestoreOptions {
   readonly memory?: Memory
 }
 
+const MEMORY_RULES = { memory: MEMORY }
+const RESTORE_RULES: Readonly<Record<keyof RestoreOptions, Rule>> = {
+  to: [() => true, ''], // openHeapAt looks at it, as at every point
+  into: PATH,
+  replace: BOOLEAN,
+  memory: MEMORY,
+}
+const STATE: Rule = [(state) => typeof state === 'string' || isRecord(state), 'the name of a file, or { path, at }']
+
 /**
  * Writes the state after exactly one commit of the database at `path`, or of a copy of its file and log, into a file of its
  * own. Returns the commit's version. Throws `NOT_FOUND` for a point that file and log do not reach back to, `EXISTS`, `CORRUPT`, `IO`.
  */
-export async function restore(path: string, { to, into, replace = false, memory }: RestoreOptions): Promise<number> {
+export async function restore(path: string, options: RestoreOptions): Promise<number> {
+  ensureOptions('restore', options, RESTORE_RULES)
+  const { to, into, replace = false, memory } = options
+  ensure('The option into of restore', into, PATH)
   const { heap } = openHeapAt(path, to, memory === undefined ? {} : { memory })
   try {
     await heap.saveAs(into, { replace, annotation: heap.savedRoot?.annotation ?? '' })
@@ -32,8 +45,10 @@ export async function restore(path: string, { to, into, replace = false, memory 
 }
 
 /** The commits that the log of the database at `path` has, ascending; read as they are asked for. Throws `CORRUPT`, `IO`. */
-export function history(path: string, { memory = defaultMemory() }: { memory?: Memory } = {}): Generator<Commit> {
-  return readHistory(memory, nodeFiles, path)
+export function history(path: string, options: { memory?: Memory } = {}): Generator<Commit> {
+  ensure('The path', path, PATH)
+  ensureOptions('history', options, MEMORY_RULES)
+  return readHistory(options.memory ?? defaultMemory(), nodeFiles, path)
 }
 
 /** What differs between two states of one table. Rows are the same when their keys are. */
@@ -54,6 +69,7 @@ export type State = string | { readonly path: string; readonly at: Point }
 
 /** The tables that differ between two states, with numbers of rows. Reads both whole. Throws as `open`. */
 export async function diff(before: State, after: State, options: { memory?: Memory } = {}): Promise<TableDifference[]> {
+  ensureOptions('diff', options, MEMORY_RULES)
   const first = openState(before, options)
   try {
     const second = openState(after, options)
@@ -74,6 +90,7 @@ export async function diff(before: State, after: State, options: { memory?: Memo
 }
 
 function openState(state: State, options: { memory?: Memory }): Store {
+  ensure('What diff compares', state, STATE)
   if (typeof state === 'string') return Store.open(state, { ...options, readOnly: true })
   return Store.openAt(state.path, state.at, options)
 }

@@ -1,5 +1,8 @@
+import { BOOLEAN, ensure, ensureOptions, FUNCTION, PATH, type Rule, TEXT } from '../arguments'
 import { SnapheapError } from '../errors'
 import type { Heap, HeapSnapshot } from '../heap/heap'
+import type { Kernels } from '../heap/kernels'
+import type { Pin } from '../heap/pins'
 import type { SaveOptions } from '../heap/storage'
 import { Following } from '../log/following'
 import type { Point } from '../log/history'
@@ -11,7 +14,14 @@ import type { Table } from '../table/table'
 import { Interner } from '../value/interner'
 import { type CheckReport, checkHeap } from './check'
 import { Checkpointer } from './checkpointer'
-import { failureListener, type OpenedHeap, openHeap, openHeapAt, type StoreOptions } from './open-heap'
+import {
+  ensureDurability,
+  failureListener,
+  type OpenedHeap,
+  openHeap,
+  openHeapAt,
+  type StoreOptions,
+} from './open-heap'
 import { PinWatch } from './pin-watch'
 import { type StoreStatistics, storeStatistics } from './statistics'
 import { Transaction } from './transaction'
@@ -22,6 +32,13 @@ export interface WriteOptions {
    * Default true.
    */
   readonly sync?: boolean
+}
+
+const WRITE_RULES = { sync: BOOLEAN }
+const SAVE_RULES: Readonly<Record<keyof SaveOptions, Rule>> = {
+  replace: BOOLEAN,
+  annotation: TEXT,
+  onProgress: FUNCTION,
 }
 
 /** A read-only view of one version. Close it soon: what it alone sees cannot be reused until then. */
@@ -63,8 +80,10 @@ export class Snapshot {
   }
 }
 
-/** Closes snapshots that were forgotten, once they are garbage. */
-const forgotten = new FinalizationRegistry<HeapSnapshot>((pinned) => pinned.release())
+/** Lets go of what forgotten snapshots pinned, once they are garbage. What it holds must not reach them: they would never be. */
+const forgotten = new FinalizationRegistry<{ readonly heap: WeakRef<Heap>; readonly pin: Pin }>(({ heap, pin }) =>
+  heap.deref()?.release(pin),
+)
 
 /**
  * A database without classes: tables, transactions, snapshots and the file. Reads are synchronous and see the newest
@@ -83,12 +102,12 @@ export class Store {
   readonly following: Following | undefined
   protected readonly heap: Heap
 
-  protected constructor({ heap, log, recovery, options }: OpenedHeap) {
+  protected constructor({ heap, log, recovery, options, reader }: OpenedHeap) {
     this.heap = heap
     this.log = log
     this.pinWatch = new PinWatch(heap.pins, options.pinnedTooLongMs)
     this.recovery = recovery
-    this.following = options.follow === true && heap.path !== undefined ? new Following(heap) : undefined
+    this.following = reader === undefined ? undefined : new Following(heap, reader)
     if (log !== undefined) {
       this.checkpointer = new Checkpointer(options.checkpoint ?? {}, () => this.save(), failureListener(options))
     }
@@ -119,6 +138,11 @@ export class Store {
     return this.heap.version
   }
 
+  /** Native loops for the layers above, where there are any. */
+  get kernels(): Kernels | undefined {
+    return this.heap.live.kernels
+  }
+
   get isReadOnly(): boolean {
     return this.heap.isReadOnly
   }
@@ -139,6 +163,7 @@ export class Store {
    * Returns what it returned. Throws `BUSY` inside another transaction, `READ_ONLY`.
    */
   write<T>(change: (transaction: Transaction) => T, options: WriteOptions = {}): T {
+    ensureChange(change, options)
     this.heap.begin()
     const transaction = this.transactionOn(this.schema!)
     let isCommitted = false
@@ -172,6 +197,7 @@ export class Store {
    * and the event loop does not wait for it. The change itself is made, and can be read, at once.
    */
   async writeAsync<T>(change: (transaction: Transaction) => T, options: WriteOptions = {}): Promise<T> {
+    ensureChange(change, options)
     const result = this.write(change, { ...options, sync: false })
     if (this.log?.durability === 'commit' && options.sync !== false) await this.log.sync()
     return result
@@ -182,6 +208,7 @@ export class Store {
    * whole, and `write` throws `BUSY` meanwhile. Waits for a running save and for earlier ones of its kind.
    */
   async writeBeside<T>(change: (transaction: Transaction) => Promise<T>, options: WriteOptions = {}): Promise<T> {
+    ensureChange(change, options)
     const result = await this.beside(change, async (annotation) => {
       this.heap.commit({ annotation, sync: false })
     })
@@ -194,15 +221,17 @@ export class Store {
    * a checkpoint. Interrupted at any moment, the database is what it was before. Throws `IO`.
    */
   async bulkLoad<T>(change: (transaction: Transaction) => Promise<T>): Promise<T> {
+    ensureChange(change)
     if (this.path === undefined) return this.writeBeside(change)
     return this.beside(change, () => this.heap.commitIntoFile())
   }
 
   /** Pins the newest committed version. `owner` is what `stats` calls it. O(1). */
   snapshot(owner = 'snapshot'): Snapshot {
+    ensure('The owner of a snapshot', owner, TEXT)
     const pinned = this.heap.snapshot(owner)
     const snapshot = this.snapshotOf(pinned)
-    forgotten.register(snapshot, pinned)
+    forgotten.register(snapshot, { heap: new WeakRef(this.heap), pin: pinned.pin })
     return snapshot
   }
 
@@ -212,6 +241,8 @@ export class Store {
    * Throws `EXISTS` (pass `replace`), `IO`.
    */
   async save(path?: string, options: SaveOptions = {}): Promise<void> {
+    ensureOptions('save', options, SAVE_RULES)
+    if (path !== undefined) ensure('The path', path, PATH)
     if (path === undefined) await this.heap.save(options)
     else await this.heap.saveAs(path, options)
   }
@@ -232,10 +263,22 @@ export class Store {
   async setDurability(durability: Durability): Promise<void> {
     if (this.log === undefined)
       throw new SnapheapError('INVALID_ARGUMENT', 'This database keeps no log. Open one in a file, for writing.')
-    // A log that goes on before the file holds what was never logged could not be read after a crash.
-    while (this.log.durability === 'none' && durability !== 'none' && this.heap.savedRoot?.version !== this.version)
+    ensureDurability(durability)
+    if (this.log.durability !== 'none' || durability === 'none') {
+      this.log.setDurability(durability)
+      return
+    }
+    await this.save() // so that the next one is quick, and little has to be held until then
+    if (this.log.durability !== 'none') return this.setDurability(durability)
+    this.log.hold(durability)
+    try {
       await this.save()
-    this.log.setDurability(durability)
+      this.log.release()
+    } catch (error) {
+      this.log.drop()
+      throw error
+    }
+    await this.log.sync()
   }
 
   /**
@@ -288,7 +331,7 @@ export class Store {
     change: (transaction: Transaction) => Promise<T>,
     commit: (annotation: string) => Promise<void>,
   ): Promise<T> {
-    return this.heap.exclusively(async () => {
+    return this.heap.turns.run(async () => {
       this.heap.beginDetached()
       const { view } = this.heap.writer
       const transaction = this.transactionOn(
@@ -323,6 +366,11 @@ export class Store {
     if (this.log !== undefined) this.checkpointer!.committed(this.log.bytesSinceCheckpoint)
     this.pinWatch.committed()
   }
+}
+
+function ensureChange(change: unknown, options?: WriteOptions): void {
+  ensure('What makes the change', change, FUNCTION)
+  if (options !== undefined) ensureOptions('write', options, WRITE_RULES)
 }
 
 function isPromise(value: unknown): value is PromiseLike<unknown> {

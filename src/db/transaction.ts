@@ -1,9 +1,11 @@
+import { ensure, RECORD, show, TEXT } from '../arguments'
 import { SnapheapError } from '../errors'
 import { type ColumnChange, changeColumn } from '../table/column-change'
 import type { ColumnType } from '../table/column-type'
 import type { ColumnDefinition, TableDefinition } from '../table/definition'
+import { insertMany } from '../table/insert-many'
 import type { SchemaWriter } from '../table/schema-writer'
-import { type Key, show, type Table } from '../table/table'
+import type { Key, Table } from '../table/table'
 import type { TableWriter } from '../table/table-writer'
 
 /** Column values by name. */
@@ -14,13 +16,22 @@ export type RowValues = Readonly<Record<string, unknown>>
  * with that function: every later use throws `NO_TRANSACTION`.
  */
 export class Transaction {
-  /** Kept with the commit in the log: what it is to somebody, to be found again by. At most 64 KiB of text. Default ''. */
-  annotation = ''
+  private givenAnnotation = ''
   private isOver = false
   private isManager = false
   private readonly writable = new Set<Table>()
 
   constructor(private readonly schema: SchemaWriter) {}
+
+  /** Kept with the commit in the log: what it is to somebody, to be found again by. At most 64 KiB of text. Default ''. */
+  get annotation(): string {
+    return this.givenAnnotation
+  }
+
+  set annotation(text: string) {
+    ensure('The annotation of a transaction', text, TEXT)
+    this.givenAnnotation = text
+  }
 
   /** A table as this transaction sees it. Throws `NOT_FOUND`. */
   table(name: string): Table {
@@ -37,6 +48,11 @@ export class Transaction {
     return this.writer(table).insert(values)
   }
 
+  /** Adds many rows, about twice as fast as one by one. Returns how many. Throws as `insert`; then none has been added. */
+  insertMany(table: string, rows: Iterable<RowValues>): number {
+    return insertMany(this.writer(table), rows)
+  }
+
   /** Changes columns of the row with this key. Throws `NOT_FOUND` without one, else as `insert`. */
   update(table: string, key: Key, changes: RowValues): void {
     this.writer(table).update(this.existingRow(table, key), changes)
@@ -45,6 +61,7 @@ export class Transaction {
   /** Adds the row, or changes the one with the same key to these values. */
   upsert(table: string, values: RowValues): void {
     const { keyColumns } = this.table(table)
+    ensure(`What upsert writes into table ${table}`, values, RECORD)
     const key = keyColumns.map(({ name }) => (Object.hasOwn(values, name) ? values[name] : undefined))
     const isWhole = key.every((each) => each !== undefined && each !== null)
     const row = isWhole ? this.table(table).rowOf((key.length === 1 ? key[0] : key) as Key) : -1

@@ -1,9 +1,11 @@
 import { compileFunction } from 'node:vm'
 import { SnapheapError } from '../errors'
 import { Collection } from './collection'
+import { jsonForm } from './json-form'
 import type { EntityMapping, MappedProperty } from './mapping'
 import { BINDING, type Binding, type EntityObject, ROW, type Source } from './source'
 import type { EntityClass } from './types'
+import { refuseUnknownProperties } from './unknown-properties'
 
 /** Makes the object of a row that exists, bound when it was known to. */
 export type Hydrator = (binding: Binding, row: number) => object
@@ -50,8 +52,10 @@ export function installAccessors(mapping: EntityMapping): Hydrator {
     })
   }
   define(prototype, BINDING, unbound(mapping))
+  define(prototype, ROW, -1) // found here, so that making an object does not ask the guard
   if (!('toJSON' in prototype)) define(prototype, 'toJSON', toJson)
   define(prototype, Symbol.for('nodejs.util.inspect.custom'), inspect)
+  refuseUnknownProperties(type)
   return code.hydrate
 }
 
@@ -117,19 +121,20 @@ function define(prototype: object, name: string | symbol, value: unknown): void 
   Object.defineProperty(prototype, name, { value, writable: true, configurable: true })
 }
 
-function toJson(this: EntityObject): Record<string, unknown> {
-  return this[BINDING].source.plain(this)
+function toJson(this: EntityObject): unknown {
+  return jsonForm(this[BINDING].source.plain(this))
 }
 
 function inspect(
   this: EntityObject,
-  _depth: number,
+  depth: number | null,
   options: object,
   show: (value: unknown, options: object) => string,
 ): string {
   const { className } = this[BINDING].source.mapping
+  if (depth !== null && depth < 0) return `[${className}]`
   try {
-    return `${className} ${show(this[BINDING].source.plain(this), options)}`
+    return `${className} ${show(this[BINDING].source.plain(this), { ...options, depth })}`
   } catch (error) {
     if (error instanceof SnapheapError) return `${className} <${error.code}>`
     throw error

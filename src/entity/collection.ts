@@ -1,6 +1,6 @@
+import { show } from '../arguments'
 import { SnapheapError } from '../errors'
 import { and } from '../query/builder'
-import { show } from '../table/table'
 import type { MappedCollection } from './collection-mapping'
 import { queryOf } from './queries'
 import type { ClassQuery, Where } from './query-types'

@@ -1,4 +1,5 @@
-import { type OpenedHeap, openHeap, type StoreOptions } from '../db/open-heap'
+import { ensureOptions, type Rule } from '../arguments'
+import { ensureNestedOptions, type OpenedHeap, openHeap, STORE_RULES, type StoreOptions } from '../db/open-heap'
 import { Snapshot, Store, type WriteOptions } from '../db/store'
 import { type RowValues, Transaction } from '../db/transaction'
 import type { HeapSnapshot } from '../heap/heap'
@@ -30,12 +31,21 @@ export interface OpenOptions extends StoreOptions {
   readonly migrations?: readonly Migration[]
 }
 
+const OPEN_RULES: Readonly<Record<keyof OpenOptions, Rule>> = {
+  ...STORE_RULES,
+  entities: [() => true, ''], // the registry looks at each
+  schema: [(value) => ['create', 'check', 'apply'].includes(value as string), "'create', 'check' or 'apply'"],
+  migrations: [Array.isArray, 'an array of migrations'],
+}
+
 /**
  * Opens the database in a file, or one in memory without a path. Classes make their tables and columns where they are
  * missing. Throws `NOT_FOUND`, `LOCKED` (naming the other process), `CORRUPT`, `VERSION`, `IO`; `SCHEMA` for a class that
  * is put together wrongly, or that does not fit its table, listing every difference.
  */
 export async function open(path?: string, options: OpenOptions = {}): Promise<Database> {
+  ensureOptions('open', options, OPEN_RULES)
+  ensureNestedOptions(options)
   const registry = new Registry(options.entities ?? [])
   const database = new Database(openHeap(path, options), registry)
   try {

@@ -1,4 +1,5 @@
 import 'reflect-metadata'
+import { BOOLEAN, ensure, ensureOptions, FUNCTION, isRecord, NAME, type Rule } from '../arguments'
 import { SnapheapError } from '../errors'
 import type { ColumnType } from '../table/column-type'
 import type { Collection } from './collection'
@@ -73,6 +74,39 @@ export interface ManyRecord {
   readonly to: unknown
 }
 
+const ON_DELETE: readonly OnDelete[] = ['restrict', 'cascade', 'setNull']
+const REF_RULES: Readonly<Record<keyof RefOptions, Rule>> = {
+  name: NAME,
+  nullable: BOOLEAN,
+  unique: BOOLEAN,
+  index: BOOLEAN,
+  onDelete: [(rule) => ON_DELETE.includes(rule as OnDelete), "'restrict', 'cascade' or 'setNull'"],
+}
+const ANY: Rule = [() => true, ''] // known with its class and property only
+const CODEC: Rule = [
+  (codec) =>
+    isRecord(codec) &&
+    typeof (codec as AnyCodec).encode === 'function' &&
+    typeof (codec as AnyCodec).decode === 'function',
+  'an object with the functions encode and decode',
+]
+const ENUM: Rule = [(values) => typeof values === 'object' && values !== null, 'an enum, or an array of its values']
+const ID_RULES = { name: NAME, type: ANY }
+const { onDelete: _, ...SHARED_RULES } = REF_RULES
+const COLUMN_RULES: Readonly<Record<keyof ColumnOptions, Rule>> = {
+  ...SHARED_RULES,
+  type: ANY,
+  default: ANY,
+  enum: ENUM,
+  codec: CODEC,
+}
+const END: Rule = [
+  (end) => typeof end === 'function' || NAME[0](end),
+  'a function such as (link) => link.post, or the name of a column',
+]
+const LINK_RULES: Readonly<Record<keyof ThroughOptions, Rule>> = { through: END, from: END, to: END }
+const CLASS_BY_FUNCTION: Rule = [FUNCTION[0], 'a function that returns the class, as in @Ref(() => Customer)']
+
 /** What decorators have said of one property. */
 export interface PropertyRecord {
   readonly property: string
@@ -90,6 +124,7 @@ const properties = new WeakMap<object, Map<string, PropertyRecord>>()
 
 /** Makes a class one whose objects are rows of a table. The decorators only record; `open` reads what they recorded. */
 export function Entity(options: EntityOptions = {}): (type: EntityClass) => void {
+  ensureOptions('@Entity', options, { name: NAME, schema: ANY })
   return (type) => {
     classes.set(type, options)
   }
@@ -97,11 +132,13 @@ export function Entity(options: EntityOptions = {}): (type: EntityClass) => void
 
 /** A property of the key. A class has at least one; several are one key of several columns, in their order. A number is an integer. */
 export function Id(options: IdOptions = {}): (prototype: object, property: string) => void {
+  ensureOptions('@Id', options, ID_RULES)
   return (prototype, property) => record(prototype, property, { isId: true, options })
 }
 
 /** A property that is a column. */
 export function Column(options: ColumnOptions = {}): (prototype: object, property: string) => void {
+  ensureOptions('@Column', options, COLUMN_RULES)
   return (prototype, property) => record(prototype, property, { options })
 }
 
@@ -110,6 +147,8 @@ export function Ref(
   target: () => EntityClass,
   options: RefOptions = {},
 ): (prototype: object, property: string) => void {
+  ensure('What @Ref refers to', target, CLASS_BY_FUNCTION)
+  ensureOptions('@Ref', options, REF_RULES)
   return (prototype, property) => record(prototype, property, { target, options })
 }
 
@@ -121,6 +160,8 @@ export function Many<T extends object, L extends object = object>(
   target: () => EntityClass<T>,
   by: ((each: T) => unknown) | ThroughOptions<L>,
 ): (prototype: object, property: string) => void {
+  ensure('What @Many collects', target, CLASS_BY_FUNCTION)
+  if (typeof by !== 'function') ensureOptions('@Many', by, LINK_RULES)
   const { through, from, to }: Partial<ThroughOptions<L>> = typeof by === 'function' ? { from: by as never } : by
   const many: Omit<ManyRecord, 'target'> = { by: from, through, to }
   return (prototype, property) => record(prototype, property, { many: { ...many, target } })

@@ -1,3 +1,4 @@
+import { show } from '../arguments'
 import { SnapheapError } from '../errors'
 import { type ColumnType, isColumnType } from '../table/column-type'
 import { Decimal } from '../value/decimal'
@@ -217,17 +218,11 @@ export class EntityMapping {
       throw this.fault(
         name,
         target === undefined
-          ? `has the unknown type ${String(options.type)}. Use a column type, like 'string' or 'number[]'.`
+          ? `has the unknown type ${show(options.type)}. Use a column type, like 'string' or 'number[]'.`
           : 'is a reference, whose type is that of the key it refers to. Leave type out.',
       )
     }
     const values = this.valuesOf(record)
-    if (options.onDelete !== undefined && !['restrict', 'cascade', 'setNull'].includes(options.onDelete)) {
-      throw this.fault(
-        name,
-        `has the unknown rule ${String(options.onDelete)}. Use onDelete: 'restrict', 'cascade' or 'setNull'.`,
-      )
-    }
     return {
       name,
       position,

@@ -1,7 +1,7 @@
+import { show } from '../arguments'
 import { SnapheapError } from '../errors'
 import { nearestName } from '../query/nearest'
 import type { ColumnType } from '../table/column-type'
-import { show } from '../table/table'
 import type { ColumnOptions } from './decorators'
 import type { EntityMapping } from './mapping'
 

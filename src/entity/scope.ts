@@ -1,3 +1,4 @@
+import { show } from '../arguments'
 import { SnapheapError } from '../errors'
 import { CLOSED_EPOCH } from '../heap/heap'
 import type { View } from '../heap/view'
@@ -79,7 +80,7 @@ export class Registry {
   mapping(type: EntityClass): EntityMapping {
     const mapping = this.mappings.get(type)
     if (mapping !== undefined) return mapping
-    const name = typeof type === 'function' ? type.name : String(type)
+    const name = typeof type === 'function' ? type.name : show(type)
     throw new SnapheapError(
       'INVALID_ARGUMENT',
       `Class ${name} is not registered with this database. Add it to entities of open.`,

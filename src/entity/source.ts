@@ -1,7 +1,8 @@
+import { isRecord, show } from '../arguments'
 import { SnapheapError } from '../errors'
 import type { View } from '../heap/view'
 import type { Column } from '../table/column'
-import { type Key, show, type Table } from '../table/table'
+import type { Key, Table } from '../table/table'
 import { Decimal } from '../value/decimal'
 import type { Hydrator } from './accessors'
 import { differences, ensureNone } from './fit'
@@ -330,9 +331,15 @@ export class Source {
       return this.keyOf(value as EntityObject, property)
     }
     if (property.values !== undefined) return property.values.stored(value)
-    const { type } = this.binding.columns[property.position]
+    const { type, scale } = this.binding.columns[property.position]
     if (type === 'integer' && typeof value === 'bigint' && Number.isSafeInteger(Number(value))) return Number(value)
-    if (type === 'decimal' && property.type === 'number' && typeof value === 'number' && !Number.isInteger(value)) {
+    if (
+      type === 'decimal' &&
+      scale === undefined &&
+      property.type === 'number' &&
+      typeof value === 'number' &&
+      !Number.isInteger(value)
+    ) {
       throw new SnapheapError(
         'TYPE',
         `${this.mapping.className}.${property.name} reads a column of exact decimals as numbers, which cannot be looked up or written that way. Declare it as Decimal.`,
@@ -357,7 +364,7 @@ export class Source {
 
   /** Throws `INVALID_ARGUMENT` for what is no object of property values. */
   ensureProperties(values: unknown): Record<string, unknown> {
-    if (typeof values === 'object' && values !== null) return values as Record<string, unknown>
+    if (isRecord(values)) return values as Record<string, unknown>
     const { className } = this.mapping
     throw new SnapheapError(
       'INVALID_ARGUMENT',

@@ -1,5 +1,5 @@
+import { show } from '../arguments'
 import { SnapheapError } from '../errors'
-import { show } from '../table/table'
 import type { EntityMapping } from './mapping'
 
 /** A validator of any library that follows the Standard Schema (https://standardschema.dev), such as a schema of zod or valibot. */

@@ -79,6 +79,21 @@ export class Allocator {
     return address
   }
 
+  /**
+   * Space for as many objects of `words` words as `addresses` has places from `from` to `to`: each as `allocate` gives it, and
+   * one behind the other as far as that goes. Cells only, so `words` is at most 2048. Throws `HEAP_FULL`.
+   */
+  allocateMany(words: number, addresses: Uint32Array, from: number, to: number): void {
+    assert(words > 0 && words <= LARGEST_CELL, 'many objects at once are cells')
+    const cellClass = CLASS_OF_WORDS[words]
+    const cellWords = CELL_WORDS[cellClass]
+    for (let i = from; i < to; ) {
+      addresses[i] = this.takeCell(cellClass)
+      i += 1 + this.takeCellsBehind(addresses[i], cellClass, addresses, i + 1, to)
+    }
+    this.count(cellWords * (to - from))
+  }
+
   /** The same, reading as absent words. */
   allocateZeroed(words: number): number {
     const address = this.allocate(words)
@@ -126,6 +141,29 @@ export class Allocator {
     this.writer.set(descriptor, low, used | (free << 13))
     if (used === cellsPerBlock(cellClass)) this.unlink(head, block)
     return address
+  }
+
+  /** Takes the cells behind one that was taken just now, as far as nobody ever had them. Returns how many. */
+  private takeCellsBehind(
+    address: number,
+    cellClass: number,
+    addresses: Uint32Array,
+    from: number,
+    to: number,
+  ): number {
+    const cellWords = CELL_WORDS[cellClass]
+    const block = address >>> BLOCK_SHIFT
+    const descriptor = descriptorOf(block)
+    const low = this.view.low(descriptor)
+    const high = this.view.high(descriptor)
+    const handedOut = low >>> 12
+    const isNewest = (address & BLOCK_MASK) === (handedOut - 1) * cellWords && high >>> 13 === 0
+    const count = isNewest ? Math.min(to - from, cellsPerBlock(cellClass) - handedOut) : 0
+    if (count === 0) return 0
+    for (let i = 0; i < count; i++) addresses[from + i] = address + (i + 1) * cellWords
+    this.writer.set(descriptor, low + (count << 12), high + count)
+    if ((high & 0x1fff) + count === cellsPerBlock(cellClass)) this.unlink(ROOT.partialBlocks + cellClass, block)
+    return count
   }
 
   private giveCell(block: number, address: number, cellClass: number): void {

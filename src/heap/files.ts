@@ -1,4 +1,5 @@
 import {
+  close,
   closeSync,
   existsSync,
   fdatasync,
@@ -12,6 +13,7 @@ import {
   readSync,
   renameSync,
   statSync,
+  unlink,
   unlinkSync,
   writeSync,
   writev,
@@ -28,6 +30,8 @@ const fdatasyncAsync = promisify(fdatasync)
 export interface Files {
   open(path: string, flags: 'r' | 'r+' | 'wx+'): number
   close(fd: number): void
+  /** The same, off the event loop: the last to close a large file that has no name any more waits for its blocks to be freed. */
+  closeBeside(fd: number): Promise<void>
   /** Fills `into` from `position` on; returns how much there was. */
   read(fd: number, into: Uint8Array, position: number): number
   /** Writes everything, at once. */
@@ -40,21 +44,31 @@ export interface Files {
   sizeBytes(fd: number): number
   truncate(fd: number, sizeBytes: number): void
   exists(path: string): boolean
+  /** How many names the file at `path` has (hard links); 0 where there is none. */
+  nameCount(path: string): number
   /** Whether `path` still names the open file: somebody may have removed or replaced it. */
   names(path: string, fd: number): boolean
   rename(from: string, to: string): void
   /** Gives a file a second name. */
   link(path: string, other: string): void
   remove(path: string): void
+  /** The same, off the event loop. */
+  removeBeside(path: string): Promise<void>
   /** Names in a folder, sorted; none where it is missing. */
   list(folder: string): string[]
   /** Makes a folder unless it exists; its parent must. */
   makeFolder(folder: string): void
 }
 
+/** The writer's lock of a heap is a file of this name beside it. */
+export function lockPathOf(path: string): string {
+  return `${path}.lock`
+}
+
 export const nodeFiles: Files = {
   open: (path, flags) => openSync(path, flags, 0o666),
   close: closeSync,
+  closeBeside: promisify(close),
   read(fd, into, position) {
     let done = 0
     while (done < into.length) {
@@ -82,6 +96,10 @@ export const nodeFiles: Files = {
   sizeBytes: (fd) => fstatSync(fd).size,
   truncate: ftruncateSync,
   exists: existsSync,
+  nameCount(path) {
+    const found = statSync(path, { throwIfNoEntry: false })
+    return found?.isFile() === true ? found.nlink : 0
+  },
   names(path, fd) {
     const named = statSync(path, { bigint: true, throwIfNoEntry: false })
     const own = fstatSync(fd, { bigint: true })
@@ -90,10 +108,24 @@ export const nodeFiles: Files = {
   rename: renameSync,
   link: linkSync,
   remove: unlinkSync,
+  removeBeside: promisify(unlink),
   list: (folder) => (existsSync(folder) ? readdirSync(folder).sort() : []),
   makeFolder(folder) {
     if (!existsSync(folder)) mkdirSync(folder)
   },
+}
+
+/** Removes a file at once, and holds it until its space, which may be much, is freed off the event loop. */
+function removeFile(path: string): void {
+  let fd: number | undefined
+  try {
+    fd = openSync(path, 'r')
+  } catch {} // what cannot be read can be removed all the same
+  try {
+    unlinkSync(path)
+  } finally {
+    if (fd !== undefined) nodeFiles.closeBeside(fd)
+  }
 }
 
 function afterBytes(buffers: readonly Uint8Array[], count: number): Uint8Array[] {

@@ -4,7 +4,7 @@ import { SnapheapError } from '../errors'
 import { Allocator } from './allocator'
 import { blockStatistics, checkBlocks } from './block-check'
 import type { FileRoot } from './file-format'
-import { type Files, nodeFiles } from './files'
+import { type Files, lockPathOf, nodeFiles } from './files'
 import type { HeapOptions } from './heap-options'
 import type { CommitOptions, Journal } from './journal'
 import { LAYOUT_VERSION, RESERVED_BLOCKS, ROOT, ZERO_BLOCK } from './layout'
@@ -12,6 +12,8 @@ import type { FileLock, Memory } from './memory'
 import { type Pin, Pins } from './pins'
 import { ioError, PoolFile } from './pool-file'
 import { type SaveOptions, Storage } from './storage'
+import { removeLeftovers } from './temporary-files'
+import { Turns } from './turns'
 import { View } from './view'
 import { Windows } from './windows'
 import { Writer } from './writer'
@@ -46,8 +48,9 @@ export class Heap {
   private lock: FileLock | undefined
   private detachedPin: Pin | undefined
   /** The views of snapshots that are not released. */
-  private readonly pinnedViews = new Set<View>()
-  private turn: Promise<unknown> = Promise.resolve()
+  private readonly pinnedViews = new Map<Pin, View>()
+  /** Saves and detached transactions, one after the other. */
+  readonly turns = new Turns()
   private closed = false
 
   private constructor(
@@ -59,8 +62,7 @@ export class Heap {
   ) {
     this.windows = new Windows(memory)
     this.pins = new Pins(this.windows)
-    const { numbers, halves, bytes } = this.windows
-    this.live = new View(new Uint32Array(initialBlocks), numbers, halves, bytes)
+    this.live = new View(new Uint32Array(initialBlocks), this.windows)
     this.writer = new Writer(this.windows, this.pins, this.live)
     this.allocator = new Allocator(this.writer)
     this.storage = new Storage(memory, files, this.windows, this.pins, this.writer, randomBytes(16))
@@ -80,13 +82,14 @@ export class Heap {
   static open(memory: Memory, givenPath: string, options: HeapOptions): Heap {
     const files = options.files ?? nodeFiles
     const path = resolve(givenPath)
-    const lock = options.readOnly ? undefined : memory.lock(`${path}.lock`)
+    const lock = options.readOnly ? undefined : memory.lock(lockPathOf(path))
     let file: PoolFile | undefined
     let heap: Heap | undefined
     try {
+      if (lock !== undefined) removeLeftovers(files, path)
       try {
-        const { from = path, accepts } = options
-        if (from !== null) file = PoolFile.open(memory, files, from, !options.readOnly, accepts)
+        const { from = path, accepts, readOnly } = options
+        if (from !== null) file = PoolFile.open(memory, files, from, !readOnly, accepts)
       } catch (error) {
         if (!(error instanceof SnapheapError && error.code === 'NOT_FOUND')) throw error
       }
@@ -142,8 +145,7 @@ export class Heap {
   beginDetached(): void {
     this.ensureWritable()
     this.detachedPin = this.pins.pin(this.live.table, 'detached transaction')
-    const { numbers, halves, bytes } = this.windows
-    this.writer.view = new View(this.live.table, numbers, halves, bytes)
+    this.writer.view = new View(this.live.table, this.windows)
     this.writer.view.epoch = this.live.epoch + 1
     this.writer.shareTable()
     this.writer.begin()
@@ -185,7 +187,7 @@ export class Heap {
       if (this.version !== version && this.storage.mayHoldNewer) this.journal?.refuse(error)
       throw error
     }
-    this.journal?.checkpointed(version)
+    await this.journal?.checkpointed(version)
   }
 
   /** Takes the transaction's changes back; the heap is byte-identical to what it was at its beginning. */
@@ -210,10 +212,8 @@ export class Heap {
         ? this.pins.pin(this.live.table, owner)
         : this.pins.pinSame(this.detachedPin, owner)
     if (this.detachedPin === undefined) this.writer.shareTable()
-    const { numbers, halves, bytes } = this.windows
-    const view = new View(pin.table, numbers, halves, bytes)
-    const { pinnedViews } = this
-    pinnedViews.add(view)
+    const view = new View(pin.table, this.windows)
+    this.pinnedViews.set(pin, view)
     return {
       view,
       version: this.version,
@@ -221,12 +221,16 @@ export class Heap {
       get isReleased() {
         return view.epoch === CLOSED_EPOCH
       },
-      release: () => {
-        view.epoch = CLOSED_EPOCH
-        pinnedViews.delete(view)
-        this.pins.release(pin)
-      },
+      release: () => this.release(pin),
     }
+  }
+
+  /** Lets go of what a snapshot pinned. Idempotent. */
+  release(pin: Pin): void {
+    const view = this.pinnedViews.get(pin)
+    if (view !== undefined) view.epoch = CLOSED_EPOCH
+    this.pinnedViews.delete(pin)
+    this.pins.release(pin)
   }
 
   /**
@@ -240,14 +244,14 @@ export class Heap {
     }
     if (this.isReadOnly) throw readOnly(this.path)
     const { path } = this
-    await this.withSnapshot(async (snapshot) => {
+    await this.withSnapshot(async ({ pin, version }) => {
       this.journal?.checkpointBegins()
-      await this.storage.save(path, stateOf(snapshot), options, {
+      await this.storage.save(path, { table: pin.table, version }, options, {
         isCompacting,
         onReplace: (earlier) => this.journal?.replacesFile(earlier.version),
         onDurable: () => undefined,
       })
-      this.journal?.checkpointed(snapshot.version)
+      await this.journal?.checkpointed(version)
     })
   }
 
@@ -260,26 +264,23 @@ export class Heap {
   async saveAs(givenPath: string, options: SaveOptions = {}): Promise<void> {
     const path = resolve(givenPath)
     if (path === this.path) return this.save(options)
-    await this.withSnapshot((snapshot) => this.storage.saveAs(path, stateOf(snapshot), options))
+    await this.withSnapshot(({ pin, version }) => this.storage.saveAs(path, { table: pin.table, version }, options))
   }
 
-  /** Runs something after every earlier `save` and detached transaction has ended, and before later ones begin. */
-  async exclusively<T>(work: () => Promise<T>): Promise<T> {
-    const result = this.turn.then(work)
-    this.turn = result.catch(() => undefined)
-    return result
+  /** Runs `work` at once, or, where a transaction or a save is under way, as soon as that has ended. */
+  whenQuiet(work: () => void): void {
+    if (this.turns.isIdle && !this.writer.isWriting) work()
+    else void this.turns.run(async () => work())
   }
 
   /** Waits for a running save, gives all memory back and releases the lock. Unsaved changes are lost. Idempotent. */
   async close(): Promise<void> {
-    if (this.closed) return
-    await this.exclusively(async () => {
+    await this.turns.run(async () => {
       if (this.closed) return
       this.closed = true
       this.journal?.close()
       this.live.epoch = CLOSED_EPOCH
-      for (const view of this.pinnedViews) view.epoch = CLOSED_EPOCH
-      this.pinnedViews.clear()
+      for (const pin of this.pinnedViews.keys()) this.release(pin)
       this.pins.clear()
       this.windows.close()
       this.storage.close()
@@ -311,21 +312,18 @@ export class Heap {
   }
 
   /**
-   * Goes over to the newest state of the file, which another process writes: to see newer versions where it is ahead, else
-   * to need less memory for what it has meanwhile. `changedIn` tells in which version a block was last replayed, 0 for one
-   * that never was. Returns whether the heap has another version now.
+   * Takes over the newest state of the file, which another process writes, to see newer versions or to need less memory.
+   * `changedIn` tells in which version a block was last replayed, 0 for never; `isStillSo`, asked after the file was read,
+   * whether what was replayed still counts: if not, the heap goes back. Returns whether it shows another state now.
    */
-  takeNewerFile(changedIn: (block: number) => number, mayGoBack = false): boolean {
+  takeNewerFile(changedIn: (block: number) => number, isStillSo: () => boolean): boolean {
     this.ensureOpen()
+    const earlier = this.storage.root?.version ?? 0
     const taken = this.storage.takeNewer(this.path!)
-    if (taken === undefined) return false
-    const { version } = taken.root
-    if (version > this.version || mayGoBack) {
-      this.writer.adopt(taken.table)
-      this.version = version
-      this.live.epoch++
-      return true
-    }
+    const version = taken?.root.version ?? earlier
+    const isOther = !isStillSo() || version < earlier || version > this.version
+    if (isOther) this.returnToFile()
+    if (isOther || taken === undefined) return isOther
     this.writer.ensureBlocks(taken.table.length)
     const { table } = this.live
     for (let block = 0; block < table.length; block++) {
@@ -333,6 +331,14 @@ export class Heap {
       if (table[block] !== place && changedIn(block) <= version) this.writer.settle(block, place)
     }
     return false
+  }
+
+  /** Shows the state taken from the file; without one the empty heap of version 0, where every log begins. */
+  returnToFile(): void {
+    const saved = this.storage.current()
+    this.writer.adopt(saved?.table ?? new Uint32Array(RESERVED_BLOCKS))
+    this.version = saved?.root.version ?? 0
+    this.live.epoch++
   }
 
   private initialise(): void {
@@ -357,7 +363,7 @@ export class Heap {
   }
 
   private async withSnapshot(work: (snapshot: HeapSnapshot) => Promise<void>): Promise<void> {
-    await this.exclusively(async () => {
+    await this.turns.run(async () => {
       const snapshot = this.snapshot('save')
       try {
         await work(snapshot)
@@ -381,6 +387,7 @@ export class Heap {
   private ensureWritable(): void {
     this.ensureOpen()
     if (this.isReadOnly) throw readOnly(this.path)
+    if (this.journal?.refusal !== undefined) throw this.journal.refusal
     if (this.writer.isWriting) {
       throw new SnapheapError('BUSY', 'Another transaction is open. Finish it first; transactions do not nest.')
     }
@@ -391,17 +398,13 @@ export class Heap {
   }
 }
 
-/** The epoch of a view that must not be read any more: whoever remembered an address looks again and finds this. */
+/** The epoch of a view that must not be read any more: whoever remembered an address finds it. */
 export const CLOSED_EPOCH = -1
 
 function tableLength(blocks: number): number {
   let length = RESERVED_BLOCKS
   while (length < blocks) length *= 2
   return length
-}
-
-function stateOf(snapshot: HeapSnapshot): { table: Uint32Array; version: number } {
-  return { table: snapshot.pin.table, version: snapshot.version }
 }
 
 function readOnly(path: string | undefined): SnapheapError {

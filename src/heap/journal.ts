@@ -15,6 +15,8 @@ export interface CommitOptions {
  * of how it is made durable.)
  */
 export interface Journal {
+  /** Why no further commit is taken, undefined as long as they are. */
+  readonly refusal: Error | undefined
   commit(version: number, changes: Changes, options: CommitOptions): void
   /** Called before a commit that is not recorded: everything until now must be durable when this returns. May throw. */
   prepareSkip(): void
@@ -22,11 +24,11 @@ export interface Journal {
   skip(version: number): void
   /** Refuses every further commit: it is not known whether the file holds a state that nobody was told of. */
   refuse(cause: unknown): void
-  /** Called when the heap begins to write what it holds into its own file. */
+  /** Called when the heap begins to write what it holds into its own file. May throw. */
   checkpointBegins(): void
   /** Called before another file takes the name of the heap's own, whose newest state is `version`. */
   replacesFile(version: number): void
-  /** Called once the heap's own file holds everything up to `version`, durably. */
-  checkpointed(version: number): void
+  /** Called once the heap's own file holds everything up to `version`, durably. May reject. */
+  checkpointed(version: number): Promise<void>
   close(): void
 }

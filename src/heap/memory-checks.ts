@@ -106,6 +106,13 @@ export function checkChecksum(bytes: Uint8Array, seed: number): void {
   checkInteger('seed', seed, MAX_UINT32)
 }
 
+/** Checks a range of an open file. */
+export function checkFileRange(fd: number, offsetBytes: number, sizeBytes: number): void {
+  checkInteger('fd', fd, MAX_FD)
+  checkInteger('offsetBytes', offsetBytes, Number.MAX_SAFE_INTEGER)
+  checkInteger('sizeBytes', sizeBytes, Number.MAX_SAFE_INTEGER)
+}
+
 export function checkPath(path: string): void {
   if (typeof path !== 'string' || path === '' || path.includes('\0')) {
     throw invalid('path', path, 'a file name: not empty and without zero bytes')

@@ -1,3 +1,5 @@
+import type { Kernels } from './kernels'
+
 /**
  * The doorway through which the heap sees memory: give me a window, take it back. Shaped like mmap-io's
  * `map`, `advise`, `incore` and `sync`, plus the `unmap` that it lacks. Implementations: `native-memory.ts` (the addon:
@@ -9,6 +11,9 @@
 export interface Memory {
   /** For messages and statistics. */
   readonly name: 'native' | 'plain' | 'mmap-io'
+
+  /** Native loops over many words, where there are any. */
+  readonly kernels?: Kernels
 
   /**
    * Maps `sizeBytes` of an open file, read-only and shared, from `offsetBytes` on. The window may reach past the
@@ -57,6 +62,12 @@ export interface Memory {
    * too. The kernel drops the lock when the process dies; plain memory takes over the lock of a dead process of this host.
    */
   lock(path: string): FileLock
+
+  /**
+   * Has the kernel begin to write a range of an open file to its device, off the event loop: the sync that follows is
+   * shorter. Resolves when that has begun. A hint: it never rejects, and does nothing where the platform has no such thing.
+   */
+  startWriteBack(fd: number, offsetBytes: number, sizeBytes: number): Promise<void>
 
   /** Makes the names in a folder durable (a rename, a new file). A no-op where the platform has no such thing. */
   syncFolder(path: string): void

@@ -1,3 +1,4 @@
+import { ensure, isRecord, type Rule } from '../arguments'
 import type { Memory, MemoryAdvice } from './memory'
 import { checkAdvice, checkMapping, checkRange, checkRefresh, systemError } from './memory-checks'
 import { PlainMemory } from './plain-memory'
@@ -26,12 +27,18 @@ export interface MmapIo {
   readonly PAGESIZE: number
 }
 
+const MMAP_IO: Rule = [
+  (value) => isRecord(value) && typeof (value as Partial<MmapIo>).map === 'function',
+  "the module: memoryFromMmapIo(require('mmap-io'))",
+]
+
 /**
  * Memory whose file windows are mapped by the `mmap-io` module, for whoever has one that builds; the rest is plain memory.
  * `mmap-io` cannot unmap: a window's address space is given back when the garbage collector finds it, and on Node 20, which
  * cannot detach such memory, views still held stay readable until then.
  */
 export function memoryFromMmapIo(mmapIo: MmapIo): Memory {
+  ensure('What memoryFromMmapIo is given', mmapIo, MMAP_IO)
   return new MmapIoMemory(mmapIo)
 }
 

@@ -3,12 +3,15 @@ import { createRequire } from 'node:module'
 import { endianness } from 'node:os'
 import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
+import { SnapheapError } from '../errors'
+import type { Kernels } from './kernels'
 import type { FileLock, Memory, MemoryAdvice } from './memory'
 import {
   ADVICE,
   checkAdvice,
   checkChecksum,
   checkCopy,
+  checkFileRange,
   checkMapping,
   checkPath,
   checkRange,
@@ -20,7 +23,7 @@ import {
 } from './memory-checks'
 
 /** What `native/addon.cc` exports. Every function checks its arguments again and throws TypeError or RangeError. */
-interface Addon {
+interface Addon extends Kernels {
   mapFile(fd: number, offsetBytes: number, sizeBytes: number): ArrayBuffer
   allocate(sizeBytes: number): ArrayBuffer
   unmap(window: ArrayBuffer): void
@@ -38,6 +41,7 @@ interface Addon {
   /** A handle, or the pid of the holder (0: not known) when the lock is held elsewhere. */
   lock(path: string): object | number
   unlock(handle: object): void
+  startWriteBack(fd: number, offsetBytes: number, sizeBytes: number): Promise<void>
   syncFolder(path: string): void
 }
 
@@ -55,7 +59,18 @@ class NativeMemory implements Memory {
   readonly name = 'native'
   private readonly windows = new WindowRegister()
 
-  constructor(private readonly addon: Addon) {}
+  readonly kernels: Kernels
+
+  constructor(private readonly addon: Addon) {
+    this.kernels = {
+      groupTexts: (...given) => kernel(() => addon.groupTexts(...given)),
+      splitLines: (...given) => kernel(() => addon.splitLines(...given)),
+      countWords: (...given) => kernel(() => addon.countWords(...given)),
+      sortWords: (...given) => kernel(() => addon.sortWords(...given)),
+      groupRecords: (...given) => kernel(() => addon.groupRecords(...given)),
+      parseNumbers: (...given) => kernel(() => addon.parseNumbers(...given)),
+    }
+  }
 
   mapFile(fd: number, offsetBytes: number, sizeBytes: number): ArrayBuffer {
     checkMapping(fd, offsetBytes, sizeBytes)
@@ -118,6 +133,11 @@ class NativeMemory implements Memory {
     return { release: () => this.addon.unlock(handle) }
   }
 
+  startWriteBack(fd: number, offsetBytes: number, sizeBytes: number): Promise<void> {
+    checkFileRange(fd, offsetBytes, sizeBytes)
+    return this.addon.startWriteBack(fd, offsetBytes, sizeBytes)
+  }
+
   syncFolder(path: string): void {
     checkPath(path)
     attempt(`sync the folder ${path}`, () => this.addon.syncFolder(path))
@@ -129,6 +149,15 @@ function attempt<T>(action: string, run: () => T): T {
     return run()
   } catch (error) {
     throw systemError(action, error)
+  }
+}
+
+/** Runs a native loop, whose arguments come from the heap and from this library. */
+function kernel<T>(run: () => T): T {
+  try {
+    return run()
+  } catch (error) {
+    throw new SnapheapError('CORRUPT', `The heap leads outside itself: ${error}. Run verify.`, {}, error)
   }
 }
 

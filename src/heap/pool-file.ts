@@ -127,15 +127,17 @@ export class PoolFile {
     const entries = places.length
     let next = this.lengthBlocks
     let batch: PendingBlock[] = []
+    let writingBack = Promise.resolve()
     const flush = async (): Promise<void> => {
+      const bytes = batch.map((each) => each.bytes)
+      const written = this.writeAll(bytes, next * BLOCK_BYTES)
       for (const [i, each] of batch.entries()) {
         places[each.block] = next + i
         checksums[each.block] = each.checksum ?? this.memory.crc32c(each.bytes)
       }
-      await this.writeAll(
-        batch.map((each) => each.bytes),
-        next * BLOCK_BYTES,
-      )
+      await written
+      await writingBack // one at a time: the threads of the pool are everybody's
+      writingBack = this.memory.startWriteBack(this.fd, next * BLOCK_BYTES, batch.length * BLOCK_BYTES)
       next += batch.length
       onBlocks(batch.length)
       batch = []
@@ -149,6 +151,7 @@ export class PoolFile {
     const earlierRoot = this.root.sequence === 0 ? undefined : encodeRoot(this.memory, this.root)
     const map = encodeMap(places, checksums, entries, earlierRoot)
     await this.writeAll([map], next * BLOCK_BYTES)
+    await writingBack
     await this.io('sync', this.files.syncBeside(this.fd))
     const root: FileRoot = {
       sequence: this.root.sequence + 1,
@@ -174,6 +177,11 @@ export class PoolFile {
     this.files.close(this.fd)
   }
 
+  /** The same for a file that has lost its name, off the event loop. */
+  closeBeside(): void {
+    this.files.closeBeside(this.fd).catch(() => undefined) // a descriptor that was read from has nothing to tell
+  }
+
   private async writeAll(buffers: Uint8Array[], offsetBytes: number): Promise<void> {
     await this.io('write', this.files.writeBeside(this.fd, buffers, offsetBytes))
   }
@@ -192,6 +200,8 @@ export function rootsOf(memory: Memory, files: Files, path: string): FileRoot[] 
   const fd = openFile(files, path, 'r')
   try {
     return [...readRoots(memory, files, fd, path).roots]
+  } catch (error) {
+    throw ioError('read', path, error)
   } finally {
     files.close(fd)
   }

@@ -1,4 +1,3 @@
-import { randomBytes } from 'node:crypto'
 import { dirname } from 'node:path'
 import { assert, SnapheapError } from '../errors'
 import { encodeAnnotation, type FileRoot, mapBlocks } from './file-format'
@@ -7,6 +6,7 @@ import { ZERO_BLOCK } from './layout'
 import type { Memory } from './memory'
 import type { Pins } from './pins'
 import { FileWindows, ioError, type PendingBlock, PoolFile } from './pool-file'
+import { rewriteName, temporaryName } from './temporary-files'
 import type { Windows } from './windows'
 import type { Writer } from './writer'
 
@@ -49,6 +49,8 @@ const DEAD_BLOCKS_AT_LEAST = 128
 export class Storage {
   private file: PoolFile | undefined
   private fileWindows: FileWindows | undefined
+  /** The file that is known to have its name durably. */
+  private durablyNamed: PoolFile | undefined
   /** A file was given the heap's name, but perhaps not durably: the heap has not gone over to it. */
   private hasUnsyncedName = false
 
@@ -106,9 +108,16 @@ export class Storage {
     this.fileWindows.cover(0, file.root.fileBlocks)
     this.pins.retire(() => {
       earlierWindows?.release()
-      earlier?.close()
+      earlier?.closeBeside()
     })
     return { root: file.root, table: this.tableOf(file, this.fileWindows) }
+  }
+
+  /** The newest state that the heap has taken from its file, undefined without one. */
+  current(): { root: FileRoot; table: Uint32Array } | undefined {
+    return this.file === undefined
+      ? undefined
+      : { root: this.file.root, table: this.tableOf(this.file, this.fileWindows!) }
   }
 
   private tableOf(file: PoolFile, windows: FileWindows): Uint32Array {
@@ -129,7 +138,10 @@ export class Storage {
     const saved = { ...pinned, table: pinned.table.slice() }
     const isInPlace = this.file?.isAt(path) === true
     if (this.file !== undefined && isInPlace && !own.isCompacting && !this.needsRewrite(this.file)) {
-      this.memory.syncFolder(dirname(path)) // the rename that gave the file its name may have come no further
+      if (this.durablyNamed !== this.file) {
+        this.memory.syncFolder(dirname(path)) // the rename that gave the file its name may have come no further
+        this.durablyNamed = this.file
+      }
       await this.append(this.file, saved, options, own)
     } else await this.rewrite(path, saved, { ...options, replace: isInPlace || options.replace === true }, own)
   }
@@ -137,7 +149,12 @@ export class Storage {
   /** Writes a pinned table into a file of its own. */
   async saveAs(path: string, pinned: PinnedState, options: SaveOptions): Promise<void> {
     encodeAnnotation(options.annotation ?? '')
-    const file = await this.writeTemporary(path, { ...pinned, table: pinned.table.slice() }, options)
+    const file = await this.writeTemporary(
+      temporaryName(path),
+      path,
+      { ...pinned, table: pinned.table.slice() },
+      options,
+    )
     try {
       this.promote(file, path, options)
     } finally {
@@ -162,13 +179,17 @@ export class Storage {
     options: SaveOptions,
     { onDurable }: OwnFileOptions,
   ): Promise<void> {
-    const changed: PendingBlock[] = []
+    const { windows } = this
+    const changed: number[] = []
     const { places, checksums } = this.keptPlaces(file, saved)
     for (let block = 0; block < saved.length; block++) {
-      if (this.windows.isArena(saved[block])) changed.push({ block, bytes: this.windows.blockBytes(saved[block]) })
+      if (windows.isArena(saved[block])) changed.push(block)
+    }
+    function* pending(): Generator<PendingBlock> {
+      for (const block of changed) yield { block, bytes: windows.blockBytes(saved[block]) }
     }
     const from = file.lengthBlocks
-    await file.append(changed, places, checksums, stateOf(version, options), progressOf(options, changed.length))
+    await file.append(pending(), places, checksums, stateOf(version, options), progressOf(options, changed.length))
     this.fileWindows?.cover(from, file.root.fileBlocks)
     onDurable()
     this.settle(file, saved)
@@ -201,7 +222,7 @@ export class Storage {
     { onReplace, onDurable }: OwnFileOptions,
   ): Promise<void> {
     const earlier = { file: this.file, windows: this.fileWindows }
-    const file = await this.writeTemporary(path, saved, options)
+    const file = await this.writeTemporary(rewriteName(path), path, saved, options)
     const fileWindows = new FileWindows(this.windows, file.fd)
     try {
       fileWindows.cover(0, file.root.fileBlocks)
@@ -222,12 +243,13 @@ export class Storage {
     }
     this.hasUnsyncedName = false
     this.file = file
+    this.durablyNamed = file
     this.fileWindows = fileWindows
     onDurable()
     this.settle(file, saved.table)
     this.pins.retire(() => {
       earlier.windows?.release()
-      earlier.file?.close()
+      earlier.file?.closeBeside()
     })
   }
 
@@ -257,7 +279,12 @@ export class Storage {
   }
 
   /** Writes a whole file beside `path`, synced, to be given that name by `promote`. The caller closes it. */
-  private async writeTemporary(path: string, pinned: PinnedState, options: SaveOptions): Promise<PoolFile> {
+  private async writeTemporary(
+    temporary: string,
+    path: string,
+    pinned: PinnedState,
+    options: SaveOptions,
+  ): Promise<PoolFile> {
     const { table: saved, version } = pinned
     this.refuseExisting(path, options)
     const blocks: PendingBlock[] = []
@@ -274,7 +301,6 @@ export class Storage {
         path,
       })
     }
-    const temporary = `${path}.${randomBytes(6).toString('hex')}.tmp`
     let file: PoolFile | undefined
     try {
       file = await PoolFile.create(this.memory, this.files, temporary, this.heapId)
@@ -284,7 +310,7 @@ export class Storage {
       return file
     } catch (error) {
       file?.close()
-      this.removeTemporary(temporary)
+      await this.removeTemporary(temporary)
       throw ioError('save', path, error)
     }
   }
@@ -297,13 +323,18 @@ export class Storage {
   /** Gives a file written beside `path` that name, or removes it. */
   private promote(file: PoolFile, path: string, options: SaveOptions): void {
     const temporary = file.path
+    let replaced: number | undefined
     try {
       this.refuseExisting(path, options)
+      // held open, or the rename would wait for its blocks to be freed
+      if (this.files.exists(path)) replaced = this.files.open(path, 'r')
       this.files.rename(temporary, path)
       file.path = path
     } catch (error) {
       this.removeTemporary(temporary)
       throw ioError('save', path, error)
+    } finally {
+      if (replaced !== undefined) this.files.closeBeside(replaced).catch(() => undefined)
     }
   }
 
@@ -314,10 +345,8 @@ export class Storage {
     })
   }
 
-  private removeTemporary(path: string): void {
-    try {
-      this.files.remove(path)
-    } catch {} // what could not be written may not be removable either
+  private async removeTemporary(path: string): Promise<void> {
+    await this.files.removeBeside(path).catch(() => undefined) // what could not be written may not be removable either
   }
 }
 

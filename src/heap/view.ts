@@ -1,4 +1,6 @@
+import type { Kernels, WindowBuffers } from './kernels'
 import { BLOCK_MASK, BLOCK_SHIFT, WINDOW_MASK, WINDOW_SHIFT } from './layout'
+import type { Windows } from './windows'
 
 /**
  * How words are read: one version of the block table over the windows. A read is two shifts, one table load and one
@@ -12,16 +14,24 @@ export class View {
   table: Uint32Array
   epoch = 1
 
-  constructor(
-    table: Uint32Array,
-    /** Every window as doubles, by slot. Shared by all views of a heap. */
-    readonly numbers: readonly Float64Array[],
-    /** Every window as signed 32-bit halves: low half first. Signed, so that V8 keeps them small integers. */
-    readonly halves: readonly Int32Array[],
-    /** Every window as bytes. */
-    readonly bytes: readonly Buffer[],
-  ) {
+  /** Every window as doubles, by slot. Shared by all views of a heap. */
+  readonly numbers: readonly Float64Array[]
+  /** Every window as signed 32-bit halves: low half first. Signed, so that V8 keeps them small integers. */
+  readonly halves: readonly Int32Array[]
+  /** Every window as bytes. */
+  readonly bytes: readonly Buffer[]
+  /** Every window as memory, which is what `kernels` reads. */
+  readonly buffers: WindowBuffers
+  /** Native loops over many words, where there are any. */
+  readonly kernels: Kernels | undefined
+
+  constructor(table: Uint32Array, windows: Windows) {
     this.table = table
+    this.numbers = windows.numbers
+    this.halves = windows.halves
+    this.bytes = windows.bytes
+    this.buffers = windows.buffers
+    this.kernels = windows.memory.kernels
   }
 
   /** The word at `address` as a double: absent words read 0, tagged words NaN. */

@@ -6,8 +6,9 @@ const NO_NUMBERS = new Float64Array(0)
 const NO_HALVES = new Int32Array(0)
 const NO_BYTES = Buffer.alloc(0)
 
-/** Free arena blocks up to this many keep their pages; beyond it they are given back to the kernel. */
+/** Free arena blocks up to this many keep their pages; beyond it they are given back to the kernel, some each turn. */
 const KEPT_FREE_BLOCKS = 2048
+const BLOCKS_PER_TURN = 64
 
 /**
  * All memory of one heap, in window slots: slot 0 is the block of zeros, the others are windows of files (read-only)
@@ -20,11 +21,13 @@ export class Windows {
   readonly numbers: Float64Array[] = slots(NO_NUMBERS)
   readonly halves: Int32Array[] = slots(NO_HALVES)
   readonly bytes: Buffer[] = slots(NO_BYTES)
-  private readonly buffers: (ArrayBuffer | undefined)[] = new Array(WINDOW_SLOTS).fill(undefined)
+  /** Every window's memory, by slot, up to the last one in use. */
+  readonly buffers: (ArrayBuffer | undefined)[] = []
   private arenaSlots: number[] = []
   private arenaNext = WINDOW_BLOCKS
   private dirtyFree: number[] = []
   private cleanFree: number[] = []
+  private trimming: NodeJS.Immediate | undefined
   /** Arena blocks in use. */
   arenaBlocks = 0
 
@@ -44,6 +47,7 @@ export class Windows {
     const buffer = this.buffers[slot]
     if (buffer === undefined) return
     this.buffers[slot] = undefined
+    while (this.buffers.length > 0 && this.buffers[this.buffers.length - 1] === undefined) this.buffers.pop()
     this.numbers[slot] = NO_NUMBERS
     this.halves[slot] = NO_HALVES
     this.bytes[slot] = NO_BYTES
@@ -83,13 +87,8 @@ export class Windows {
   /** Gives an arena block back. The caller vouches that no view points at it. */
   giveBlock(physical: number): void {
     this.arenaBlocks--
-    if (this.dirtyFree.length < KEPT_FREE_BLOCKS) {
-      this.dirtyFree.push(physical)
-      return
-    }
-    const start = (physical & (WINDOW_BLOCKS - 1)) * BLOCK_BYTES
-    this.memory.advise(this.buffer(physical >>> WINDOW_SHIFT), start, BLOCK_BYTES, 'dontneed')
-    this.cleanFree.push(physical)
+    this.dirtyFree.push(physical)
+    if (this.dirtyFree.length > KEPT_FREE_BLOCKS) this.trimming ??= setImmediate(() => this.trim())
   }
 
   copyBlock(target: number, source: number): void {
@@ -119,12 +118,32 @@ export class Windows {
   }
 
   close(): void {
+    clearImmediate(this.trimming)
     for (let slot = 1; slot < WINDOW_SLOTS; slot++) this.unmap(slot)
     this.arenaSlots = []
     this.dirtyFree = []
     this.cleanFree = []
     this.arenaNext = WINDOW_BLOCKS
     this.arenaBlocks = 0
+  }
+
+  /** Gives pages of some free blocks back to the kernel, those that were freed first: neighbours together, and the rest in later turns. */
+  private trim(): void {
+    const surplus = Math.min(BLOCKS_PER_TURN, this.dirtyFree.length - KEPT_FREE_BLOCKS)
+    this.trimming = undefined
+    if (surplus <= 0) return
+    const blocks = this.dirtyFree.splice(0, surplus).sort((a, b) => a - b)
+    for (let i = 0; i < surplus; ) {
+      const first = blocks[i]
+      const window = first >>> WINDOW_SHIFT
+      let end = i + 1
+      while (end < surplus && blocks[end] === first + end - i && blocks[end] >>> WINDOW_SHIFT === window) end++
+      const start = (first & (WINDOW_BLOCKS - 1)) * BLOCK_BYTES
+      this.memory.advise(this.buffer(window), start, (end - i) * BLOCK_BYTES, 'dontneed')
+      i = end
+    }
+    this.cleanFree.push(...blocks)
+    this.trimming = setImmediate(() => this.trim())
   }
 
   private nextArenaBlock(): number {

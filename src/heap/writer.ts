@@ -2,6 +2,7 @@ import { assert, SnapheapError } from '../errors'
 import { BITMAP_HALVES, type Changes, eachMarkedRun, eachWrittenRun, markWord, NOWHERE } from './changes'
 import { BLOCK_MASK, BLOCK_SHIFT, BLOCK_WORDS, MAX_BLOCKS, WINDOW_MASK, WINDOW_SHIFT, ZERO_BLOCK } from './layout'
 import type { Pins } from './pins'
+import { TouchedBlocks } from './touched-blocks'
 import { UndoWords } from './undo-words'
 import type { View } from './view'
 import type { Windows } from './windows'
@@ -28,10 +29,9 @@ const COPIED = 0x80000000
 export class Writer {
   private births: Float64Array
   private marks: Uint32Array
-  /** 1 for a block that has a record in the open transaction. */
+  /** 1 for a block that is among those touched. */
   private isRecorded: Uint8Array
-  /** Per touched block three entries: block, earlier physical block, earlier birth. */
-  private records: number[] = []
+  private readonly touched = new TouchedBlocks()
   private bitmaps = new Int32Array(64 * BITMAP_HALVES)
   private bitmapCount = 0
   private readonly undo = new UndoWords()
@@ -65,7 +65,7 @@ export class Writer {
 
   /** Blocks that the open transaction has touched. */
   get touchedBlocks(): number {
-    return this.records.length / 3
+    return this.touched.count
   }
 
   /** Opens a transaction; one that `isFinal` cannot be rolled back, and costs less. */
@@ -233,8 +233,8 @@ export class Writer {
       moves: this.moves,
       hasMovedAddresses: this.view.epoch !== this.epochAtBegin,
       eachRun: (beginBlock, visit) => {
-        for (let i = 0; i < this.records.length; i += 3) {
-          const block = this.records[i]
+        for (let i = 0; i < this.touched.count; i++) {
+          const block = this.touched.blocks[i]
           const mark = this.marks[block]
           if (mark === UNTOUCHED) continue
           beginBlock(block)
@@ -251,13 +251,12 @@ export class Writer {
   /** Keeps every change; blocks that were replaced are freed once unpinned. */
   commit(): void {
     assert(this.isOpen, 'only an open transaction is committed')
-    const moved = new Set<number>()
-    if (this.hasMoves) for (let i = 0; i < this.records.length; i += 3) moved.add(this.view.table[this.records[i]])
-    for (let i = 0; i < this.records.length; i += 3) {
-      const earlier = this.records[i + 1]
-      const birth = this.records[i + 2]
-      if (birth !== 0 && this.view.table[this.records[i]] !== earlier && !moved.has(earlier)) {
-        this.pins.retireBlock(earlier, birth)
+    const { count, blocks, places, births } = this.touched
+    const { table } = this.view
+    const moved = this.hasMoves ? new Set(Array.from(blocks.subarray(0, count), (block) => table[block])) : undefined
+    for (let i = 0; i < count; i++) {
+      if (births[i] !== 0 && table[blocks[i]] !== places[i] && moved?.has(places[i]) !== true) {
+        this.pins.retireBlock(places[i], births[i])
       }
     }
     this.finish()
@@ -267,12 +266,12 @@ export class Writer {
   rollback(): void {
     assert(!this.isFinal, 'a final transaction is not rolled back')
     this.undo.restore(this.windows)
-    for (let i = 0; i < this.records.length; i += 3) {
-      const block = this.records[i]
-      if (this.view.table[block] === this.records[i + 1]) continue
+    const { count, blocks, places, births } = this.touched
+    for (let i = 0; i < count; i++) {
+      if (this.view.table[blocks[i]] === places[i]) continue
       this.ownTable()
-      this.view.table[block] = this.records[i + 1]
-      this.births[block] = this.records[i + 2]
+      this.view.table[blocks[i]] = places[i]
+      this.births[blocks[i]] = births[i]
     }
     for (const physical of this.ownBlocks) this.windows.giveBlock(physical)
     this.finish()
@@ -311,12 +310,13 @@ export class Writer {
   }
 
   private finish(): void {
-    for (let i = 0; i < this.records.length; i += 3) {
-      this.marks[this.records[i]] = UNTOUCHED
-      this.isRecorded[this.records[i]] = 0
+    const { count, blocks } = this.touched
+    for (let i = 0; i < count; i++) {
+      this.marks[blocks[i]] = UNTOUCHED
+      this.isRecorded[blocks[i]] = 0
     }
-    this.records = []
-    this.moves = []
+    this.touched.clear()
+    if (this.moves.length > 0) this.moves = []
     this.bitmaps.fill(0, 0, this.bitmapCount * BITMAP_HALVES)
     this.bitmapCount = 0
     this.undo.clear()
@@ -387,7 +387,7 @@ export class Writer {
     }
     if (block >= this.view.table.length)
       throw new SnapheapError('CORRUPT', `Block ${block} lies outside the heap. Run verify.`, { block })
-    this.records.push(block, physical, this.births[block])
+    this.touched.add(block, physical, this.births[block])
     this.isRecorded[block] = 1
   }
 

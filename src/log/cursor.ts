@@ -2,10 +2,12 @@ import type { SnapheapError } from '../errors'
 import type { Files } from '../heap/files'
 import type { Memory } from '../heap/memory'
 import { ioError } from '../heap/pool-file'
-import { SEGMENT } from './format'
-import { decodeHead, type RecordHead, type Redo, redo } from './record'
+import { RECORD, SEGMENT } from './format'
+import { decodeHead, RecordBytes, type RecordHead, type Redo, redo } from './record'
 import { damagedLog, listSegments, type Segment } from './segments'
 
+/** What is read at once: it is still in the processor's cache when it is done again. */
+const CHUNK_BYTES = 1 << 18
 const MUCH_BYTES = 1 << 20
 const PATIENCE_MS = 100
 
@@ -15,12 +17,12 @@ export interface LogPlace {
   readonly offsetBytes: number
 }
 
+/** A commit in a log: valid until the next one is read. */
 export interface LoggedCommit {
   /** Of its last part. */
   readonly head: RecordHead
   /** Of its first part. */
   readonly annotation: string
-  readonly place: LogPlace
   readonly sizeBytes: number
   /** Does again what the commit did. */
   redo(target: Redo): void
@@ -31,6 +33,17 @@ export interface LoggedCommit {
  * damaged, as `damage` tells.
  */
 export type LogEnd = 'end' | 'partial' | 'gap' | 'damaged'
+
+/** Where a cursor was. */
+export interface CursorMark {
+  readonly segment: Segment | undefined
+  readonly offset: number
+  readonly lastOffset: number | undefined
+  readonly version: number
+  readonly checksum: number
+  readonly timeMs: number
+  readonly syncedVersion: number
+}
 
 /**
  * Reads a log commit by commit, across segments, from the version of a heap on; also one that is being written. Checks that
@@ -48,14 +61,17 @@ export class LogCursor {
   damage: SnapheapError | undefined
   private segment: Segment | undefined
   private fd: number | undefined
-  /** Size of the segment when it was last read. */
+  /** Size of the segment when it was last looked at. */
   private loadedSize = 0
   private loadedMs = 0
-  /** Bytes of the segment from `bytesStart` on. */
-  private bytes = new Uint8Array(0)
+  /** Bytes of the segment from `bytesStart` on, `bytesLength` of them. */
+  private bytes = NO_BYTES
+  private bytesLength = 0
   private bytesStart = 0
   /** Where the next record begins. */
   private offset = 0
+  /** Where the last record read begins, in this segment; undefined before its first. */
+  private lastOffset: number | undefined
 
   constructor(
     readonly memory: Memory,
@@ -88,10 +104,26 @@ export class LogCursor {
     }
   }
 
-  /** Bytes behind the last whole commit of the segment. */
+  /** A place to come back to. */
+  mark(): CursorMark {
+    const { segment, offset, lastOffset, version, checksum, timeMs, syncedVersion } = this
+    return { segment, offset, lastOffset, version, checksum, timeMs, syncedVersion }
+  }
+
+  /** Reads again from there on. */
+  reset(mark: CursorMark): void {
+    this.close()
+    Object.assign(this, mark)
+    this.forgetBytes()
+  }
+
+  /** Bytes behind the last whole commit of the segment. Throws `IO`. */
   rest(): Uint8Array {
-    this.load()
-    return this.bytes.subarray(this.offset - this.bytesStart)
+    return this.attempt(() => {
+      const fd = this.descriptor()
+      const bytes = new Uint8Array(this.bytesBehind)
+      return fd === undefined ? bytes : bytes.subarray(0, this.files.read(fd, bytes, this.offset))
+    })
   }
 
   /** Bytes of log behind the last commit read, as far as they are known without reading. */
@@ -99,9 +131,51 @@ export class LogCursor {
     return this.fd === undefined ? 0 : Math.max(0, this.files.sizeBytes(this.fd) - this.offset)
   }
 
+  /**
+   * Whether the log still holds what was read, as far as its last record: a writer takes back what it could not make
+   * durable. A segment that was removed since counts as taken back too.
+   */
+  holdsLast(): boolean {
+    if (this.segment === undefined) return true
+    try {
+      const fd = this.descriptor()
+      if (fd === undefined || !this.holdsLastIn(fd)) return false
+      return this.files.names(this.segment.path, fd) || this.goOnInReplacement()
+    } catch (error) {
+      throw ioError('read', this.segment!.path, error)
+    }
+  }
+
   close(): void {
     if (this.fd !== undefined) this.files.close(this.fd)
     this.fd = undefined
+  }
+
+  private holdsLastIn(fd: number): boolean {
+    if (this.lastOffset === undefined) return this.files.sizeBytes(fd) >= this.offset
+    const head = new Uint8Array(8)
+    const size = this.files.read(fd, head, this.lastOffset)
+    const view = new DataView(head.buffer)
+    return (
+      size === head.length &&
+      view.getUint32(RECORD.checksum * 4, true) === this.checksum &&
+      this.lastOffset + view.getUint32(RECORD.size * 4, true) === this.offset
+    )
+  }
+
+  /** Another file has the segment's name, as where a copy is kept up: whether it holds what was read, and is read from now on. */
+  private goOnInReplacement(): boolean {
+    const { path } = this.segment!
+    if (!this.files.exists(path)) return false
+    const fd = this.files.open(path, 'r')
+    if (!this.holdsLastIn(fd)) {
+      this.files.close(fd)
+      return false
+    }
+    this.close()
+    this.fd = fd
+    this.loadedSize = 0
+    return true
   }
 
   private begin(): LogEnd | undefined {
@@ -114,24 +188,32 @@ export class LogCursor {
 
   private enter(segment: Segment): void {
     this.close()
-    try {
-      this.fd = this.files.open(segment.path, 'r')
-    } catch (error) {
-      throw ioError('read', segment.path, error)
-    }
     this.segment = segment
     this.version = segment.header.baseVersion
     this.checksum = segment.header.baseChecksum
-    this.bytes = new Uint8Array(0)
+    this.offset = SEGMENT.sizeBytes
+    this.lastOffset = undefined
+    this.forgetBytes()
+  }
+
+  private forgetBytes(): void {
+    this.bytesLength = 0
+    this.bytesStart = this.offset
     this.loadedSize = 0
-    this.bytesStart = this.offset = SEGMENT.sizeBytes
+  }
+
+  /** The segment's descriptor, opened when it is needed; undefined where its file is gone. */
+  private descriptor(): number | undefined {
+    const { path } = this.segment!
+    if (this.fd === undefined && this.files.exists(path)) this.fd = this.files.open(path, 'r')
+    return this.fd
   }
 
   /** Goes on to the segment that follows the current one, when that is read to its end. True when there is one. */
   private enterNextSegment(): true | LogEnd {
     const { segments } = listSegments(this.memory, this.files, this.folder, this.heapId)
     const next = segments.find(({ header, path }) => header.baseVersion >= this.version && path > this.segment!.path)
-    const isWhole = this.rest().length === 0
+    const isWhole = this.attempt(() => this.bytesBehind) === 0
     if (next === undefined) return isWhole ? 'end' : 'partial'
     const { baseVersion, baseChecksum, isAfterGap } = next.header
     if (baseVersion > this.from) {
@@ -164,7 +246,7 @@ export class LogCursor {
     let at = this.offset - this.bytesStart
     let first: RecordHead | undefined
     for (;;) {
-      const head = decodeHead(this.memory, this.bytes, at)
+      const head = decodeHead(this.memory, this.bytes, at, this.bytesLength)
       if (head?.previousChecksum !== checksum || head.previousVersion !== this.version) return undefined
       first ??= head
       if (head.version !== first.version) return undefined
@@ -177,8 +259,8 @@ export class LogCursor {
 
   private take(first: RecordHead, head: RecordHead, parts: readonly number[], end: number): LoggedCommit {
     const { bytes } = this
-    const place = { path: this.segment!.path, offsetBytes: this.offset }
     const sizeBytes = end + this.bytesStart - this.offset
+    this.lastOffset = this.bytesStart + parts[parts.length - 1]
     this.offset += sizeBytes
     this.version = head.version
     this.checksum = head.checksum
@@ -187,7 +269,6 @@ export class LogCursor {
     return {
       head,
       annotation: first.annotation,
-      place,
       sizeBytes,
       redo: (target) => {
         for (const part of parts) redo(bytes, part, target)
@@ -195,23 +276,48 @@ export class LogCursor {
     }
   }
 
-  /** Reads on from the offset when the segment's size has changed. Whether it has. */
+  /** Reads on from the offset where there is more of the segment than was read, or other bytes stand there. Whether there was. */
   private load(): boolean {
-    try {
-      const size = this.files.sizeBytes(this.fd!)
-      if (size === this.loadedSize) return false
+    return this.attempt(() => {
+      const fd = this.descriptor()
+      if (fd === undefined) return false
+      const size = this.files.sizeBytes(fd)
+      const unused = this.bytesStart + this.bytesLength - this.offset
+      const isAllRead = this.offset + unused >= this.loadedSize
+      const isSame = size === this.loadedSize && !this.hasOtherRest(fd)
+      if (isSame && isAllRead) return false
       // what has been read is the beginning of a large commit: wait for more of it, rather than read it again with each part
       const now = performance.now()
-      if (this.offset === this.bytesStart && this.bytes.length > MUCH_BYTES && now < this.loadedMs + PATIENCE_MS)
-        return false
+      const isMuch = this.offset === this.bytesStart && this.bytesLength > MUCH_BYTES
+      if (isAllRead && isMuch && now < this.loadedMs + PATIENCE_MS) return false
       this.loadedMs = now
       this.loadedSize = size
-      const bytes = new Uint8Array(Math.max(0, size - this.offset))
-      this.bytes = bytes.subarray(0, this.files.read(this.fd!, bytes, this.offset))
+      const wanted = Math.min(Math.max(0, size - this.offset), Math.max(CHUNK_BYTES, unused * 2))
+      const space = Math.max(CHUNK_BYTES, wanted)
+      if (this.bytes.bytes.length !== space) this.bytes = new RecordBytes(new Uint8Array(space))
+      this.bytesLength = this.files.read(fd, this.bytes.bytes.subarray(0, wanted), this.offset)
       this.bytesStart = this.offset
-      return true
+      return !isSame || this.bytesLength > unused
+    })
+  }
+
+  private attempt<T>(work: () => T): T {
+    try {
+      return work()
     } catch (error) {
       throw ioError('read', this.segment!.path, error)
     }
   }
+
+  /** Whether other bytes stand where a record was read that is not whole: its writer has cut it off and gone on there. */
+  private hasOtherRest(fd: number): boolean {
+    const from = this.offset - this.bytesStart
+    const rest = this.bytes.bytes.subarray(from, Math.min(this.bytesLength, from + RECORD.units * 4))
+    if (rest.length === 0) return false
+    const now = new Uint8Array(rest.length)
+    this.files.read(fd, now, this.offset)
+    return now.some((byte, i) => byte !== rest[i])
+  }
 }
+
+const NO_BYTES = new RecordBytes(new Uint8Array(0))

@@ -1,10 +1,12 @@
 import { EventEmitter } from 'node:events'
 import { type FSWatcher, watch } from 'node:fs'
+import { DURATION_MS, ensure, ensureOptions, type Rule } from '../arguments'
 import { SnapheapError } from '../errors'
 import type { Heap } from '../heap/heap'
+import { ioError } from '../heap/pool-file'
 import { LogCursor } from './cursor'
 import { logFolderOf } from './format'
-import { type RedoTracker, redoInto, replay } from './recovery'
+import { type LogReader, replay } from './recovery'
 
 export interface FollowingEvents {
   /** The database shows another version now. */
@@ -20,6 +22,8 @@ export interface FollowingLag {
   readonly ms: number
 }
 
+const VERSION: Rule = [(value) => typeof value === 'number' && value >= 0, 'a version, as db.version tells it']
+
 /** The file system tells of changes; should it fail to, a look so often finds them. */
 const LOOK_EVERY_MS = 50
 /** A newer state of the file is looked for so often. */
@@ -31,18 +35,22 @@ const LOOK_AT_FILE_EVERY_MS = 1000
  */
 export class Following extends EventEmitter<FollowingEvents> {
   private cursor: LogCursor
-  private readonly redo: RedoTracker
+  private readonly redo: LogReader['redo']
   private watcher: FSWatcher | undefined
   private readonly timer: NodeJS.Timeout
   private lookedAtFileMs = performance.now()
-  private advancedMs = performance.now()
+  private hasStartedOver = false
   private readonly waiting = new Set<{ version: number; resolve: () => void; reject: (error: Error) => void }>()
   private isClosed = false
 
-  constructor(private readonly heap: Heap) {
+  /** Goes on where `reader` has read to. */
+  constructor(
+    private readonly heap: Heap,
+    reader: LogReader,
+  ) {
     super()
-    this.redo = redoInto(heap)
-    this.cursor = this.cursorFrom(heap.version)
+    this.redo = reader.redo
+    this.cursor = reader.cursor
     this.timer = setInterval(() => this.look(), LOOK_EVERY_MS)
     this.timer.unref()
     this.watchFolder()
@@ -55,7 +63,10 @@ export class Following extends EventEmitter<FollowingEvents> {
   }
 
   /** Resolves when `version` can be read. Throws `TIMEOUT` after `timeoutMs` (default 10 000), `CLOSED`. */
-  async waitFor(version: number, { timeoutMs = 10_000 }: { timeoutMs?: number } = {}): Promise<void> {
+  async waitFor(version: number, options: { timeoutMs?: number } = {}): Promise<void> {
+    ensure('What waitFor waits for', version, VERSION)
+    ensureOptions('waitFor', options, { timeoutMs: DURATION_MS })
+    const { timeoutMs = 10_000 } = options
     if (this.isClosed) throw closed()
     this.look()
     if (this.heap.version >= version) return
@@ -75,15 +86,15 @@ export class Following extends EventEmitter<FollowingEvents> {
   look(): void {
     if (this.isClosed || this.heap.writer.isWriting) return
     const before = this.heap.version
+    this.hasStartedOver = false
     try {
       this.readLog()
       this.lookAtFile()
     } catch (error) {
-      if (!(error instanceof SnapheapError)) throw error
-      if (this.listenerCount('failure') > 0) this.emit('failure', error)
+      if (!(error instanceof SnapheapError || (error as NodeJS.ErrnoException).code !== undefined)) throw error
+      if (this.listenerCount('failure') > 0) this.emit('failure', ioError('read', this.heap.path!, error))
     }
-    if (this.heap.version === before) return
-    this.advancedMs = performance.now()
+    if (this.heap.version === before && !this.hasStartedOver) return
     for (const wait of this.waiting) if (this.heap.version >= wait.version) wait.resolve()
     this.emit('change', this.heap.version)
   }
@@ -98,23 +109,42 @@ export class Following extends EventEmitter<FollowingEvents> {
 
   private readLog(): void {
     const { end } = replay(this.heap, this.cursor, undefined, this.redo)
-    if (end === 'gap' || end === 'damaged') this.takeFile(false)
-    // a commit that was read and then taken back by its writer, which could not make it durable
-    if (end === 'partial' && performance.now() - this.advancedMs > LOOK_AT_FILE_EVERY_MS) this.takeFile(true)
+    if (end === 'gap' || end === 'damaged' || !this.cursor.holdsLast()) this.takeFile()
   }
 
   private lookAtFile(): void {
-    if (performance.now() - this.lookedAtFileMs >= LOOK_AT_FILE_EVERY_MS) this.takeFile(false)
+    if (performance.now() - this.lookedAtFileMs >= LOOK_AT_FILE_EVERY_MS) this.takeFile()
   }
 
-  private takeFile(mayGoBack: boolean): void {
+  /** Takes the file's newest state over; where commits that are shown were taken back, that and the log are what is left. */
+  private takeFile(): void {
     this.lookedAtFileMs = performance.now()
-    if (mayGoBack) this.advancedMs = this.lookedAtFileMs
-    const hasOther = this.heap.takeNewerFile((block) => this.redo.changedIn.get(block) ?? 0, mayGoBack)
-    this.redo.forget(this.heap.savedRoot?.version ?? 0)
+    const { heap, redo } = this
+    if (!heap.files.exists(heap.path!) && !this.cursor.holdsLast()) this.expectLog()
+    const hasOther = heap.takeNewerFile(
+      (block) => redo.changedIn.get(block) ?? 0,
+      () => this.cursor.holdsLast(),
+    )
+    redo.forget(hasOther ? Number.POSITIVE_INFINITY : (heap.savedRoot?.version ?? 0))
     if (!hasOther) return
+    this.hasStartedOver = true
     this.cursor.close()
-    this.cursor = this.cursorFrom(this.heap.version)
+    this.cursor = this.cursorFrom(heap.version)
+    replay(heap, this.cursor, undefined, redo)
+  }
+
+  /** Without a file, the log from its first commit on is all there is. */
+  private expectLog(): void {
+    const cursor = this.cursorFrom(0)
+    const first = cursor.next()
+    cursor.close()
+    if (typeof first !== 'string') return
+    const { path } = this.heap
+    throw new SnapheapError(
+      'NOT_FOUND',
+      `${path} and its log are not there any more. Put them back; until then, what was read last is shown.`,
+      { path },
+    )
   }
 
   private cursorFrom(version: number): LogCursor {

@@ -1,4 +1,4 @@
-import { dirname, join } from 'node:path'
+import { join } from 'node:path'
 import { SnapheapError } from '../errors'
 import type { Changes } from '../heap/changes'
 import type { Files } from '../heap/files'
@@ -8,7 +8,9 @@ import { ioError } from '../heap/pool-file'
 import { baseName, encodeSegmentHeader, SEGMENT, segmentName } from './format'
 import { RecordBuffer } from './record'
 import type { LogEndState } from './recovery'
+import { fileNotSynced, logNotSynced } from './refusals'
 import { keepsHistory, prune, type Retention } from './retention'
+import { createSegment, syncLogFolders } from './segments'
 
 /**
  * When a commit is on the device. `commit`: before `write` returns. `interval`: at most so many milliseconds, or so many
@@ -27,6 +29,10 @@ export interface LogOptions {
   readonly retention: Retention
   /** A segment is ended when it is larger. */
   readonly segmentBytes: number
+  /** A commit is cut into parts of this size. */
+  readonly partBytes: number
+  /** Hears that a sync failed: what was committed since the last is no longer in the log, and is not to be shown. */
+  readonly onUnsynced: () => void
   /** Hears of a failure of what was done in the background. */
   readonly onFailure: (error: SnapheapError) => void
 }
@@ -49,8 +55,12 @@ export class LogWriter implements Journal {
   private timeMs: number
   private fd: number | undefined
   private position = 0
+  /** Up to where the segment is on the device. */
+  private syncedPosition = 0
   /** Where in the file the commit being written begins, once any of it is there. */
   private commitStart: number | undefined
+  /** The file ends within a commit, the rest of which is in the buffer: a commit lies in one segment. */
+  private endsInParts = false
   /** Checksum of the last record in the file. */
   private writtenChecksum: number
   private isAfterGap: boolean
@@ -67,6 +77,9 @@ export class LogWriter implements Journal {
   private everyMs = 0
   private everyBytes = 0
   private mode!: 'commit' | 'interval' | 'none'
+  /** Records wait in memory until the file holds what was not logged. */
+  private isHeld = false
+  private isClosed = false
   private previousCheckpoint: number
 
   constructor(
@@ -76,7 +89,7 @@ export class LogWriter implements Journal {
     heapVersion: number,
     checkpointVersion: number,
   ) {
-    this.buffer = new RecordBuffer(options.memory)
+    this.buffer = new RecordBuffer(options.memory, options.partBytes)
     this.version = this.writtenVersion = this.syncedVersion = heapVersion
     this.timeMs = end.timeMs
     this.isAfterGap = heapVersion > end.version || (heapVersion > 0 && end.place === undefined)
@@ -86,19 +99,24 @@ export class LogWriter implements Journal {
     if (end.place === undefined || this.isAfterGap) return
     const { path, offsetBytes } = end.place
     this.fd = this.attempt('open', () => options.files.open(path, 'r+'))
-    this.position = offsetBytes
+    this.position = this.syncedPosition = offsetBytes
     try {
       // a process that ended before it synced may have left more than the device has, names included
-      this.syncNow()
-      this.syncFolders()
+      options.files.sync(this.fd)
+      syncLogFolders(options.memory, options.folder)
     } catch (error) {
       options.files.close(this.fd)
-      throw error
+      throw logNotSynced(options.folder, error)
     }
   }
 
+  get refusal(): SnapheapError | undefined {
+    return this.failure
+  }
+
+  /** What is promised now. */
   get durability(): 'commit' | 'interval' | 'none' {
-    return this.mode
+    return this.isHeld ? 'none' : this.mode
   }
 
   /** Applies from the next commit on. What was not logged before is durable with the next checkpoint. */
@@ -107,6 +125,28 @@ export class LogWriter implements Journal {
     const given = typeof durability === 'string' ? {} : durability
     this.everyMs = given.everyMs ?? DEFAULT_INTERVAL_MS
     this.everyBytes = given.everyBytes ?? DEFAULT_INTERVAL_BYTES
+  }
+
+  /**
+   * Begins to log, but keeps the records in memory: the log after commits that were never logged can be read only once the
+   * file holds these. Then `release`; or, where the file cannot be made to, `drop`.
+   */
+  hold(durability: Durability): void {
+    this.setDurability(durability)
+    this.isHeld = true
+  }
+
+  /** Writes what was held. Throws `IO`. */
+  release(): void {
+    this.isHeld = false
+    this.flush()
+  }
+
+  drop(): void {
+    if (!this.isHeld) return
+    this.isHeld = false
+    this.mode = 'none'
+    this.skip(this.version)
   }
 
   commit(version: number, changes: Changes, { annotation = '', sync = true }: CommitOptions): void {
@@ -123,6 +163,7 @@ export class LogWriter implements Journal {
       this.commitStart = undefined
       this.buffer.append(changes, facts, () => this.writePart(begun.before, version - 1, begun.mark.checksum))
       this.version = version
+      if (this.isHeld) return
       if (this.mode === 'commit' && sync) {
         this.flush(begun.before)
         this.syncNow()
@@ -139,6 +180,7 @@ export class LogWriter implements Journal {
     const target = this.version
     while (this.syncedVersion < target) {
       if (this.failure !== undefined) throw this.failure
+      if (this.isClosed) throw new SnapheapError('CLOSED', 'The database is closed. Open it again.')
       this.running ??= this.syncOnce().finally(() => {
         this.running = undefined
       })
@@ -154,22 +196,28 @@ export class LogWriter implements Journal {
 
   /** A commit that is not logged: the log goes on after a gap. */
   skip(version: number): void {
+    this.buffer.clear()
     this.version = this.writtenVersion = version
     this.buffer.checksum = this.writtenChecksum = 0
     this.isAfterGap = true
   }
 
   checkpointBegins(): void {
+    if (this.failure !== undefined) throw this.failure
     this.bytesAtCheckpoint = this.bytesSinceCheckpoint
   }
 
-  checkpointed(version: number): void {
+  async checkpointed(version: number): Promise<void> {
     this.bytesSinceCheckpoint -= this.bytesAtCheckpoint
     this.syncedVersion = Math.max(this.syncedVersion, version)
     const { memory, files, path, folder, retention } = this.options
     const keepFrom = this.previousCheckpoint
     this.previousCheckpoint = version
-    this.attempt('prune', () => prune(memory, files, path, folder, keepFrom, retention))
+    try {
+      await prune(memory, files, path, folder, keepFrom, retention)
+    } catch (error) {
+      throw ioError('prune', folder, error)
+    }
   }
 
   replacesFile(version: number): void {
@@ -184,14 +232,15 @@ export class LogWriter implements Journal {
 
   /** Writes and syncs what is pending, and ends. */
   close(): void {
-    clearTimeout(this.timer)
-    clearImmediate(this.flushing)
     try {
       if (this.failure === undefined && this.buffer.sizeBytes > 0) this.flush()
       if (this.failure === undefined && this.fd !== undefined && this.unsyncedBytes > 0) this.syncNow()
     } catch (error) {
       this.options.onFailure(error as SnapheapError)
     }
+    this.isClosed = true
+    clearTimeout(this.timer)
+    clearImmediate(this.flushing)
     if (this.fd !== undefined) this.options.files.close(this.fd)
     this.fd = undefined
   }
@@ -200,8 +249,9 @@ export class LogWriter implements Journal {
   flush(bytesBeforeCommit = 0): void {
     clearImmediate(this.flushing)
     this.flushing = undefined
-    if (this.buffer.sizeBytes === 0) return
+    if (this.buffer.sizeBytes === 0 || this.isHeld || this.isClosed || this.failure !== undefined) return
     this.writeBuffer(bytesBeforeCommit)
+    this.endsInParts = false
     this.writtenVersion = this.version
     this.writtenChecksum = this.buffer.checksum
     if (this.mode === 'interval') this.syncLater()
@@ -209,7 +259,9 @@ export class LogWriter implements Journal {
 
   /** Writes what there is of a large commit, so that it need not all be in memory. `version` and `checksum` are those before it. */
   private writePart(bytesBeforeCommit: number, version: number, checksum: number): void {
+    if (this.isHeld) return
     this.writeBuffer(bytesBeforeCommit)
+    this.endsInParts = true
     this.writtenVersion = version
     this.writtenChecksum = checksum
   }
@@ -217,7 +269,7 @@ export class LogWriter implements Journal {
   private writeBuffer(bytesBeforeCommit: number): void {
     const { bytes } = this.buffer
     const { files, segmentBytes } = this.options
-    if (this.fd !== undefined && this.commitStart === undefined && this.position > segmentBytes) this.leaveSegment()
+    if (this.fd !== undefined && !this.endsInParts && this.position > segmentBytes) this.leaveSegment()
     if (this.fd === undefined) this.beginSegment()
     this.attempt('write', () => files.write(this.fd!, bytes, this.position))
     this.commitStart ??= this.position + bytesBeforeCommit
@@ -262,6 +314,7 @@ export class LogWriter implements Journal {
       throw this.fail(error)
     }
     this.syncedBytes = this.writtenBytes
+    this.syncedPosition = this.position
     this.syncedVersion = Math.max(this.syncedVersion, this.writtenVersion)
   }
 
@@ -269,7 +322,7 @@ export class LogWriter implements Journal {
     await new Promise(setImmediate) // whoever commits in this turn shares it
     if (this.failure !== undefined) throw this.failure
     this.flush()
-    const { fd, writtenVersion, writtenBytes, segments } = this
+    const { fd, writtenVersion, writtenBytes, segments, position } = this
     if (fd !== undefined && this.unsyncedBytes > 0) {
       try {
         await this.options.files.syncBeside(fd)
@@ -277,6 +330,7 @@ export class LogWriter implements Journal {
         if (this.fd !== undefined && this.segments === segments) throw this.fail(error) // else it was synced when it was left
       }
     }
+    if (this.segments === segments) this.syncedPosition = Math.max(this.syncedPosition, position)
     this.syncedBytes = Math.max(this.syncedBytes, writtenBytes)
     this.syncedVersion = Math.max(this.syncedVersion, writtenVersion)
   }
@@ -290,43 +344,11 @@ export class LogWriter implements Journal {
       baseChecksum: this.writtenChecksum,
       isAfterGap: this.isAfterGap,
     })
-    this.fd = this.attempt('begin', () => {
-      files.makeFolder(folder)
-      this.removeEmpty(path)
-      const fd = files.open(path, 'wx+')
-      try {
-        files.write(fd, header, 0)
-        this.syncFolders()
-      } catch (error) {
-        files.close(fd)
-        try {
-          files.remove(path)
-        } catch {} // it is removed when it is begun again
-        throw error
-      }
-      return fd
-    })
+    this.fd = this.attempt('begin', () => createSegment(memory, files, path, header))
     this.segments++
     this.writtenBytes += header.length
     this.isAfterGap = false
-    this.position = SEGMENT.sizeBytes
-  }
-
-  /** Removes a segment that was begun in vain, or left before its first record. */
-  private removeEmpty(path: string): void {
-    const { files } = this.options
-    if (!files.exists(path)) return
-    const fd = files.open(path, 'r')
-    const isEmpty = files.sizeBytes(fd) <= SEGMENT.sizeBytes
-    files.close(fd)
-    if (isEmpty) files.remove(path)
-  }
-
-  /** Makes the names of the segments and of their folder durable, whoever made them. */
-  private syncFolders(): void {
-    const { memory, folder } = this.options
-    memory.syncFolder(folder)
-    memory.syncFolder(dirname(folder))
+    this.position = this.syncedPosition = SEGMENT.sizeBytes
   }
 
   private get unsyncedBytes(): number {
@@ -346,36 +368,36 @@ export class LogWriter implements Journal {
     const { mark, timeMs } = begun
     this.version = version
     this.timeMs = timeMs
+    if (this.failure !== undefined) return // nothing is left of it in the log
     if (this.commitStart === undefined) this.buffer.reset(mark)
     else {
       this.buffer.clear()
+      this.endsInParts = false
       this.position = this.commitStart
       this.writtenVersion = version
       this.writtenChecksum = this.buffer.checksum = mark.checksum
     }
+    this.truncate() // what is behind must not be taken for a commit
+  }
+
+  private truncate(): void {
     if (this.fd === undefined) return
+    this.syncedPosition = Math.min(this.syncedPosition, this.position)
     try {
-      this.options.files.truncate(this.fd, this.position) // what is behind must not be taken for a commit
+      this.options.files.truncate(this.fd, this.position)
     } catch {} // the next record is written over it, and does not continue what is left of it
   }
 
   refuse(cause: unknown): void {
-    this.failure = new SnapheapError(
-      'IO',
-      `The file ${this.options.path} could not be synced, so it is not known which state it holds. Close the database, mend the cause and open it again.`,
-      { path: this.options.path },
-      cause,
-    )
+    this.failure = fileNotSynced(this.options.path, cause)
   }
 
   private fail(error: unknown): SnapheapError {
-    const cause = ioError('sync', this.options.folder, error)
-    this.failure = new SnapheapError(
-      'IO',
-      `The log in ${this.options.folder} could not be synced (${cause.details.systemCode ?? cause.message}), so it is not known what the device holds. Close the database, mend the cause and open it again.`,
-      cause.details as Record<string, unknown>,
-      error,
-    )
+    this.failure = logNotSynced(this.options.folder, error)
+    // a page whose sync failed may count as written from then on: nothing must ever be built upon it
+    this.position = this.syncedPosition
+    this.truncate()
+    this.options.onUnsynced()
     return this.failure
   }
 

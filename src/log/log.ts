@@ -3,7 +3,7 @@ import type { Heap } from '../heap/heap'
 import { LogCursor } from './cursor'
 import { logFolderOf } from './format'
 import { type Durability, LogWriter } from './log-writer'
-import { type Recovery, recover, replay } from './recovery'
+import { type LogReader, type Recovery, recover, replay } from './recovery'
 import type { Retention } from './retention'
 import { listSegments } from './segments'
 
@@ -11,6 +11,7 @@ export interface OpenLogOptions {
   readonly durability: Durability
   readonly retention: Retention
   readonly segmentBytes: number
+  readonly partBytes: number
   /** Give up what is behind damage, even where it was on the device. */
   readonly isForced: boolean
   readonly onFailure: (error: SnapheapError) => void
@@ -24,9 +25,9 @@ export function openLog(heap: Heap, options: OpenLogOptions): { log: LogWriter; 
   const checkpointVersion = heap.version
   const { end, ...recovery } = recover(heap, folder, { repair: true, isForced: options.isForced })
   const { memory, files } = heap
-  const { durability, retention, segmentBytes, onFailure } = options
-  const log = new LogWriter(
-    { memory, files, path: heap.path!, folder, heapId: heap.id, durability, retention, segmentBytes, onFailure },
+  const onUnsynced = (): void => heap.whenQuiet(() => showSynced(heap, log.syncedVersion, options.onFailure))
+  const log: LogWriter = new LogWriter(
+    { ...options, onUnsynced, memory, files, path: heap.path!, folder, heapId: heap.id },
     end,
     heap.version,
     checkpointVersion,
@@ -35,10 +36,38 @@ export function openLog(heap: Heap, options: OpenLogOptions): { log: LogWriter; 
   return { log, recovery }
 }
 
-/** Brings a heap that is open for reading to the end of its log, as far as that is whole now. */
-export function readLog(heap: Heap): Recovery {
-  const { commits, damaged } = recover(heap, logFolderOf(heap.path!), { repair: false, isForced: false })
+/**
+ * Brings a heap that is open for reading to the end of its log, as far as that is whole now; `keep` gets what reads on from
+ * there, to be closed.
+ */
+export function readLog(heap: Heap, keep?: (reader: LogReader) => void): Recovery {
+  const { commits, damaged } = recover(heap, logFolderOf(heap.path!), { repair: false, isForced: false, keep })
   return { commits, damaged }
+}
+
+/** Shows the newest version that is on the device. Where the log cannot be read any more, the heap stays as it is. */
+function showSynced(heap: Heap, version: number, onFailure: (error: SnapheapError) => void): void {
+  if (heap.isClosed || heap.version <= version) return
+  try {
+    expectVersion(heap, heap.savedRoot?.version ?? 0, version)
+    heap.returnToFile()
+    readLogUntil(heap, version)
+  } catch (error) {
+    onFailure(error as SnapheapError)
+  }
+}
+
+/** Throws where the log cannot be read from one version to another. */
+function expectVersion(heap: Heap, from: number, version: number): void {
+  const cursor = new LogCursor(heap.memory, heap.files, logFolderOf(heap.path!), heap.id, from)
+  try {
+    let reached = from
+    for (let next = cursor.next(); typeof next !== 'string' && reached < version; next = cursor.next())
+      reached = next.head.version
+    if (reached !== version) throw noSuchVersion(logFolderOf(heap.path!), version, reached)
+  } finally {
+    cursor.close()
+  }
 }
 
 /** Brings a heap that is open for reading to exactly one version. Throws `NOT_FOUND` where the log does not lead there. */
@@ -53,9 +82,13 @@ export function readLogUntil(heap: Heap, version: number): void {
     cursor.close()
   }
   if (heap.version === version) return
-  throw new SnapheapError(
+  throw noSuchVersion(folder, version, heap.version)
+}
+
+function noSuchVersion(folder: string, version: number, end: number): SnapheapError {
+  return new SnapheapError(
     'NOT_FOUND',
-    `The log in ${folder} does not lead to version ${version}: it ends at ${heap.version}. Ask for a version that history() lists.`,
+    `The log in ${folder} does not lead to version ${version}: it ends at ${end}. Ask for a version that history() lists.`,
     { version },
   )
 }

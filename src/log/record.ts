@@ -3,7 +3,7 @@ import type { Memory } from '../heap/memory'
 import { BLOCK_MARK, RECORD, RECORD_FLAG, RUN_WORDS_SHIFT } from './format'
 
 /** A commit larger than this is cut into parts, each a record. */
-const PART_UNITS = 1 << 21
+export const PART_BYTES = 1 << 23
 
 /** What a record says of itself. */
 export interface RecordHead {
@@ -38,7 +38,10 @@ export class RecordBuffer {
   private bytesView = new Uint8Array(this.units.buffer)
   private count = 0
 
-  constructor(private readonly memory: Memory) {}
+  constructor(
+    private readonly memory: Memory,
+    private readonly partBytes: number,
+  ) {}
 
   get sizeBytes(): number {
     return this.count * 4
@@ -66,7 +69,7 @@ export class RecordBuffer {
 
   /** Appends a commit: one record, or several where it is large, with `onPart` after each but the last; it may take them out. */
   append(changes: Changes, facts: CommitFacts, onPart: () => void): void {
-    const annotation = new TextEncoder().encode(facts.annotation)
+    const annotation = facts.annotation === '' ? NO_BYTES : new TextEncoder().encode(facts.annotation)
     let start = this.begin(facts, annotation, changes.moves)
     let block = 0
     let isNamed = false
@@ -77,7 +80,7 @@ export class RecordBuffer {
         isNamed = false
       },
       (offset, words, halves, index) => {
-        if (this.count - start > PART_UNITS) {
+        if ((this.count - start) * 4 > this.partBytes) {
           this.end(start, hasMovedAddresses, false)
           onPart()
           start = this.begin(facts, NO_BYTES, NO_MOVES)
@@ -150,25 +153,43 @@ export class RecordBuffer {
 const NO_BYTES = new Uint8Array(0)
 const NO_MOVES: readonly number[] = []
 
-/** The record at `offset` of bytes that begin at a multiple of 4 in their buffer; undefined where there is no whole one. */
-export function decodeHead(memory: Memory, bytes: Uint8Array, offset: number): RecordHead | undefined {
-  if (offset + RECORD.units * 4 > bytes.length) return undefined
-  const view = new DataView(bytes.buffer, bytes.byteOffset + offset)
-  const sizeBytes = view.getUint32(RECORD.size * 4, true)
-  if (sizeBytes < RECORD.units * 4 || sizeBytes % 8 !== 0 || offset + sizeBytes > bytes.length) return undefined
-  const checksum = view.getUint32(RECORD.checksum * 4, true)
+/** Bytes that hold records, each at a multiple of 8, and the same as numbers. Their address must be such a multiple too. */
+export class RecordBytes {
+  readonly units: Int32Array
+  readonly doubles: Float64Array
+
+  constructor(readonly bytes: Uint8Array) {
+    const { buffer, byteOffset, length } = bytes
+    this.units = new Int32Array(buffer, byteOffset, length >>> 2)
+    this.doubles = new Float64Array(buffer, byteOffset, length >>> 3)
+  }
+}
+
+/** The record at `offset` of the first `length` bytes; undefined where there is no whole one. */
+export function decodeHead(
+  memory: Memory,
+  { bytes, units, doubles }: RecordBytes,
+  offset: number,
+  length: number,
+): RecordHead | undefined {
+  if (offset + RECORD.units * 4 > length) return undefined
+  const unit = offset >>> 2
+  const sizeBytes = units[unit + RECORD.size] >>> 0
+  if (sizeBytes < RECORD.units * 4 || sizeBytes % 8 !== 0 || offset + sizeBytes > length) return undefined
+  const checksum = units[unit + RECORD.checksum] >>> 0
   if (memory.crc32c(bytes.subarray(offset + 8, offset + sizeBytes)) !== checksum) return undefined
-  const flags = view.getUint32(RECORD.flags * 4, true)
-  const annotationBytes = view.getUint32(RECORD.annotationBytes * 4, true)
+  const double = (at: number): number => doubles[(unit + at) >>> 1]
+  const flags = units[unit + RECORD.flags]
+  const annotationBytes = units[unit + RECORD.annotationBytes] >>> 0
   const at = offset + RECORD.units * 4
   return {
-    version: view.getFloat64(RECORD.version * 4, true),
-    previousVersion: view.getFloat64(RECORD.previousVersion * 4, true),
-    syncedVersion: view.getFloat64(RECORD.syncedVersion * 4, true),
-    timeMs: view.getFloat64(RECORD.timeMs * 4, true),
+    version: double(RECORD.version),
+    previousVersion: double(RECORD.previousVersion),
+    syncedVersion: double(RECORD.syncedVersion),
+    timeMs: double(RECORD.timeMs),
     annotation: annotationBytes === 0 ? '' : new TextDecoder().decode(bytes.subarray(at, at + annotationBytes)),
     checksum,
-    previousChecksum: view.getUint32(RECORD.previousChecksum * 4, true),
+    previousChecksum: units[unit + RECORD.previousChecksum] >>> 0,
     sizeBytes,
     isLast: (flags & RECORD_FLAG.last) !== 0,
     hasMovedAddresses: (flags & RECORD_FLAG.movedAddresses) !== 0,
@@ -178,25 +199,26 @@ export function decodeHead(memory: Memory, bytes: Uint8Array, offset: number): R
 /** What does again what a record says. */
 export interface Redo {
   move(from: number, to: number): void
-  write(block: number, offset: number, words: number, halves: Int32Array, index: number): void
+  /** Names the block of the runs that follow. */
+  open(block: number): void
+  write(offset: number, words: number, units: Int32Array, index: number): void
 }
 
 /** Does again what a whole record says: in the order in which it was done. */
-export function redo(bytes: Uint8Array, offset: number, target: Redo): void {
-  const units = new Int32Array(bytes.buffer, bytes.byteOffset + offset, (bytes.length - offset) >>> 2)
-  const end = (units[RECORD.size] >>> 0) / 4
-  let at = RECORD.units + Math.ceil((units[RECORD.annotationBytes] >>> 0) / 8) * 2
-  for (let i = 0; i < units[RECORD.moves]; i++, at += 2) target.move(units[at] >>> 0, units[at + 1] >>> 0)
-  let block = 0
+export function redo({ units }: RecordBytes, offset: number, target: Redo): void {
+  const start = offset >>> 2
+  const end = start + (units[start + RECORD.size] >>> 2)
+  let at = start + RECORD.units + Math.ceil((units[start + RECORD.annotationBytes] >>> 0) / 8) * 2
+  for (let i = units[start + RECORD.moves]; i > 0; i--, at += 2) target.move(units[at] >>> 0, units[at + 1] >>> 0)
   while (at < end) {
     const unit = units[at++]
     if (unit < 0) {
-      block = unit & ~BLOCK_MARK
+      target.open(unit & ~BLOCK_MARK)
       continue
     }
     const words = unit >>> RUN_WORDS_SHIFT
     if (words === 0) break // the filling of an odd unit
-    target.write(block, unit & 0xffff, words, units, at)
+    target.write(unit & 0xffff, words, units, at)
     at += words * 2
   }
 }

@@ -8,7 +8,7 @@ import type { Memory } from '../heap/memory'
 import { ioError } from '../heap/pool-file'
 import { LogCursor, type LogEnd, type LoggedCommit, type LogPlace } from './cursor'
 import { isSegmentName, RECORD } from './format'
-import { decodeHead, type Redo } from './record'
+import { decodeHead, RecordBytes, type Redo } from './record'
 import { damagedLog, listSegments } from './segments'
 
 /** Commits done again in one step: the words they change often are noted once. */
@@ -45,8 +45,10 @@ export function replay(
   tracker?: RedoTracker,
 ): { commits: number; end: LogEnd } {
   const isFinal = tracker === undefined
-  const target = tracker ?? redoInto(heap, false)
+  const target = tracker ?? redoFinally(heap)
   let commits = 0
+  let batchBegin = cursor.mark()
+  let batchEnd = batchBegin
   let next = cursor.next()
   for (;;) {
     if (typeof next === 'string') return { commits, end: next }
@@ -62,38 +64,39 @@ export function replay(
         hasMoved ||= next.head.hasMovedAddresses
         last = next
         inBatch++
+        if (inBatch === BATCH_COMMITS) batchEnd = cursor.mark()
         next = cursor.next()
       } while (inBatch < BATCH_COMMITS && typeof next !== 'string' && !isBeyond(next))
     } catch (error) {
       if (!isFinal) heap.rollback()
+      cursor.reset(batchBegin)
       throw error
     }
+    batchBegin = batchEnd
     heap.commitReplay(last.head.version, hasMoved)
     commits += inBatch
   }
 }
 
-/** Does records again and remembers when a block was last changed. */
-export interface RedoTracker extends Redo {
+/** Does records again. */
+export interface Redoer extends Redo {
   /** Of the record being done again. */
   version: number
+}
+
+/** Does records again and remembers when a block was last changed. */
+export interface RedoTracker extends Redoer {
   /** Block -> the version in which it was last changed. */
   readonly changedIn: ReadonlyMap<number, number>
   /** Forgets changes up to a version. */
   forget(version: number): void
 }
 
-/** Writes what records say into the heap, within a transaction. */
-export function redoInto(heap: Heap, isTracking = true): RedoTracker {
+/** Writes what records say into the heap, within a transaction that can be rolled back. */
+export function redoInto(heap: Heap): RedoTracker {
   const { writer } = heap
   const changedIn = new Map<number, number>()
-  let current = -1
-  let currentVersion = 0
-  const change = (block: number): void => {
-    if (block >= MAX_BLOCKS) throw new SnapheapError('CORRUPT', `The log names block ${block}, which no heap has.`)
-    writer.ensureBlocks(Math.max(RESERVED_BLOCKS, block + 1))
-    if (isTracking) changedIn.set(block, tracker.version)
-  }
+  let start = 0
   const tracker: RedoTracker = {
     version: 0,
     changedIn,
@@ -101,41 +104,95 @@ export function redoInto(heap: Heap, isTracking = true): RedoTracker {
       for (const [block, since] of changedIn) if (since <= version) changedIn.delete(block)
     },
     move(from, to) {
-      current = -1
-      change(from)
-      if (to === NOWHERE) {
-        writer.discard(from)
-        return
-      }
-      change(to)
-      writer.moveBlock(from, to)
+      makeRoom(heap, from)
+      changedIn.set(from, tracker.version)
+      if (to !== NOWHERE) changedIn.set(to, tracker.version)
+      moveBlock(heap, from, to)
     },
-    write(block, offset, words, halves, index) {
-      if (block !== current || (isTracking && tracker.version !== currentVersion)) change(block)
-      current = block
-      currentVersion = tracker.version
-      writer.write(block * BLOCK_WORDS + offset, halves, index, words * 2)
+    open(block) {
+      makeRoom(heap, block)
+      changedIn.set(block, tracker.version)
+      start = block * BLOCK_WORDS
+    },
+    write(offset, words, units, index) {
+      checkRun(offset, words)
+      writer.write(start + offset, units, index, words * 2)
     },
   }
   return tracker
 }
 
+/** Writes what records say into the heap, within a transaction that nobody will roll back: straight into its blocks. */
+function redoFinally(heap: Heap): Redoer {
+  const { writer } = heap
+  let halves: Int32Array = new Int32Array(0)
+  let start = 0
+  return {
+    version: 0,
+    move: (from, to) => moveBlock(heap, from, to),
+    open(block) {
+      makeRoom(heap, block)
+      start = writer.open(block * BLOCK_WORDS, 0) << 1
+      halves = writer.view.halves[writer.view.slotOf(block * BLOCK_WORDS)]
+    },
+    write(offset, words, units, index) {
+      checkRun(offset, words)
+      const to = start + offset * 2
+      const count = words * 2
+      if (words < 32) for (let i = 0; i < count; i++) halves[to + i] = units[index + i]
+      else halves.set(units.subarray(index, index + count), to)
+    },
+  }
+}
+
+function moveBlock(heap: Heap, from: number, to: number): void {
+  makeRoom(heap, from)
+  if (to === NOWHERE) {
+    heap.writer.discard(from)
+    return
+  }
+  makeRoom(heap, to)
+  heap.writer.moveBlock(from, to)
+}
+
+function makeRoom({ writer }: Heap, block: number): void {
+  if (block < writer.view.table.length) return
+  if (block >= MAX_BLOCKS) throw new SnapheapError('CORRUPT', `The log names block ${block}, which no heap has.`)
+  writer.ensureBlocks(Math.max(RESERVED_BLOCKS, block + 1))
+}
+
+function checkRun(offset: number, words: number): void {
+  if (offset + words > BLOCK_WORDS)
+    throw new SnapheapError(
+      'CORRUPT',
+      `The log changes ${words} words from word ${offset} of a block on, which has ${BLOCK_WORDS}.`,
+    )
+}
+
+/** Where a heap that follows its log has read to, and what it knows of the blocks changed since the file. */
+export interface LogReader {
+  readonly cursor: LogCursor
+  readonly redo: RedoTracker
+}
+
 /**
- * Brings a heap to the end of its log. With `repair`, the rest of a commit that was never acknowledged is cut off and kept
+ * Brings a heap to the end of its log. Gives the cursor to `keep`, open, where that is given. With `repair`, the rest of a commit that was never acknowledged is cut off and kept
  * beside the segment; damage to what was on the device throws `CORRUPT`, unless `isForced`, which cuts there too.
  */
 export function recover(
   heap: Heap,
   folder: string,
-  options: { repair: boolean; isForced: boolean },
+  options: { repair: boolean; isForced: boolean; keep?: ((reader: LogReader) => void) | undefined },
 ): Recovery & { end: LogEndState } {
   const { memory, files } = heap
   const { segments, torn } = listSegments(memory, files, folder, heap.version === 0 ? undefined : heap.id)
   if (heap.version === 0 && segments.length > 0) heap.identify(segments[0].header.heapId)
   let damaged = torn === undefined ? undefined : leaveTorn(heap, torn, options)
   const cursor = new LogCursor(memory, files, folder, heap.id, heap.version)
+  let isKept = false
   try {
-    const { commits, end } = replay(heap, cursor)
+    const redo = options.keep && redoInto(heap)
+    const { commits, end } = replay(heap, cursor, undefined, redo)
     if (end === 'gap') throw missing(folder, heap.version)
     if (end === 'partial' || end === 'damaged') {
       const lost = Math.max(cursor.version, heap.version) + 1
@@ -143,10 +200,14 @@ export function recover(
       if (damage !== undefined && !options.isForced) throw damage
       if (options.repair) damaged = cut(memory, files, folder, cursor.place!)
     }
+    if (redo !== undefined) {
+      options.keep!({ cursor, redo })
+      isKept = true
+    }
     const { version, checksum, timeMs, place } = cursor
     return { commits, damaged, end: { version, checksum, timeMs, place } }
   } finally {
-    cursor.close()
+    if (!isKept) cursor.close()
   }
 }
 
@@ -166,18 +227,18 @@ function leaveTorn(
  * The error for bytes behind the last whole commit, where a record in them proves that commit `lost`, the next, was on the
  * device: in the log, for what the heap has anyway may have been only in its file.
  */
-function damageIn(
+export function damageIn(
   memory: Memory,
   rest: Uint8Array,
   lost: number,
   { path, offsetBytes }: LogPlace,
 ): SnapheapError | undefined {
-  const view = new DataView(rest.buffer, rest.byteOffset, rest.length)
+  const records = new RecordBytes(rest)
   for (let at = 0; at + RECORD.units * 4 <= rest.length; at += 8) {
     // cheap tests before the checksum
-    const synced = view.getFloat64(at + RECORD.syncedVersion * 4, true)
-    if (!(synced >= lost && view.getFloat64(at + RECORD.version * 4, true) > synced)) continue
-    if (decodeHead(memory, rest, at) === undefined) continue
+    const synced = records.doubles[at / 8 + RECORD.syncedVersion / 2]
+    if (!(synced >= lost && records.doubles[at / 8 + RECORD.version / 2] > synced)) continue
+    if (decodeHead(memory, records, at, rest.length) === undefined) continue
     return damagedLog(path, offsetBytes, `commit ${lost} is not whole, though it was on the device`)
   }
   return undefined
@@ -191,7 +252,7 @@ function cut(memory: Memory, files: Files, folder: string, { path, offsetBytes }
   return setAside(files, path, offsetBytes)
 }
 
-function readWhole(files: Files, path: string): Uint8Array {
+export function readWhole(files: Files, path: string): Uint8Array {
   let fd: number | undefined
   try {
     fd = files.open(path, 'r')

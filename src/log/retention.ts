@@ -1,3 +1,4 @@
+import { show } from '../arguments'
 import { SnapheapError } from '../errors'
 import type { Files } from '../heap/files'
 import type { Memory } from '../heap/memory'
@@ -24,11 +25,12 @@ const UNITS: Readonly<Record<string, number>> = {
 export function parseRetention(given: string | number | undefined): Retention {
   if (given === undefined) return NONE
   if (typeof given === 'number' && given >= 0) return { ms: 0, bytes: given }
-  const [, count, unit] = /^(\d+(?:\.\d+)?) (second|minute|hour|day|week)s?$/.exec(String(given)) ?? []
+  const [, count, unit] =
+    /^(\d+(?:\.\d+)?) (second|minute|hour|day|week)s?$/.exec(typeof given === 'string' ? given : '') ?? []
   if (count === undefined) {
     throw new SnapheapError(
       'INVALID_ARGUMENT',
-      `retain.log cannot be ${JSON.stringify(given)}. Pass a number of bytes, or a time like "7 days" or "12 hours".`,
+      `retain.log cannot be ${show(given)}. Pass a number of bytes, or a time like "7 days" or "12 hours".`,
     )
   }
   return { ms: Number(count) * UNITS[unit], bytes: 0 }
@@ -39,27 +41,27 @@ export function parseRetention(given: string | number | undefined): Retention {
  * within the retention: a state in a file, and every commit after it, are kept for the oldest such point. Then earlier files
  * that nothing needs any more.
  */
-export function prune(
+export async function prune(
   memory: Memory,
   files: Files,
   path: string,
   folder: string,
   keepFrom: number,
   retention: Retention,
-): void {
+): Promise<void> {
   const { segments } = listSegments(memory, files, folder, undefined)
   const oldestKept = firstRetained(files, segments, retention)
   const bases = basesOf(memory, files, path)
   const base = oldestKept === undefined ? undefined : bases.find(({ root }) => root.version <= oldestKept)
   const from = Math.min(keepFrom, oldestKept === undefined ? keepFrom : (base?.root.version ?? 0))
   for (let i = 0; i + 1 < segments.length && segments[i + 1].header.baseVersion <= from; i++)
-    files.remove(segments[i].path)
+    await files.removeBeside(segments[i].path)
   const isNeeded = (each: string): boolean =>
     each === path ||
     (oldestKept !== undefined &&
       (base === undefined ||
         bases.some(({ path: other, root }) => other === each && root.version >= base.root.version)))
-  for (const each of new Set(bases.map((one) => one.path))) if (!isNeeded(each)) files.remove(each)
+  for (const each of new Set(bases.map((one) => one.path))) if (!isNeeded(each)) await files.removeBeside(each)
 }
 
 /** Version before the first commit that is to be kept, undefined when none is for its own sake. */

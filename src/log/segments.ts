@@ -1,9 +1,11 @@
-import { join } from 'node:path'
+import { dirname, join } from 'node:path'
 import { SnapheapError } from '../errors'
 import type { Files } from '../heap/files'
 import type { Memory } from '../heap/memory'
 import { ioError } from '../heap/pool-file'
 import { decodeSegmentHeader, isSegmentName, SEGMENT, type SegmentHeader, segmentName } from './format'
+
+const MOST_ATTEMPTS = 5
 
 export interface Segment {
   readonly path: string
@@ -20,11 +22,14 @@ export function listSegments(
   files: Files,
   folder: string,
   heapId: Uint8Array | undefined,
+  attempts = MOST_ATTEMPTS,
 ): { segments: Segment[]; torn: string | undefined } {
   const names = files.list(folder).filter(isSegmentName)
   const segments: Segment[] = []
   for (const [i, name] of names.entries()) {
     const path = join(folder, name)
+    // removed since the folder was read, as its writer does with segments that nobody needs
+    if (attempts > 1 && !files.exists(path)) return listSegments(memory, files, folder, heapId, attempts - 1)
     const header = readHeader(memory, files, path)
     if (typeof header === 'string') {
       if (i === names.length - 1) return { segments, torn: path }
@@ -43,6 +48,39 @@ export function listSegments(
     segments.push({ path, header })
   }
   return { segments, torn: undefined }
+}
+
+/** Makes a segment that holds its header, with its name and its folder's durable; returns its descriptor. Throws what `fs` throws. */
+export function createSegment(memory: Memory, files: Files, path: string, header: Uint8Array): number {
+  files.makeFolder(dirname(path))
+  removeEmpty(files, path)
+  const fd = files.open(path, 'wx+')
+  try {
+    files.write(fd, header, 0)
+    syncLogFolders(memory, dirname(path))
+    return fd
+  } catch (error) {
+    files.close(fd)
+    try {
+      files.remove(path)
+    } catch {} // it is removed when it is begun again
+    throw error
+  }
+}
+
+/** Makes the names of the segments and of their folder durable, whoever made them. */
+export function syncLogFolders(memory: Memory, folder: string): void {
+  memory.syncFolder(folder)
+  memory.syncFolder(dirname(folder))
+}
+
+/** Removes a segment that was begun in vain, or left before its first record. */
+function removeEmpty(files: Files, path: string): void {
+  if (!files.exists(path)) return
+  const fd = files.open(path, 'r')
+  const isEmpty = files.sizeBytes(fd) <= SEGMENT.sizeBytes
+  files.close(fd)
+  if (isEmpty) files.remove(path)
 }
 
 export function damagedLog(path: string, offsetBytes: number, what: string): SnapheapError {

@@ -217,7 +217,8 @@ class TableChanges {
 /** Throws unless the stream describes the very columns that the mirror knows. */
 function ensureSameColumns(name: string, source: SourceTable, relation: Relation): void {
   const isSame =
-    mirrorName(relation) === name &&
+    relation.schema === source.schema &&
+    relation.name === source.name &&
     relation.replicaIdentity === source.replicaIdentity &&
     relation.columns.length === source.columns.length &&
     relation.columns.every((column, i) => {

@@ -10,10 +10,10 @@ const EQUALS = 0x3d
 
 /**
  * Decoder for arrays whose elements `element` decodes; several dimensions become arrays of arrays. Lower bounds other
- * than 1 (`[0:1]={a,b}`) are not kept: an array of this library begins where it begins.
+ * than 1 (`[0:1]={a,b}`) are not kept: an array of this library begins where it begins. `onBounds` hears of them.
  * Format: PostgreSQL manual, "Array Input and Output Syntax".
  */
-export function arrayDecoder(element: TextDecoder, delimiter: string): TextDecoder {
+export function arrayDecoder(element: TextDecoder, delimiter: string, onBounds: () => void): TextDecoder {
   const separator = delimiter.charCodeAt(0)
   const scratch = new Scratch()
 
@@ -77,6 +77,7 @@ export function arrayDecoder(element: TextDecoder, delimiter: string): TextDecod
   return (bytes, start, end, out) => {
     let position = start
     if (bytes[position] === BRACKET) {
+      onBounds()
       while (position < end && bytes[position] !== EQUALS) position++
       position++
     }

@@ -39,6 +39,7 @@ export interface SourceColumn {
   /** As declared, domains unresolved: what the stream's Relation messages say. */
   typeOid: number
   typeModifier: number
+  /** An object of its own, which stands for this column where losses are noted. */
   type: PostgresType
   isNullable: boolean
 }
@@ -55,6 +56,8 @@ export interface SourceIndex {
 
 /** A table of the server, as far as mirroring it depends on it. */
 export interface SourceTable extends TableIdentity {
+  /** The name of its mirror, where that is not the one that its own name would give. */
+  mirroredAs?: string
   /** `pg_class.relkind`: `r` table, `p` partitioned table, `v` view, `m` materialized view, `f` foreign table … */
   kind: string
   /** `pg_class.relpersistence`: `p` permanent, `u` unlogged, `t` temporary. */
@@ -143,7 +146,7 @@ export async function readTables(client: pg.Client, names: readonly string[]): P
         hasMissingValue: row.has_missing_value,
         typeOid: row.type_oid,
         typeModifier: row.type_modifier,
-        type: types.get(row.type_oid)!,
+        type: { ...types.get(row.type_oid)! },
         isNullable: row.is_nullable,
       })
     }

@@ -9,7 +9,8 @@ const COPY_OUT_RESPONSE = 0x48 // 'H'
 const COPY_BOTH_RESPONSE = 0x57 // 'W'
 const ERROR_RESPONSE = 0x45 // 'E'
 const READY_FOR_QUERY = 0x5a // 'Z'
-const HEADER_BYTES = 5
+/** Type and length, before the payload of a message. */
+export const HEADER_BYTES = 5
 
 /** Longest uninterrupted work on received bytes before other events get their turn. */
 const SLICE_MS = 8
@@ -19,6 +20,8 @@ export type CopyDataHandler = (bytes: Buffer, start: number, end: number) => voi
 
 export interface CopyChannelHandlers {
   onData: CopyDataHandler
+  /** May take whole messages of received bytes from `position` on; returns where it stopped. The next one goes its usual way. */
+  onMessages?: (bytes: Buffer, position: number) => number
   /** The server has entered copy mode. */
   onStart?: () => void
   /**
@@ -149,7 +152,10 @@ export class CopyChannel implements pg.Submittable {
 
   private read(chunk: Buffer): void {
     let position = this.partialBytes > 0 ? this.completePartial(chunk) : 0
+    const { onMessages } = this.handlers
     while (this.isReading && chunk.length - position >= HEADER_BYTES) {
+      if (onMessages !== undefined && !this.isSettled) position = onMessages(chunk, position)
+      if (chunk.length - position < HEADER_BYTES) break
       const end = position + messageBytes(chunk, position)
       if (end > chunk.length) break
       this.handle(chunk, position, end)

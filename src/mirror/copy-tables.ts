@@ -94,10 +94,11 @@ async function copyTable(request: CopyRequest, client: pg.Client, source: Source
     transaction.createTable(copyName, tableDefinition(source))
     setRole(transaction, copyName, slot, 'copy', describeSource(source, publishedAs.get(source.oid) ?? ''))
   })
-  const loader = new RowLoader(source)
+  const loader = new RowLoader(source, store.kernels)
   meter.begin(source)
   await copyRows(client, copyCommand(source), source.columns.length, {
     onRow: (bytes, starts, ends) => loader.load(bytes, starts, ends),
+    onMessages: (bytes, position) => loader.loadMessages(bytes, position),
     onChunk(read) {
       checkpoint()
       const committed = commit(store, (transaction) => {

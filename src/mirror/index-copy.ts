@@ -9,7 +9,7 @@ const SLICE_MS = 8
 
 /**
  * Indexes a column of a finished copy, giving other events their turn at least every 10 ms. Only the writing is a
- * transaction, beside what readers see; the sorting before it, most of the work, keeps nobody from writing. Nothing but this
+ * transaction, beside what readers see; the sorting before it keeps nobody from writing. Nothing but this
  * may change the table meanwhile. `checkpoint` ends it with an error when it throws, and then nothing has happened.
  */
 export async function indexInSlices(

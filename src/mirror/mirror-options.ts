@@ -5,7 +5,11 @@ import type { CopyState } from './progress'
 export interface MirrorOptions {
   /** Where Postgres is: a URL, or the configuration object of the `pg` package. */
   connection: ConnectionOptions
-  /** The tables to mirror, each spelled as in SQL (`quote`, `shop.quote`, `"Quote"`); partitioned ones by their root. */
+  /**
+   * The tables to mirror, each spelled as in SQL (`quote`, `shop.quote`, `"Quote"`); partitioned ones by their root. A
+   * table that is renamed in Postgres goes on being mirrored under its earlier name, with a notice, unless another one has
+   * taken that: then it is that one.
+   */
   tables: readonly string[]
   /**
    * Name of the replication slot, unique in the Postgres cluster, up to 55 characters. Default: made of the names of
@@ -16,7 +20,10 @@ export interface MirrorOptions {
   publication?: string
   /** How often changes are made durable, and the server told so. Default 5000. */
   saveEveryMs?: number
-  /** How often slot, publication and columns are looked at. Default 5000. */
+  /**
+   * How often slot, publication and columns are looked at. Default 1000. The stream says nothing of an ALTER TABLE: of a table
+   * that nobody writes to, rows from before it (a new column's default, a changed type) are shown for as long.
+   */
   checkEveryMs?: number
 }
 

@@ -1,5 +1,6 @@
 import { EventEmitter } from 'node:events'
 import { basename } from 'node:path'
+import { BOOLEAN, DURATION_MS, ensure, ensureOptions, isRecord, NAME, type Rule } from '../arguments'
 import type { Store } from '../db/store'
 import { SnapheapError } from '../errors'
 import { type ConnectionOptions, connect, disconnect, postgresError, queryRows } from './connection'
@@ -16,7 +17,30 @@ import { Waiters } from './waiters'
 const LONGEST_BACKOFF_MS = 30_000
 const SHORTEST_BACKOFF_MS = 50
 const LONGEST_SLOT_NAME = 55
-const LONGEST_TIMER_MS = 2 ** 31 - 1
+
+const DATABASE: Rule = [
+  (value) => isRecord(value) && typeof (value as Partial<Store>).writeBeside === 'function',
+  'what open has returned',
+]
+const SLOT: Rule = [
+  (value) => typeof value === 'string' && /^[a-z0-9_]+$/.test(value) && value.length <= LONGEST_SLOT_NAME,
+  `up to ${LONGEST_SLOT_NAME} lower-case letters, digits and underscores`,
+]
+const OPTION_RULES: Readonly<Record<keyof MirrorOptions, Rule>> = {
+  connection: [
+    (value) => (typeof value === 'string' && value !== '') || isRecord(value),
+    'a URL like "postgres://localhost/shop", or the configuration object of the pg package',
+  ],
+  tables: [
+    (value) => Array.isArray(value) && value.every((name) => typeof name === 'string'),
+    'an array of names as in SQL: { connection, tables: ["quote"] }',
+  ],
+  slot: SLOT,
+  publication: NAME,
+  saveEveryMs: DURATION_MS,
+  checkEveryMs: DURATION_MS,
+}
+const REQUIRED = ['connection', 'tables'] as const
 
 /**
  * Mirrors tables of Postgres into `db` and keeps them in step, in the background. Resolves once server and tables are
@@ -25,20 +49,16 @@ const LONGEST_TIMER_MS = 2 ** 31 - 1
  * reached is an error only when there is nothing to serve yet.
  */
 export async function mirror(db: Store, options: MirrorOptions): Promise<Mirror> {
+  ensure('The database to mirror into', db, DATABASE)
   if (db.isReadOnly) {
     throw new SnapheapError(
       'READ_ONLY',
       'The database is open for reading only. Open it without readOnly to mirror into it.',
     )
   }
-  ensureOptions(options)
+  ensureOptions('mirror', options, OPTION_RULES)
+  for (const name of REQUIRED) ensure(`The option ${name} of mirror`, options[name], OPTION_RULES[name])
   const slot = options.slot ?? (await defaultSlot(db, options.connection))
-  if (typeof slot !== 'string' || !/^[a-z0-9_]+$/.test(slot) || slot.length > LONGEST_SLOT_NAME) {
-    throw new SnapheapError(
-      'INVALID_ARGUMENT',
-      `"${slot}" is no name for a replication slot. Use up to ${LONGEST_SLOT_NAME} lower-case letters, digits and underscores.`,
-    )
-  }
   return Mirror.start(db, { ...options, slot })
 }
 
@@ -118,8 +138,8 @@ export class Mirror extends EventEmitter<MirrorEvents> {
    */
   async waitFor(lsn: string | bigint, options: { timeoutMs?: number } = {}): Promise<void> {
     const target = typeof lsn === 'bigint' ? lsn : parseLsn(lsn)
+    ensureOptions('waitFor', options, { timeoutMs: DURATION_MS })
     const { timeoutMs = 10_000 } = options
-    ensureDuration('timeoutMs', timeoutMs)
     if (this.closing !== undefined) throw closedError()
     if (this.currentStatus === 'failed') throw this.lastError!
     if (this.appliedLsn >= target) return
@@ -164,7 +184,8 @@ export class Mirror extends EventEmitter<MirrorEvents> {
   }
 
   /** Stops following, saves, and tells the server how far that is. The tables stay as they are. Idempotent. */
-  close(options: CloseOptions = {}): Promise<void> {
+  async close(options: CloseOptions = {}): Promise<void> {
+    ensureOptions('close', options, { dropSlot: BOOLEAN })
     this.closing ??= this.end(options)
     return this.closing
   }
@@ -217,7 +238,7 @@ export class Mirror extends EventEmitter<MirrorEvents> {
   }
 
   private async runSession(): Promise<void> {
-    const { connection, slot, publication = slot, tables, checkEveryMs = 5000 } = this.options
+    const { connection, slot, publication = slot, tables, checkEveryMs = 1000 } = this.options
     const session = new Session({
       store: this.db,
       connection,
@@ -325,28 +346,6 @@ export class Mirror extends EventEmitter<MirrorEvents> {
   private get isInStep(): boolean {
     return this.currentStatus === 'live' && this.appliedLsn >= this.serverLsn
   }
-}
-
-/** Throws `INVALID_ARGUMENT` for what a program without types might have passed. */
-function ensureOptions(options: MirrorOptions): void {
-  const { tables, saveEveryMs = 1, checkEveryMs = 1 }: Partial<MirrorOptions> = options ?? {}
-  if (!Array.isArray(tables) || !tables.every((name) => typeof name === 'string')) {
-    throw new SnapheapError(
-      'INVALID_ARGUMENT',
-      'The tables to mirror are not an array of names. Pass their names as in SQL: { connection, tables: ["quote"] }.',
-    )
-  }
-  ensureDuration('saveEveryMs', saveEveryMs)
-  ensureDuration('checkEveryMs', checkEveryMs)
-}
-
-/** A timer set to anything else would end at once. */
-function ensureDuration(name: string, ms: number): void {
-  if (typeof ms === 'number' && ms >= 0 && ms <= LONGEST_TIMER_MS) return
-  throw new SnapheapError(
-    'INVALID_ARGUMENT',
-    `${name} is ${ms}. Pass a number of milliseconds from 0 to ${LONGEST_TIMER_MS}.`,
-  )
 }
 
 function closedError(): SnapheapError {

@@ -1,5 +1,4 @@
-import type { ColumnType } from '../table/column-type'
-import type { TableDefinition } from '../table/definition'
+import type { ColumnDefinition, TableDefinition } from '../table/definition'
 import type { PostgresType, SourceColumn, SourceTable } from './catalogue'
 import { mapType } from './types'
 
@@ -39,13 +38,15 @@ export interface MirroredTable {
 export type ColumnStep =
   | { kind: 'drop'; name: string }
   | { kind: 'rename'; name: string; newName: string }
-  | { kind: 'add'; name: string; type: ColumnType }
+  | { kind: 'add'; name: string; definition: ColumnDefinition }
 
+const NUMERIC_OID = 1700
 /** Types whose values keep their text when a column changes between them without being rewritten. */
 const TEXT_OIDS: readonly number[] = [25, 1043] // text, varchar
 
-/** Name of the table's mirror: that of the table, behind its schema unless that is `public`. */
-export function mirrorName(table: { schema: string; name: string }): string {
+/** Name of the table's mirror: that of the table, behind its schema unless that is `public`. It stays when the table is renamed. */
+export function mirrorName(table: { schema: string; name: string; mirroredAs?: string }): string {
+  if (table.mirroredAs !== undefined) return table.mirroredAs
   return table.schema === 'public' ? table.name : `${table.schema}.${table.name}`
 }
 
@@ -79,9 +80,23 @@ export function describeSource(source: SourceTable, publishedAs: string): Mirror
 export function tableDefinition(source: SourceTable): TableDefinition {
   const columns = source.columns.map((column) => [
     column.name,
-    { type: mapType(column.type).columnType, nullable: column.isNullable, index: false },
+    { ...columnDefinition(column), nullable: column.isNullable, index: false },
   ])
   return { key: source.key, columns: Object.fromEntries(columns) }
+}
+
+function columnDefinition(column: SourceColumn): ColumnDefinition {
+  const scale = scaleOf(column)
+  return { type: mapType(column.type).columnType, ...(scale === undefined ? {} : { scale }) }
+}
+
+/**
+ * Digits after the point of every value of a column declared as numeric(p, s); undefined for others. The modifier's low 11
+ * bits are s, signed (PostgreSQL, src/backend/utils/adt/numeric.c): a negative one rounds before the point.
+ */
+function scaleOf({ typeOid, typeModifier }: Pick<MirroredColumn, 'typeOid' | 'typeModifier'>): number | undefined {
+  if (typeOid !== NUMERIC_OID || typeModifier < 0) return undefined
+  return Math.max(0, (((typeModifier - 4) & 0x7ff) ^ 0x400) - 0x400)
 }
 
 /** Names of the columns that get an index: all but booleans, and a key column that has one of its own. */
@@ -123,7 +138,7 @@ export function planSteps(mirrored: MirroredTable, source: SourceTable, publishe
   for (const column of source.columns) {
     if (mirrored.columns.some(({ number }) => number === column.number)) continue
     if (!startsAsNull(column, mirrored, isRewritten)) return undefined
-    adds.push({ kind: 'add', name: column.name, type: mapType(column.type).columnType })
+    adds.push({ kind: 'add', name: column.name, definition: columnDefinition(column) })
   }
   return [...drops, ...renames, ...adds]
 }
@@ -142,6 +157,7 @@ function hasSamePartitions(mirrored: MirroredTable, source: SourceTable): boolea
 function keepsValues(before: MirroredColumn, after: MirroredColumn, isRewritten: boolean): boolean {
   if (isRewritten && before.definedIn !== after.definedIn) return false
   if (!before.isNullable && after.isNullable) return false
+  if (scaleOf(before) !== scaleOf(after)) return false
   const labels = Object.keys(before.labels)
   if (labels.some((oid) => before.labels[oid] !== after.labels[oid])) return false
   return before.typeOid === after.typeOid || (TEXT_OIDS.includes(before.typeOid) && TEXT_OIDS.includes(after.typeOid))

@@ -2,6 +2,9 @@ import pg from 'pg'
 import { SnapheapError } from '../errors'
 import { qualifiedName, readTables, type SourceTable } from './catalogue'
 import { queryRows } from './connection'
+import type { MirroredTable } from './mirrored-table'
+import { followRenamed } from './renamed'
+import { type PublicationState, publicationState } from './slot'
 import { mapType } from './types'
 
 /** One reason why the server, the role or a table cannot be mirrored. */
@@ -17,6 +20,8 @@ export interface PreflightRequest {
   tables: readonly string[]
   slot: string
   publication: string
+  /** The tables that are mirrored already, by the names of their mirrors. */
+  served: ReadonlyMap<string, MirroredTable>
 }
 
 export interface PreflightResult {
@@ -45,19 +50,23 @@ export async function preflight(client: pg.Client, request: PreflightRequest): P
   const hidden = isVersionKnown ? await hiddenSchemas(client, request.tables) : []
   findings.push(...hidden.map((schema) => hiddenSchema(schema, server)))
   const found = isVersionKnown && hidden.length === 0 ? await readTables(client, request.tables) : []
+  const notices = found.length === 0 ? [] : await followRenamed(client, request.tables, found, request.served)
   if (request.tables.length === 0) {
     findings.push({ problem: 'no tables are named', remedy: 'Name at least one table in `tables`' })
   }
   const tables: SourceTable[] = []
   found.forEach((table, i) => {
     if (table === undefined) findings.push(unknownTable(request.tables[i]!))
-    else if (tables.includes(table)) findings.push(namedTwice(table))
+    else if (tables.some(({ oid }) => oid === table.oid)) findings.push(namedTwice(table))
     else tables.push(table)
   })
-  findings.push(...publicationFindings(server, request, tables))
+  if (isVersionKnown) {
+    const state = await publicationState(client, request.publication, tables)
+    findings.push(...publicationFindings(server, request, tables, state))
+  }
   for (const table of tables) findings.push(...tableFindings(table, server, tables))
   if (findings.length > 0) throw preflightError(findings)
-  return { tables, notices: tables.flatMap(tableNotices) }
+  return { tables, notices: [...notices, ...tables.flatMap(tableNotices)] }
 }
 
 function preflightError(findings: Finding[]): SnapheapError {
@@ -83,7 +92,6 @@ interface ServerState {
   hasSlot: boolean
   senderCount: number
   senderLimit: number
-  hasPublication: boolean
   ownsPublication: boolean
   /** Oids of the tables that the publication already has. */
   publishedOids: number[]
@@ -108,7 +116,6 @@ async function readServer(client: pg.Client, request: PreflightRequest): Promise
               AS "hasSlot",
             (SELECT count(*)::int FROM pg_catalog.pg_stat_replication) AS "senderCount",
             current_setting('max_wal_senders')::int AS "senderLimit",
-            EXISTS (SELECT FROM pg_catalog.pg_publication WHERE pubname = ${publication}) AS "hasPublication",
             coalesce((SELECT pg_has_role(pubowner, 'USAGE') FROM pg_catalog.pg_publication WHERE pubname = ${publication}),
                      false) AS "ownsPublication",
             ARRAY(SELECT prrelid::int8::float8 FROM pg_catalog.pg_publication_rel pr
@@ -184,8 +191,18 @@ function serverFindings(server: ServerState): Finding[] {
 }
 
 /** A publication that somebody else has set up with all tables in it is used as it is, and needs no rights. */
-function publicationFindings(server: ServerState, request: PreflightRequest, tables: SourceTable[]): Finding[] {
+function publicationFindings(
+  server: ServerState,
+  request: PreflightRequest,
+  tables: SourceTable[],
+  state: PublicationState,
+): Finding[] {
   const role = pg.escapeIdentifier(server.role)
+  const name = pg.escapeIdentifier(request.publication)
+  if (state === 'for all tables') {
+    const problem = `the publication ${name} is one for all tables, which cannot be limited to those that are mirrored`
+    return [{ problem, remedy: `DROP PUBLICATION ${name}; -- or name another one as publication of the mirror` }]
+  }
   const missing = tables.filter((table) => !server.publishedOids.includes(table.oid))
   const findings: Finding[] = missing
     .filter((table) => !table.isOwner)
@@ -193,13 +210,17 @@ function publicationFindings(server: ServerState, request: PreflightRequest, tab
       problem: `the role ${role} does not own ${qualifiedName(table)} and so cannot publish it`,
       remedy: `ALTER TABLE ${qualifiedName(table)} OWNER TO ${role};`,
     }))
-  if (server.hasPublication && !server.ownsPublication && missing.length > 0) {
+  if (state === 'other' && !server.ownsPublication) {
+    const lack =
+      missing.length > 0
+        ? `lacks ${missing.map(qualifiedName).join(', ')}`
+        : 'does not publish just the mirrored tables, whole, with every operation and through their roots'
     findings.push({
-      problem: `the publication "${request.publication}" belongs to another role and lacks ${missing.map(qualifiedName).join(', ')}`,
-      remedy: `ALTER PUBLICATION ${pg.escapeIdentifier(request.publication)} OWNER TO ${role};`,
+      problem: `the publication ${name} belongs to another role and ${lack}`,
+      remedy: `ALTER PUBLICATION ${name} OWNER TO ${role};`,
     })
   }
-  if (!server.hasPublication && !server.canCreateInDatabase) {
+  if (state === 'missing' && !server.canCreateInDatabase) {
     const database = pg.escapeIdentifier(server.database)
     findings.push({
       problem: `the role ${role} may not create a publication`,

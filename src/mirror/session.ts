@@ -7,13 +7,14 @@ import { commit } from './commit'
 import { type ConnectionOptions, connect, disconnect, queryRows } from './connection'
 import { type Copies, copyTables } from './copy-tables'
 import { Follower, nextTurn, type PendingSwap } from './follower'
+import { takeLosses } from './losses'
 import { type Lsn, parseLsn } from './lsn'
 import { describeSource, mirrorName, planSteps } from './mirrored-table'
 import { preflight } from './preflight'
 import { CopyMeter, type CopyState } from './progress'
 import { type Plan, publicationEntries, reconcile } from './reconcile'
 import { dropPublication, dropSlot, type SlotStatus, slotStatus } from './slot'
-import { createStateTable, mirrorProperties, readState, setRole, writeState } from './state'
+import { createStateTable, mirrorProperties, readState, servedTables, setRole, writeState } from './state'
 import { ReplicationStream } from './stream'
 import { retire, swapIn } from './swap'
 
@@ -35,6 +36,8 @@ export interface SessionOptions {
   onAdvance: () => void
 }
 
+/** Until the next look after one that has found a table changed. */
+const SOON_MS = 50
 /** Time for the server to end the stream in order. */
 const STOP_TIMEOUT_MS = 2_000
 
@@ -72,7 +75,8 @@ export class Session {
       const lost = (error: Error) => this.interrupt(error)
       this.client = await connect(connection, 'query', lost)
       // Before the replication connection: the server would refuse that, too, but without all that is to be mended.
-      const { tables, notices } = await preflight(this.client, this.options)
+      const served = servedTables(this.options.store, slot)
+      const { tables, notices } = await preflight(this.client, { ...this.options, served })
       this.replication = await connect(connection, 'replication', lost)
       const plan = await reconcile(this.client, this.replication, tables, this.options)
       this.endLsn = plan.endLsn
@@ -208,7 +212,7 @@ export class Session {
         for (const step of steps) {
           if (step.kind === 'drop') transaction.dropColumn(name, step.name)
           else if (step.kind === 'rename') transaction.renameColumn(name, step.name, step.newName)
-          else transaction.addColumn(name, step.name, { type: step.type, nullable: true })
+          else transaction.addColumn(name, step.name, { ...step.definition, nullable: true })
         }
         setRole(transaction, name, slot, 'served', describeSource(source, publishedAs.get(source.oid)!))
       }
@@ -224,6 +228,9 @@ export class Session {
         setTimeout(resolve, this.options.checkEveryMs).unref()
       })
       await this.look(plan)
+      this.tellLosses()
+      // A change that was seen is acted on when what came before it has been applied, which is soon.
+      if (this.changeSeenLsn !== undefined) setTimeout(this.lookSoon, SOON_MS).unref()
       await nextLook
     }
   }
@@ -247,6 +254,7 @@ export class Session {
         },
       )
     }
+    await this.lookAtNames(client, sources)
     const current = await readTables(client, sources.map(qualifiedName))
     const changed = sources.find((source, i) => {
       const now = current[i]
@@ -266,5 +274,24 @@ export class Session {
       'SELECT pg_current_wal_lsn()::text AS lsn',
     )
     this.changeSeenLsn ??= parseLsn(row!.lsn)
+    this.stream!.requestKeepalive()
+  }
+
+  /** Rejects when a name that a renamed table has left is another table's now. */
+  private async lookAtNames(client: pg.Client, sources: readonly SourceTable[]): Promise<void> {
+    const renamed = sources.find(({ mirroredAs }) => mirroredAs !== undefined)
+    if (renamed === undefined) return
+    const named = await readTables(client, this.options.tables)
+    if (named.every((table) => table === undefined || this.sources.has(table.oid))) return
+    throw tableChanged(renamed.oid, mirrorName(renamed), 'has given its name to another table', false)
+  }
+
+  /** Tells of values that could not be kept as they are, each kind once for a column. */
+  private tellLosses(): void {
+    for (const source of this.sources.values()) {
+      for (const { name, type } of source.columns) {
+        for (const loss of takeLosses(type)) this.options.onNotice(`${qualifiedName(source)}."${name}" ${loss}`)
+      }
+    }
   }
 }

@@ -43,6 +43,8 @@ export async function lockUnchanged(
   const seen = await readTables(client, names)
   const current = await readUnlessAltered(outside, names)
   if (current === undefined) return undefined
+  for (const [i, { mirroredAs }] of tables.entries())
+    if (mirroredAs !== undefined && seen[i] !== undefined) seen[i].mirroredAs = mirroredAs
   const isSame = seen.every((table, i) => {
     const now = current[i]
     return (

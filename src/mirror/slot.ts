@@ -151,33 +151,24 @@ export async function dropSlot(client: pg.Client, slot: string, terminate = fals
   )
 }
 
-/**
- * Makes `publication` publish exactly `tables`, all operations, partitions through their root; creates it if needed and
- * touches nothing if it is right already. Returns whether anything was changed. Throws `POSTGRES`.
- */
-export async function ensurePublication(
+/** `fits`: it publishes exactly some tables, whole, with all operations, partitions through their root. */
+export type PublicationState = 'missing' | 'fits' | 'for all tables' | 'other'
+
+/** What there is of `publication`, as seen from `tables`. Throws `POSTGRES`. */
+export async function publicationState(
   client: pg.Client,
   publication: string,
   tables: readonly TableIdentity[],
-): Promise<boolean> {
-  const doing = `setting up the publication "${publication}" failed`
-  const name = pg.escapeIdentifier(publication)
-  const list = tables.map(publishedTable).join(', ')
-  const [existing] = await queryRows<{ wrong: boolean }>(
+): Promise<PublicationState> {
+  const doing = `reading the publication "${publication}" failed`
+  const [existing] = await queryRows<{ isForAll: boolean; isWhole: boolean }>(
     client,
     doing,
-    `SELECT puballtables OR NOT (pubinsert AND pubupdate AND pubdelete AND pubtruncate AND pubviaroot) AS wrong
+    `SELECT puballtables AS "isForAll", pubinsert AND pubupdate AND pubdelete AND pubtruncate AND pubviaroot AS "isWhole"
      FROM pg_catalog.pg_publication WHERE pubname = ${pg.escapeLiteral(publication)}`,
   )
-  if (existing === undefined) {
-    await queryRows(
-      client,
-      doing,
-      `CREATE PUBLICATION ${name} FOR TABLE ${list}
-       WITH (publish = 'insert, update, delete, truncate', publish_via_partition_root = true)`,
-    )
-    return true
-  }
+  if (existing === undefined) return 'missing'
+  if (existing.isForAll) return 'for all tables'
   const published = await queryRows<{ oid: string; restricted: boolean }>(
     client,
     doing,
@@ -189,13 +180,29 @@ export async function ensurePublication(
   )
   const wanted = new Set(tables.map((table) => String(table.oid)))
   const isSame = published.length === wanted.size && published.every((row) => wanted.has(row.oid) && !row.restricted)
-  if (isSame && !existing.wrong) return false
+  return isSame && existing.isWhole ? 'fits' : 'other'
+}
+
+/**
+ * Makes `publication` publish exactly `tables`, all operations, partitions through their root; creates it if needed and
+ * touches nothing if it is right already. Returns whether anything was changed. Throws `POSTGRES`.
+ */
+export async function ensurePublication(
+  client: pg.Client,
+  publication: string,
+  tables: readonly TableIdentity[],
+): Promise<boolean> {
+  const state = await publicationState(client, publication, tables)
+  if (state === 'fits') return false
+  const name = pg.escapeIdentifier(publication)
+  const list = tables.map(publishedTable).join(', ')
+  const operations = "publish = 'insert, update, delete, truncate', publish_via_partition_root = true"
   await queryRows(
     client,
-    doing,
-    `ALTER PUBLICATION ${name} SET TABLE ${list};
-     ALTER PUBLICATION ${name}
-       SET (publish = 'insert, update, delete, truncate', publish_via_partition_root = true)`,
+    `setting up the publication "${publication}" failed`,
+    state === 'missing'
+      ? `CREATE PUBLICATION ${name} FOR TABLE ${list} WITH (${operations})`
+      : `ALTER PUBLICATION ${name} SET TABLE ${list}; ALTER PUBLICATION ${name} SET (${operations})`,
   )
   return true
 }

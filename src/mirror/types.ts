@@ -8,11 +8,11 @@ import {
   decodeDecimal,
   decodeFloat,
   decodeInteger,
-  decodeJson,
   decodeText,
   decodeUuid,
   type TextDecoder,
 } from './fields'
+import { noteLoss } from './losses'
 import { decodeDate, decodeTime, decodeTimestamp } from './timestamps'
 
 /** How values of a Postgres type are kept. */
@@ -26,7 +26,9 @@ export interface TypeMapping {
 const known = (columnType: ScalarType, decode: TextDecoder): TypeMapping => ({ columnType, decode, isUnknown: false })
 const TEXT = known('string', decodeText)
 const TIMESTAMP = known('timestamp', decodeTimestamp)
-const JSON_DOCUMENT = known('json', decodeJson)
+
+const DEEP_JSON = 'has a document that nests too deep, or a number too long, for a heap: its text is kept, as a string.'
+const BOUNDS = 'has an array that does not begin at 1: its bounds are not kept.'
 
 /** Built-in types (schema `pg_catalog`) by their internal names. */
 const BUILT_IN: Record<string, TypeMapping> = {
@@ -44,8 +46,6 @@ const BUILT_IN: Record<string, TypeMapping> = {
   timestamptz: TIMESTAMP,
   date: known('day', decodeDate),
   time: known('time', decodeTime),
-  json: JSON_DOCUMENT,
-  jsonb: JSON_DOCUMENT,
   text: TEXT,
   varchar: TEXT,
   bpchar: TEXT,
@@ -58,21 +58,32 @@ const BUILT_IN: Record<string, TypeMapping> = {
   macaddr8: TEXT,
 }
 
+/** json, jsonb. */
+function jsonMapping(column: PostgresType): TypeMapping {
+  return known('json', (bytes, start, end, out) => {
+    if (out.tryJson(bytes, start, end)) return
+    out.utf8(bytes, start, end)
+    noteLoss(column, DEEP_JSON)
+  })
+}
+
 /**
  * How values of `type` are kept. COPY and the replication stream carry the same text, so one decoder serves both. The
- * text is what a server prints in a session with the settings of `connect`.
+ * text is what a server prints in a session with the settings of `connect`. What cannot be kept is noted of `column`.
  */
-export function mapType(type: PostgresType): TypeMapping {
+export function mapType(type: PostgresType, column = type): TypeMapping {
   if (type.kind === 'array') {
     // The element of an array is no array, however many dimensions there are.
-    const element = mapType(type.element!)
+    const element = mapType(type.element!, column)
     return {
       columnType: `${element.columnType as ScalarType}[]`,
-      decode: arrayDecoder(element.decode, type.delimiter!),
+      decode: arrayDecoder(element.decode, type.delimiter!, () => noteLoss(column, BOUNDS)),
       isUnknown: element.isUnknown,
     }
   }
   if (type.kind === 'enum' || type.kind === 'range' || type.name === 'citext') return TEXT
-  const mapping = type.kind === 'base' && type.schema === 'pg_catalog' ? BUILT_IN[type.name] : undefined
+  const isBuiltIn = type.kind === 'base' && type.schema === 'pg_catalog'
+  if (isBuiltIn && (type.name === 'json' || type.name === 'jsonb')) return jsonMapping(column)
+  const mapping = isBuiltIn ? BUILT_IN[type.name] : undefined
   return mapping ?? { ...TEXT, isUnknown: true }
 }

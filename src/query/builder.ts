@@ -1,5 +1,5 @@
+import { show } from '../arguments'
 import { SnapheapError } from '../errors'
-import { show } from '../table/table'
 import { Composed, conditionOf } from './conditions'
 import { type Cursor, cursorCondition, cursorOf } from './cursor'
 import type { ExplainOptions, Explanation } from './explain'

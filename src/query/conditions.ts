@@ -1,5 +1,5 @@
+import { show } from '../arguments'
 import { SnapheapError } from '../errors'
-import { show } from '../table/table'
 import { nearestName } from './nearest'
 import { allOf, type Comparison, type Condition, frozen, Parameter, type Path } from './plan'
 import type { PathResolver } from './table-paths'

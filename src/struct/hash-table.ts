@@ -15,6 +15,11 @@ const SMALLEST_LOG2 = 3
 const LARGEST_LOG2 = 12
 const DEEPEST = 18
 
+/** The bits of a hash that choose among 2^depth segments. */
+function topBits(hash: number, depth: number): number {
+  return depth === 0 ? 0 : hash >>> (HASH_BITS - depth)
+}
+
 /** Words that a table's descriptor takes. */
 const DESCRIPTOR_WORDS = 1
 
@@ -256,6 +261,25 @@ export class MutableHashTable extends HashTable {
     }
     this.place(segment, payload | 0, hash | OCCUPIED | (flag ? FLAG : 0))
     this.heap.writer.set(segment, this.view.low(segment) + 1, this.view.high(segment))
+  }
+
+  /** Adds many entries. Fastest where those whose hashes share their top bits follow each other. */
+  insertMany(hashes: Uint32Array, payloads: Uint32Array, count: number): void {
+    const { view } = this
+    for (let i = 0; i < count; ) {
+      const segment = this.segmentOf(hashes[i])
+      const shape = view.high(segment)
+      const entries = view.low(segment)
+      const first = i
+      const end = Math.min(count, i + mostEntries(shape >>> 8) - entries)
+      const depth = shape & 255
+      const top = topBits(hashes[i], depth)
+      for (; i < end && topBits(hashes[i], depth) === top; i++) {
+        this.place(segment, payloads[i] | 0, hashes[i] | OCCUPIED)
+      }
+      if (i > first) this.heap.writer.set(segment, entries + i - first, shape)
+      else this.insert(hashes[i], payloads[i++])
+    }
   }
 
   /** Adds an entry where `seek` or `seekNext` for its hash, called last, found no more: saves looking for the place again. */

@@ -1,3 +1,4 @@
+import { show } from '../arguments'
 import { SnapheapError } from '../errors'
 import type { View } from '../heap/view'
 import { CATALOGUE_SLOT, TABLE } from './layout'
@@ -20,7 +21,7 @@ export class Catalogue {
     const names = this.names()
     const remedy =
       names.length === 0 ? 'There are no tables yet: create one with tx.createTable.' : `There are ${names.join(', ')}.`
-    throw new SnapheapError('NOT_FOUND', `There is no table "${name}". ${remedy}`, { table: name })
+    throw new SnapheapError('NOT_FOUND', `There is no table ${show(name)}. ${remedy}`, { table: name })
   }
 
   find(name: string): Table | undefined {

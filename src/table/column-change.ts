@@ -1,7 +1,8 @@
+import { show } from '../arguments'
 import { SnapheapError } from '../errors'
 import type { ColumnDefinition } from './definition'
 import type { SchemaWriter } from './schema-writer'
-import { show, type Table } from './table'
+import type { Table } from './table'
 
 /** What a column may become: what is left out stays. */
 export type ColumnChange = Partial<ColumnDefinition>

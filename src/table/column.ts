@@ -3,7 +3,7 @@ import type { Decoder, PathStep } from '../value/decoder'
 import { CONSTANT, CONSTANT_HIGH } from '../value/word'
 import { ColumnIndex } from './column-index'
 import { type ColumnType, decodeAs } from './column-type'
-import { COLUMN, COLUMN_FLAG } from './layout'
+import { COLUMN, COLUMN_FLAG, SCALE_SHIFT } from './layout'
 
 /** What a column's values look like at one version. */
 export interface ColumnStatistics {
@@ -39,6 +39,8 @@ export class Column {
   private readonly isBigint: boolean
   /** What an absent word reads as: null, and undefined in a dynamic column, where null is a value of its own. */
   private readonly absent: null | undefined
+  /** Digits after the point of every decimal; undefined where each has its own. Fixed for the column's life. */
+  readonly scale: number | undefined
 
   constructor(
     private readonly view: View,
@@ -51,6 +53,8 @@ export class Column {
   ) {
     this.isBigint = type === 'bigint' || type === 'bigint[]'
     this.absent = type === 'any' ? undefined : null
+    const scale = this.flags >>> SCALE_SHIFT
+    this.scale = scale === 0 ? undefined : scale - 1
   }
 
   /** The value of an existing row: null where it has none (in a dynamic column, undefined). */
@@ -68,6 +72,12 @@ export class Column {
     if (row >>> 0 >= this.rows) return 0
     const number = this.view.number(this.base + row)
     return number === number ? number : this.taggedNumber(this.base + row)
+  }
+
+  /** Whether the row has no value. Tells SQL's NULL from the null of a JSON document, which both read as null. */
+  isAbsent(row: number): boolean {
+    const address = this.addressOf(row)
+    return address === 0 || this.view.isAbsent(address)
   }
 
   /** A part of an array or document, read piecewise; undefined where there is nothing. */

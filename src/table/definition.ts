@@ -1,5 +1,7 @@
+import { BOOLEAN, ensure, ensureOptions, RECORD, type Rule, show } from '../arguments'
 import { SnapheapError } from '../errors'
 import { type ColumnType, isColumnType } from './column-type'
+import { LARGEST_SCALE } from './layout'
 
 export interface ColumnDefinition {
   readonly type: ColumnType
@@ -7,6 +9,11 @@ export interface ColumnDefinition {
   readonly nullable?: boolean
   /** Whether two rows may not have the same value. Default false. Needs an index. */
   readonly unique?: boolean
+  /**
+   * Decimals only: digits after the point that each of them has, 0 to 16383. Values are then kept, and looked up, at that
+   * scale, so that 1.5 finds 1.50. Default: each keeps its own, and 1.5 and 1.50 are two values.
+   */
+  readonly scale?: number
   /** Whether values can be looked up. Default true, except for booleans. */
   readonly index?: boolean
 }
@@ -24,11 +31,31 @@ export interface ResolvedColumn {
   readonly nullable: boolean
   readonly unique: boolean
   readonly index: boolean
+  readonly scale: number | undefined
+}
+
+const KEY: Rule = [
+  (key) => typeof key === 'string' || (Array.isArray(key) && key.every((each) => typeof each === 'string')),
+  'the name of a column, or an array of such names',
+]
+const TABLE_RULES = { key: KEY, columns: RECORD }
+const COLUMN_RULES: Readonly<Record<keyof ColumnDefinition, Rule>> = {
+  type: [() => true, ''], // has a message of its own
+  nullable: BOOLEAN,
+  unique: BOOLEAN,
+  index: BOOLEAN,
+  scale: [
+    (scale) => Number.isInteger(scale) && (scale as number) >= 0 && (scale as number) <= LARGEST_SCALE,
+    `an integer of 0 to ${LARGEST_SCALE}`,
+  ],
 }
 
 /** Checks a table definition and fills in its defaults. Throws `INVALID_ARGUMENT`, naming table, column and remedy. */
 export function resolveTable(name: string, definition: TableDefinition): { key: string[]; columns: ResolvedColumn[] } {
   checkName('table', name)
+  ensureOptions(`table ${name}`, definition, TABLE_RULES)
+  for (const required of ['key', 'columns'] as const)
+    ensure(`The ${required} of table ${name}`, definition[required], TABLE_RULES[required])
   const key = typeof definition.key === 'string' ? [definition.key] : [...definition.key]
   const columns = Object.entries(definition.columns).map(([column, each]) => resolveColumn(name, column, each))
   if (key.length === 0) throw invalid(`Table ${name} has no key. Name the column or columns that identify a row.`)
@@ -48,24 +75,35 @@ export function resolveTable(name: string, definition: TableDefinition): { key: 
 export function resolveColumn(table: string, name: string, given: ColumnType | ColumnDefinition): ResolvedColumn {
   checkName('column', name)
   const definition: ColumnDefinition = typeof given === 'string' ? { type: given } : given
+  ensureOptions(`column ${table}.${name}`, definition, COLUMN_RULES)
   if (!isColumnType(definition.type)) {
     throw invalid(
-      `Column ${table}.${name} has the unknown type ${String(definition.type)}. ` +
+      `Column ${table}.${name} has the unknown type ${show(definition.type)}. ` +
         'Use any, boolean, integer, bigint, number, decimal, string, bytes, uuid, timestamp, day, time, json, or one of them followed by [].',
     )
   }
+  const { scale } = definition
+  if (scale !== undefined && definition.type !== 'decimal')
+    throw invalid(
+      `Column ${table}.${name} of type ${definition.type} has a scale, which only decimals have. Leave it out.`,
+    )
   const unique = definition.unique ?? false
   const index = definition.index ?? (unique || definition.type !== 'boolean')
   if (unique && !index)
     throw invalid(`Column ${table}.${name} is unique but has no index. Leave index out, or set it to true.`)
-  return { name, type: definition.type, nullable: definition.nullable ?? definition.type === 'any', unique, index }
+  return {
+    name,
+    type: definition.type,
+    nullable: definition.nullable ?? definition.type === 'any',
+    unique,
+    index,
+    scale,
+  }
 }
 
 export function checkName(what: 'table' | 'column', name: unknown): asserts name is string {
   if (typeof name !== 'string' || name === '' || name.length > 200 || name === '__proto__') {
-    throw invalid(
-      `A ${what} name is a string of 1 to 200 characters other than "__proto__", not ${JSON.stringify(name)}.`,
-    )
+    throw invalid(`A ${what} name is a string of 1 to 200 characters other than "__proto__", not ${show(name)}.`)
   }
 }
 

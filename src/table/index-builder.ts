@@ -21,6 +21,10 @@ const PASS_ROWS = 1 << 23
 
 /** A value of more rows than this is written in steps. */
 const STEP_ROWS = 1 << 16
+/** Most rows that native code groups in one step. */
+const NATIVE_ROWS = 1 << 18
+/** So many buckets make a step. */
+const STEP_BUCKETS = 16
 
 /**
  * Builds the index of a whole column: rows are sorted into buckets by the top bits of their words' hashes, each
@@ -63,14 +67,24 @@ export class IndexBuilder {
       for (let bucket = 0; bucket < records.buckets; bucket++) {
         const from = records.start(bucket)
         const to = records.start(bucket + 1)
-        yield* groups.group(records.halves, from, to)
-        this.rows.set(groups.rows.subarray(0, to - from), done)
-        for (let group = 0; group < groups.count; group++) {
-          this.ends[this.values] = done + groups.starts[group + 1]
-          this.hashes[this.values++] = groups.hashes[group]
+        if (this.view.kernels === undefined || to - from > NATIVE_ROWS) {
+          yield* groups.group(records.halves, from, to)
+          this.take(groups, to - from, done)
+        } else {
+          const { rows, ends, hashes, values } = this
+          this.values += this.view.kernels.groupRecords(records.halves, from, to, rows, done, ends, hashes, values)
+          if (bucket % STEP_BUCKETS === 0 || to - from > BUCKET_ROWS * STEP_BUCKETS) yield
         }
         done += to - from
       }
+    }
+  }
+
+  private take(groups: Groups, rows: number, done: number): void {
+    this.rows.set(groups.rows.subarray(0, rows), done)
+    for (let group = 0; group < groups.count; group++) {
+      this.ends[this.values] = done + groups.starts[group + 1]
+      this.hashes[this.values++] = groups.hashes[group]
     }
   }
 
@@ -154,8 +168,11 @@ class Records {
   /** Counts the rows of each bucket. Comes before `load`. */
   *count(): Steps {
     const { shift, sizes } = this
-    yield* this.scan((_row, hash) => {
-      sizes[hash >>> shift]++
+    const { kernels, buffers } = this.view
+    const seed = this.view.low(ROOT.seed) >>> 0
+    yield* this.eachBlock((first, end) => {
+      if (kernels === undefined) this.scan(first, end, (_row, hash) => void sizes[hash >>> shift]++)
+      else kernels.countWords(this.view.table, buffers, this.base + first, end - first, seed, shift, sizes)
     })
     for (const size of sizes) this.total += size
   }
@@ -171,9 +188,11 @@ class Records {
       starts[bucket + 1] = starts[bucket] + size
       this.largest = Math.max(this.largest, size)
     }
-    const next = starts.slice()
+    const next = starts.slice(0, buckets)
     const halves = new Int32Array(starts[buckets] * 4)
-    yield* this.scan((row, hash, low, high) => {
+    const { kernels, buffers } = this.view
+    const seed = this.view.low(ROOT.seed) >>> 0
+    const put: RecordVisitor = (row, hash, low, high) => {
       const bucket = (hash >>> shift) - first
       if (bucket < 0 || bucket >= buckets) return
       const at = next[bucket]++ * 4
@@ -181,6 +200,11 @@ class Records {
       halves[at + 1] = hash
       halves[at + 2] = low
       halves[at + 3] = high
+    }
+    yield* this.eachBlock((from, end) => {
+      const { table } = this.view
+      if (kernels === undefined) this.scan(from, end, put)
+      else kernels.sortWords(table, buffers, this.base + from, end - from, seed, shift, from, first, next, halves)
     })
     this.starts = starts
     this.halves = halves
@@ -191,21 +215,22 @@ class Records {
     return this.starts[bucket]
   }
 
-  /** Every row with a value, ascending, those of a block in a step. */
-  private *scan(visit: RecordVisitor): Steps {
+  /** The rows [first, end) of every block that holds any, ascending, each in a step. */
+  private *eachBlock(visit: (first: number, end: number) => void): Steps {
     const { view, base, limit } = this
     for (let row = 0; row < limit; ) {
       const address = base + row
       const end = Math.min(limit, row + BLOCK_WORDS - (address & BLOCK_MASK))
       if (view.table[address >>> BLOCK_SHIFT] !== ZERO_BLOCK) {
-        this.scanBlock(row, end, visit)
+        visit(row, end)
         yield
       }
       row = end
     }
   }
 
-  private scanBlock(first: number, end: number, visit: RecordVisitor): void {
+  /** Every row with a value of those in one block. */
+  private scan(first: number, end: number, visit: RecordVisitor): void {
     const { view } = this
     const seed = view.low(ROOT.seed)
     const address = this.base + first

@@ -50,7 +50,7 @@ export const COLUMN = {
   name: 0,
   /** String word: the column type. */
   type: 1,
-  /** low = COLUMN_FLAG bits, high = rows without a value: few columns have any, so that adding a row seldom counts. */
+  /** low = COLUMN_FLAG bits, and from bit SCALE_SHIFT on 0 or 1 + the scale of every decimal; high = rows without a value: few columns have any, so that adding a row seldom counts. */
   flags: 2,
   /** Flat array of words, by row number: low = base, high = log2(words). */
   data: 3,
@@ -58,6 +58,9 @@ export const COLUMN = {
   index: 4,
   words: 5,
 } as const
+
+export const SCALE_SHIFT = 8
+export const LARGEST_SCALE = 16383
 
 export const COLUMN_FLAG = { nullable: 1, unique: 2, indexed: 4 } as const
 

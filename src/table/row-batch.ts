@@ -1,6 +1,7 @@
 import type { Writer } from '../heap/writer'
 import type { Interner } from '../value/interner'
 import type { RowWords } from './row-encoder'
+import { integerOf, type Table } from './table'
 
 /**
  * The words of up to `capacity` rows, column by column: of column `i` and the `r`th row the low half is at
@@ -10,6 +11,8 @@ export class RowBatch {
   /** Rows in it. */
   count = 0
   readonly words: Int32Array
+  /** The same words as doubles: of column `i` and the `r`th row at i * capacity + r. */
+  readonly numbers: Float64Array
   /** Their row numbers, once they have been inserted. */
   readonly rows: Int32Array
 
@@ -17,7 +20,8 @@ export class RowBatch {
     columns: number,
     readonly capacity: number,
   ) {
-    this.words = new Int32Array(columns * capacity * 2)
+    this.numbers = new Float64Array(columns * capacity)
+    this.words = new Int32Array(this.numbers.buffer)
     this.rows = new Int32Array(capacity)
   }
 
@@ -33,6 +37,27 @@ export class RowBatch {
       row[i * 2] = this.words[at]
       row[i * 2 + 1] = this.words[at + 1]
     }
+  }
+
+  /**
+   * Takes the values of a column as row numbers, if they are integers below `limit`, none negative, each larger than the one before.
+   * Returns whether they are.
+   */
+  numberBy(column: number, limit: number): boolean {
+    const { words, rows, count } = this
+    let last = -1
+    for (let r = 0, at = this.start(column); r < count; r++, at += 2) {
+      const number = integerOf(words[at], words[at + 1])
+      if (!(number > last && number < limit) || !Number.isInteger(number)) return false
+      rows[r] = last = number
+    }
+    return true
+  }
+
+  /** Whether any of the row numbers exists in a table. */
+  hasAny(table: Table): boolean {
+    for (let r = 0; r < this.count; r++) if (table.hasRow(this.rows[r])) return true
+    return false
   }
 
   /** How many rows have no value in a column. */

@@ -1,7 +1,9 @@
+import { ensure, RECORD } from '../arguments'
 import { SnapheapError } from '../errors'
 import type { Interner } from '../value/interner'
 import type { Column } from './column'
 import { encodeAs } from './column-type'
+import { atScale, fitsScale } from './scale'
 import { cannotHold, type Table } from './table'
 
 /** One row's words by column position: low halves at 2i, high halves at 2i + 1. */
@@ -42,6 +44,8 @@ export class RowEncoder {
   encode(values: Readonly<Record<string, unknown>>): RowWords {
     const { interner, table } = this
     this.given.fill(0)
+    if (typeof values !== 'object' || values === null)
+      ensure(`What is written into table ${table.name}`, values, RECORD)
     for (const name of Object.keys(values)) if (!table.hasColumn(name)) table.column(name)
     for (const [i, column] of table.columns.entries()) {
       const value = Object.hasOwn(values, column.name) ? values[column.name] : undefined
@@ -66,7 +70,10 @@ export class RowEncoder {
     let cause: unknown
     try {
       if (value === null) return this.interner.null()
-      if (encodeAs(column.type, value, this.interner)) return
+      const { scale } = column
+      const scaled = scale === undefined ? value : atScale(value, scale)
+      const fits = scale === undefined || fitsScale(scaled, scale)
+      if (fits && encodeAs(column.type, scaled, this.interner)) return
     } catch (error) {
       cause = error
     }

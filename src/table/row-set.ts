@@ -27,6 +27,28 @@ export class RowSet {
     return hasMoved
   }
 
+  /** Adds the first `count` of these row numbers, none of which exists, ascending. Returns whether the presence bits have moved. */
+  addAscending(numbers: Int32Array, count: number): boolean {
+    const { writer } = this.heap
+    const { view } = writer
+    const last = numbers[count - 1]
+    const hasMoved = growFlatArray(this.heap, this.descriptor + TABLE.presence, last >>> 6)
+    const base = view.low(this.descriptor + TABLE.presence) >>> 0
+    for (let i = 0; i < count; ) {
+      const word = numbers[i] >>> 6
+      let low = view.low(base + word)
+      let high = view.high(base + word)
+      for (; i < count && numbers[i] >>> 6 === word; i++) {
+        if ((numbers[i] & 32) === 0) low |= 1 << (numbers[i] & 31)
+        else high |= 1 << (numbers[i] & 31)
+      }
+      writer.set(base + word, low, high)
+    }
+    const rows = this.descriptor + TABLE.rows
+    writer.set(rows, view.low(rows) + count, Math.max(view.high(rows), last + 1))
+    return hasMoved
+  }
+
   /** Takes back what `add` did, within the same call of a user's: nobody has seen the row. */
   takeBack(row: number): void {
     const { writer } = this.heap

@@ -13,7 +13,7 @@ import {
   resolveTable,
   type TableDefinition,
 } from './definition'
-import { CATALOGUE_SLOT, COLUMN, COLUMN_FLAG, KEY_MODE, TABLE } from './layout'
+import { CATALOGUE_SLOT, COLUMN, COLUMN_FLAG, KEY_MODE, SCALE_SHIFT, TABLE } from './layout'
 import { ObservedTableWriter, type RowObservers } from './observed-table-writer'
 import type { Table } from './table'
 import { TableWriter } from './table-writer'
@@ -235,7 +235,8 @@ export class SchemaWriter {
     this.setString(address + COLUMN.name, column.name)
     this.setString(address + COLUMN.type, column.type)
     const flags = (column.nullable ? COLUMN_FLAG.nullable : 0) | (column.unique ? COLUMN_FLAG.unique : 0)
-    writer.set(address + COLUMN.flags, flags, rows)
+    const scale = column.scale === undefined ? 0 : (column.scale + 1) << SCALE_SHIFT
+    writer.set(address + COLUMN.flags, flags | scale, rows)
     if (column.index) writer.set(address + COLUMN.index, MutableHashTable.create(this.heap) | 0, 0)
     return address
   }

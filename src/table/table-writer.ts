@@ -1,3 +1,4 @@
+import { show } from '../arguments'
 import { SnapheapError } from '../errors'
 import type { Heap } from '../heap/heap'
 import { freeFlatArray, growFlatArray } from '../struct/flat-array'
@@ -9,11 +10,11 @@ import type { Column } from './column'
 import { MutableColumnIndex } from './column-index'
 import { CompositeKeys } from './composite-keys'
 import { IndexBuilder } from './index-builder'
-import { COLUMN, DIRECT_AT_LEAST, DIRECT_SPREAD, KEY_MODE, TABLE } from './layout'
+import { COLUMN, DIRECT_AT_LEAST, DIRECT_SPREAD, KEY_MODE, MAX_ROWS, TABLE } from './layout'
 import type { RowBatch } from './row-batch'
 import { missingValue, RowEncoder, type RowWords } from './row-encoder'
 import { RowSet } from './row-set'
-import { integerOf, show, type Table } from './table'
+import { integerOf, type Table } from './table'
 
 /**
  * Changes one table, within a transaction. Every method does all of its work or, when it throws for a reason of the
@@ -82,6 +83,23 @@ export class TableWriter {
   /** Adds many rows given as words, one reference each, which this takes over even when it throws: all of the rows or none. */
   insertBatch(batch: RowBatch): void {
     this.refresh()
+    const isClaimed = this.claimAscending(batch)
+    if (!isClaimed) this.claimEach(batch)
+    for (const i of this.allPositions) if (isClaimed || !this.claimedPositions.includes(i)) this.putColumn(i, batch)
+  }
+
+  /** Makes the rows exist at once where their keys are their numbers, ascending and new, and nothing else decides. Returns whether it has. */
+  private claimAscending(batch: RowBatch): boolean {
+    const { table, keyPositions } = this
+    if (!table.isDirect || this.claimedPositions.length > 1 || batch.count === 0) return false
+    if (!batch.numberBy(keyPositions[0], this.directLimit())) return false
+    if (batch.rows[0] < table.rowLimit && batch.hasAny(table)) return false
+    if (this.rows.addAscending(batch.rows, batch.count)) this.moved()
+    return true
+  }
+
+  /** Makes the rows exist one after the other, with what decides whether they may. */
+  private claimEach(batch: RowBatch): void {
     const { claimedPositions } = this
     const claimed = new Int32Array(this.table.columns.length * 2)
     let claims = 0
@@ -101,7 +119,6 @@ export class TableWriter {
       }
       throw error
     }
-    for (const i of this.allPositions) if (!claimedPositions.includes(i)) this.putColumn(i, batch)
   }
 
   /** Writes one column of rows that have none of its values. */
@@ -236,9 +253,13 @@ export class TableWriter {
   private directRow(words: RowWords): number {
     const at = this.keyPositions[0] * 2
     const key = integerOf(words[at], words[at + 1])
+    return Number.isInteger(key) && key >= 0 && key < this.directLimit() ? key : -1
+  }
+
+  /** Keys from here on are too sparse to be row numbers. */
+  private directLimit(): number {
     const rows = Math.max(this.table.rowCount + 1, this.expectedRows)
-    const most = Math.max(DIRECT_AT_LEAST, rows * DIRECT_SPREAD)
-    return Number.isInteger(key) && key >= 0 && key < most ? key : -1
+    return Math.min(MAX_ROWS, Math.max(DIRECT_AT_LEAST, rows * DIRECT_SPREAD))
   }
 
   /** Turns a table whose row numbers are its keys into one that looks its keys up: its key column gets a unique index. */
@@ -370,7 +391,10 @@ export class TableWriter {
   private ensureRow(row: number): void {
     const { name } = this.table
     if (this.table.hasRow(row)) return
-    throw new SnapheapError('NOT_FOUND', `Table ${name} has no row ${row}. Look it up again.`, { table: name, row })
+    throw new SnapheapError('NOT_FOUND', `Table ${name} has no row ${show(row)}. Look it up again.`, {
+      table: name,
+      row,
+    })
   }
 
   /** Tells every reader of the writer's view that addresses have moved. */
@@ -392,7 +416,7 @@ export class TableWriter {
     const value = isKey ? table.keyOf(row) : column.get(row)
     return new SnapheapError(
       'UNIQUE',
-      `Table ${table.name} already has a row (number ${row}) with ${names} = ${show(value)}. Update that row, or choose another value.`,
+      `Table ${table.name} already has a row (number ${show(row)}) with ${names} = ${show(value)}. Update that row, or choose another value.`,
       { table: table.name, column: column.name, row },
     )
   }

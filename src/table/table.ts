@@ -1,3 +1,4 @@
+import { ensure, RECORD, show } from '../arguments'
 import { SnapheapError } from '../errors'
 import { CLOSED_EPOCH } from '../heap/heap'
 import { ROOT } from '../heap/layout'
@@ -10,6 +11,7 @@ import { CONSTANT } from '../value/word'
 import { Column } from './column'
 import { columnTypeNamed, describeType, encodeAs } from './column-type'
 import { CATALOGUE_SLOT, COLUMN, KEY_MODE, TABLE } from './layout'
+import { atScale } from './scale'
 
 /** A key: the value of the key column, or the values of several in their order. */
 export type Key = string | number | bigint | Date | Uint8Array | readonly unknown[]
@@ -103,7 +105,7 @@ export class Table {
     if (column === undefined) {
       throw new SnapheapError(
         'NOT_FOUND',
-        `Table ${this.name} has no column "${name}". It has ${this.columnNames.join(', ')}.`,
+        `Table ${this.name} has no column ${show(name)}. It has ${this.columnNames.join(', ')}.`,
         { table: this.name, column: name },
       )
     }
@@ -112,7 +114,7 @@ export class Table {
 
   hasRow(row: number): boolean {
     if (this.epoch !== this.view.epoch) this.refresh()
-    return this.isPresent(row)
+    return typeof row === 'number' && this.isPresent(row)
   }
 
   /** Schema version in which the table was made: with `descriptor`, it tells this table from every other of its name. */
@@ -148,15 +150,17 @@ export class Table {
     return row < 0 ? undefined : this.read(row)
   }
 
-  /** A row as an object, by its number. The row must exist. */
+  /** A row as an object, by its number. Throws `NOT_FOUND` where no row has it. */
   read(row: number): Record<string, unknown> {
+    this.ensureRow(row)
     const object: Record<string, unknown> = {}
     for (const column of this.columns) object[column.name] = column.get(row)
     return object
   }
 
-  /** The key of a row: a value, or an array of them where the key has several columns. */
+  /** The key of a row: a value, or an array of them where the key has several columns. Throws `NOT_FOUND` as `read`. */
   keyOf(row: number): unknown {
+    this.ensureRow(row)
     const keys = this.keyColumns.map((column) => column.get(row))
     return keys.length === 1 ? keys[0] : keys
   }
@@ -180,6 +184,7 @@ export class Table {
    */
   find(conditions: Readonly<Record<string, unknown>>): number[] {
     const { finder } = this.context
+    if (typeof conditions !== 'object' || conditions === null) ensure('What find looks for', conditions, RECORD)
     const names = Object.keys(conditions)
     const key = this.isDirect ? this.keyColumns[0].name : undefined
     if (names.length === 1 && names[0] !== key) return this.findBy(this.column(names[0]), conditions[names[0]])
@@ -227,6 +232,15 @@ export class Table {
     return [...this.rows()].filter((row) => this.hasWord(column, row, low, high))
   }
 
+  private ensureRow(row: number): void {
+    if (this.hasRow(row)) return
+    throw new SnapheapError(
+      'NOT_FOUND',
+      `Table ${this.name} has no row with number ${show(row)}. Look its number up with find or rowOf.`,
+      { table: this.name },
+    )
+  }
+
   /** Throws when the table was closed, dropped or altered since this handle was made. */
   ensureUsable(): void {
     if (this.epoch !== this.view.epoch) this.refresh()
@@ -271,8 +285,10 @@ export class Table {
     if (this.keyMode === KEY_MODE.composite) return this.rowOfComposite(key)
     const column = this.keyColumns[0]
     const { finder } = this.context
-    const isTuple = Array.isArray(key) && column.type !== 'json' && !column.type.endsWith('[]')
-    return this.seekValue(column, isTuple ? key[0] : key) ? (column.index?.first(finder.low, finder.high) ?? -1) : -1
+    const isTuple = Array.isArray(key) && key.length === 1 && column.type !== 'json' && !column.type.endsWith('[]')
+    const single: unknown = isTuple ? key[0] : key
+    if (single === undefined || single === null) throw this.wrongKey(key)
+    return this.seekValue(column, single) ? (column.index?.first(finder.low, finder.high) ?? -1) : -1
   }
 
   private hasWord(column: Column, row: number, low: number, high: number): boolean {
@@ -304,7 +320,8 @@ export class Table {
     }
     let cause: unknown
     try {
-      if (encodeAs(column.type, value, finder)) return !finder.isMissing
+      const wanted = column.scale === undefined ? value : atScale(value, column.scale)
+      if (encodeAs(column.type, wanted, finder)) return !finder.isMissing
     } catch (error) {
       cause = error
     }
@@ -360,7 +377,8 @@ export function integerOf(low: number, high: number): number {
 /** The error for a value that does not fit its column, which encoding may have thrown already; what else that threw stays as it is. */
 export function cannotHold(column: Column, value: unknown, cause: unknown): unknown {
   if (cause !== undefined && !(cause instanceof SnapheapError && cause.code === 'TYPE')) return cause
-  const remedy = cause?.message ?? `Pass ${describeType(column.type)}.`
+  const digits = column.scale === undefined ? '' : ` with at most ${column.scale} digits after the point`
+  const remedy = cause?.message ?? `Pass ${describeType(column.type)}${digits}.`
   return new SnapheapError(
     'TYPE',
     `Column ${column.table.name}.${column.name} (${column.type}) cannot hold ${show(value)}. ${remedy}`,
@@ -374,21 +392,4 @@ function isListed(view: View, descriptor: number): boolean {
   const count = list === 0 ? 0 : view.low(list)
   for (let i = 1; i <= count; i++) if (view.low(list + i) >>> 0 === descriptor) return true
   return false
-}
-
-/** A value as a message shows it: short, on one line. */
-export function show(value: unknown): string {
-  if (typeof value === 'bigint') return `${value}n`
-  if (typeof value === 'function' || typeof value === 'symbol') return String(value).slice(0, 60)
-  if (value instanceof Date) return Number.isNaN(value.getTime()) ? 'an invalid Date' : `Date ${value.toISOString()}`
-  if (value instanceof Uint8Array) return `${value.length} bytes`
-  let text: string | undefined
-  try {
-    text = JSON.stringify(value)
-  } catch {
-    text = undefined
-  }
-  if (text === undefined && typeof value === 'object') return Object.prototype.toString.call(value)
-  if (text === undefined || typeof value === 'number') return String(value)
-  return text.length > 60 ? `${text.slice(0, 57)}…` : text
 }

@@ -1,8 +1,11 @@
+import { ensure, type Rule, TEXT } from '../arguments'
 import { SnapheapError } from '../errors'
 
 const LARGEST_SCALE = 131072
 /** Bounds the work that a short text like "1e999999" can cause. */
 const MOST_DIGITS = 2 * LARGEST_SCALE
+
+const DECIMAL: Rule = [(value) => value instanceof Decimal, 'a Decimal']
 
 /**
  * An exact decimal number: `coefficient` / 10^`scale`. The scale is kept, so that 1.10 prints as it was written; equal
@@ -21,6 +24,7 @@ export class Decimal {
 
   /** Reads "-12.340" or "1.5e-7". Throws `INVALID_ARGUMENT` for anything else, and for more than 262144 digits. */
   static parse(text: string): Decimal {
+    ensure('What Decimal.parse reads', text, TEXT)
     const parts = /^([+-]?)(\d*)(?:\.(\d*))?(?:[eE]([+-]?\d{1,6}))?$/.exec(text.trim())
     if (parts === null || (parts[2] === '' && (parts[3] ?? '') === '')) {
       throw new SnapheapError('INVALID_ARGUMENT', `"${text}" is not a decimal number. Write it like "-12.340".`)
@@ -40,6 +44,7 @@ export class Decimal {
 
   /** Negative, zero or positive as this number is below, equal to or above the other, whatever the scales. */
   compare(other: Decimal): number {
+    ensure('What a Decimal is compared with', other, DECIMAL)
     const scale = Math.max(this.scale, other.scale)
     const a = this.coefficient * 10n ** BigInt(scale - this.scale)
     const b = other.coefficient * 10n ** BigInt(scale - other.scale)
@@ -62,6 +67,10 @@ export class Decimal {
 
   toJSON(): string {
     return this.toString()
+  }
+
+  [Symbol.for('nodejs.util.inspect.custom')](): string {
+    return `Decimal ${this.toString()}`
   }
 }
 
@@ -91,6 +100,10 @@ export class Rational {
 
   toJSON(): string {
     return this.toString()
+  }
+
+  [Symbol.for('nodejs.util.inspect.custom')](): string {
+    return `Rational ${this.toString()}`
   }
 }
 

@@ -185,6 +185,26 @@ export class Encoder {
     parseJson(this, source, start, end)
   }
 
+  /**
+   * As `json`, but false, with nothing of it left behind, for a text that cannot be kept: it nests too deep, or has a number
+   * beyond what a decimal holds.
+   */
+  tryJson(source: Uint8Array, start: number, end: number): boolean {
+    const { stackWords, isMissing } = this
+    const arrays = this.starts.length
+    try {
+      this.json(source, start, end)
+      return true
+    } catch (error) {
+      if (!(error instanceof SnapheapError && error.code === 'TYPE')) throw error
+      this.releaseElements(this.stack.halves.subarray(stackWords * 2), this.stackWords - stackWords)
+      this.stackWords = stackWords
+      this.starts.length = arrays
+      this.isMissing = isMissing
+      return false
+    }
+  }
+
   /** Begins an array: encode each item and call `element`, then `endArray`. Nests. */
   beginArray(): void {
     if (this.starts.length >= DEEPEST_NESTING) {

@@ -39,12 +39,22 @@ export class InternTables {
 
   /** Address of the object of this kind whose contents are the first `sizeBytes` of `halves`, 0 when there is none. */
   find(tag: number, halves: Int32Array, sizeBytes: number): number {
+    return this.findWithHash(tag, halves, sizeBytes, this.hash(halves, sizeBytes))
+  }
+
+  /** The same where the hash of the contents is known. */
+  findWithHash(tag: number, halves: Int32Array, sizeBytes: number, hash: number): number {
     const table = this.table(tag)
-    return table === undefined ? 0 : this.findIn(table, halves, sizeBytes, this.hash(halves, sizeBytes))
+    return table === undefined ? 0 : this.findIn(table, halves, sizeBytes, hash)
   }
 
   hash(halves: Int32Array, sizeBytes: number): number {
     return hashHalves(halves, 0, wordsOf(sizeBytes) * 2, this.view.low(ROOT.seed))
+  }
+
+  /** Makes the hashes of this heap its own. */
+  get seed(): number {
+    return this.view.low(ROOT.seed) >>> 0
   }
 
   table(tag: number): HashTable | undefined {
@@ -60,7 +70,7 @@ export class InternTables {
     return (this.tables[index] = this.openTable(address))
   }
 
-  protected findIn(table: HashTable, halves: Int32Array, sizeBytes: number, hash: number): number {
+  private findIn(table: HashTable, halves: Int32Array, sizeBytes: number, hash: number): number {
     for (let entry = table.seek(hash); entry !== 0; entry = table.seekNext(hash)) {
       const address = table.foundPayload
       if (this.view.low(address) === sizeBytes && this.hasContents(address, halves, wordsOf(sizeBytes))) return address

@@ -2,6 +2,8 @@ import type { Heap } from '../heap/heap'
 import { type HashTable, MutableHashTable } from '../struct/hash-table'
 import { Encoder, SORTED_FROM } from './encoder'
 import { InternTables, OBJECT_HEADER_WORDS, tableSlot, wordsOf } from './intern-tables'
+import { TextCreator } from './text-creator'
+import { GROUP, GROUP_HALVES, STRING_HIGH, TextGrouper, type Texts } from './texts'
 import { highOf, isComposite, isPointer, TAG, tagOf } from './word'
 
 /**
@@ -13,11 +15,15 @@ import { highOf, isComposite, isPointer, TAG, tagOf } from './word'
  */
 export class Interner extends Encoder {
   private readonly mutable: MutableInternTables
+  private readonly grouper = new TextGrouper()
+  private readonly creator: TextCreator
+  private groups = new Int32Array(0)
 
   constructor(private readonly heap: Heap) {
     const tables = new MutableInternTables(heap)
     super(tables)
     this.mutable = tables
+    this.creator = new TextCreator(heap)
   }
 
   /** Adds a reference to what a word points at, if anything. */
@@ -29,6 +35,28 @@ export class Interner extends Encoder {
   release(low: number, high: number): void {
     if (!isPointer(high)) return
     if (this.mutable.addReferences(low >>> 0, -1) === 0) this.free(tagOf(high), low >>> 0)
+  }
+
+  /** Puts the words of many strings into `words` from `at` on, low half first, one reference each. */
+  texts(texts: Texts, words: Int32Array, at: number): void {
+    if (this.groups.length < texts.count * GROUP_HALVES) this.groups = new Int32Array(texts.count * GROUP_HALVES)
+    const { groups } = this
+    const count = this.group(texts, words, at, groups)
+    this.mutable.referTo(groups, count)
+    this.creator.create(texts, groups, count, () => this.mutable.mutableTable(TAG.string))
+    for (let to = at, end = at + texts.count * 2; to < end; to += 2) {
+      if (words[to + 1] === STRING_HIGH) words[to] = groups[words[to] * GROUP_HALVES + GROUP.address]
+    }
+  }
+
+  private group(texts: Texts, words: Int32Array, at: number, groups: Int32Array): number {
+    const { kernels, table, buffers } = this.heap.writer.view
+    const { mutable } = this
+    if (kernels === undefined) return this.grouper.group(mutable, texts, words, at, groups)
+    const { bytes, starts, ends, first, count } = texts
+    const strings = mutable.table(TAG.string)?.address ?? 0
+    const { seed } = mutable
+    return kernels.groupTexts(table, buffers, strings, seed, bytes, starts, ends, first, count, words, at, groups)
   }
 
   protected override place(tag: number, sizeBytes: number): void {
@@ -81,11 +109,6 @@ class MutableInternTables extends InternTables {
     super(heap.writer.view)
   }
 
-  findWithHash(tag: number, halves: Int32Array, sizeBytes: number, hash: number): number {
-    const table = this.table(tag)
-    return table === undefined ? 0 : this.findIn(table, halves, sizeBytes, hash)
-  }
-
   /** Makes the object that `findWithHash`, called last, did not find. */
   create(tag: number, halves: Int32Array, sizeBytes: number, hash: number): number {
     const { allocator, writer } = this.heap
@@ -93,7 +116,9 @@ class MutableInternTables extends InternTables {
     const address = allocator.allocate(OBJECT_HEADER_WORDS + words)
     writer.set(address, sizeBytes, 1)
     writer.write(address + OBJECT_HEADER_WORDS, halves, 0, words * 2)
-    this.mutableTable(tag, hash).insertMissed(hash, address)
+    const table = this.table(tag) as MutableHashTable | undefined
+    if (table === undefined) this.mutableTable(tag).insert(hash, address)
+    else table.insertMissed(hash, address)
     return address
   }
 
@@ -112,7 +137,7 @@ class MutableInternTables extends InternTables {
       halves[i * 2 + 1] = this.view.high(address + OBJECT_HEADER_WORDS + i)
     }
     const hash = this.hash(halves, this.view.low(address))
-    const table = this.mutableTable(tag, hash)
+    const table = this.mutableTable(tag)
     let entry = table.seek(hash)
     while (entry !== 0 && table.foundPayload !== address) entry = table.seekNext(hash)
     if (entry !== 0) table.removeFound()
@@ -124,14 +149,19 @@ class MutableInternTables extends InternTables {
     return new MutableHashTable(this.heap, address)
   }
 
-  /** The table of a kind, made when it is missing, and then with a look-up of `hash` that ended in nothing. */
-  private mutableTable(tag: number, hash: number): MutableHashTable {
+  /** Adds the references of every group that has an object. */
+  referTo(groups: Int32Array, count: number): void {
+    for (let at = 0, end = count * GROUP_HALVES; at < end; at += GROUP_HALVES) {
+      const address = groups[at + GROUP.address]
+      if (address !== 0) this.addReferences(address >>> 0, groups[at + GROUP.strings])
+    }
+  }
+
+  /** The table of a kind, made when it is missing. */
+  mutableTable(tag: number): MutableHashTable {
     const known = this.table(tag)
     if (known !== undefined) return known as MutableHashTable
-    const { writer } = this.heap
-    writer.set(tableSlot(tag), MutableHashTable.create(this.heap) | 0, 0)
-    const made = this.table(tag) as MutableHashTable
-    made.seek(hash)
-    return made
+    this.heap.writer.set(tableSlot(tag), MutableHashTable.create(this.heap) | 0, 0)
+    return this.table(tag) as MutableHashTable
   }
 }

@@ -1,7 +1,15 @@
+import { ensure, type Rule } from '../arguments'
+
+const ITERABLE: Rule = [
+  (value) => typeof (value as Partial<Iterable<unknown>> | null | undefined)?.[Symbol.iterator] === 'function',
+  'an array or another iterable',
+]
+
 /** A list value: a chain of cells in the heap, whose tails are shared between lists. */
 export class List {
   readonly items: readonly unknown[]
   constructor(items: Iterable<unknown>) {
+    ensure('What a List is made of', items, ITERABLE)
     this.items = Object.freeze([...items])
   }
   [Symbol.iterator](): Iterator<unknown> {

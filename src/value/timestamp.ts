@@ -1,4 +1,10 @@
-import { SnapheapError } from '../errors'
+import { ensure, type Rule } from '../arguments'
+
+const MILLISECONDS: Rule = [(value) => typeof value === 'number', 'a number of milliseconds since 1970']
+const MICROSECONDS: Rule = [
+  (value) => Number.isInteger(value) && (value as number) >= 0 && (value as number) <= 999,
+  'an integer of 0 to 999',
+]
 
 /** A Date that also knows the microseconds beyond its milliseconds. Everything that takes a Date takes it. */
 export class Timestamp extends Date {
@@ -6,13 +12,9 @@ export class Timestamp extends Date {
   readonly microseconds: number
 
   constructor(ms: number, microseconds = 0) {
+    ensure('The time of a Timestamp', ms, MILLISECONDS)
+    ensure('The microseconds of a Timestamp', microseconds, MICROSECONDS)
     super(ms)
-    if (!Number.isInteger(microseconds) || microseconds < 0 || microseconds > 999) {
-      throw new SnapheapError(
-        'INVALID_ARGUMENT',
-        `${microseconds} is not a number of microseconds. Pass an integer of 0 to 999.`,
-      )
-    }
     this.microseconds = microseconds
   }
 
@@ -23,6 +25,11 @@ export class Timestamp extends Date {
 
   override toJSON(): string {
     return this.toISOString()
+  }
+
+  /** Node's console would leave the microseconds out. */
+  [Symbol.for('nodejs.util.inspect.custom')](): string {
+    return `Timestamp ${this.toISOString()}`
   }
 }
 

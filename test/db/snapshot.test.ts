@@ -1,9 +1,9 @@
 import { setFlagsFromString } from 'node:v8'
 import { runInNewContext } from 'node:vm'
 import { describe, expect, test } from 'vitest'
-import type { Store } from '../../src/db/store'
+import { type Snapshot, Store } from '../../src/db/store'
 import { MEMORIES } from '../heap/support/memories'
-import { errorOf, memoryStore, rowsOf } from '../support/store'
+import { errorOf, memoryStore, rowsOf, temporaryPath } from '../support/store'
 
 describe.each(MEMORIES.slice(0, 2))('snapshots on %s memory', (_name, makeMemory) => {
   const memory = makeMemory()
@@ -99,4 +99,22 @@ describe.each(MEMORIES.slice(0, 2))('snapshots on %s memory', (_name, makeMemory
     }
     expect(store.stats().snapshots).toEqual([])
   })
+})
+
+test('a forgotten snapshot and its closed database are garbage, though its listener knows the snapshot', async () => {
+  const use = async (): Promise<WeakRef<Snapshot>> => {
+    const held: Snapshot[] = []
+    const store = Store.open(temporaryPath(), { onFailure: () => void held.length })
+    held.push(store.snapshot())
+    await store.close()
+    return new WeakRef(held[0]!)
+  }
+  const forgotten = await use()
+  setFlagsFromString('--expose-gc')
+  const collect: () => void = runInNewContext('gc')
+  for (let i = 0; i < 5; i++) {
+    await new Promise(setImmediate)
+    collect()
+  }
+  expect(forgotten.deref()).toBeUndefined()
 })

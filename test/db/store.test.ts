@@ -1,4 +1,5 @@
-import { statSync, writeFileSync } from 'node:fs'
+import { existsSync, linkSync, statSync, unlinkSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import { Store } from '../../src/db/store'
@@ -210,4 +211,35 @@ test('a snapshot held for too long is reported once, with its owner', async () =
   } finally {
     process.off('warning', listen)
   }
+})
+
+describe('a file with another name', () => {
+  test('is refused for writing, by both of its names, and can be read', async () => {
+    const path = temporaryPath()
+    const other = `${path}.copy`
+    const store = fileStore(path)
+    store.write((tx) => tx.createTable('a', { key: 'id', columns: { id: 'integer' } }))
+    await store.save()
+    linkSync(path, other)
+    for (const name of [other, path]) {
+      if (name === path) await closeChecked(store)
+      const error = errorOf(() => Store.open(name))
+      expect(error.code).toBe('EXISTS')
+      expect(error.message).toMatch(/has another name \(hard links\).* Remove those, or replace them by copies\.$/)
+      expect(existsSync(`${other}.lock`)).toBe(false)
+    }
+    expect(fileStore(other, { readOnly: true }).tableNames).toEqual(['a'])
+    unlinkSync(other)
+    expect(fileStore(path).tableNames).toEqual(['a'])
+  })
+
+  test('may have those that its own log has given it', async () => {
+    const path = temporaryPath()
+    const store = fileStore(path, { retain: { log: '7 days' } })
+    store.write((tx) => tx.createTable('a', { key: 'id', columns: { id: 'integer' } }))
+    await store.save()
+    linkSync(path, join(`${path}.log`, '0000000000000001.heap')) // as when a rewrite was cut off before its rename
+    await closeChecked(store)
+    expect(fileStore(path, { retain: { log: '7 days' } }).tableNames).toEqual(['a'])
+  })
 })

@@ -3,7 +3,19 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { inspect } from 'node:util'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
-import { Column, type Database, Decimal, Entity, Id, open, Ref, type Reference } from '../../src/index'
+import {
+  Column,
+  type Database,
+  Decimal,
+  Entity,
+  Id,
+  List,
+  open,
+  Rational,
+  Ref,
+  type Reference,
+  Timestamp,
+} from '../../src/index'
 
 @Entity()
 class Quote {
@@ -117,6 +129,52 @@ describe('reading', () => {
       customer: 7,
     })
     expect(inspect(quote())).toMatch(/^Quote \{[\s\S]*customer: 7/)
+  })
+
+  test('JSON and the console show every kind of value, also deep inside', async () => {
+    @Entity()
+    class Sample {
+      @Id() id!: bigint
+      @Column() exact!: Decimal
+      @Column() at!: Date
+      @Column() ratio!: number
+      @Column() bytes!: Uint8Array
+      @Column({ type: 'bigint[]' }) many!: (bigint | null)[]
+      @Column({ type: 'any', nullable: true }) anything!: unknown
+      @Ref(() => Sample, { nullable: true }) next!: Reference<Sample> | null
+    }
+    const other = await open(undefined, { entities: [Sample] })
+    const id = 2n ** 60n
+    other.write((tx) =>
+      tx.create(Sample, {
+        id,
+        exact: Decimal.parse('1.50'),
+        at: new Timestamp(day.getTime(), 7),
+        ratio: Number.NaN,
+        bytes: new Uint8Array([1, 2, 255]),
+        many: [1n, null, id],
+        anything: { deep: [{ big: 3n, below: new Rational(1n, 3n), list: new List([4n]) }] },
+        next: id,
+      }),
+    )
+    const sample = other.get(Sample, id)!
+    const plain = {
+      id: String(id),
+      exact: '1.50',
+      at: '2024-02-29T00:00:00.000007Z',
+      ratio: 'NaN',
+      bytes: 'AQL/',
+      many: ['1', null, String(id)],
+      anything: { deep: [{ big: '3', below: '1/3', list: ['4'] }] },
+      next: String(id),
+    }
+    expect(JSON.parse(JSON.stringify(sample))).toEqual(plain)
+    expect((sample as unknown as { toJSON(): unknown }).toJSON()).toEqual(plain)
+    const shown = inspect(sample, { depth: 4, breakLength: 1000 })
+    for (const part of ['exact: Decimal 1.50', `at: Timestamp ${plain.at}`, 'below: Rational 1/3', `next: ${id}n`])
+      expect(shown).toContain(part)
+    expect(inspect({ a: { b: sample } }, { depth: 1 })).toBe('{ a: { b: [Sample] } }')
+    await other.close()
   })
 
   test('a reference to what does not exist says so', () => {
@@ -312,6 +370,60 @@ describe('changing', () => {
   test('objects of another database are refused', async () => {
     const other = await open(undefined, { entities })
     expect(() => other.write((tx) => tx.set(quote(), { price: 1 }))).toThrow(/from another database/)
+    await other.close()
+  })
+})
+
+describe('a property that the class does not have', () => {
+  const misspelt = (object: object): { nmae: string } => object as { nmae: string }
+  const refusal = /^Class Customer has no column property "nmae"\. It has id, name, firstQuote; decorate others/
+
+  test('is not taken by an assignment, wherever the object is from', () => {
+    using snapshot = db.snapshot()
+    const held = db.get(Customer, 7)!
+    const assign = (object: object) => () => {
+      misspelt(object).nmae = 'x'
+    }
+    expect(assign(held)).toThrow(refusal)
+    expect(assign(snapshot.get(Customer, 7)!)).toThrow(refusal)
+    db.write((tx) => {
+      expect(assign(held)).toThrow(refusal)
+      expect(assign(tx.create(Customer, { id: 9, name: 'Cid' }))).toThrow(code('INVALID_ARGUMENT'))
+      expect(() => Object.assign(held, { name: 'Eve', nmae: 'x' })).toThrow(refusal)
+    })
+    expect(Reflect.ownKeys(held).map((each) => typeof each)).toEqual(['symbol', 'symbol'])
+    expect([held.name, misspelt(held).nmae, 'nmae' in held]).toEqual(['Eve', undefined, false])
+  })
+
+  test('may be a setter of a base class, and any of an object made with new', async () => {
+    class Plain {
+      set shout(_value: string) {
+        heard.push(this)
+      }
+    }
+    class Named extends Plain {
+      @Id() id!: number
+    }
+    @Entity()
+    class Person extends Named {
+      @Column() name!: string
+    }
+    @Entity()
+    class Place extends Named {
+      constructor(readonly memo = 'made') {
+        super()
+      }
+    }
+    const heard: unknown[] = []
+    const other = await open(undefined, { entities: [Person, Place] })
+    const person = other.write((tx) => tx.create(Person, { id: 1, name: 'Ann' } as never))
+    person.shout = 'hey'
+    expect(heard).toEqual([person])
+    expect([person instanceof Person, person instanceof Named, person instanceof Plain]).toEqual([true, true, true])
+    expect(() => Object.assign(person, { memo: 1 })).toThrow(/^Class Person has no column property "memo"/)
+    expect(() => Object.assign(person, { toString: 1 })).toThrow(/^Class Person has no column property "toString"/)
+    expect(new Place().memo).toBe('made')
+    expect(Object.assign(new Plain(), { memo: 1 })).toEqual({ memo: 1 })
     await other.close()
   })
 })

@@ -148,7 +148,7 @@ describe('a class put together wrongly is refused, naming class, property and re
         }
         return [Quote]
       },
-      /Quote\.name has the unknown type text\. Use/,
+      /Quote\.name has the unknown type "text"\. Use/,
     ],
     [
       'no key',

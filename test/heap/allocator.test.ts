@@ -13,6 +13,14 @@ const words = fc.oneof(
 )
 const operation = fc.oneof(
   { weight: 3, arbitrary: fc.record({ kind: fc.constant('allocate' as const), words, isZeroed: fc.boolean() }) },
+  {
+    weight: 1,
+    arbitrary: fc.record({
+      kind: fc.constant('allocate many' as const),
+      words: fc.oneof(fc.integer({ min: 1, max: 8 }), fc.integer({ min: 9, max: 2048 })),
+      count: fc.nat(40),
+    }),
+  },
   { weight: 2, arbitrary: fc.record({ kind: fc.constant('free' as const), which: fc.nat() }) },
 )
 const transaction = fc.record({ operations: fc.array(operation, { maxLength: 25 }), commits: fc.boolean() })
@@ -65,6 +73,16 @@ describe.each(HEAP_MEMORIES)('allocator on %s memory', (_name, makeMemory) => {
         return
       }
       const { allocator } = heap
+      if (each.kind === 'allocate many') {
+        const addresses = new Uint32Array(each.count + 2)
+        allocator.allocateMany(each.words, addresses, 1, each.count + 1)
+        expect([addresses[0], addresses[each.count + 1]]).toEqual([0, 0])
+        for (const address of addresses.subarray(1, each.count + 1)) {
+          fill(heap, address, each.words, ++seed)
+          model.set(address, { words: each.words, seed })
+        }
+        return
+      }
       const address = each.isZeroed ? allocator.allocateZeroed(each.words) : allocator.allocate(each.words)
       if (each.isZeroed) expectZeros(heap, address, each.words)
       fill(heap, address, each.words, ++seed)

@@ -235,6 +235,9 @@ describe.each(MEMORIES)('%s memory', (_name, makeMemory) => {
       refused(() => memory.copy(window, 0, window, bad, 0))
       refused(() => memory.copy(window, 0, window, 0, bad))
       refused(() => memory.crc32c(new Uint8Array(1), bad))
+      refused(() => memory.startWriteBack(bad, 0, 0))
+      refused(() => memory.startWriteBack(fd, bad, 0))
+      refused(() => memory.startWriteBack(fd, 0, bad))
     }
     for (const sizeBytes of [0, 4095, 4097, 2 * GIB + 4096]) refused(() => memory.allocate(sizeBytes))
     refused(() => memory.mapFile(fd, 1, PAGE))
@@ -272,6 +275,21 @@ describe.each(MEMORIES)('%s memory', (_name, makeMemory) => {
     const hasFolderSync = process.platform !== 'win32'
     if (hasFolderSync) expect(codeOf(() => memory.syncFolder(join(folder, 'none')))).toBe('IO')
     memory.syncFolder(folder)
+  })
+
+  test('writing back early changes nothing and fails for nobody, whatever the file', async () => {
+    const file = fileOfPages(2)
+    const closed = openSync(join(temporaryFolder(), 'file'), 'w')
+    closeSync(closed)
+    for (const fd of [file.fd, closed, 0x7fff_ffff]) {
+      for (const sizeBytes of [0, 1, 2 * PAGE, 3 * GIB, Number.MAX_SAFE_INTEGER]) {
+        expect(await memory.startWriteBack(fd, 0, sizeBytes)).toBeUndefined()
+        expect(await memory.startWriteBack(fd, sizeBytes, sizeBytes)).toBeUndefined()
+      }
+    }
+    const window = memory.mapFile(file.fd, 0, 2 * PAGE)
+    expect([...new Uint8Array(window)].every((byte, at) => byte === 1 + Math.floor(at / PAGE))).toBe(true)
+    memory.unmap(window)
   })
 
   test('a lock excludes a second one in this process until it is released', () => {

@@ -1,6 +1,10 @@
+import { readFileSync, writeFileSync } from 'node:fs'
 import { expect, test } from 'vitest'
 import { nodeFiles } from '../../src/heap/files'
+import { RECORD, RUN_WORDS_SHIFT, SEGMENT } from '../../src/log/format'
+import { nativeMemory } from '../heap/support/memories'
 import { closeChecked, errorOf, fileStore, rejectionOf, temporaryPath } from '../support/store'
+import { segmentsOf } from './support/damage'
 import { StoreOverFiles } from './support/store-over-files'
 
 const DEFINITION = { key: 'id', columns: { id: 'integer', text: 'string' } } as const
@@ -52,4 +56,45 @@ test('a bulk load whose last sync fails ends writing: the file may hold it, and 
   again.write((tx) => tx.insert('t', { id: 2, text: 'kept' }))
   await closeChecked(again)
   expect(fileStore(path).table('t').rowCount).toBe(2)
+})
+
+test('commits of every size are recovered, wherever in the log they lie', async () => {
+  const path = temporaryPath()
+  const store = fileStore(path, { durability: 'interval', segmentBytes: 3_000_000 })
+  store.write((tx) =>
+    tx.createTable('b', { key: 'id', columns: { id: 'integer', data: { type: 'bytes', index: false } } }),
+  )
+  const sizes = [10, 262_144, 100, 262_144 - 300, 1, 700_000, 5, 131_072, 20_000, 2_500_000, 17]
+  const rows = new Map<number, Buffer>()
+  for (let id = 0; id < 66; id++) {
+    const data = Buffer.alloc(sizes[(id * 7) % sizes.length] + id, `row ${id}; `)
+    rows.set(id, data)
+    store.write((tx) => tx.insert('b', { id, data }))
+  }
+  await closeChecked(store)
+  for (const recoveredBy of ['reading', 'writing']) {
+    const again = fileStore(path, { readOnly: recoveredBy === 'reading' })
+    expect(again.recovery).toEqual({ commits: 68, damaged: undefined })
+    for (const [id, data] of rows) expect(data.equals(again.table('b').get(id)!.data as Uint8Array)).toBe(true)
+    await closeChecked(again)
+  }
+})
+
+test('a record that is whole but changes words beyond its block is refused', async () => {
+  const path = temporaryPath()
+  const store = fileStore(path)
+  store.write((tx) => tx.createTable('t', DEFINITION))
+  await closeChecked(store)
+  const [segment] = segmentsOf(path)
+  const bytes = readFileSync(segment)
+  const units = new Int32Array(bytes.buffer.slice(bytes.byteOffset, bytes.byteOffset + bytes.length))
+  let last = SEGMENT.sizeBytes / 4
+  while (last + units[last + RECORD.size] / 4 < units.length) last += units[last + RECORD.size] / 4
+  const run = last + RECORD.units + 1 // behind the name of the first block
+  units[run] = (units[run] & ~0xffff) | 4095
+  expect(units[run] >>> RUN_WORDS_SHIFT).toBeGreaterThan(1)
+  const forged = new Uint8Array(units.buffer)
+  units[last + RECORD.checksum] = nativeMemory().crc32c(forged.subarray((last + RECORD.previousChecksum) * 4)) | 0
+  writeFileSync(segment, forged)
+  for (const readOnly of [true, false]) expect(errorOf(() => fileStore(path, { readOnly })).code).toBe('CORRUPT')
 })

@@ -1,84 +1,12 @@
-import { readFileSync, rmSync, writeFileSync } from 'node:fs'
-import { join } from 'node:path'
-import { expect, onTestFinished, test } from 'vitest'
-import type { StoreOptions } from '../../src/db/open-heap'
-import type { Transaction } from '../../src/db/transaction'
+import { fstatSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { expect, test } from 'vitest'
 import { SEGMENT } from '../../src/log/format'
-import { nativeMemory, temporaryFolder } from '../heap/support/memories'
+import { nativeMemory } from '../heap/support/memories'
 import { closeChecked, errorOf, rejectionOf } from '../support/store'
 import { segmentsOf } from './support/damage'
-import { Device } from './support/device'
-import { type Fault, FaultyFiles, type Operation } from './support/faulty-files'
-import { StoreOverFiles } from './support/store-over-files'
+import { ids, machine, put, putAsync, putIn, turn } from './support/machine'
 
 // Each of these was found by the simulator or by the fuzzer, and is told here by itself.
-
-/** A machine whose processes can be ended and whose power can be cut, with one database. */
-class Machine {
-  files!: FaultyFiles
-  /** What is asynchronous does not end. */
-  isHeld = false
-  store!: StoreOverFiles
-  private readonly folder = temporaryFolder()
-  private cuts = 0
-  private device = new Device(join(this.folder, '0')).cut(undefined, join(this.folder, '0'))
-
-  open(options: StoreOptions = {}): StoreOverFiles {
-    this.files = new FaultyFiles(this.device, () => (this.isHeld ? 0.9 : 0))
-    const memory = this.files.memoryFrom(nativeMemory())
-    const { files, path } = this
-    this.store = StoreOverFiles.over(path, { onFailure: () => undefined, ...options, files, memory })
-    return this.store
-  }
-
-  get path(): string {
-    return join(this.device.folder, 'test.heap')
-  }
-
-  /** The next operation that `isMeant` takes fails. */
-  failNext(isMeant: (operation: Operation) => boolean, fault: Fault): void {
-    let isOver = false
-    this.files.faultOf = (operation) => (!isOver && isMeant(operation) && (isOver = true) ? fault : undefined)
-  }
-
-  /** The process ends; what it gave to the operating system is still there. */
-  async endProcess(): Promise<void> {
-    this.files.kill()
-    await this.store.close()
-    this.isHeld = false
-  }
-
-  /** Only what was synced is still there. */
-  async cutPower(): Promise<void> {
-    await this.endProcess()
-    this.device = this.device.cut(undefined, join(this.folder, String(++this.cuts)))
-  }
-}
-
-function machine(): Machine {
-  const made = new Machine()
-  onTestFinished(() => closeChecked(made.store))
-  return made
-}
-
-function put(store: StoreOverFiles, id: number): void {
-  store.write((tx) => putIn(tx, store, id))
-}
-
-function putAsync(store: StoreOverFiles, id: number): Promise<void> {
-  return store.writeAsync((tx) => putIn(tx, store, id))
-}
-
-function putIn(tx: Transaction, store: StoreOverFiles, id: number): void {
-  if (store.tableNames.length === 0) tx.createTable('t', { key: 'id', columns: { id: 'integer' } })
-  tx.insert('t', { id })
-}
-
-function ids(store: StoreOverFiles): unknown[] {
-  return store.tableNames.length === 0 ? [] : [...store.table('t').rows()].map((row) => store.table('t').read(row).id)
-}
-
-const turn = (): Promise<void> => new Promise((resolve) => setImmediate(resolve))
 
 test('a segment that could neither be begun nor removed does not keep later commits from the log', async () => {
   const one = machine()
@@ -286,4 +214,123 @@ test('on a full or read-only device, nothing is changed and all can be read; onc
     await one.cutPower()
     expect(ids(one.open())).toEqual([1, 3])
   }
+})
+
+test('a commit of several parts lies in one segment, also where its end is written later (seeds 51, 78, 90)', async () => {
+  const one = machine()
+  const store = one.open({ segmentBytes: 1, partBytes: 1 })
+  put(store, 1)
+  const first = putAsync(store, 2)
+  put(store, 3)
+  await first
+  await one.cutPower()
+  expect(ids(one.open())).toEqual([1, 2, 3])
+})
+
+test('no file is removed, and none that lost its name is closed, on the event loop', async () => {
+  const one = machine()
+  const store = one.open({ segmentBytes: 1 })
+  const { files } = one
+  const blocking: string[] = []
+  const close = files.close.bind(files)
+  files.close = (fd) => {
+    if (fstatSync(fd).nlink === 0) blocking.push(`close ${fd}`)
+    close(fd)
+  }
+  files.remove = (path) => void blocking.push(`remove ${path}`)
+  for (let id = 1; id < 6; id++) put(store, id)
+  const copy = `${one.path}.copy`
+  await store.save(copy)
+  const follower = one.follow()
+  for (let i = 0; i < 3; i++) {
+    await store.compact()
+    await store.save(copy, { replace: true })
+    follower.following!.look()
+  }
+  await store.close()
+  expect(blocking).toEqual([])
+  expect(files.operations.filter(({ kind }) => kind === 'remove').length).toBeGreaterThan(3)
+})
+
+test('what could not be synced is not to be seen, by anybody, from the rejection on', async () => {
+  for (const isSaved of [false, true]) {
+    const one = machine()
+    const store = one.open()
+    put(store, 1)
+    if (isSaved) await store.save()
+    put(store, 2)
+    const before = store.version
+    const follower = one.follow()
+    const waiting = [putAsync(store, 3), putAsync(store, 4)]
+    const snapshot = store.snapshot()
+    one.failNext(({ kind }) => kind === 'sync', { code: 'EIO' })
+    for (const each of waiting) {
+      expect((await rejectionOf(each)).code).toBe('IO')
+      expect([ids(store), store.version]).toEqual([[1, 2], before])
+    }
+    expect(store.check().problems).toEqual([])
+    expect([...snapshot.table('t').rows()].length).toBe(4)
+    snapshot.close()
+    follower.following!.look()
+    expect(ids(follower)).toEqual([1, 2])
+    expect((await rejectionOf(store.save())).code).toBe('IO')
+    expect(errorOf(() => put(store, 5)).code).toBe('IO')
+    await one.endProcess()
+    put(one.open(), 6)
+    expect(ids(one.store)).toEqual([1, 2, 6])
+  }
+})
+
+test('a sync that fails while a change of many turns is under way takes back what it should once that has ended', async () => {
+  const one = machine()
+  const store = one.open()
+  put(store, 1)
+  let goOn = (): void => undefined
+  const first = putAsync(store, 2)
+  const beside = store.writeBeside(async (tx) => {
+    putIn(tx, store, 3)
+    await new Promise<void>((resolve) => {
+      goOn = resolve
+    })
+  })
+  one.failNext(({ kind }) => kind === 'sync', { code: 'EIO' })
+  expect((await rejectionOf(first)).code).toBe('IO')
+  goOn()
+  expect((await rejectionOf(beside)).code).toBe('IO')
+  await turn()
+  expect(ids(store)).toEqual([1])
+})
+
+test('durability is strengthened in two saves, while commits keep coming, and holds for all of them', async () => {
+  const one = machine()
+  const store = one.open({ durability: 'none' })
+  put(store, 1)
+  let id = 1
+  const save = store.save.bind(store)
+  let saves = 0
+  store.save = async () => {
+    expect(++saves).toBeLessThan(3)
+    const saved = save()
+    for (let i = 0; i < 3; i++) {
+      put(store, ++id)
+      await turn()
+    }
+    await saved
+    put(store, ++id)
+  }
+  await store.setDurability('commit')
+  expect(id).toBe(9)
+  const known = ids(store)
+  await one.cutPower()
+  expect(ids(one.open())).toEqual(known)
+})
+
+test('a sync that fails while the database is opened leaves the log as it is (seed 70311)', async () => {
+  const one = machine()
+  put(one.open(), 1)
+  put(one.store, 2)
+  await one.endProcess()
+  const error = errorOf(() => one.open({}, ({ kind }) => (kind === 'sync' ? { code: 'EIO' } : undefined)))
+  expect([error.code, error.details.systemCode]).toEqual(['IO', 'EIO'])
+  expect(ids(one.open())).toEqual([1, 2])
 })

@@ -56,7 +56,7 @@ async function indexAll(store: Store, checkpoint: () => void = nobodyStops): Pro
 }
 
 describe('indexing a large copy', () => {
-  test('leaves other events their turns, and most of them free to write', async () => {
+  test('leaves other events their turns, and those of the sorting free to write', async () => {
     const store = storeWithRows()
     let written = 0
     let refused = 0
@@ -70,7 +70,8 @@ describe('indexing a large copy', () => {
       }
     })
     expect(turns).toBeGreaterThan(4)
-    expect(written).toBeGreaterThan(refused)
+    expect(written).toBeGreaterThan(0)
+    expect(written + refused).toBe(turns)
     expect(store.table('note').rowCount).toBe(written)
     const table = store.table('copy')
     expect(table.find({ same: 7 }).length).toBe(ROWS)

@@ -251,16 +251,21 @@ test('options that cannot be meant are refused by name', async () => {
   const db = Store.open()
   const { connection } = server
   const tables = ['quote']
-  for (const wrong of [undefined, { connection }, { connection, tables: 'quote' }, { connection, tables: [undefined] }])
+  for (const wrong of [{ connection }, { connection, tables: 'quote' }, { connection, tables: [undefined] }])
     await expect(mirror(db, wrong as MirrorOptions)).rejects.toThrow(
-      /tables to mirror are not an array of names\. Pass/,
+      /option tables of mirror is .* Pass an array of names/,
     )
   for (const [name, value] of [
     ['saveEveryMs', Number.NaN],
     ['checkEveryMs', 1e10],
   ])
-    await expect(mirror(db, { connection, tables, [name]: value })).rejects.toThrow(`${name} is ${value}. Pass`)
-  await expect(mirror(db, { connection, tables, slot: 5 as unknown as string })).rejects.toThrow(/"5" is no name/)
+    await expect(mirror(db, { connection, tables, [name]: value })).rejects.toThrow(
+      `${name} of mirror is ${value}. Pass`,
+    )
+  await expect(mirror(db, { connection, tables, every: 5 } as MirrorOptions)).rejects.toThrow(/no option "every"/)
+  await expect(mirror(db, { connection, tables, slot: 5 as unknown as string })).rejects.toThrow(
+    /option slot of mirror is 5\. Pass/,
+  )
   await db.close()
 })
 
@@ -280,7 +285,9 @@ test('waitFor resolves when the writes can be read, and says what is wrong other
   for (const lsn of ['nonsense', undefined, null, 5] as string[])
     await expect(bench!.mirror.waitFor(lsn)).rejects.toMatchObject({ code: 'INVALID_ARGUMENT' })
   for (const timeoutMs of [Number.NaN, -1, 1e10])
-    await expect(bench!.mirror.waitFor('FFFF/0', { timeoutMs })).rejects.toThrow(`timeoutMs is ${timeoutMs}. Pass`)
+    await expect(bench!.mirror.waitFor('FFFF/0', { timeoutMs })).rejects.toThrow(
+      `timeoutMs of waitFor is ${timeoutMs}. Pass`,
+    )
   const waiting = bench!.mirror.waitFor('FFFF/0')
   await bench!.mirror.close()
   await expect(waiting).rejects.toMatchObject({ code: 'CLOSED' })

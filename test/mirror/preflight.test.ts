@@ -24,7 +24,7 @@ beforeEach(async () => {
 })
 
 const run = (sql: string) => queryRows<Record<string, unknown>>(client, 'the test failed', sql)
-const request = (...tables: string[]) => ({ tables, slot: 'slot', publication: 'publication' })
+const request = (...tables: string[]) => ({ tables, slot: 'slot', publication: 'publication', served: new Map() })
 
 async function findings(by: pg.Client, ...tables: string[]): Promise<Finding[]> {
   try {
@@ -247,6 +247,28 @@ test('a publication made by somebody else needs no rights but to read', async ()
     'the role "reader" does not own "public"."y" and so cannot publish it',
     expect.stringContaining('belongs to another role and lacks "public"."y"'),
   ])
+  await role.end()
+})
+
+test('a publication that must be changed and cannot be is told beforehand, with what mends it', async () => {
+  await run(`CREATE TABLE x (id int PRIMARY KEY); CREATE TABLE y (id int PRIMARY KEY); CREATE ROLE other LOGIN REPLICATION;
+    GRANT SELECT ON x, y TO other; GRANT CREATE ON DATABASE "${connection.database}" TO other;
+    ALTER TABLE x OWNER TO other; ALTER TABLE y OWNER TO other`)
+  const role = await connect({ ...connection, user: 'other' }, 'query')
+  for (const made of ['FOR TABLE x, y', `FOR TABLE x WITH (publish = 'insert')`, 'FOR TABLE x', 'FOR ALL TABLES']) {
+    await run(`CREATE PUBLICATION publication ${made}`)
+    const [found, ...rest] = await findings(role, 'x')
+    expect(rest).toEqual([])
+    if (made === 'FOR ALL TABLES')
+      expect(found!.problem).toMatch(/^the publication "publication" is one for all tables/)
+    else
+      expect(found!.problem).toMatch(/^the publication "publication" belongs to another role and does not publish just/)
+    await run(found!.remedy)
+    expect(await findings(role, 'x')).toEqual([])
+    const { tables } = await preflight(role, request('x'))
+    expect(await ensurePublication(role, 'publication', tables)).toBe(true)
+    await run('DROP PUBLICATION publication')
+  }
   await role.end()
 })
 

@@ -174,6 +174,37 @@ test('a table replaced by another one of the same name, and a table that goes aw
   await expect(bench.mirror.waitFor('FFFF/0')).rejects.toMatchObject({ code: 'PREFLIGHT' })
 })
 
+test('a renamed or moved table goes on under its name, also over a restart, until another takes that', async () => {
+  await start()
+  await bench.query(`ALTER TABLE item RENAME TO "Thing"`)
+  await bench.query(`UPDATE "Thing" SET price = 5 WHERE id = 1; UPDATE other SET v = 9 WHERE id = 1`)
+  await bench.expectSame()
+  expect(bench.db.table('item').get(1)).toMatchObject({ name: 'item 1' })
+  expect(String(bench.db.table('item').get(1)!.price)).toBe('5.00')
+  expect(bench.notices).toContainEqual(
+    expect.stringMatching(/^The table item is called "public"\."Thing" now: it is still mirrored as item\. Name it so/),
+  )
+  await bench.shut()
+  await bench.query(
+    `CREATE SCHEMA shop; ALTER TABLE "Thing" SET SCHEMA shop; UPDATE shop."Thing" SET price = 6 WHERE id = 2`,
+  )
+  await bench.open()
+  await bench.query(`UPDATE shop."Thing" SET price = 7 WHERE id = 3; ALTER TABLE shop."Thing" ADD c int DEFAULT 4`)
+  await bench.until(() => bench.db.table('item').columnNames.includes('c'))
+  await bench.expectSame()
+  expect(bench.db.tableNames.filter((name) => !name.includes('~'))).toHaveLength(3)
+  await bench.query('CREATE TABLE item (id int PRIMARY KEY, fresh text); INSERT INTO item VALUES (1, $$new$$)')
+  await untilColumns('id integer, fresh string')
+  await bench.expectSame()
+})
+
+test('a change that the stream says nothing of is shown without a change of any row', async () => {
+  await start({ checkEveryMs: 1000 })
+  await bench.query('ALTER TABLE item ADD c int DEFAULT 7')
+  await bench.until(() => bench.db.table('item').get(2000)?.c === 7)
+  await bench.expectSame()
+})
+
 test('under load: schema changes of all kinds between transactions lose nothing, and two tables always agree', async () => {
   await start()
   const client = await connect(bench.connection, 'query')

@@ -17,6 +17,14 @@ const hash = fc.oneof(
 const payload = fc.oneof(fc.nat(100), fc.constantFrom(0, 0x7fffffff, 0x80000000, 0xffffffff))
 const operation = fc.oneof(
   { weight: 5, arbitrary: fc.record({ kind: fc.constant('insert' as const), hash, payload, flag: fc.boolean() }) },
+  {
+    weight: 1,
+    arbitrary: fc.record({
+      kind: fc.constant('insert many' as const),
+      entries: fc.array(fc.tuple(hash, payload), { maxLength: 200 }),
+      isSorted: fc.boolean(),
+    }),
+  },
   { weight: 3, arbitrary: fc.record({ kind: fc.constant('remove' as const), which: fc.nat(), skip: fc.nat(3) }) },
   {
     weight: 1,
@@ -75,6 +83,17 @@ function apply(table: MutableHashTable, model: Model, each: Drawn<typeof operati
   if (each.kind === 'insert') {
     table.insert(each.hash, each.payload, each.flag)
     model.add(each.hash, each.payload, each.flag)
+    return
+  }
+  if (each.kind === 'insert many') {
+    const entries = each.isSorted ? [...each.entries].sort(([a], [b]) => a - b) : each.entries
+    const hashes = Uint32Array.from([...entries.map(([hash]) => hash), 1])
+    table.insertMany(
+      hashes,
+      Uint32Array.from(entries, ([, payload]) => payload),
+      entries.length,
+    )
+    for (const [hash, payload] of entries) model.add(hash, payload, false)
     return
   }
   if (model.size === 0) return

@@ -76,7 +76,7 @@ export class FaultyFiles implements Files {
     return Array.from(this.opened.values(), ({ path }) => path)
   }
 
-  /** A memory whose syncs of folders pass through here. */
+  /** A memory whose syncs of folders pass through here, and which promises nothing else that takes time. */
   memoryFrom(memory: Memory): Memory {
     const syncFolder = (path: string): void => {
       try {
@@ -85,7 +85,8 @@ export class FaultyFiles implements Files {
         throw ioError('sync', path, error) // a memory throws typed errors
       }
     }
-    return Object.assign(Object.create(memory) as Memory, { syncFolder })
+    const startWriteBack = async (): Promise<void> => undefined
+    return Object.assign(Object.create(memory) as Memory, { syncFolder, startWriteBack })
   }
 
   /** The process dies: what it does from now on has no effect, what is under way may have had some. */
@@ -112,6 +113,11 @@ export class FaultyFiles implements Files {
   }
 
   close(fd: number): void {
+    this.opened.delete(fd)
+    nodeFiles.close(fd)
+  }
+
+  async closeBeside(fd: number): Promise<void> {
     this.opened.delete(fd)
     nodeFiles.close(fd)
   }
@@ -183,6 +189,10 @@ export class FaultyFiles implements Files {
     })
   }
 
+  nameCount(path: string): number {
+    return nodeFiles.nameCount(path)
+  }
+
   link(path: string, other: string): void {
     this.perform('link', other, () => {
       nodeFiles.link(path, other)
@@ -192,6 +202,14 @@ export class FaultyFiles implements Files {
 
   remove(path: string): void {
     this.perform('remove', path, () => {
+      nodeFiles.remove(path)
+      this.device.parentOf(path).remove(nameOf(path))
+    })
+  }
+
+  removeBeside(path: string): Promise<void> {
+    return this.later(this.record('remove', path), (share) => {
+      if (share < 1) return
       nodeFiles.remove(path)
       this.device.parentOf(path).remove(nameOf(path))
     })

@@ -35,6 +35,13 @@ export class History {
     return this.states.has(version)
   }
 
+  /** What a version may be for somebody who reads what the device holds. */
+  candidates(version: number): State[] {
+    const known = this.states.get(version)
+    const { uncertain } = this
+    return [...(known === undefined ? [] : [known]), ...(uncertain?.version === version ? [uncertain.state] : [])]
+  }
+
   /** Only the first such commit can be on the device: after it, none is taken. */
   isUncertain(version: number, state: State): void {
     this.uncertain ??= { version, state }

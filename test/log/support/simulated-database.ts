@@ -1,18 +1,19 @@
 import { rmSync } from 'node:fs'
 import { join } from 'node:path'
 import fc from 'fast-check'
-import type { StoreOptions } from '../../../src/db/open-heap'
+import type { InternalOptions, StoreOptions } from '../../../src/db/open-heap'
 import type { Snapshot, Store } from '../../../src/db/store'
 import type { Transaction } from '../../../src/db/transaction'
 import { SnapheapError } from '../../../src/errors'
-import type { Files } from '../../../src/heap/files'
 import type { Memory } from '../../../src/heap/memory'
+import { history } from '../../../src/log/history'
 import { anyCommand, type Command, CommandRunner, SHAPES } from '../../table/support/commands'
 import { expectSame, type Tables } from '../../table/support/compare'
 import { Device } from './device'
 import { death, type FaultPlan, fullDevice, oneFailure, readOnlyDevice } from './fault-plan'
 import { FaultyFiles, type Operation } from './faulty-files'
 import { History, SimulationFailure, type State } from './history'
+import { type Followed, SimulatedFollower } from './simulated-follower'
 import { StoreOverFiles } from './store-over-files'
 
 type Mode = 'commit' | 'interval' | 'none'
@@ -21,6 +22,7 @@ type Mode = 'commit' | 'interval' | 'none'
 const COMMANDS = fc.sample(anyCommand, { seed: 1, numRuns: 1000 })
 const ABORT = new Error('aborted on purpose')
 const LEDGER = 'ledger'
+const FILE = 'simulated.heap'
 const turn = (): Promise<void> => new Promise((resolve) => setImmediate(resolve))
 
 /** A database that is used, hurt and opened again, and is compared with a plain model all along. */
@@ -35,6 +37,9 @@ export class SimulatedDatabase {
   private mode: Mode
   private nextMode: Mode | undefined
   private readonly tasks = new Set<Promise<void>>()
+  private readonly followers: SimulatedFollower[] = []
+  /** The log goes back to the first commit, as far as commits are logged at all. */
+  private readonly retainsAll: boolean
   private readonly snapshots: { readonly snapshot: Snapshot; readonly state: State }[] = []
   /** A change that takes many turns has begun and has not ended. */
   private isBesideOpen = false
@@ -56,6 +61,7 @@ export class SimulatedDatabase {
     private readonly folder: string,
   ) {
     this.mode = this.pick<Mode>(['commit', 'commit', 'interval', 'none'])
+    this.retainsAll = random() < 0.2
     this.device = new Device(join(folder, 'device-0'))
     this.device = this.device.cut(random, this.device.folder)
   }
@@ -77,30 +83,35 @@ export class SimulatedDatabase {
     this.plan = () => undefined
     await (this.random() < 0.5 ? this.reopen() : this.restart())
     if (this.failure !== undefined) throw this.failure
+    await this.killFollowers()
     await this.close()
   }
 
   /** Gives back whatever there still is of it. */
   async abandon(): Promise<void> {
     this.files?.kill()
+    await this.killFollowers()
     await this.store?.close()
     await Promise.allSettled(this.tasks)
   }
 
   private async act(): Promise<void> {
     const luck = this.random() * 100
-    if (luck < 30) this.write()
-    else if (luck < 42) this.writeAsync()
-    else if (luck < 47) this.writeBeside()
-    else if (luck < 53) this.save()
-    else if (luck < 57) this.sync()
-    else if (luck < 60) this.changeDurability()
-    else if (luck < 66) this.useSnapshots()
-    else if (luck < 69) this.compare(this.store, this.history.at(this.store.version))
-    else if (luck < 80) for (let turns = this.random() * 6; turns > 0; turns--) await turn()
-    else if (luck < 88) this.plan = this.pick([oneFailure, oneFailure, fullDevice, readOnlyDevice, death])(this.random)
-    else if (luck < 92) this.plan = () => undefined
-    else if (luck < 95) await this.restart()
+    if (luck < 26) this.write()
+    else if (luck < 36) this.writeAsync()
+    else if (luck < 42) this.writeBeside()
+    else if (luck < 47) this.save()
+    else if (luck < 49) this.compact()
+    else if (luck < 53) this.sync()
+    else if (luck < 56) this.changeDurability()
+    else if (luck < 61) this.useSnapshots()
+    else if (luck < 63) this.compare(this.store, this.history.at(this.store.version))
+    else if (luck < 66) await this.lookBack()
+    else if (luck < 74) await this.useFollowers()
+    else if (luck < 83) for (let turns = this.random() * 6; turns > 0; turns--) await turn()
+    else if (luck < 90) this.plan = this.pick([oneFailure, oneFailure, fullDevice, readOnlyDevice, death])(this.random)
+    else if (luck < 93) this.plan = () => undefined
+    else if (luck < 96) await this.restart()
     else await this.reopen()
   }
 
@@ -126,10 +137,11 @@ export class SimulatedDatabase {
       if (mode === 'commit' && sync) this.history.acknowledge(store.version)
     } catch (error) {
       if (error instanceof SimulationFailure) throw error
-      if (store.version !== before) throw new SimulationFailure('torn', 'a failed write left another version', error)
+      if (store.version !== before && !(this.isPoisoned && store.version < before))
+        throw new SimulationFailure('torn', 'a failed write left another version', error)
       if (attempted !== undefined && (files.isDead || this.isPoisoned)) this.history.isUncertain(before + 1, attempted)
       if (error !== ABORT && !(this.isBesideOpen && isBusy(error))) this.expectExcused(error, 'write', faults)
-      this.compare(store, this.history.at(before))
+      this.compare(store, this.history.at(store.version))
     }
   }
 
@@ -153,7 +165,7 @@ export class SimulatedDatabase {
     const { store, mode } = this
     const change = this.anyChange()
     const turns = Math.floor(this.random() * 4)
-    const isBulk = this.random() < 0.3
+    const isBulk = this.random() < 0.4
     let version = 0
     const run = async (tx: Transaction): Promise<void> => {
       this.settle()
@@ -181,6 +193,11 @@ export class SimulatedDatabase {
   private save(): void {
     const { version } = this.store
     this.begin('save', this.store.save(), () => this.history.acknowledge(version))
+  }
+
+  private compact(): void {
+    const { version } = this.store
+    this.begin('compact', this.store.compact(), () => this.history.acknowledge(version))
   }
 
   private sync(): void {
@@ -222,13 +239,91 @@ export class SimulatedDatabase {
     }
   }
 
+  /** Opens the database as it was after a commit that its log lists. */
+  private async lookBack(): Promise<void> {
+    const { files, store } = this
+    const faults = files.faults
+    let past: Store | undefined
+    try {
+      const commits = [...history(store.memory, files, store.path!)]
+      if (commits.length === 0) return
+      const { version } = this.pick(commits)
+      past = store.asOf(version)
+      if (past.version !== version)
+        throw new SimulationFailure('torn', `version ${version} is found as ${past.version}`)
+      this.expectCandidate(past, version)
+    } catch (error) {
+      const isGone = error instanceof SnapheapError && error.code === 'NOT_FOUND' && !this.retainsAll
+      if (!isGone) this.expectExcused(error, 'looking back', faults)
+    } finally {
+      await past?.close()
+    }
+  }
+
+  private expectCandidate(store: Store, version: number): void {
+    this.settle()
+    const [state] = this.history.candidates(version)
+    if (state === undefined) throw new SimulationFailure('torn', `the log lists version ${version}, which never was`)
+    this.compare(store, state)
+  }
+
+  // What others do who follow it
+
+  private async useFollowers(): Promise<void> {
+    const luck = this.random()
+    if (this.followers.length === 0 || (luck < 0.2 && this.followers.length < 3)) {
+      this.follow()
+      return
+    }
+    this.settle()
+    const at = Math.floor(this.random() * this.followers.length)
+    if (luck < 0.3) await this.followers.splice(at, 1)[0].kill()
+    else if (luck < 0.5) this.followers[at].useSnapshots(this.followed, this.random())
+    else this.followers[at].look(this.followed)
+  }
+
+  private follow(): void {
+    const { device, random } = this
+    const plan = random() < 0.2 ? oneFailure(random) : () => undefined
+    const { faults } = this.files
+    let hasFailed = false
+    const noticing: FaultPlan = (operation) => {
+      const fault = plan(operation)
+      hasFailed ||= fault !== undefined
+      return fault
+    }
+    try {
+      const path = join(device.folder, FILE)
+      this.followers.push(new SimulatedFollower(device, path, this.memory, random, noticing))
+    } catch (error) {
+      if (error instanceof SnapheapError && error.code === 'NOT_FOUND' && this.history.acknowledged === 0) return
+      if (!hasFailed) this.expectExcused(error, 'follow', faults)
+    }
+  }
+
+  private async killFollowers(): Promise<void> {
+    for (const follower of this.followers.splice(0)) await follower.kill()
+  }
+
+  private get followed(): Followed {
+    const { history, beside } = this
+    return {
+      acknowledged: history.acknowledged,
+      candidates: (version) => [
+        ...history.candidates(version),
+        ...(beside?.version === version ? [beside.state] : []), // a bulk load may be seen before it is acknowledged
+      ],
+      compare: (tables, state) => this.compare(tables, state),
+    }
+  }
+
   // What happens to a database
 
   /** Ends the process, then opens the database again: on the same machine, or after a power cut. */
   private async reopen(): Promise<void> {
     this.files.kill()
     await this.close()
-    if (this.random() < 0.6) this.cutPower()
+    if (this.random() < 0.6) await this.cutPower()
     await this.open()
   }
 
@@ -266,7 +361,8 @@ export class SimulatedDatabase {
     this.mayRefuse = false
   }
 
-  private cutPower(): void {
+  private async cutPower(): Promise<void> {
+    await this.killFollowers()
     const { folder } = this.device
     this.device = this.device.cut(this.random, join(this.folder, `device-${++this.devices}`))
     rmSync(folder, { recursive: true, force: true })
@@ -277,16 +373,19 @@ export class SimulatedDatabase {
     if (this.random() < 0.7) this.plan = () => undefined
     for (;;) {
       this.files = new FaultyFiles(this.device, this.random)
-      this.files.faultOf = (operation) => this.plan(operation)
+      this.files.faultOf = (operation) => {
+        if (this.followers.length > 0 && this.random() < 0.1) this.noteFailure(() => this.pick(this.followers).glance())
+        return this.plan(operation)
+      }
       this.quietFaults = 0
       try {
-        this.store = StoreOverFiles.over(join(this.device.folder, 'simulated.heap'), this.options())
+        this.store = StoreOverFiles.over(join(this.device.folder, FILE), this.options())
         break
       } catch (error) {
         this.expectExcused(error, 'open', 0)
         this.expectFilesClosed()
         this.endOfProcess()
-        if (this.files.isDead && this.random() < 0.5) this.cutPower()
+        if (this.files.isDead && this.random() < 0.5) await this.cutPower()
         if (this.random() < 0.7) this.plan = () => undefined
       }
     }
@@ -294,19 +393,24 @@ export class SimulatedDatabase {
     const { version } = this.store
     this.history.reopened(version)
     this.store.onRollback = () => this.rolledBack()
+    this.store.onCommit = () => this.settle()
     const state = this.history.at(version)
     const { problems } = this.store.check()
     if (problems.length > 0) throw new SimulationFailure('torn', problems.join('; '))
     this.compare(this.store, state)
   }
 
-  private options(): StoreOptions & { files: Files } {
+  private options(): StoreOptions & InternalOptions {
     const { files, random, mode } = this
+    const retained = random()
     return {
       files,
       memory: files.memoryFrom(this.memory),
       durability: this.durabilityOf(mode),
       segmentBytes: Math.floor(random() ** 2 * 20_000),
+      partBytes: random() < 0.5 ? 1 << 23 : Math.floor(random() * 5000),
+      ...(this.retainsAll ? { retain: { log: '1 day' } } : {}),
+      ...(!this.retainsAll && retained < 0.4 ? { retain: { log: Math.floor(retained * 100_000) } } : {}),
       checkpoint: random() < 0.5 ? { logBytes: Math.floor(random() * 100_000) } : {},
       onFailure: (error) => {
         if (this.files === files) this.noteFailure(() => this.expectExcused(error, 'the background', 0))
@@ -316,7 +420,7 @@ export class SimulatedDatabase {
 
   /** No timers: they would bring chance into it. */
   private durabilityOf(mode: Mode) {
-    return mode === 'interval' ? { everyMs: 1e8, everyBytes: Math.floor(this.random() ** 2 * 30_000) } : mode
+    return mode === 'interval' ? { everyMs: 1e8, everyBytes: 1 + Math.floor(this.random() ** 2 * 30_000) } : mode
   }
 
   // Bookkeeping

@@ -78,6 +78,42 @@ const objects = [
   () => 'x'.repeat(below(5000)),
 ]
 
+/** What the loops over many words take: arguments that fit each other nearly always, over words that are anything. */
+const SHAPES = {
+  groupTexts: () => [...heap(), index(), index(), bytes(), ...fields(), words(), small(), words()],
+  splitLines: () => [messages(), small(), small(), small(), small(), ...outputs(), words()],
+  parseNumbers: () => [bytes(), ...fields(), below(2), words(), small()],
+  countWords: () => [...heap(), index(), small(), index(), below(40), halves()],
+  sortWords: () => [...heap(), index(), small(), index(), below(40), index(), small(), halves(), words()],
+  groupRecords: () => [words(), small(), small(), halves(), small(), halves(), halves(), small()],
+}
+const small = () => pick([0, 0, 1, 2, 3, 10, 60])
+const index = () => pick([0, 1, 4095, 4096, 4097, below(20000), 2 ** 32 - 1])
+const anyHalf = () => pick([0, 1, 2, 8 << 8, 3 << 8, 4096, below(20000), below(2 ** 32), -1])
+const halves = () => Uint32Array.from({ length: pick([0, 4, 60, 300]) }, anyHalf)
+const words = () => Int32Array.from({ length: pick([0, 4, 60, 300, 300]) }, anyHalf)
+const outputs = () => [words(), words()]
+const shared = new Int32Array(300)
+const bytes = () => Uint8Array.from({ length: 200 }, () => pick([48, 49, 57, 45, 46, 9, 10, 92, 97, 255]))
+const fields = () => {
+  const starts = Int32Array.from({ length: 60 }, () => (below(20) === 0 ? below(2 ** 32) : below(150)))
+  const ends = starts.map((start) => (below(20) === 0 ? -1 : start + below(50)))
+  return [below(20) === 0 ? shared : starts, below(20) === 0 ? shared : ends, small(), small()]
+}
+/** A block table that leads into windows, and sometimes out of them. */
+const heap = () => {
+  const window = new ArrayBuffer(3 * 32768)
+  const content = new Int32Array(window)
+  for (let i = 0; i < 400; i++) content[below(content.length)] = anyHalf()
+  const table = Uint32Array.from({ length: 8 }, () => pick([0, 1, 2, 65536, 65537, 65538, below(2 ** 32)]))
+  return [table, [new ArrayBuffer(32768), window, undefined, ...(windows.length > 0 ? [pick(windows)] : [])]]
+}
+const messages = () => {
+  const line = () =>
+    Buffer.from(`d\0\0\0${String.fromCharCode(below(12))}${pick(['1\t2\n', '\\N\n', '\\', '1\\\n\n', ''])}`)
+  return new Uint8Array(Buffer.concat(Array.from({ length: below(8) }, line)))
+}
+
 function argument() {
   const kind = below(10)
   if (kind < 3 && windows.length > 0) return pick(windows)
@@ -95,6 +131,11 @@ function call(name) {
   if (name === 'lock' && below(2) === 0) {
     const handle = addon.lock(pick(['one.lock', 'two.lock']))
     return typeof handle === 'object' && locks.push(handle)
+  }
+  if (SHAPES[name] !== undefined && below(10) !== 0) {
+    const given = SHAPES[name]()
+    if (below(8) === 0) given[below(given.length)] = argument()
+    return addon[name](...given)
   }
   const args = Array.from({ length: below(7) }, argument)
   if (name === 'mapFile') return void addon.mapFile(...args)

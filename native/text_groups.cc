@@ -1,0 +1,208 @@
+#include "text_groups.h"
+
+#include <algorithm>
+#include <cstring>
+#include <vector>
+
+#include "word_hash.h"
+
+namespace snapheap {
+namespace {
+
+// src/value/word.ts and texts.ts
+constexpr uint32_t kConstantHigh = 0x7ff10000;
+constexpr uint32_t kEmptyString = 6;
+constexpr uint32_t kInlineTag = 0x7ff1;
+constexpr uint32_t kStringHigh = 0xfff10000;
+constexpr uint32_t kInlineBytes = 6;
+// src/struct/hash-table.ts
+constexpr uint32_t kOccupied = 0x80000000;
+constexpr uint32_t kFlag = 0x40000000;
+
+enum Group { kFirst, kHash, kStrings, kAddress };
+
+inline void Prefetch(const void* address) {
+#if defined(__GNUC__)
+  __builtin_prefetch(address);
+#else
+  (void)address;
+#endif
+}
+
+// Where the look-up of one group has come to.
+struct Search {
+  uint32_t segment;
+  uint32_t mask;
+  uint32_t slot;
+  uint32_t steps;
+};
+
+class Grouper {
+ public:
+  Grouper(const HeapWords& heap, uint32_t table, uint32_t seed, const Texts& texts, uint32_t* words, uint32_t* groups)
+      : heap_(heap), table_(table), seed_(seed), texts_(texts), words_(words), groups_(groups) {}
+
+  int64_t Run() {
+    if (!Assign()) return kOutside;
+    if (table_ != 0 && made_ > 0 && !LookUp()) return kOutside;
+    return static_cast<int64_t>(made_);
+  }
+
+ private:
+  const uint8_t* Bytes(size_t i) const { return texts_.bytes + texts_.starts[i]; }
+  uint32_t Size(size_t i) const { return static_cast<uint32_t>(texts_.ends[i] - texts_.starts[i]); }
+
+  // Gives every string its word or group.
+  bool Assign() {
+    size_t slot_count = 2;
+    while (slot_count < texts_.count * 2) slot_count *= 2;
+    slots_.assign(slot_count, 0);
+    for (size_t k = 0; k < texts_.count; k++) {
+      const size_t i = texts_.first + k;
+      uint32_t* word = words_ + k * 2;
+      const int32_t start = texts_.starts[i];
+      const int32_t end = texts_.ends[i];
+      if (end == -1) {
+        word[0] = word[1] = 0;
+        continue;
+      }
+      if (start < 0 || end < start || static_cast<size_t>(end) > texts_.bytes_size) return false;
+      const uint32_t size = Size(i);
+      if (size <= kInlineBytes) {
+        LayInline(Bytes(i), size, word);
+      } else {
+        word[0] = GroupOf(i, size);
+        word[1] = kStringHigh;
+      }
+    }
+    return true;
+  }
+
+  static void LayInline(const uint8_t* bytes, uint32_t size, uint32_t* word) {
+    if (size == 0) {
+      word[0] = kEmptyString;
+      word[1] = kConstantHigh;
+      return;
+    }
+    uint64_t payload = 0;
+    for (uint32_t i = 0; i < size; i++) payload |= static_cast<uint64_t>(bytes[i]) << (8 * i);
+    word[0] = static_cast<uint32_t>(payload);
+    word[1] = ((kInlineTag + size) << 16) | static_cast<uint32_t>(payload >> 32);
+  }
+
+  uint32_t GroupOf(size_t i, uint32_t size) {
+    const uint32_t hash = HashContents(Bytes(i), size, seed_);
+    const size_t mask = slots_.size() - 1;
+    size_t slot = hash & mask;
+    for (; slots_[slot] != 0; slot = (slot + 1) & mask) {
+      uint32_t* group = groups_ + (slots_[slot] - 1) * kGroupHalves;
+      if (group[kHash] != hash || Size(group[kFirst]) != size) continue;
+      if (memcmp(Bytes(group[kFirst]), Bytes(i), size) != 0) continue;
+      group[kStrings]++;
+      return slots_[slot] - 1;
+    }
+    uint32_t* group = groups_ + made_ * kGroupHalves;
+    group[kFirst] = static_cast<uint32_t>(i);
+    group[kHash] = hash;
+    group[kStrings] = 1;
+    group[kAddress] = 0;
+    slots_[slot] = static_cast<uint32_t>(++made_);
+    return slots_[slot] - 1;
+  }
+
+  // Finds the objects of the groups: each step begins for all what the next step needs.
+  bool LookUp() {
+    const uint32_t* descriptor = heap_.At(table_);
+    if (descriptor == nullptr || descriptor[1] > kHashBits) return false;
+    searches_.resize(made_);
+    for (size_t g = 0; g < made_; g++) {
+      if (!Begin(descriptor[0], descriptor[1], groups_[g * kGroupHalves + kHash], &searches_[g])) return false;
+    }
+    for (size_t g = 0; g < made_; g++) {
+      if (!Scan(g)) return false;
+      const uint32_t* object = heap_.At(groups_[g * kGroupHalves + kAddress]);
+      if (object != nullptr) Prefetch(object);
+    }
+    for (size_t g = 0; g < made_; g++) {
+      uint32_t* group = groups_ + g * kGroupHalves;
+      while (group[kAddress] != 0) {
+        bool is_equal = false;
+        if (!IsObject(group[kAddress], group[kFirst], &is_equal)) return false;
+        if (is_equal) break;
+        searches_[g].slot = Next(searches_[g]);
+        searches_[g].steps++;
+        if (!Scan(g)) return false;
+      }
+    }
+    return true;
+  }
+
+  bool Begin(uint32_t directory, uint32_t depth, uint32_t hash, Search* search) {
+    const uint32_t* entry = heap_.At(depth == 0 ? directory : directory + (hash >> (kHashBits - depth)));
+    if (entry == nullptr || (entry[1] >> 8) == 0 || (entry[1] >> 8) > kHashBits) return false;
+    search->segment = entry[0];
+    search->mask = (1u << (entry[1] >> 8)) - 1;
+    search->slot = std::max(hash & search->mask, 1u);
+    search->steps = 0;
+    const uint32_t* slot = heap_.At(search->segment + search->slot);
+    if (slot == nullptr) return false;
+    Prefetch(slot);
+    return true;
+  }
+
+  static uint32_t Next(const Search& search) { return search.slot == search.mask ? 1 : search.slot + 1; }
+
+  // Leaves the payload of the next entry with the group's hash as its address, 0 when there is none.
+  bool Scan(size_t g) {
+    uint32_t* group = groups_ + g * kGroupHalves;
+    Search& search = searches_[g];
+    for (; search.steps <= search.mask; search.steps++, search.slot = Next(search)) {
+      const uint32_t* slot = heap_.At(search.segment + search.slot);
+      if (slot == nullptr) return false;
+      if (slot[1] != 0 && (slot[1] & ~kFlag) != (group[kHash] | kOccupied)) continue;
+      group[kAddress] = slot[1] == 0 ? 0 : slot[0];
+      return true;
+    }
+    return false;
+  }
+
+  // Whether the object at an address has the contents of string i. False when it leaves the heap.
+  bool IsObject(uint32_t address, size_t i, bool* is_equal) const {
+    const uint32_t* object = heap_.At(address);
+    if (object == nullptr) return false;
+    const uint32_t size = Size(i);
+    *is_equal = object[0] == size;
+    const uint8_t* bytes = Bytes(i);
+    uint32_t rest = size;
+    for (uint32_t at = address + 1; *is_equal && rest > 0;) {
+      const uint32_t* contents = heap_.At(at);
+      if (contents == nullptr) return false;
+      const uint32_t words = HeapWords::kBlockMask + 1 - (at & HeapWords::kBlockMask);
+      const uint32_t here = std::min(rest, words * 8);
+      *is_equal = memcmp(contents, bytes, here) == 0;
+      bytes += here;
+      rest -= here;
+      at += words;
+    }
+    return true;
+  }
+
+  const HeapWords& heap_;
+  const uint32_t table_;
+  const uint32_t seed_;
+  const Texts& texts_;
+  uint32_t* const words_;
+  uint32_t* const groups_;
+  size_t made_ = 0;
+  std::vector<uint32_t> slots_;  // open addressing: 1 + group
+  std::vector<Search> searches_;
+};
+
+}  // namespace
+
+int64_t GroupTexts(const HeapWords& heap, uint32_t table, uint32_t seed, const Texts& texts, uint32_t* words,
+                   uint32_t* groups) {
+  return Grouper(heap, table, seed, texts, words, groups).Run();
+}
+
+}  // namespace snapheap

@@ -1,0 +1,32 @@
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+
+#include "heap_words.h"
+
+namespace snapheap {
+
+// Many strings: string i is bytes[starts[i], ends[i]), absent where ends[i] is -1. The caller has checked the arrays' sizes.
+struct Texts {
+  const uint8_t* bytes;
+  size_t bytes_size;
+  const int32_t* starts;
+  const int32_t* ends;
+  size_t first;
+  size_t count;
+};
+
+constexpr size_t kGroupHalves = 4;
+constexpr int64_t kOutside = -1;
+
+// What TextGrouper.group of src/value/texts.ts does, for the hash table whose descriptor is at `table` (0: there is none):
+// fills `words` (2 halves a string) and `groups` (kGroupHalves a group, room for one per string). Returns the number of
+// groups, or kOutside when a string leaves its bytes or the table leads outside the heap.
+//
+// Everything that one string needs from memory is fetched while others are worked on: the slot of the table, then the
+// object found there.
+int64_t GroupTexts(const HeapWords& heap, uint32_t table, uint32_t seed, const Texts& texts, uint32_t* words,
+                   uint32_t* groups);
+
+}  // namespace snapheap

@@ -1,0 +1,79 @@
+#include "word_records.h"
+
+#include <vector>
+
+#include "word_hash.h"
+
+namespace snapheap {
+
+enum Record { kNumber, kHash, kLow, kHigh };
+
+bool CountWords(const uint32_t* words, size_t count, uint32_t seed, uint32_t shift, uint32_t* sizes, size_t buckets) {
+  for (size_t i = 0; i < count; i++) {
+    const uint32_t low = words[i * 2];
+    const uint32_t high = words[i * 2 + 1];
+    if ((low | high) == 0) continue;
+    const uint32_t bucket = HashWord(low, high, seed) >> shift;
+    if (bucket >= buckets) return false;
+    sizes[bucket]++;
+  }
+  return true;
+}
+
+bool SortWords(const uint32_t* words, size_t count, uint32_t number, uint32_t seed, uint32_t shift, uint32_t first_bucket,
+               uint32_t* next, size_t buckets, uint32_t* records, size_t capacity) {
+  for (size_t i = 0; i < count; i++) {
+    const uint32_t low = words[i * 2];
+    const uint32_t high = words[i * 2 + 1];
+    if ((low | high) == 0) continue;
+    const uint32_t hash = HashWord(low, high, seed);
+    const uint32_t bucket = (hash >> shift) - first_bucket;  // wraps round for a bucket before the first
+    if (bucket >= buckets) continue;
+    if (next[bucket] >= capacity) return false;
+    uint32_t* record = records + next[bucket]++ * kRecordHalves;
+    record[kNumber] = number + static_cast<uint32_t>(i);
+    record[kHash] = hash;
+    record[kLow] = low;
+    record[kHigh] = high;
+  }
+  return true;
+}
+
+size_t GroupRecords(const uint32_t* records, size_t count, uint32_t done, uint32_t* numbers, uint32_t* ends,
+                    uint32_t* hashes) {
+  size_t slot_count = 2;
+  while (slot_count < count * 2) slot_count *= 2;
+  const size_t mask = slot_count - 1;
+  static thread_local std::vector<uint32_t> slots;   // open addressing: 1 + group
+  static thread_local std::vector<uint32_t> groups;  // record -> group
+  static thread_local std::vector<uint32_t> firsts;  // group -> record, then where its next number goes
+  slots.assign(slot_count, 0);
+  groups.resize(count);
+  firsts.clear();
+  for (size_t i = 0; i < count; i++) {
+    const uint32_t* record = records + i * kRecordHalves;
+    size_t slot = record[kHash] & mask;
+    for (; slots[slot] != 0; slot = (slot + 1) & mask) {
+      const uint32_t* first = records + firsts[slots[slot] - 1] * kRecordHalves;
+      if (first[kLow] == record[kLow] && first[kHigh] == record[kHigh]) break;
+    }
+    if (slots[slot] == 0) {
+      hashes[firsts.size()] = record[kHash];
+      ends[firsts.size()] = 0;
+      firsts.push_back(static_cast<uint32_t>(i));
+      slots[slot] = static_cast<uint32_t>(firsts.size());
+    }
+    groups[i] = slots[slot] - 1;
+    ends[groups[i]]++;
+  }
+  uint32_t end = 0;
+  for (size_t group = 0; group < firsts.size(); group++) {
+    firsts[group] = end;
+    end += ends[group];
+    ends[group] = done + end;
+  }
+  for (size_t i = 0; i < count; i++) numbers[firsts[groups[i]]++] = records[i * kRecordHalves + kNumber];
+  return firsts.size();
+}
+
+}  // namespace snapheap

@@ -1,0 +1,59 @@
+import { SnapheapError } from './errors'
+
+/** What is asked of an argument, and what a message says to pass. */
+export type Rule = readonly [isMet: (value: unknown) => boolean, expected: string]
+
+export const BOOLEAN: Rule = [(value) => typeof value === 'boolean', 'true or false']
+export const FUNCTION: Rule = [(value) => typeof value === 'function', 'a function']
+export const TEXT: Rule = [(value) => typeof value === 'string', 'a string']
+export const NAME: Rule = [(value) => typeof value === 'string' && value !== '', 'a string that is not empty']
+export const PATH: Rule = [(value) => typeof value === 'string' && value !== '', 'the name of a file']
+export const RECORD: Rule = [isRecord, 'an object, such as { name: value }']
+export const SIZE_BYTES: Rule = [(value) => typeof value === 'number' && value > 0, 'a number of bytes above 0']
+
+/** A timer set to anything longer would end at once. */
+const LONGEST_TIMER_MS = 2 ** 31 - 1
+export const DURATION_MS: Rule = [
+  (value) => typeof value === 'number' && value >= 0 && value <= LONGEST_TIMER_MS,
+  `a number of milliseconds from 0 to ${LONGEST_TIMER_MS}`,
+]
+
+/** Throws `INVALID_ARGUMENT`, naming the argument, what it is and what to pass, unless it meets the rule. */
+export function ensure(what: string, value: unknown, [isMet, expected]: Rule): void {
+  if (isMet(value)) return
+  throw new SnapheapError('INVALID_ARGUMENT', `${what} is ${show(value)}. Pass ${expected}.`)
+}
+
+/** The same for an object of options: each that is given must be one of these, and meet its rule. */
+export function ensureOptions(of: string, options: unknown, rules: Readonly<Record<string, Rule>>): void {
+  ensure(`What ${of} takes as options`, options, RECORD)
+  for (const [name, value] of Object.entries(options as object)) {
+    if (!Object.hasOwn(rules, name)) {
+      const known = Object.keys(rules).join(', ')
+      throw new SnapheapError('INVALID_ARGUMENT', `${of} has no option "${name}". Its options are ${known}.`)
+    }
+    if (value !== undefined) ensure(`The option ${name} of ${of}`, value, rules[name])
+  }
+}
+
+/** Whether it is an object with members by name. */
+export function isRecord(value: unknown): boolean {
+  return typeof value === 'object' && value !== null && !Array.isArray(value)
+}
+
+/** A value as a message shows it: short, on one line. */
+export function show(value: unknown): string {
+  if (typeof value === 'bigint') return `${value}n`
+  if (typeof value === 'function' || typeof value === 'symbol') return String(value).slice(0, 60)
+  if (value instanceof Date) return Number.isNaN(value.getTime()) ? 'an invalid Date' : `Date ${value.toISOString()}`
+  if (value instanceof Uint8Array) return `${value.length} bytes`
+  let text: string | undefined
+  try {
+    text = JSON.stringify(value)
+  } catch {
+    text = undefined
+  }
+  if (text === undefined && typeof value === 'object') return Object.prototype.toString.call(value)
+  if (text === undefined || typeof value === 'number') return String(value)
+  return text.length > 60 ? `${text.slice(0, 57)}…` : text
+}

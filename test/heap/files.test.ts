@@ -1,0 +1,40 @@
+import { existsSync, readdirSync, readlinkSync, symlinkSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { expect, test, vi } from 'vitest'
+import { nodeFiles } from '../../src/heap/files'
+import { temporaryFolder } from './support/memories'
+
+/** Whether this process has a file open that had such a path. */
+function isOpen(path: string): boolean {
+  return readdirSync('/proc/self/fd').some((fd) => {
+    try {
+      return readlinkSync(`/proc/self/fd/${fd}`).startsWith(path)
+    } catch {
+      return false // the descriptor that listed the folder
+    }
+  })
+}
+
+test.runIf(process.platform === 'linux')(
+  'a removed file has lost its name at once and its descriptor soon',
+  async () => {
+    const path = join(temporaryFolder(), 'file')
+    writeFileSync(path, new Uint8Array(100_000))
+    const fd = nodeFiles.open(path, 'r')
+    nodeFiles.remove(path)
+    expect(existsSync(path)).toBe(false)
+    const bytes = new Uint8Array(10)
+    expect(nodeFiles.read(fd, bytes, 99_995)).toBe(5) // whoever has it open still reads it
+    expect(isOpen(path)).toBe(true)
+    nodeFiles.closeBeside(fd)
+    await vi.waitFor(() => expect(isOpen(path)).toBe(false))
+  },
+)
+
+test('what cannot be opened is removed all the same, and what is not there is an error', () => {
+  const path = join(temporaryFolder(), 'link')
+  symlinkSync(`${path}-to-nowhere`, path)
+  nodeFiles.remove(path)
+  expect(readdirSync(join(path, '..'))).toEqual([])
+  expect(() => nodeFiles.remove(path)).toThrow(expect.objectContaining({ code: 'ENOENT' }))
+})
