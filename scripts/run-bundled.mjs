@@ -47,11 +47,11 @@ process.on('exit', () => rmSync(outDir, { recursive: true, force: true }))
 process.argv.splice(1, process.argv.length - 1, entry, ...rest)
 await import(pathToFileURL(join(outDir, basename(entry).replace(/\.ts$/, '.mjs'))).href)
 
-/** Removes the bundles of runs that were killed. */
+/** Removes the bundles of runs that were killed: their names begin with the number of their process. */
 function removeLeftovers() {
   for (const name of existsSync(runs) ? readdirSync(runs) : []) {
     try {
-      process.kill(Number(name), 0)
+      process.kill(Number.parseInt(name, 10), 0)
     } catch {
       rmSync(join(runs, name), { recursive: true, force: true })
     }

@@ -107,7 +107,7 @@ export const nodeFiles: Files = {
   },
   rename: renameSync,
   link: linkSync,
-  remove: unlinkSync,
+  remove: removeFile,
   removeBeside: promisify(unlink),
   list: (folder) => (existsSync(folder) ? readdirSync(folder).sort() : []),
   makeFolder(folder) {

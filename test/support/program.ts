@@ -42,7 +42,7 @@ export interface Output {
 export async function bundleProgram(file: string): Promise<{ bundle: string; remove: () => void }> {
   const runs = join(dirname(file), '.run') // beside the source, where its packages are found
   mkdirSync(runs, { recursive: true })
-  const outDir = mkdtempSync(join(runs, 'program-'))
+  const outDir = mkdtempSync(join(runs, `${process.pid}-`)) // whose it is, as scripts/run-bundled.mjs reads it
   const remove = (): void => rmSync(outDir, { recursive: true, force: true })
   try {
     await build({
