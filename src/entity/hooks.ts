@@ -38,14 +38,17 @@ export class Hooks {
     }
   }
 
+  get isEmpty(): boolean {
+    return this.registered.size === 0
+  }
+
   /** Whether anything is to be done. */
   wants(mapping: EntityMapping, name: HookName): boolean {
-    return this.registered.size > 0 && this.of(mapping, name).length > 0
+    return this.of(mapping, name).length > 0
   }
 
   /** Runs the hooks of a class, in the order in which they were registered. */
   run(mapping: EntityMapping, name: HookName, ...given: readonly unknown[]): void {
-    if (this.registered.size === 0) return
     if (this.depth >= DEEPEST) throw this.endless(mapping, name)
     this.depth++
     try {

@@ -55,6 +55,8 @@ export class EntityMapping {
   readonly parent: EntityMapping | undefined
   /** It and its parents, from the first on. */
   readonly lineage: readonly EntityMapping[]
+  /** Those among them that have a schema. */
+  readonly schemas: readonly EntityMapping[]
   /** Every property, those that are inherited between the key and its own. */
   readonly all: readonly MappedProperty[]
   /** In the order in which they make the key. */
@@ -85,6 +87,7 @@ export class EntityMapping {
     const parent = parentOf(type)
     this.parent = parent === undefined ? undefined : mappingOf(parent)
     this.lineage = [...(this.parent?.lineage ?? []), this]
+    this.schemas = this.lineage.filter((each) => each.schema !== undefined)
     const records = this.recordsOf(this.parent)
     this.properties = records
       .filter((each) => each.many === undefined)

@@ -21,11 +21,7 @@ export class ObjectChanges {
     const source = this.scope.source(type)
     const { mapping } = source
     const values = this.checked(source, withDefaults(mapping, source.ensureProperties(given)))
-    let row = -1
-    for (const [owner, part] of partsOf(mapping, values)) {
-      row = this.transaction.insert(owner.tableName, this.scope.source(owner.type).columnValues(part))
-    }
-    const object = source.object(row)
+    const object = source.object(this.insert(source, values))
     this.tell(mapping, 'created', object)
     return object
   }
@@ -50,13 +46,7 @@ export class ObjectChanges {
     const before = this.wants(mapping, 'updated') ? source.plain(object as EntityObject) : undefined
     const changes = this.checkedChanges(source, object, source.ensureProperties(given))
     const { removals } = source.table
-    let newRow = row
-    const parts = partsOf(mapping, changes).map(([owner, values]) => {
-      const each = this.scope.source(owner.type)
-      const at = each === source ? row : each.rowSharing(source.keyColumn, row)
-      return { owner, at, values: each.columnValues(values) }
-    })
-    for (const { owner, at, values } of parts) newRow = this.transaction.writer(owner.tableName).update(at, values)
+    const newRow = this.update(source, row, changes)
     // where its key changed its row was made anew, under another number or the same
     if (source.table.wasRemovedSince(row, removals)) source.take(object as EntityObject, newRow)
     if (before !== undefined) this.tell(mapping, 'updated', object, before)
@@ -74,6 +64,31 @@ export class ObjectChanges {
     if (before !== undefined) this.tell(mapping, 'deleted', before)
   }
 
+  /** Adds an object's rows, that of its own class last. Returns its number. */
+  private insert(source: Source, values: Values): number {
+    const { parent, tableName } = source.mapping
+    if (parent === undefined) return this.transaction.insert(tableName, source.columnValues(values))
+    let row = -1
+    for (const [owner, part] of partsOf(source.mapping, values)) {
+      row = this.transaction.insert(owner.tableName, this.scope.source(owner.type).columnValues(part))
+    }
+    return row
+  }
+
+  /** Changes an object's rows. Returns the number of that of its own class, which may be another now. */
+  private update(source: Source, row: number, changes: Values): number {
+    const { parent, tableName } = source.mapping
+    if (parent === undefined) return this.transaction.writer(tableName).update(row, source.columnValues(changes))
+    let newRow = row
+    const parts = partsOf(source.mapping, changes).map(([owner, values]) => {
+      const each = this.scope.source(owner.type)
+      const at = each === source ? row : each.rowSharing(source.keyColumn, row)
+      return { owner, at, values: each.columnValues(values) }
+    })
+    for (const { owner, at, values } of parts) newRow = this.transaction.writer(owner.tableName).update(at, values)
+    return newRow
+  }
+
   /** Throws what a hook has thrown, should anybody have caught it. */
   ensureNoneFailed(): void {
     if (this.failure !== undefined) throw this.failure.error
@@ -84,10 +99,11 @@ export class ObjectChanges {
   }
 
   private wants(mapping: EntityMapping, name: 'updated' | 'deleted'): boolean {
-    return mapping.lineage.some((each) => this.hooks.wants(each, name))
+    return !this.hooks.isEmpty && mapping.lineage.some((each) => this.hooks.wants(each, name))
   }
 
   private tell(mapping: EntityMapping, name: 'created' | 'updated' | 'deleted', ...given: readonly unknown[]): void {
+    if (this.hooks.isEmpty) return
     try {
       for (const each of mapping.lineage) this.hooks.run(each, name, ...given, this.transaction)
     } catch (error) {
@@ -99,7 +115,7 @@ export class ObjectChanges {
   /** The values of a new object as the schemas of its class and its parents leave them. */
   private checked(source: Source, values: Values): Values {
     const { mapping } = source
-    const schemas = mapping.lineage.filter((each) => each.schema !== undefined)
+    const { schemas } = mapping
     if (schemas.length === 0) return values
     let whole = withKeys(source, values)
     for (const { name, nullable } of mapping.all) if (nullable) whole[name] ??= null
@@ -110,7 +126,7 @@ export class ObjectChanges {
   /** Changes of an object as the schemas leave them. */
   private checkedChanges(source: Source, object: object, changes: Values): Values {
     const { mapping } = source
-    const schemas = mapping.lineage.filter((each) => each.schema !== undefined)
+    const { schemas } = mapping
     if (schemas.length === 0) return changes
     const given = Object.entries(withKeys(source, changes)).filter(([, value]) => value !== undefined)
     let whole: Values = { ...source.plain(object as EntityObject), ...Object.fromEntries(given) }
@@ -121,7 +137,6 @@ export class ObjectChanges {
 
 /** Which of these values go into the row of each class of the lineage, the key into all. The class itself is the last. */
 function partsOf(mapping: EntityMapping, values: Values): (readonly [EntityMapping, Values])[] {
-  if (mapping.parent === undefined) return [[mapping, values]]
   const entries = Object.entries(values).map(([name, value]) => ({ property: mapping.property(name), value }))
   return mapping.lineage.map((owner) => {
     const part = entries.filter(({ property }) => property.isId || owner.owns(property))

@@ -1,6 +1,6 @@
 import { show } from '../arguments'
 import { SnapheapError } from '../errors'
-import type { ColumnDefinition } from './definition'
+import { type ColumnDefinition, resolveColumn } from './definition'
 import type { SchemaWriter } from './schema-writer'
 import type { Table } from './table'
 
@@ -11,7 +11,7 @@ export type ColumnChange = Partial<ColumnDefinition>
 const CONVERTED = ' converted'
 
 /**
- * Changes what a column may hold. With another type its values become what `convert` makes of them, and it comes last in the
+ * Changes what a column may hold. With another type or scale its values become what `convert` makes of them, and it comes last in the
  * table. Throws `INVALID_ARGUMENT` for a column of the key, `NOT_NULL`, `UNIQUE` and `TYPE` where rows do not fit; the
  * transaction must then be given up.
  */
@@ -30,11 +30,14 @@ export function changeColumn(
       { table: tableName, column: name },
     )
   }
+  resolveColumn(tableName, name, { ...change, type: change.type ?? column.type })
   const { type = column.type, nullable = column.isNullable, unique = column.isUnique } = change
+  const scale = type === 'decimal' ? (change.scale ?? column.scale) : change.scale
   const index = change.index ?? (unique || (type === column.type ? column.isIndexed : type !== 'boolean'))
-  if (type !== column.type) {
+  if (type !== column.type || scale !== column.scale) {
+    const definition = { type, nullable: true, index: false, ...(scale === undefined ? {} : { scale }) }
     schema.renameColumn(tableName, name, CONVERTED)
-    schema.addColumn(tableName, name, { type, nullable: true, index: false })
+    schema.addColumn(tableName, name, definition)
     convertRows(schema, tableName, name, convert)
     schema.dropColumn(tableName, CONVERTED)
   }

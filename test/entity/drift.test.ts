@@ -233,6 +233,23 @@ test('changeColumn converts by a function, keeps what it is not told to change, 
     ['a', 'integer', true, true, false],
   ])
   expect([db.table('t').find({ a: 4 }), db.table('t').get(3)]).toEqual([[4], { id: 3, b: null, a: 3 }])
+  db.write((tx) => {
+    tx.changeColumn('t', 'a', { type: 'decimal', scale: 2 })
+    tx.changeColumn('t', 'a', { scale: 3 })
+  })
+  expect([
+    db.table('t').column('a').scale,
+    String(db.table('t').get(4)?.a),
+    db.table('t').column('a').isUnique,
+  ]).toEqual([3, '4.000', true])
+  db.write((tx) => tx.changeColumn('t', 'a', { type: 'integer' }, Number))
+  expect(() => db.write((tx) => tx.changeColumn('t', 'a', { scale: 1 }))).toThrow(
+    /has a scale, which only decimals have/,
+  )
+  expect(() => db.write((tx) => tx.changeColumn('t', 'a', { tpye: 'string' } as never))).toThrow(/has no option "tpye"/)
+  expect(() => db.write((tx) => tx.changeColumn('t', 'a', { unique: true, index: false }))).toThrow(
+    /unique but has no index/,
+  )
   expect(() => db.write((tx) => tx.changeColumn('t', 'id', { type: 'string' }))).toThrow(/part of the key/)
   expect(() => db.write((tx) => tx.insert('t', { id: 9, a: 4 }))).toThrow(code('UNIQUE'))
   expect(db.check().problems).toEqual([])
