@@ -12,8 +12,18 @@ export type EntityClass<T extends object = object> = abstract new (...args: neve
  */
 export type Reference<T> = T
 
-/** Objects that are values, not references to rows. */
-type ValueObject = Date | Uint8Array | Decimal | Rational | List | readonly unknown[]
+/** Values that are no references to rows. A `Default<number>` is one, though it is an object as well to the compiler. */
+export type PlainValue =
+  | string
+  | number
+  | bigint
+  | boolean
+  | Date
+  | Uint8Array
+  | Decimal
+  | Rational
+  | List
+  | readonly unknown[]
 
 type IsReadonly<T, K extends keyof T> =
   (<X>() => X extends { [P in K]: T[P] } ? 1 : 2) extends <X>() => X extends { readonly [P in K]: T[P] } ? 1 : 2
@@ -34,7 +44,7 @@ declare const DEFAULT: unique symbol
 export type Default<T> = T & { readonly [DEFAULT]?: never }
 
 /** What may be given for a property: its value, or for a reference an object or its key. */
-type Given<V> = V extends ValueObject ? V : V extends object ? V | Key : V
+type Given<V> = V extends PlainValue ? V : V extends object ? V | Key : V
 
 type OptionalOf<T> = {
   [K in PropertyOf<T>]: null extends T[K]

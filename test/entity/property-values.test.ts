@@ -97,6 +97,18 @@ describe('defaults', () => {
   test('make properties optional in types, where they say so', () => {
     expectTypeOf<{ id: number; status: Status }>().toExtend<Omit<NewEntity<Ticket>, 'isFree'>>()
     expectTypeOf<Pick<NewEntity<Ticket>, 'id'>>().toEqualTypeOf<{ id: number }>()
+    const typesOf = () => {
+      // @ts-expect-error: of another type
+      db.write((tx) => tx.create(Ticket, { id: 1, status: Status.Open, likes: 'many' }))
+      // @ts-expect-error: of another type
+      db.find(Ticket, { likes: 'many' })
+      // @ts-expect-error: of another type
+      db.query(Ticket).where({ likes: { gt: 'many' } })
+      // @ts-expect-error: nothing is behind it
+      db.query(Ticket).orderBy('likes.toFixed')
+      db.query(Ticket).where({ likes: { gt: 5, in: [1, 2] }, title: { startsWith: 't' } })
+    }
+    expectTypeOf(typesOf).returns.toBeVoid()
     const likes: number = db.write((tx) => tx.create(Ticket, { id: 1, status: Status.Open })).likes
     expect(likes).toBe(0)
   })
