@@ -35,3 +35,11 @@ declare module 'lmdb' {
     close(): Promise<void>
   }
 }
+
+declare module '@duckdb/node-api' {
+  interface Connection {
+    run(sql: string): Promise<unknown>
+    runAndReadAll(sql: string): Promise<{ getRows(): unknown[][] }>
+  }
+  export const DuckDBInstance: { create(path: string): Promise<{ connect(): Promise<Connection> }> }
+}

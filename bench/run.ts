@@ -22,6 +22,13 @@ const TASKS: Record<string, () => Promise<{ task: Task }>> = {
   checkpoint: () => import('./checkpoint'),
   'follow-local': () => import('./follow-local'),
   readers: () => import('./readers'),
+  lookup: () => import('./lookup'),
+  range: () => import('./range'),
+  join: () => import('./join'),
+  'filter-scan': () => import('./filter-scan'),
+  group: () => import('./group'),
+  entity: () => import('./entity'),
+  request: () => import('./request'),
 }
 
 const { values, positionals } = parseArgs({

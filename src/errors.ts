@@ -21,6 +21,7 @@ export type ErrorCode =
   | 'VALIDATION' // an object that the schema of its class refuses
   | 'NOT_NULL' // a required value is missing
   | 'REFERENCE' // a reference that must lead somewhere would not
+  | 'CONFLICT' // what a transaction had read was changed by others, again and again
   | 'SCHEMA' // a class or a definition does not fit the stored table
   // mirror
   | 'PREFLIGHT' // the Postgres server or a table cannot be mirrored as it is

@@ -15,7 +15,6 @@ export { type VerifiedDatabase, type VerifyOptions, verify } from './db/verify'
 export {
   type Database,
   type EntitySnapshot,
-  type EntityTransaction,
   type OpenOptions,
   open,
   planSchema,
@@ -34,8 +33,10 @@ export {
   type ThroughOptions,
 } from './entity/decorators'
 export { SchemaPlan, type SchemaStep } from './entity/drift'
+export type { EntityTransaction } from './entity/entity-transaction'
 export type { EntityHooks } from './entity/hooks'
 export { type Migration, type MigrationStatus, migrate, migrationStatus } from './entity/migrations'
+export type { OptimisticTransaction } from './entity/optimistic'
 export type { Codec } from './entity/property-values'
 export type { TableQuery } from './entity/queries'
 export type { ClassQuery, NameOf, Operators, ReferenceOf, ValueAt, Where } from './entity/query-types'
@@ -51,6 +52,8 @@ export type {
   Reference,
 } from './entity/types'
 export type { StandardIssue, StandardResult, StandardSchema } from './entity/validation'
+export type { ObjectChange, PropertyOptions, Queryable, Watchable } from './entity/watches'
+export type { ChangesOptions, ObjectChanges, QueryChanges, UpdatedObject } from './entity/watching'
 export { type ErrorCode, SnapheapError } from './errors'
 export type { Memory } from './heap/memory'
 export { type MmapIo, memoryFromMmapIo } from './heap/mmap-io-memory'
@@ -92,6 +95,7 @@ export {
   union,
   unique,
 } from './query/functions'
+export { JSON_LIMITS } from './query/json-shape'
 export type { QueryReader } from './query/pipeline'
 export { Parameter, type Plan } from './query/plan'
 export type { Parameters, Query } from './query/query'
@@ -99,7 +103,12 @@ export type { ColumnStatistics } from './table/column'
 export type { ColumnChange } from './table/column-change'
 export type { ColumnType, ScalarType, ValueOf } from './table/column-type'
 export type { ColumnDefinition, TableDefinition } from './table/definition'
+export type { IndexCondition, IndexDefinition, IndexKind } from './table/index-definition'
+export type { OrderedCursor } from './table/ordered-cursor'
+export type { OrderedIndex } from './table/ordered-index'
+export type { OrderedRange } from './table/ordered-range'
 export type { Key, Table } from './table/table'
+export type { TableIndex } from './table/table-index'
 export { Decimal, Rational } from './value/decimal'
 export { List } from './value/list'
 export { Timestamp } from './value/timestamp'

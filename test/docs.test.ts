@@ -5,6 +5,7 @@ import { describe, expect, onTestFinished, test } from 'vitest'
 import * as file from '../src/heap/file-format'
 import * as heap from '../src/heap/layout'
 import * as log from '../src/log/format'
+import { JSON_LIMITS } from '../src/query/json-shape'
 import { CONSTANT, TAG } from '../src/value/word'
 import { startPostgres } from './support/postgres'
 import { runProgram, typeErrors } from './support/program'
@@ -114,7 +115,7 @@ function seen(version: number, time: Date, annotation: string): void {
 })
 
 /** Documents whose blocks of TypeScript are one program each, which prints what its comments say. */
-const DOCUMENTS = ['classes.md']
+const DOCUMENTS = ['classes.md', 'queries.md']
 
 test.each(DOCUMENTS)('docs/%s is one program, well typed, that prints what it says', async (name) => {
   const code = [...readFileSync(join(docs, name), 'utf8').matchAll(/```ts\n([\s\S]*?)```/g)]
@@ -123,6 +124,17 @@ test.each(DOCUMENTS)('docs/%s is one program, well typed, that prints what it sa
   const file = programFile(code.replaceAll(/'(\w+\.heap)'/g, "new URL('$1', import.meta.url).pathname"))
   expect(typeErrors(file)).toEqual([])
   expect(await runProgram(file)).toEqual({ exitCode: 0, stderr: '', stdout: printed(code) })
+})
+
+describe('docs/queries.md', () => {
+  test('says the limits that the code has', () => {
+    const text = readFileSync(join(docs, 'queries.md'), 'utf8').replaceAll(/\s+/g, ' ')
+    const { depth, nodes, listedValues, textLength, patternLength } = JSON_LIMITS
+    expect(JSON_LIMITS.patterns).toBe(10)
+    expect(text).toContain(
+      `${depth} levels, ${nodes} values, ${listedValues} of them in one \`$in\`, texts of ${textLength.toLocaleString('en')} characters, ten regular expressions of ${patternLength}.`,
+    )
+  })
 })
 
 /** What stands behind the calls of console.log in a program, and in the comments right below them. */

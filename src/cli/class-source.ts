@@ -104,7 +104,9 @@ function line(column: ColumnModel, property: string, isKey: boolean, refersTo: s
     : [
         ...(isNullable ? ['nullable: true'] : []),
         ...(column.unique ? ['unique: true'] : []),
-        ...(column.index === undefined ? [] : [`index: ${column.index}`]),
+        ...(column.index === undefined
+          ? []
+          : [`index: ${column.index === 'ordered' ? quoted(column.index) : column.index}`]),
       ]
   if (refersTo !== undefined) {
     const options = [...name, ...more]

@@ -20,7 +20,7 @@ export interface ColumnModel {
   readonly nullable: boolean
   readonly unique: boolean
   /** Whether it has an index, where that is not the table's default. */
-  readonly index: boolean | undefined
+  readonly index: boolean | 'ordered' | undefined
   /** The table whose key it holds, undefined where it is no reference. */
   readonly refersTo: string | undefined
 }
@@ -43,12 +43,16 @@ function modelOf(table: Table): TableModel {
   const columns = table.columns.map(({ name, type, isNullable, isUnique, isIndexed }): ColumnModel => {
     const isKey = table.keyColumns.some((each) => each.name === name)
     const isUsual = isKey || isIndexed === (isUnique || type !== 'boolean')
+    const isOrdered = table.indexes.some(
+      ({ kind, columns, conditions }) =>
+        kind === 'ordered' && columns.length === 1 && columns[0].name === name && conditions.length === 0,
+    )
     return {
       name,
       type,
       nullable: isNullable,
       unique: isUnique,
-      index: isUsual ? undefined : isIndexed,
+      index: isOrdered ? 'ordered' : isUsual ? undefined : isIndexed,
       refersTo: references[name],
     }
   })

@@ -9,11 +9,14 @@ import type { Point } from '../log/history'
 import type { Durability, LogWriter } from '../log/log-writer'
 import type { Recovery } from '../log/recovery'
 import { Catalogue } from '../table/catalogue'
+import type { IndexDefinition } from '../table/index-definition'
 import { type SchemaVersions, SchemaWriter } from '../table/schema-writer'
 import type { Table } from '../table/table'
 import { Interner } from '../value/interner'
 import { type CheckReport, checkHeap } from './check'
 import { Checkpointer } from './checkpointer'
+import { CommitFeed } from './commit-feed'
+import { buildInSlices } from './index-building'
 import {
   ensureDurability,
   failureListener,
@@ -101,6 +104,8 @@ export class Store {
   /** How the database stays in step with its writer; undefined unless it was opened with `follow`. */
   readonly following: Following | undefined
   protected readonly heap: Heap
+  /** Tells of every commit that this database shows: its own, or those of the writer that it follows. */
+  protected readonly feed = new CommitFeed<Snapshot>(() => this.snapshot('watch'))
 
   protected constructor({ heap, log, recovery, options, reader }: OpenedHeap) {
     this.heap = heap
@@ -111,6 +116,7 @@ export class Store {
     if (log !== undefined) {
       this.checkpointer = new Checkpointer(options.checkpoint ?? {}, () => this.save(), failureListener(options))
     }
+    this.following?.on('change', () => this.feed.committed())
     this.catalogue = new Catalogue(heap.live)
     if (!heap.isReadOnly) this.schema = new SchemaWriter(heap, new Interner(heap), this.catalogue, this.schemaVersions)
   }
@@ -179,7 +185,6 @@ export class Store {
       transaction.complete()
       this.heap.commit({ ...options, annotation: transaction.annotation })
       isCommitted = true
-      this.committed()
       return result
     } catch (error) {
       if (!isCommitted) {
@@ -189,6 +194,7 @@ export class Store {
       throw error
     } finally {
       transaction.end(isCommitted)
+      if (isCommitted) this.committed()
     }
   }
 
@@ -214,6 +220,16 @@ export class Store {
     })
     if (this.log?.durability === 'commit' && options.sync !== false) await this.log.sync()
     return result
+  }
+
+  /**
+   * Builds an index beside reads and commits, which wait for a few milliseconds at most. Resolves when it is whole and as
+   * durable as the database promises; until then nobody sees it. Where the table has its name already, or rows that it does not
+   * allow, it throws `EXISTS` or `UNIQUE`, and nothing of it is left. One whose building a crash broke off is begun anew.
+   */
+  async buildIndex(table: string, definition: IndexDefinition): Promise<void> {
+    await buildInSlices((change, options) => this.write(change, options), table, definition)
+    if (this.log?.durability === 'commit') await this.log.sync()
   }
 
   /**
@@ -305,6 +321,7 @@ export class Store {
   async close(): Promise<void> {
     this.checkpointer?.stop()
     this.following?.close()
+    this.feed.close()
     await this.heap.close()
   }
 
@@ -343,13 +360,13 @@ export class Store {
         transaction.complete()
         await commit(transaction.annotation)
         isCommitted = true
-        this.committed()
         return result
       } catch (error) {
         if (this.heap.writer.isWriting) this.heap.rollback() // what fails after the commit does not take it back
         throw error
       } finally {
         transaction.end(isCommitted)
+        if (isCommitted) this.committed()
       }
     })
   }
@@ -363,6 +380,7 @@ export class Store {
   }
 
   private committed(): void {
+    this.feed.committed()
     if (this.log !== undefined) this.checkpointer!.committed(this.log.bytesSinceCheckpoint)
     this.pinWatch.committed()
   }

@@ -3,6 +3,7 @@ import { SnapheapError } from '../errors'
 import { type ColumnChange, changeColumn } from '../table/column-change'
 import type { ColumnType } from '../table/column-type'
 import type { ColumnDefinition, TableDefinition } from '../table/definition'
+import type { IndexDefinition } from '../table/index-definition'
 import { insertMany } from '../table/insert-many'
 import type { SchemaWriter } from '../table/schema-writer'
 import type { Key, Table } from '../table/table'
@@ -115,13 +116,33 @@ export class Transaction {
     changeColumn(this.change(table), table, name, change, convert)
   }
 
-  /** Builds the index of a column; does nothing where there is one. */
-  addIndex(table: string, column: string): void {
-    this.change(table).addIndex(table, column)
+  /**
+   * Builds an index by its definition, or the one of a column's values by the column's name, where there may be one already.
+   * Throws `EXISTS`, `UNIQUE`, `INVALID_ARGUMENT`, `TYPE`. `db.buildIndex` does the same beside other commits.
+   */
+  addIndex(table: string, index: string | IndexDefinition): void {
+    this.change(table).addIndex(table, index)
   }
 
-  dropIndex(table: string, column: string): void {
-    this.change(table).dropIndex(table, column)
+  /** Drops an index by its name, or the one of a column's values by the column's name. Throws `NOT_FOUND`. */
+  dropIndex(table: string, name: string): void {
+    this.change(table).dropIndex(table, name)
+  }
+
+  /** Begins an index that `growIndex` builds, in transactions of its own. Returns its name. Throws as `addIndex`. */
+  beginIndex(table: string, index: IndexDefinition): string {
+    return this.change(table).beginIndex(table, index)
+  }
+
+  /** Builds more of such an index, until `isOver` says so. Returns whether it is whole. Throws `UNIQUE`, `NOT_FOUND`. */
+  growIndex(table: string, name: string, isOver: () => boolean): boolean {
+    return this.change(table).growIndex(table, name, isOver)
+  }
+
+  /** Drops such an index if it is not whole. */
+  dropUnfinishedIndex(table: string, name: string): void {
+    const isUnfinished = this.table(table).definedIndexes.some((each) => each.name === name && !each.isWhole)
+    if (isUnfinished) this.dropIndex(table, name)
   }
 
   /** Keeps any value with a table, for whoever manages it. `table(name).properties` reads it. */

@@ -1,22 +1,26 @@
-import { ensureOptions, type Rule } from '../arguments'
+import { ensure, ensureOptions, FUNCTION, type Rule } from '../arguments'
+import type { CommitChange } from '../db/commit-feed'
 import { ensureNestedOptions, type OpenedHeap, openHeap, STORE_RULES, type StoreOptions } from '../db/open-heap'
 import { Snapshot, Store, type WriteOptions } from '../db/store'
-import { type RowValues, Transaction } from '../db/transaction'
+import type { Transaction } from '../db/transaction'
 import type { HeapSnapshot } from '../heap/heap'
 import type { Point } from '../log/history'
+import type { Query } from '../query/query'
 import type { SchemaWriter } from '../table/schema-writer'
 import type { Key } from '../table/table'
 import { ensureEmpty, planOf, type SchemaPlan } from './drift'
+import { EntityTransaction } from './entity-transaction'
 import { createMissing, differences, ensureNone, lacks } from './fit'
 import type { EntityHooks } from './hooks'
 import { type Migration, migrate } from './migrations'
-import { ObjectChanges } from './object-changes'
-import { queryOf, type TableQuery } from './queries'
+import { conflict, OptimisticTransaction, pauseAfter } from './optimistic'
+import { jsonQueryOf, queryOf, type TableQuery } from './queries'
 import type { ClassQuery } from './query-types'
-import { NOBODY, ReferenceKeeper } from './reference-rules'
 import { applyPlan } from './schema-apply'
 import { Registry, Scope } from './scope'
-import type { Changes, Conditions, EntityClass, EntityReader, NewEntity } from './types'
+import type { Conditions, EntityClass, EntityReader, PropertyOf } from './types'
+import { type ObjectChange, type PropertyOptions, type Queryable, type Watchable, Watches } from './watches'
+import type { ChangesOptions, ObjectChanges, QueryChanges } from './watching'
 
 export interface OpenOptions extends StoreOptions {
   /** The classes that objects are read and made through, with every class that they refer to. Default none. */
@@ -72,6 +76,7 @@ export async function planSchema(path: string, options: Pick<OpenOptions, 'entit
 /** A database with classes. Made by `open`. */
 export class Database extends Store implements EntityReader {
   private readonly live: Scope
+  private readonly watches: Watches<EntitySnapshot>
 
   /** @internal */
   constructor(
@@ -80,6 +85,9 @@ export class Database extends Store implements EntityReader {
   ) {
     super(opened)
     this.live = new Scope(registry, this.catalogue)
+    this.watches = new Watches(this, registry, (take) =>
+      this.feed.listen((change) => take(change as CommitChange<EntitySnapshot>)),
+    )
   }
 
   get<T extends object>(type: EntityClass<T>, id: Key): T | undefined {
@@ -109,9 +117,18 @@ export class Database extends Store implements EntityReader {
     return queryOf(of, this, this.live)
   }
 
+  /**
+   * A query that arrives as JSON data, already parsed: `{ from: 'Post', where: { likes: { $gt: 3 } }, select: ['title'],
+   * sort: [['date', 'desc']], limit: 20, skip: 40 }`; `from` is a class or a table. Bounded as `JSON_LIMITS` says, but not in
+   * how many results it has: say `collect(limit)`. Throws `INVALID_ARGUMENT`, naming the position of what is wrong.
+   */
+  queryJson(json: unknown): Query<Record<string, unknown>> {
+    return jsonQueryOf(json, this, this.live)
+  }
+
   /** The object of a class that a row is. @internal */
   objectOf(type: unknown, row: number): object {
-    return this.live.reader.source(type as EntityClass).object(row)
+    return this.live.reader.source(type as EntityClass).foundObject(row)
   }
 
   /**
@@ -149,6 +166,73 @@ export class Database extends Store implements EntityReader {
 
   override snapshot(owner?: string): EntitySnapshot {
     return super.snapshot(owner) as EntitySnapshot
+  }
+
+  /**
+   * Calls `listener` after every commit that changed objects of a class, rows of a table, one object, or the results of a
+   * query: in order, each commit as a whole. In a follower one call may tell of several commits that arrived together.
+   * Returns the function that ends it. What the listener throws is an uncaught error of its own; the commit stands.
+   */
+  watch<T extends object>(
+    type: EntityClass<T>,
+    listener: (changes: ObjectChanges<T>) => void,
+    options?: PropertyOptions<PropertyOf<T>>,
+  ): () => void
+  watch(
+    table: string,
+    listener: (changes: ObjectChanges<Record<string, unknown>>) => void,
+    options?: PropertyOptions,
+  ): () => void
+  watch<R>(query: Query<R> | Queryable<R>, listener: (changes: QueryChanges<R>) => void): () => void
+  watch(of: Watchable, listener: (changes: never) => void, options: PropertyOptions = {}): () => void {
+    this.ensureOpen()
+    return this.watches.watch(of, listener, options)
+  }
+
+  /** Calls `listener` after every commit that changed the object with this key, made it or deleted it. As `watch`, at a cost that does not grow with the objects watched. */
+  watchOne<T extends object>(type: EntityClass<T>, id: Key, listener: (change: ObjectChange<T>) => void): () => void {
+    this.ensureOpen()
+    return this.watches.watchOne(type, id, listener)
+  }
+
+  /** As `watch`, for `for await`: events wait until they are asked for. */
+  changes<T extends object>(
+    type: EntityClass<T>,
+    options?: ChangesOptions & PropertyOptions<PropertyOf<T>>,
+  ): AsyncIterableIterator<ObjectChanges<T>>
+  changes(
+    table: string,
+    options?: ChangesOptions & PropertyOptions,
+  ): AsyncIterableIterator<ObjectChanges<Record<string, unknown>>>
+  changes<R>(query: Query<R> | Queryable<R>, options?: ChangesOptions): AsyncIterableIterator<QueryChanges<R>>
+  changes(of: Watchable, options: ChangesOptions & PropertyOptions = {}): AsyncIterableIterator<unknown> {
+    this.ensureOpen()
+    return this.watches.changes(of, options)
+  }
+
+  /**
+   * Runs a change that takes its time without keeping others from writing: it reads one version, and what it changes is
+   * applied in one transaction at its end, if nothing that it read has been changed meanwhile; otherwise it runs again, after
+   * a pause. Throws `CONFLICT` when it has run `attempts` times (default 8) in vain, and what `change` throws.
+   */
+  async optimistic<T>(
+    change: (transaction: OptimisticTransaction) => Promise<T> | T,
+    { attempts = 8 }: { readonly attempts?: number } = {},
+  ): Promise<T> {
+    ensure('What optimistic runs', change, FUNCTION)
+    for (let attempt = 1; ; attempt++) {
+      using snapshot = this.snapshot('optimistic transaction')
+      const transaction = new OptimisticTransaction(snapshot, this.registry)
+      const result = await change(transaction)
+      if (await this.writeAsync((live) => transaction.apply(live))) return result
+      if (attempt >= attempts) throw conflict(attempts)
+      await pauseAfter(attempt)
+    }
+  }
+
+  override async close(): Promise<void> {
+    await this.watches.close()
+    await super.close()
   }
 
   /** How the tables differ from the classes, as what would have to be done to them. Changes nothing. */
@@ -226,130 +310,13 @@ export class EntitySnapshot extends Snapshot implements EntityReader {
     return queryOf(of, this, this.scope)
   }
 
-  /** The object of a class that a row is. @internal */
-  objectOf(type: unknown, row: number): object {
-    return this.scope.source(type as EntityClass).object(row)
-  }
-}
-
-/** A transaction that also makes, changes and deletes objects. Objects read or made in it live on when it is committed. */
-export class EntityTransaction extends Transaction implements EntityReader {
-  private readonly scope: Scope
-  private readonly objects: ObjectChanges
-  /** Whether the live scope sees this transaction's changes, so that objects of the live scope can be assigned to. */
-  private readonly isLive: boolean
-  /** Undefined where no class has rules, and for who manages tables. */
-  private references: ReferenceKeeper | undefined
-
-  /** @internal */
-  constructor(
-    schema: SchemaWriter,
-    registry: Registry,
-    private readonly live: Scope,
-  ) {
-    super(schema)
-    this.scope = new Scope(registry, schema.catalogue)
-    this.scope.writer = this
-    this.objects = new ObjectChanges(this, this.scope)
-    if (registry.rules.length > 0) {
-      this.references = new ReferenceKeeper(registry.rules)
-      schema.observe(this.references)
-    }
-    this.isLive = schema.catalogue === live.catalogue
-    if (this.isLive) live.transaction = this.scope
-  }
-
-  /** The row of a table, or the object of a class, with this key as this transaction sees it; undefined without one. */
-  override get(table: string, key: Key): Record<string, unknown> | undefined
-  override get<T extends object>(type: EntityClass<T>, id: Key): T | undefined
-  override get(from: string | EntityClass, key: Key): object | undefined {
-    if (typeof from === 'string') return super.get(from, key)
-    return this.opened().get(from, key)
-  }
-
-  find<T extends object>(type: EntityClass<T>, conditions: Conditions<T>): T[] {
-    return this.opened().find(type, conditions)
-  }
-
-  findOne<T extends object>(type: EntityClass<T>, conditions: Conditions<T>): T | undefined {
-    return this.opened().findOne(type, conditions)
-  }
-
-  all<T extends object>(type: EntityClass<T>): Generator<T> {
-    return this.opened().all(type)
-  }
-
-  count(type: EntityClass): number {
-    return this.opened().count(type)
-  }
-
-  /** As `Database.query`, of what this transaction sees. */
-  query<T extends object>(type: EntityClass<T>): ClassQuery<T>
-  query(table: string): TableQuery
-  query(of: EntityClass | string): unknown {
-    return queryOf(of, this, this.opened())
+  /** As `Database.queryJson`, of this snapshot. */
+  queryJson(json: unknown): Query<Record<string, unknown>> {
+    return jsonQueryOf(json, this, this.scope)
   }
 
   /** The object of a class that a row is. @internal */
   objectOf(type: unknown, row: number): object {
-    return this.opened()
-      .source(type as EntityClass)
-      .object(row)
-  }
-
-  /**
-   * Adds an object. Throws `UNIQUE`, `NOT_NULL`, `TYPE`, `VALIDATION`, `READ_ONLY`; `INVALID_ARGUMENT` for an unknown property.
-   */
-  create<T extends object>(type: EntityClass<T>, values: NewEntity<T>): T {
-    this.opened()
-    return this.objects.create(type, values) as T
-  }
-
-  /** Changes properties of an object; assigning to them does the same. Throws as `create`, and `NOT_FOUND` for a deleted object. */
-  set<T extends object>(object: T, changes: Changes<T>): void {
-    this.opened()
-    this.objects.set(object, changes)
-  }
-
-  /** Adds the row, or changes the one with the same key to these values; with a class, an object, which it returns. Throws as `create`. */
-  override upsert(table: string, values: RowValues): void
-  override upsert<T extends object>(type: EntityClass<T>, values: NewEntity<T>): T
-  override upsert(into: string | EntityClass, values: object): object | undefined {
-    this.opened()
-    if (typeof into !== 'string') return this.objects.upsert(into, values)
-    super.upsert(into, values as RowValues)
-    return undefined
-  }
-
-  /** Deletes an object, or the row of a table with this key (and returns whether there was one). Throws `NOT_FOUND` for an object already deleted. */
-  override delete(table: string, key: Key): boolean
-  override delete(object: object): void
-  override delete(from: string | object, key?: Key): boolean | undefined {
-    if (typeof from === 'string') return super.delete(from, key as Key)
-    this.opened()
-    this.objects.delete(from)
-    return undefined
-  }
-
-  override manage(): void {
-    super.manage()
-    if (this.references !== undefined) this.open().observe(NOBODY)
-    this.references = undefined
-  }
-
-  override complete(): void {
-    this.references?.settle(this.scope, this)
-    this.objects.ensureNoneFailed()
-  }
-
-  override end(isCommitted: boolean): void {
-    super.end(isCommitted)
-    if (this.isLive) this.live.transaction = undefined
-    this.scope.settle(this.live, isCommitted)
-  }
-
-  private opened(): Scope {
-    this.open()
-    return this.scope
+    return this.scope.source(type as EntityClass).foundObject(row)
   }
 }

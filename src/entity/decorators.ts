@@ -2,6 +2,8 @@ import 'reflect-metadata'
 import { BOOLEAN, ensure, ensureOptions, FUNCTION, isRecord, NAME, type Rule } from '../arguments'
 import { SnapheapError } from '../errors'
 import type { ColumnType } from '../table/column-type'
+import { INDEX, INDEXES } from '../table/definition'
+import type { IndexDefinition } from '../table/index-definition'
 import type { Collection } from './collection'
 import type { AnyCodec } from './property-values'
 import type { EntityClass } from './types'
@@ -15,6 +17,8 @@ export interface EntityOptions {
    * Standard Schema, such as zod or valibot. It sees every property, null where there is no value, references as keys.
    */
   readonly schema?: StandardSchema
+  /** Further indexes, over several properties, in order, unique, or of some objects: `columns` and `where` name properties. */
+  readonly indexes?: readonly IndexDefinition[]
 }
 
 export interface ColumnOptions {
@@ -29,8 +33,8 @@ export interface ColumnOptions {
   readonly nullable?: boolean
   /** Whether no two objects may have the same value. Default false. */
   readonly unique?: boolean
-  /** Whether objects can be found by it without a scan. Default true, except for booleans. */
-  readonly index?: boolean
+  /** Whether objects can be found by it without a scan; 'ordered': also by ranges of it, and in its order. Default true, except for booleans. */
+  readonly index?: boolean | 'ordered'
   /**
    * What an object gets that is made without it, and what rows get that were there before the column: a value, or a function
    * that makes one. With the type `Default<T>` the property may be left out of `create`.
@@ -79,7 +83,7 @@ const REF_RULES: Readonly<Record<keyof RefOptions, Rule>> = {
   name: NAME,
   nullable: BOOLEAN,
   unique: BOOLEAN,
-  index: BOOLEAN,
+  index: INDEX,
   onDelete: [(rule) => ON_DELETE.includes(rule as OnDelete), "'restrict', 'cascade' or 'setNull'"],
 }
 const ANY: Rule = [() => true, ''] // known with its class and property only
@@ -124,7 +128,7 @@ const properties = new WeakMap<object, Map<string, PropertyRecord>>()
 
 /** Makes a class one whose objects are rows of a table. The decorators only record; `open` reads what they recorded. */
 export function Entity(options: EntityOptions = {}): (type: EntityClass) => void {
-  ensureOptions('@Entity', options, { name: NAME, schema: ANY })
+  ensureOptions('@Entity', options, { name: NAME, schema: ANY, indexes: INDEXES })
   return (type) => {
     classes.set(type, options)
   }

@@ -3,8 +3,9 @@ import { SnapheapError } from '../errors'
 import type { Catalogue } from '../table/catalogue'
 import type { ColumnType } from '../table/column-type'
 import type { ColumnDefinition } from '../table/definition'
+import type { IndexDefinition } from '../table/index-definition'
 import type { Table } from '../table/table'
-import { canRead, definition } from './fit'
+import { canRead, definition, lacksIndex } from './fit'
 import type { EntityMapping, MappedProperty } from './mapping'
 
 /** One difference between classes and stored tables, as what would have to be done to the tables. */
@@ -19,6 +20,7 @@ export type SchemaStep = {
   | { readonly kind: 'changeNullable'; readonly column: string; readonly nullable: boolean }
   | { readonly kind: 'changeUnique'; readonly column: string; readonly unique: boolean }
   | { readonly kind: 'addIndex' | 'dropIndex' | 'dropColumn'; readonly column: string }
+  | { readonly kind: 'buildIndex'; readonly index: IndexDefinition }
 )
 
 /** How stored tables differ from classes: nothing is done by it. As text, one line for each step. */
@@ -63,6 +65,8 @@ function stepsFor(mapping: EntityMapping, table: Table | undefined): SchemaStep[
     if (!table.hasColumn(property.column)) steps.push(addition(mapping, property, table))
     else if (!property.isId) steps.push(...columnSteps(mapping, property, table))
   }
+  for (const index of mapping.indexes)
+    if (lacksIndex(table, index)) steps.push({ kind: 'buildIndex', table: table.name, index })
   const known = new Set(mapping.properties.map((each) => each.column))
   for (const { name } of table.columns) {
     if (!known.has(name) && !table.keyColumns.includes(table.column(name)))
@@ -107,7 +111,8 @@ function columnSteps(mapping: EntityMapping, property: MappedProperty, table: Ta
     steps.push({ kind: 'changeNullable', ...at, nullable: property.nullable })
   if (column.isUnique !== property.unique) steps.push({ kind: 'changeUnique', ...at, unique: property.unique })
   else {
-    const isWanted = property.index ?? (property.unique || type !== 'boolean')
+    const isWanted =
+      property.index === 'ordered' ? property.unique : (property.index ?? (property.unique || type !== 'boolean'))
     if (isWanted !== column.isIndexed) steps.push({ kind: isWanted ? 'addIndex' : 'dropIndex', ...at })
   }
   return steps
@@ -131,6 +136,10 @@ function sentence(step: SchemaStep): string {
       return `have ${step.table}.${step.column} ${step.unique ? 'refuse' : 'allow'} equal values`
     case 'addIndex':
       return `build the index of ${step.table}.${step.column}`
+    case 'buildIndex': {
+      const { columns, kind = 'hash', unique = false } = step.index
+      return `build the ${unique ? 'unique ' : ''}${kind} index of ${step.table} over ${columns.join(', ')}`
+    }
     case 'dropIndex':
       return `drop the index of ${step.table}.${step.column}`
     case 'dropColumn':

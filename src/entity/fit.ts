@@ -2,7 +2,9 @@ import { readOnlyReason, type Transaction } from '../db/transaction'
 import { SnapheapError } from '../errors'
 import type { ColumnType } from '../table/column-type'
 import type { ColumnDefinition } from '../table/definition'
+import { type IndexDefinition, type ResolvedIndex, resolveIndex } from '../table/index-definition'
 import type { Table } from '../table/table'
+import type { StoredCondition, TableIndex } from '../table/table-index'
 import type { EntityMapping, MappedProperty } from './mapping'
 import { defaultOf } from './property-values'
 
@@ -39,6 +41,8 @@ export function createMissing(
         }
       } else if (property.index === true) transaction.addIndex(tableName, property.column)
     }
+    for (const index of mapping.indexes)
+      if (lacksIndex(transaction.table(tableName), index)) transaction.addIndex(tableName, index)
   }
 }
 
@@ -46,7 +50,7 @@ export function createMissing(
 export function createTable(transaction: Transaction, mapping: EntityMapping): void {
   const { tableName, properties, ids, parent } = mapping
   const columns = Object.fromEntries(properties.map((each) => [each.column, definition(mapping, each)]))
-  transaction.createTable(tableName, { key: ids.map((each) => each.column), columns })
+  transaction.createTable(tableName, { key: ids.map((each) => each.column), columns, indexes: mapping.ownIndexes })
   const references = properties.flatMap(({ column, target }) =>
     target === undefined ? [] : [[column, target().tableName]],
   )
@@ -63,6 +67,7 @@ export function storedReferences({ properties }: Table): Readonly<Record<string,
 export function lacks(mapping: EntityMapping, table: Table | undefined): boolean {
   if (table === undefined) return true
   if (isManaged(table)) return false
+  if (mapping.indexes.some((each) => lacksIndex(table, each))) return true
   return mapping.properties.some((each) =>
     table.hasColumn(each.column) ? each.index === true && !table.column(each.column).isIndexed : canAdd(each, table),
   )
@@ -88,12 +93,50 @@ export function differences(mapping: EntityMapping, table: Table | undefined): s
     const problem = propertyDifference(mapping, property, table)
     if (problem !== undefined) found.push(`${mapping.className}.${property.name} ${problem}`)
   }
+  for (const index of mapping.indexes) {
+    const problem = indexDifference(mapping, index, table)
+    if (problem !== undefined) found.push(problem)
+  }
   return found
 }
 
 /** Throws `SCHEMA` listing the differences, unless there are none. */
 export function ensureNone(found: readonly string[]): void {
   if (found.length > 0) throw new SnapheapError('SCHEMA', found.join('\n'), { differences: found })
+}
+
+/** Whether the table has the columns of an index, and no whole index of its name. */
+export function lacksIndex(table: Table, index: IndexDefinition): boolean {
+  if (![...index.columns, ...Object.keys(index.where ?? {})].every((each) => table.hasColumn(each))) return false
+  const { name } = resolveIndex(table.name, index, table.columns)
+  return !table.indexes.some((each) => each.name === name)
+}
+
+/** An index that is missing is none: classes are read without it. */
+function indexDifference(mapping: EntityMapping, index: IndexDefinition, table: Table): string | undefined {
+  if (isManaged(table) || ![...index.columns, ...Object.keys(index.where ?? {})].every((each) => table.hasColumn(each)))
+    return undefined
+  const wanted = resolveIndex(table.name, index, table.columns)
+  const stored = table.indexes.find((each) => each.name === wanted.name)
+  if (stored === undefined || isSameIndex(stored, wanted, table)) return undefined
+  return `Index ${wanted.name} of table ${table.name} is another than that of ${mapping.className}. Drop it, or choose another name.`
+}
+
+function isSameIndex(stored: TableIndex, wanted: ResolvedIndex, table: Table): boolean {
+  const { finder } = table.context
+  const isAsWanted = ({ column, isPresent, low, high }: StoredCondition): boolean => {
+    const each = wanted.where.find((condition) => condition.column === column.name)
+    if (each === undefined || each.isPresent !== isPresent) return false
+    return isPresent || (table.seekValue(column, each.value) && finder.low === low && finder.high === high)
+  }
+  return (
+    stored.kind === wanted.kind &&
+    stored.isUnique === wanted.unique &&
+    stored.columns.length === wanted.columns.length &&
+    stored.columns.every((each, i) => each.name === wanted.columns[i]) &&
+    stored.conditions.length === wanted.where.length &&
+    stored.conditions.every(isAsWanted)
+  )
 }
 
 function propertyDifference(mapping: EntityMapping, property: MappedProperty, table: Table): string | undefined {

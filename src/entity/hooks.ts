@@ -1,5 +1,5 @@
 import { SnapheapError } from '../errors'
-import type { EntityTransaction } from './database'
+import type { EntityTransaction } from './entity-transaction'
 import type { EntityMapping } from './mapping'
 import type { PlainValues } from './types'
 

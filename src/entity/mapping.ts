@@ -1,6 +1,7 @@
 import { show } from '../arguments'
 import { SnapheapError } from '../errors'
 import { type ColumnType, isColumnType } from '../table/column-type'
+import { type IndexDefinition, orderedBy } from '../table/index-definition'
 import { Decimal } from '../value/decimal'
 import { type Hydrator, hasAccessors, installAccessors } from './accessors'
 import { CollectionMapping } from './collection-mapping'
@@ -26,7 +27,7 @@ export interface MappedProperty {
   readonly nullable: boolean
   readonly unique: boolean
   /** Undefined: the table's default. */
-  readonly index: boolean | undefined
+  readonly index: boolean | 'ordered' | undefined
   /** Undefined for a reference, whose type is that of the target's key. */
   readonly type: ColumnType | undefined
   /** Whether the type was given, not derived. */
@@ -63,6 +64,10 @@ export class EntityMapping {
   readonly ids: readonly MappedProperty[]
   /** The properties that are collections, which are no columns. */
   readonly collections: readonly CollectionMapping[]
+  /** Those of the class, by column names. */
+  readonly ownIndexes: readonly IndexDefinition[]
+  /** These, and those of its properties that are in order. */
+  readonly indexes: readonly IndexDefinition[]
   /** Makes the object of a row, without running the constructor. */
   readonly hydrate: Hydrator
   private readonly byName: Map<string, MappedProperty>
@@ -123,6 +128,9 @@ export class EntityMapping {
         throw this.fault(name, `uses column ${column}, and so does ${other}. Give one of them another name.`)
       columns.set(column, name)
     }
+    const ordered = this.properties.filter((each) => each.index === 'ordered').map((each) => orderedBy(each.column))
+    this.ownIndexes = (options.indexes ?? []).map((each) => this.mapIndex(each))
+    this.indexes = [...ordered, ...this.ownIndexes]
     this.ensureNoShadows()
     this.hydrate = installAccessors(this)
   }
@@ -255,6 +263,23 @@ export class EntityMapping {
     if (codec !== undefined && allowed !== undefined)
       throw this.fault(property, 'has both an enum and a codec. Leave one of them out.')
     return new PropertyValues(`${this.className}.${property}`, allowed && enumValues(allowed), codec)
+  }
+
+  private mapIndex(index: IndexDefinition): IndexDefinition {
+    const columnOf = (name: string): string => {
+      const property = this.byName.get(name)
+      if (property !== undefined && this.owns(property)) return property.column
+      throw this.fault(
+        name,
+        `is named by an index and is no column property of its own. It has ${this.properties.map((each) => each.name).join(', ')}.`,
+      )
+    }
+    const where = Object.entries(index.where ?? {}).map(([name, value]) => [columnOf(name), value])
+    return {
+      ...index,
+      columns: index.columns.map(columnOf),
+      ...(where.length === 0 ? {} : { where: Object.fromEntries(where) }),
+    }
   }
 
   private resolve(property: string, target: () => unknown): EntityMapping {

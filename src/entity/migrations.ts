@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto'
 import { SnapheapError } from '../errors'
-import type { Database, EntityTransaction } from './database'
+import type { Database } from './database'
+import type { EntityTransaction } from './entity-transaction'
 
 /** A change of the database that is made once, in the order of versions. */
 export interface Migration {

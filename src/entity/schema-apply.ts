@@ -42,6 +42,8 @@ function apply(transaction: Transaction, step: SchemaStep, mapping: EntityMappin
       return transaction.changeColumn(table, step.column, { unique: step.unique })
     case 'addIndex':
       return transaction.addIndex(table, step.column)
+    case 'buildIndex':
+      return transaction.addIndex(table, step.index)
     case 'dropIndex':
       return transaction.dropIndex(table, step.column)
     case 'dropColumn':

@@ -4,10 +4,11 @@ import { CLOSED_EPOCH } from '../heap/heap'
 import type { View } from '../heap/view'
 import type { Catalogue } from '../table/catalogue'
 import type { Key, Table } from '../table/table'
+import { snapshotIsFixed } from './faults'
 import { Hooks } from './hooks'
 import { type EntityMapping, mappingOf } from './mapping'
 import { type ReferenceRule, rulesOf } from './reference-rules'
-import { BINDING, type EntityObject, ROW, Source, snapshotIsFixed } from './source'
+import { BINDING, type EntityObject, ROW, Source } from './source'
 import type { EntityClass } from './types'
 
 /** The classes of one database. */

@@ -5,6 +5,7 @@ import type { Column } from '../table/column'
 import type { Key, Table } from '../table/table'
 import { Decimal } from '../value/decimal'
 import type { Hydrator } from './accessors'
+import { snapshotIsFixed } from './faults'
 import { differences, ensureNone } from './fit'
 import { findShared } from './inheritance'
 import type { EntityMapping, MappedProperty } from './mapping'
@@ -100,6 +101,12 @@ export class Source {
     }
     if (this.binding.epoch === NO_EPOCH) this.renewBinding()
     return this.hydrate(this.binding, row)
+  }
+
+  /** The same for a row that was found otherwise than through this source, which may have to catch up first. */
+  foundObject(row: number): object {
+    if (this.epoch !== this.view.epoch) this.bind()
+    return this.object(row)
   }
 
   /** The object with a key, undefined without one. The key's parts are in the order of the class's ids. */
@@ -402,15 +409,4 @@ export class Source {
     const { className } = this.mapping
     return new SnapheapError('NOT_FOUND', `This ${className} ${what}. Look it up again.`, { class: className })
   }
-}
-
-/** The error for changing an object that was read from a snapshot. */
-export function snapshotIsFixed(className: string): SnapheapError {
-  return new SnapheapError(
-    'READ_ONLY',
-    `This ${className} is from a snapshot, which never changes. Look it up with tx.get and change that.`,
-    {
-      class: className,
-    },
-  )
 }

@@ -7,7 +7,8 @@ import type { FileRoot } from './file-format'
 import { type Files, lockPathOf, nodeFiles } from './files'
 import type { HeapOptions } from './heap-options'
 import type { CommitOptions, Journal } from './journal'
-import { LAYOUT_VERSION, RESERVED_BLOCKS, ROOT, ZERO_BLOCK } from './layout'
+import { OLDEST_LAYOUT_VERSION, RESERVED_BLOCKS, ROOT, ZERO_BLOCK } from './layout'
+import { checkLayout } from './layout-version'
 import type { FileLock, Memory } from './memory'
 import { type Pin, Pins } from './pins'
 import { ioError, PoolFile } from './pool-file'
@@ -343,7 +344,7 @@ export class Heap {
 
   private initialise(): void {
     this.writer.begin()
-    this.writer.setNumber(ROOT.layoutVersion, LAYOUT_VERSION)
+    this.writer.setNumber(ROOT.layoutVersion, OLDEST_LAYOUT_VERSION)
     this.writer.set(ROOT.top, RESERVED_BLOCKS, 0)
     this.writer.set(ROOT.seed, randomBytes(4).readInt32LE(0) | 1, 0)
     this.commit()
@@ -352,14 +353,7 @@ export class Heap {
   private adopt(file: PoolFile): void {
     this.version = file.root.version
     this.storage.adopt(file, this.live.table)
-    const top = this.live.low(ROOT.top)
-    const isPlausible = top >= RESERVED_BLOCKS && top <= this.live.table.length
-    if (this.live.number(ROOT.layoutVersion) !== LAYOUT_VERSION || !isPlausible) {
-      throw new SnapheapError(
-        'CORRUPT',
-        `${file.path} holds no heap of layout ${LAYOUT_VERSION}. Restore it from a copy.`,
-      )
-    }
+    checkLayout(this.live, file.path)
   }
 
   private async withSnapshot(work: (snapshot: HeapSnapshot) => Promise<void>): Promise<void> {

@@ -51,4 +51,7 @@ export const ROOT = {
 } as const
 
 export const ROOT_SLOTS = 64
-export const LAYOUT_VERSION = 1
+/** The newest layout inside the heap that this version reads and writes. */
+export const LAYOUT_VERSION = 2
+/** What a heap has until something is kept in it that calls for a newer one. */
+export const OLDEST_LAYOUT_VERSION = 1

@@ -1,6 +1,14 @@
 import type { Kernels, WindowBuffers } from './kernels'
 import { BLOCK_MASK, BLOCK_SHIFT, WINDOW_MASK, WINDOW_SHIFT } from './layout'
-import type { Windows } from './windows'
+
+/** Memory by window slot, and what reads much of it at once. */
+export interface ViewedWindows {
+  readonly numbers: readonly Float64Array[]
+  readonly halves: readonly Int32Array[]
+  readonly bytes: readonly Buffer[]
+  readonly buffers: WindowBuffers
+  readonly memory: { readonly kernels?: Kernels | undefined }
+}
 
 /**
  * How words are read: one version of the block table over the windows. A read is two shifts, one table load and one
@@ -25,7 +33,7 @@ export class View {
   /** Native loops over many words, where there are any. */
   readonly kernels: Kernels | undefined
 
-  constructor(table: Uint32Array, windows: Windows) {
+  constructor(table: Uint32Array, windows: ViewedWindows) {
     this.table = table
     this.numbers = windows.numbers
     this.halves = windows.halves

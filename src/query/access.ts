@@ -14,8 +14,8 @@ export interface RowFinder {
 
 /** One way of finding the rows that a condition describes. */
 export interface Access extends RowFinder {
-  /** The condition that its rows fulfil, by position among those of the source; -1 for none. */
-  readonly covers: number
+  /** The conditions that its rows fulfil, by position among those of the source. */
+  readonly covers: readonly number[]
 }
 
 /** By the key: the row number itself, or the unique index on it. */
@@ -26,7 +26,7 @@ export class KeyAccess implements Access {
   constructor(
     private readonly table: Table,
     private readonly operand: BoundOperand,
-    readonly covers: number,
+    readonly covers: readonly number[],
   ) {
     this.name = `key ${table.name}.${table.keyColumns[0].name}`
   }
@@ -56,7 +56,7 @@ export class KeyInAccess implements Access {
   constructor(
     private readonly table: Table,
     private readonly operands: BoundOperands,
-    readonly covers: number,
+    readonly covers: readonly number[],
   ) {
     this.name = `key ${table.name}.${table.keyColumns[0].name}, several values`
   }
@@ -67,7 +67,8 @@ export class KeyInAccess implements Access {
 
   rows(limit: number): number[] {
     const rows: number[] = []
-    for (const { low, high } of this.operands.each) {
+    for (const { low, high, isMissing } of this.operands.each) {
+      if (isMissing) continue // no key is, though its word would pass for that of the first row
       this.words[0] = low
       this.words[1] = high
       const row = this.table.rowOfWords(this.words)
@@ -84,7 +85,7 @@ export class IndexAccess implements Access {
   constructor(
     private readonly column: Column,
     private readonly operand: BoundOperand,
-    readonly covers: number,
+    readonly covers: readonly number[],
   ) {
     this.name = `index ${column.table.name}.${column.name}`
   }
@@ -108,7 +109,7 @@ export class IndexInAccess implements Access {
   constructor(
     private readonly column: Column,
     private readonly operands: BoundOperands,
-    readonly covers: number,
+    readonly covers: readonly number[],
   ) {
     this.name = `index ${column.table.name}.${column.name}, several values`
   }
@@ -143,7 +144,7 @@ export class ReferenceAccess implements Access {
     private readonly key: Column,
     private readonly inner: RowFinder,
     private readonly operand: BoundOperand,
-    readonly covers: number,
+    readonly covers: readonly number[],
   ) {
     this.name = `index ${table.name}.${column.name} for each of (${inner.name})`
   }
@@ -180,7 +181,7 @@ export class UnionAccess implements Access {
 
   constructor(
     private readonly parts: readonly RowFinder[],
-    readonly covers: number,
+    readonly covers: readonly number[],
   ) {
     this.name = `union of ${parts.map((each) => each.name).join('; ')}`
   }

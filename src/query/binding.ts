@@ -59,12 +59,13 @@ export class Binding {
     return operands
   }
 
-  /** Whatever a slot holds, as it is. */
-  value(slot: Slot): { value: unknown } {
+  /** Whatever a slot holds, as it is, once `ensure` has let it through. */
+  value(slot: Slot, ensure: (value: unknown) => void = () => {}): { value: unknown } {
     const late: { value: unknown } = { value: undefined }
     this.late({
       take: (slots) => {
         late.value = slots[slot.index]
+        ensure(late.value)
       },
     })
     return late

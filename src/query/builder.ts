@@ -1,6 +1,7 @@
 import { show } from '../arguments'
 import { SnapheapError } from '../errors'
 import { Composed, conditionOf } from './conditions'
+import { ensureCount } from './count'
 import { type Cursor, cursorCondition, cursorOf } from './cursor'
 import type { ExplainOptions, Explanation } from './explain'
 import { JoinedPaths } from './joined-paths'
@@ -28,8 +29,8 @@ export interface QueryRoot {
   other(of: unknown): PathResolver
 }
 
-/** The parts that a query was built of. */
-interface Parts {
+/** What a query of rows is built of. */
+export interface Parts {
   readonly conditions: readonly Condition[]
   readonly order: readonly OrderKey[]
   readonly skip: number
@@ -125,20 +126,27 @@ export class QueryBuilder<T, R> {
 
   /**
    * One page of results in an order that is made strict by the key, and the cursor that the next page begins after:
-   * undefined on the last. Rows inserted or deleted meanwhile neither repeat nor skip others.
+   * undefined on the last. Rows inserted or deleted meanwhile neither repeat nor skip others. Throws `INVALID_ARGUMENT`
+   * beside skip or limit, for a size below 1, and for a cursor of another query.
    */
   page(sizeRows: number, after?: Cursor): { items: R[]; next: Cursor | undefined } {
+    if (this.parts.skip > 0 || this.parts.limit !== undefined) {
+      throw new SnapheapError(
+        'INVALID_ARGUMENT',
+        'A page is cut by its size and its cursor. Leave out skip and limit where page is called.',
+      )
+    }
     const { table } = this.root.paths
     const keys = this.reader.table(table).keyColumns.map(({ name }): OrderKey => {
       return { path: frozen({ references: [], column: name, inside: [], label: name }), direction: 'asc' }
     })
     const order = [...this.parts.order, ...keys]
-    const conditions = after === undefined ? [] : [cursorCondition(after, order)]
+    const conditions = after === undefined ? [] : [cursorCondition(after, order, this.reader.table(table), this.reader)]
     const parts = {
       ...this.parts,
       order,
       conditions: [...this.parts.conditions, ...conditions],
-      limit: ensureCount(sizeRows, 'page') + 1,
+      limit: ensureCount(sizeRows, 'page', 1) + 1,
     }
     const rows = new Query<number>(rowsPlan(table, parts), this.reader).collect()
     const items = rows.slice(0, sizeRows)
@@ -194,7 +202,8 @@ export class QueryBuilder<T, R> {
   }
 
   private field(name: string, path: string): Field {
-    return { name, path: this.root.paths.path(path) }
+    if (name !== '__proto__') return { name, path: this.root.paths.path(path) }
+    throw new SnapheapError('INVALID_ARGUMENT', 'No member of a result can be named "__proto__". Take another name.')
   }
 
   private objectOf(row: number): R {
@@ -210,7 +219,8 @@ export class QueryBuilder<T, R> {
   }
 }
 
-function rowsPlan(table: string, { conditions, order, skip, limit }: Parts): Plan {
+/** Rows of a table: those that fit, in order, cut. */
+export function rowsPlan(table: string, { conditions, order, skip, limit }: Parts): Plan {
   const plan: Step[] = [frozen({ kind: 'rows', table })]
   if (conditions.length > 0) plan.push(frozen({ kind: 'filter', condition: allOf(conditions) }))
   if (order.length > 0) plan.push(frozen({ kind: 'order', by: order }))
@@ -353,14 +363,6 @@ function ensureSummable(
 function orderKey(name: string, direction: unknown, paths: PathResolver): OrderKey {
   if (direction === 'asc' || direction === 'desc') return { path: paths.path(name), direction }
   throw new SnapheapError('INVALID_ARGUMENT', `There is no direction ${show(direction)}. Pass 'asc' or 'desc'.`)
-}
-
-function ensureCount(count: number, what: string): number {
-  if (Number.isSafeInteger(count) && count >= 0) return count
-  throw new SnapheapError(
-    'INVALID_ARGUMENT',
-    `${show(count)} is no number of rows for ${what}. Pass an integer from 0 on.`,
-  )
 }
 
 /** All of several conditions. */

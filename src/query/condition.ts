@@ -1,8 +1,13 @@
+import { show } from '../arguments'
+import { SnapheapError } from '../errors'
+import type { ColumnType } from '../table/column-type'
+import type { PathStep } from '../value/decoder'
+import { List } from '../value/list'
 import { areComparable, compareValues } from '../value/value-order'
 import type { Binding } from './binding'
-import { type BoundOperand, compareIn, type Slot } from './operand'
+import { type BoundOperand, compareIn, ensureList, type Slot } from './operand'
 import type { BoundPath } from './path'
-import type { Comparison, Condition, ConditionOf, TextPattern } from './plan'
+import type { Comparison, Condition, ConditionOf, Path, TextPattern } from './plan'
 import { sameValue } from './values'
 
 /** Whether a row fits. */
@@ -30,11 +35,22 @@ export function rowTest(condition: Condition, binding: Binding): RowTest {
     case 'in': {
       const path = binding.path(condition.path)
       const operands = binding.operandsOf(condition.values as readonly Slot[] | Slot, condition.path)
-      return (row) => operands.each.some((operand) => equals(path, row, operand))
+      if (path.path.inside.length > 0 || path.column.type === 'any') {
+        return (row) => operands.each.some((operand) => equals(path, row, operand))
+      }
+      const { view } = path.start.context
+      return (row) => {
+        const at = path.rowAt(row)
+        const address = at < 0 ? 0 : path.column.addressOf(at)
+        return address === 0 ? operands.hasWord(0, 0) : operands.hasWord(view.low(address), view.high(address))
+      }
     }
     default: {
       const path = binding.path(condition.path)
+      if (condition.kind === 'text' || condition.kind === 'matches') ensureReadsAsText(path)
       const test = valueTest(condition, binding)
+      // a scan also tests row numbers that no row has, which is nothing to ask somebody's function about
+      if (condition.kind === 'satisfies') return (row) => binding.table.hasRow(row) && test(path.value(row))
       return (row) => test(path.value(row))
     }
   }
@@ -55,6 +71,8 @@ function comparisonTest(condition: ConditionOf<'compare'>, binding: Binding): Ro
 /** Whether the value at a path is the operand, by words where it is a column's whole value. */
 export function equals(path: BoundPath, row: number, operand: BoundOperand): boolean {
   if (path.path.inside.length > 0) return sameValue(path.value(row), operand.value)
+  // a dynamic column also holds null as a value of its own, which reads as missing here
+  if (operand.isMissing && path.column.type === 'any') return path.value(row) === null
   const at = path.rowAt(row)
   const address = at < 0 ? 0 : path.column.addressOf(at)
   if (address === 0) return operand.isMissing
@@ -86,14 +104,14 @@ export function valueTest(condition: Condition, binding: Binding): ValueTest {
     case 'in': {
       const { values } = condition
       if (!Array.isArray(values)) {
-        const all = binding.value(values as unknown as Slot)
+        const all = binding.value(values as unknown as Slot, (given) => ensureList(given, condition.path))
         return (value) => (all.value as readonly unknown[]).some((each) => sameValue(value, each))
       }
       const each = values.map((slot: Slot) => binding.value(slot))
       return (value) => each.some((operand) => sameValue(value, operand.value))
     }
     case 'text': {
-      const operand = binding.value(condition.value as Slot)
+      const operand = binding.value(condition.value as Slot, (given) => ensureText(given, condition))
       const isStart = condition.operator === 'startsWith'
       return (value) =>
         typeof value === 'string' &&
@@ -108,7 +126,7 @@ export function valueTest(condition: Condition, binding: Binding): ValueTest {
       return (value) => Boolean((test.value as ValueTest)(value))
     }
     case 'element': {
-      const test = valueTest(condition.test, binding)
+      const test = elementTest(condition.test, binding)
       return (value) => isSequence(value) && [...value].some(test)
     }
     case 'among': {
@@ -116,6 +134,40 @@ export function valueTest(condition: Condition, binding: Binding): ValueTest {
       return (value) => among.set.has(value)
     }
   }
+}
+
+/** The test of a condition on one element of an array, at whose paths stand parts of the element. */
+function elementTest(condition: Condition, binding: Binding): ValueTest {
+  switch (condition.kind) {
+    case 'and': {
+      const tests = condition.conditions.map((each) => elementTest(each, binding))
+      return (element) => tests.every((test) => test(element))
+    }
+    case 'or': {
+      const tests = condition.conditions.map((each) => elementTest(each, binding))
+      return (element) => tests.some((test) => test(element))
+    }
+    case 'not': {
+      const test = elementTest(condition.condition, binding)
+      return (element) => !test(element)
+    }
+    default: {
+      const { inside } = condition.path
+      const test = valueTest(condition, binding)
+      return inside.length === 0 ? test : (element) => test(partAt(element, inside))
+    }
+  }
+}
+
+/** What stands at a path into a value; null where nothing does. */
+function partAt(value: unknown, inside: readonly PathStep[]): unknown {
+  let part = value
+  for (const step of inside) {
+    const within: unknown = part instanceof List ? part.items : part
+    if (typeof within !== 'object' || within === null || !Object.hasOwn(within, step)) return null
+    part = (within as Record<PathStep, unknown>)[step]
+  }
+  return part ?? null
 }
 
 /** Whether a comparison holds when the left value sorts so beside the right one. */
@@ -134,6 +186,33 @@ export function holds(operator: Comparison, order: number): boolean {
     case 'ne':
       return order !== 0
   }
+}
+
+function ensureText(value: unknown, { path, operator }: ConditionOf<'text'>): void {
+  if (typeof value === 'string') return
+  throw new SnapheapError(
+    'INVALID_ARGUMENT',
+    `The condition ${operator} on ${path.label} takes a text, not ${show(value)}. Pass a text.`,
+    { name: path.label, operator },
+  )
+}
+
+/** Columns whose values read as text, or may. */
+const TEXTUAL: ReadonlySet<ColumnType> = new Set(['string', 'uuid', 'day', 'time', 'any', 'json'])
+
+/** Throws `INVALID_ARGUMENT` for a path at whose end there is never text. */
+function ensureReadsAsText({ column, path }: BoundPath): void {
+  if (readsAsText(column.type, path)) return
+  throw new SnapheapError(
+    'INVALID_ARGUMENT',
+    `${path.label} is of type ${column.type}, not text. Compare it with values of that type.`,
+    { name: path.label, type: column.type },
+  )
+}
+
+/** Whether there may be text at the end of a path to a column of a type. */
+export function readsAsText(type: ColumnType, path: Path): boolean {
+  return path.inside.length > 0 || TEXTUAL.has(type)
 }
 
 function isSequence(value: unknown): value is Iterable<unknown> {

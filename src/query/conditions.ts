@@ -70,8 +70,14 @@ function one(name: string, value: unknown, paths: PathResolver): Condition {
   }
   if (!isPlainObject(value)) return operation(paths.path(name), 'eq', paths.operand(name, value))
   const names = Object.keys(value)
-  const operators = names.filter((each) => (OPERATORS as readonly string[]).includes(each))
-  if (names.length > 0 && operators.length === names.length && !paths.leadsOn(name)) {
+  if (names.length === 0) {
+    throw new SnapheapError(
+      'INVALID_ARGUMENT',
+      `The condition on ${name} is empty. Pass a value or an operator such as { ne: null }, or leave it out.`,
+      { name },
+    )
+  }
+  if (names.every((each) => isOperator(each)) && !names.some((each) => isBehind(name, each, paths))) {
     return allOf(
       names.map((each) => operation(paths.path(name), each as Operator, operandFor(each, name, value[each], paths))),
     )
@@ -87,6 +93,21 @@ function operandFor(operator: string, name: string, value: unknown, paths: PathR
   if (Array.isArray(value)) return value.map((each) => paths.operand(name, each))
   if (!(value instanceof Parameter)) return value
   return new Parameter(value.name, (all) => (Array.isArray(all) ? all.map((each) => paths.operand(name, each)) : all))
+}
+
+function isOperator(name: string): boolean {
+  return (OPERATORS as readonly string[]).includes(name)
+}
+
+/** Whether what a reference leads to has a name, which then is no operator. */
+function isBehind(reference: string, name: string, paths: PathResolver): boolean {
+  if (!paths.leadsOn(reference)) return false
+  try {
+    paths.path(`${reference}.${name}`)
+    return true
+  } catch {
+    return false
+  }
 }
 
 /** What an operator asks of the value at a path. Throws `INVALID_ARGUMENT` for an operand that it cannot take. */
@@ -140,7 +161,7 @@ function wrongOperand(path: Path, operator: string, operand: unknown, expected: 
 }
 
 function unknownOperator(name: string, names: readonly string[], paths: PathResolver): SnapheapError {
-  const wrong = names.find((each) => !(OPERATORS as readonly string[]).includes(each)) ?? ''
+  const wrong = names.find((each) => !isOperator(each)) ?? ''
   const nearest = nearestName(wrong, OPERATORS)
   const remedy = nearest === undefined ? `There are ${OPERATORS.join(', ')}.` : `Did you mean "${nearest}"?`
   return new SnapheapError(

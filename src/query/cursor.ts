@@ -1,7 +1,9 @@
 import { SnapheapError } from '../errors'
+import type { ColumnType } from '../table/column-type'
 import type { Table } from '../table/table'
 import { Decimal, Rational } from '../value/decimal'
 import { Timestamp } from '../value/timestamp'
+import { type BoundOrder, compareKeys } from './order'
 import { BoundPath, type TableSource } from './path'
 import { allOf, type Condition, frozen, type OrderKey } from './plan'
 
@@ -15,10 +17,19 @@ export function cursorOf(row: number, order: readonly OrderKey[], table: Table, 
 }
 
 /** What is true for the rows after a cursor. Throws `INVALID_ARGUMENT` for one that is of another query. */
-export function cursorCondition(cursor: Cursor, order: readonly OrderKey[]): Condition {
+export function cursorCondition(
+  cursor: Cursor,
+  order: readonly OrderKey[],
+  table: Table,
+  tables: TableSource,
+): Condition {
   const values = valuesOf(cursor, order)
-  const cases = order.map((key, i) => {
-    const before = order.slice(0, i).map((each, j) => same(each, values[j]))
+  const keys = order.map(({ path, direction }) => ({
+    path: new BoundPath(table, path, tables),
+    isDescending: direction === 'desc',
+  }))
+  const cases = keys.map((key, i) => {
+    const before = keys.slice(0, i).map((each, j) => same(each, values[j]))
     return allOf([...before, after(key, values[i])])
   })
   return cases.length === 1 ? cases[0] : frozen({ kind: 'or', conditions: cases })
@@ -39,14 +50,40 @@ function valuesOf(cursor: Cursor, order: readonly OrderKey[]): unknown[] {
   )
 }
 
-function same({ path }: OrderKey, value: unknown): Condition {
+/** Types of whose values no two different ones sort alike, and of which any two can be compared. */
+const TOTALLY_ORDERED: ReadonlySet<ColumnType> = new Set([
+  'boolean',
+  'integer',
+  'bigint',
+  'string',
+  'bytes',
+  'uuid',
+  'timestamp',
+  'day',
+  'time',
+])
+
+function isTotallyOrdered({ path, column }: BoundPath): boolean {
+  return path.inside.length === 0 && TOTALLY_ORDERED.has(column.type)
+}
+
+/** Sorts neither before nor after a value. */
+function same(key: BoundOrder, value: unknown): Condition {
+  const { path } = key.path
+  if (!isTotallyOrdered(key.path)) {
+    return frozen({ kind: 'satisfies', path, test: (each) => compareKeys(key, each, value) === 0 })
+  }
   return frozen({ kind: 'compare', path, operator: 'eq', value })
 }
 
 /** Strictly after a value, where missing ones come last ascending and first descending. */
-function after({ path, direction }: OrderKey, value: unknown): Condition {
+function after(key: BoundOrder, value: unknown): Condition {
+  const { path } = key.path
+  if (!isTotallyOrdered(key.path)) {
+    return frozen({ kind: 'satisfies', path, test: (each) => compareKeys(key, each, value) > 0 })
+  }
   const isMissing = frozen({ kind: 'compare', path, operator: 'eq', value: null } as const)
-  if (direction === 'desc') {
+  if (key.isDescending) {
     return value === null
       ? frozen({ kind: 'not', condition: isMissing })
       : frozen({ kind: 'compare', path, operator: 'lt', value })
@@ -60,6 +97,9 @@ function fingerprint(order: readonly OrderKey[]): string {
   return order.map(({ path, direction }) => `${path.label} ${direction}`).join()
 }
 
+/** Stands for any document or array: they sort alike. */
+const UNORDERED = Object.freeze({ unordered: true })
+
 /** Values as JSON can say them, with their kind where it cannot. */
 function plain(value: unknown): unknown {
   if (typeof value === 'bigint') return { bigint: String(value) }
@@ -69,7 +109,7 @@ function plain(value: unknown): unknown {
   if (value instanceof Decimal) return { decimal: String(value) }
   if (value instanceof Rational) return { rational: String(value) }
   if (value instanceof Uint8Array) return { bytes: Buffer.from(value).toString('base64') }
-  return value
+  return typeof value === 'object' && value !== null ? UNORDERED : value
 }
 
 function revived(value: unknown): unknown {

@@ -29,7 +29,14 @@ export class JoinedPaths implements PathResolver {
       )
     }
     const start = own.path(from)
-    const column = to === undefined ? tables.table(other.table).keyColumns[0].name : other.path(to).column
+    const end = to === undefined ? undefined : other.path(to)
+    if (start.inside.length > 0 || (end !== undefined && end.inside.length + end.references.length > 0)) {
+      throw new SnapheapError(
+        'INVALID_ARGUMENT',
+        `"${alias}" cannot be joined by what is inside of a value or behind a reference of it. Join by columns: from one that can be reached, to one of ${other.label}.`,
+      )
+    }
+    const column = end === undefined ? tables.table(other.table).keyColumns[0].name : end.column
     this.references = [...start.references, { column: start.column, table: other.table, by: column }]
     this.key = frozen({ references: this.references, column, inside: [], label: `${alias}.${to ?? column}` })
   }

@@ -11,8 +11,8 @@ import type { Condition, ConditionOf } from './plan'
 export interface Kernel {
   /** Those of `rows` that fit, at most `limit`. */
   filter(rows: readonly number[], limit: number): number[]
-  /** Adds to `found` the rows from `from` to before `to` that fit, until it holds `limit`. Rows without any value may be among them. */
-  scan(from: number, to: number, limit: number, found: number[]): void
+  /** Writes into `found` the numbers from `from` to before `to` that fit; row numbers that no row has may be among them. Returns how many. */
+  scan(from: number, to: number, found: Int32Array): number
   /** The code that runs, undefined where none could be made. */
   readonly source: string | undefined
 }
@@ -26,8 +26,10 @@ export function closureKernel(test: RowTest): Kernel {
       for (let i = 0; i < rows.length && found.length < limit; i++) if (test(rows[i])) found.push(rows[i])
       return found
     },
-    scan: (from, to, limit, found) => {
-      for (let row = from; row < to && found.length < limit; row++) if (test(row)) found.push(row)
+    scan: (from, to, found) => {
+      let count = 0
+      for (let row = from; row < to; row++) if (test(row)) found[count++] = row
+      return count
     },
   }
 }
@@ -50,17 +52,16 @@ export function kernelOf(condition: Condition, binding: Binding): Kernel {
   return {
     source,
     filter: (rows, limit) => (isInlined() ? compiled.filter(rows, limit) : closures.filter(rows, limit)),
-    scan: (from, to, limit, found) => {
+    scan: (from, to, found) => {
       const isByBlock = to - from > SMALL_SCAN && isInlined() && writer.columns.every(reachesBlocks)
-      if (isByBlock) compiled.scan(from, to, limit, found)
-      else closures.scan(from, to, limit, found)
+      return isByBlock ? compiled.scan(from, to, found) : closures.scan(from, to, found)
     },
   }
 }
 
 interface CompiledKernel {
   filter(rows: readonly number[], limit: number): number[]
-  scan(from: number, to: number, limit: number, found: number[]): void
+  scan(from: number, to: number, found: Int32Array): number
 }
 
 /** Below this many rows hoisting what blocks share costs more than it saves. */
@@ -123,17 +124,15 @@ if (${filterTest}) found.push(row)
 }
 return found
 }
-function scan(from, to, limit, found) {
-${operands}${rowsOf}let v = 0, h = 0
+function scan(from, to, found) {
+${operands}${rowsOf}let v = 0, h = 0, n = 0
 for (let block = from - from % ${BLOCK_WORDS}; block < to; block += ${BLOCK_WORDS}) {
 ${blocks}const end = Math.min(${BLOCK_WORDS}, to - block)
 for (let k = Math.max(0, from - block); k < end; k++) {
-if (${scanTest}) {
-found.push(block + k)
-if (found.length >= limit) return
+if (${scanTest}) found[n++] = block + k
 }
 }
-}
+return n
 }
 return { filter, scan }`
   }
@@ -143,6 +142,7 @@ return { filter, scan }`
     if (!path.isDirect) return this.closure(condition, mode)
     const { operator } = condition
     if (operator === 'eq' || operator === 'ne') {
+      if (path.column.type === 'any') return this.closure(condition, mode)
       const test = this.wordTest(this.column(path.column), this.operand(condition, false), mode)
       return operator === 'eq' ? test : `!${test}`
     }

@@ -1,11 +1,13 @@
 import { SnapheapError } from '../errors'
 import type { Column } from '../table/column'
 import { type ColumnType, encodeAs } from '../table/column-type'
-import { cannotHold } from '../table/table'
-import { parseDay, Timestamp } from '../value/timestamp'
+import { cannotHold } from '../table/messages'
+import { atScale } from '../table/scale'
+import { Decimal } from '../value/decimal'
+import { formatTimeOfDay, parseDay, parseTimeOfDay, Timestamp } from '../value/timestamp'
 import { compareValues } from '../value/value-order'
 import type { BoundPath } from './path'
-import { Parameter } from './plan'
+import { Parameter, type Path } from './plan'
 
 /** The place of a value among those that a query is run with. Plans of one shape differ in nothing else. */
 export class Slot {
@@ -39,7 +41,7 @@ export class BoundOperand {
   }
 
   set(value: unknown): void {
-    this.value = value ?? null
+    this.value = canonical(this.path, value)
     this.ordinal = ordinalOf(this.path.column.type, this.value)
     if (this.path.path.inside.length > 0) return
     const { finder } = this.path.start.context
@@ -56,22 +58,53 @@ export class BoundOperand {
   }
 }
 
+/** The value as its column reads it, where it may be written otherwise: what it is compared with by order. */
+function canonical({ column, path }: BoundPath, value: unknown): unknown {
+  if (value === undefined) return null
+  if (path.inside.length > 0) return value
+  switch (column.type) {
+    case 'day':
+      return value instanceof Date && !Number.isNaN(value.getTime()) ? value.toISOString().split('T')[0] : value
+    case 'time': {
+      const micros = typeof value === 'string' ? parseTimeOfDay(value) : undefined
+      return micros === undefined ? value : formatTimeOfDay(micros)
+    }
+    case 'uuid':
+      return typeof value === 'string' ? value.toLowerCase() : value
+    case 'decimal':
+      return typeof value === 'string' ? decimalOf(value) : value
+    default:
+      return value
+  }
+}
+
+/** Text that is no decimal number stays what it is, for the error that names it. */
+function decimalOf(text: string): Decimal | string {
+  try {
+    return Decimal.parse(text)
+  } catch {
+    return text
+  }
+}
+
 /** Leaves the word of a value in the finder. */
 function encodeFor(column: Column, value: unknown, context: BoundPath['start']['context']): void {
   const { finder } = context
   let cause: unknown
   try {
-    if (encodeAs(column.type, value, finder)) return
+    if (encodeAs(column.type, column.scale === undefined ? value : atScale(value, column.scale), finder)) return
   } catch (error) {
     cause = error
   }
   finder.abandon()
-  throw cannotHold(column as Parameters<typeof cannotHold>[0], value, cause)
+  throw cannotHold(column, value, cause)
 }
 
 /** Several of them: the values of an `in`. */
 export class BoundOperands {
   each: readonly BoundOperand[] = []
+  /** High halves of their words by the low ones. */
+  private readonly words = new Map<number, number[]>()
 
   constructor(
     private readonly slots: readonly Slot[] | Slot,
@@ -82,24 +115,39 @@ export class BoundOperands {
 
   /** Throws `TYPE`; `INVALID_ARGUMENT` where a parameter for all of them is no array. */
   take(values: SlotValues): void {
-    if (!(this.slots instanceof Slot)) {
-      for (const each of this.each) each.take(values)
-      return
+    if (this.slots instanceof Slot) this.takeAll(this.slots, values[this.slots.index])
+    else for (const each of this.each) each.take(values)
+    this.words.clear()
+    for (const { low, high } of this.each) {
+      const highs = this.words.get(low)
+      if (highs === undefined) this.words.set(low, [high])
+      else highs.push(high)
     }
-    const all = values[this.slots.index]
-    if (!Array.isArray(all)) {
-      throw new SnapheapError(
-        'INVALID_ARGUMENT',
-        `The values for ${this.path.path.label} are not an array. Pass an array of those to look for.`,
-      )
-    }
-    const { slots, path } = this
+  }
+
+  /** Whether one of them is this word of their column; the word of nothing is that of a missing value. */
+  hasWord(low: number, high: number): boolean {
+    return this.words.get(low)?.includes(high) === true
+  }
+
+  private takeAll(slot: Slot, all: unknown): void {
+    ensureList(all, this.path.path)
     this.each = all.map((value) => {
-      const operand = new BoundOperand(slots, path)
+      const operand = new BoundOperand(slot, this.path)
       operand.set(value)
       return operand
     })
   }
+}
+
+/** Throws `INVALID_ARGUMENT` unless the parameter for all values of an `in` is an array. */
+export function ensureList(all: unknown, { label }: Path): asserts all is readonly unknown[] {
+  if (Array.isArray(all)) return
+  throw new SnapheapError(
+    'INVALID_ARGUMENT',
+    `The values for ${label} are not an array. Pass an array of those to look for.`,
+    { name: label },
+  )
 }
 
 /** Values for the slots of a query, parameters filled in. Throws `INVALID_ARGUMENT` for a parameter without a value. */

@@ -11,26 +11,41 @@ export interface BoundOrder {
  * values come last where the order ascends and first where it descends.
  */
 export function sortRows(rows: readonly number[], keys: readonly BoundOrder[], limit: number): number[] {
+  const numbers = keys.length === 1 ? plainNumbers(rows, keys[0].path) : undefined
+  const compare = numbers === undefined ? valueOrder(rows, keys) : numericOrder(numbers, keys[0].isDescending)
+  return firstOf(rows.length, limit, compare).map((position) => rows[position])
+}
+
+/** What a column of numbers holds in some rows, where each has one; undefined otherwise. */
+function plainNumbers(rows: readonly number[], path: BoundPath): Float64Array | undefined {
+  const { column } = path
+  if (!path.isDirect || (column.type !== 'integer' && column.type !== 'number')) return undefined
+  const numbers = new Float64Array(rows.length)
+  for (let i = 0; i < rows.length; i++) {
+    const number = column.number(rows[i])
+    if (number !== number || (number === 0 && column.get(rows[i]) === null)) return undefined
+    numbers[i] = number
+  }
+  return numbers
+}
+
+function valueOrder(rows: readonly number[], keys: readonly BoundOrder[]): (a: number, b: number) => number {
   const values = keys.map(({ path }) => rows.map((row) => path.value(row)))
-  const compare = (a: number, b: number): number => {
+  return (a, b) => {
     for (let k = 0; k < keys.length; k++) {
       const order = compareKeys(keys[k], values[k][a], values[k][b])
       if (order !== 0) return order
     }
     return a - b
   }
-  const isNumeric = keys.length === 1 && values[0].every(Number.isFinite)
-  const positions = isNumeric
-    ? firstOf(rows.length, limit, numericOrder(values[0] as number[], keys[0].isDescending))
-    : firstOf(rows.length, limit, compare)
-  return positions.map((position) => rows[position])
 }
 
-function numericOrder(values: readonly number[], isDescending: boolean): (a: number, b: number) => number {
+function numericOrder(values: Float64Array, isDescending: boolean): (a: number, b: number) => number {
   return isDescending ? (a, b) => values[b] - values[a] || a - b : (a, b) => values[a] - values[b] || a - b
 }
 
-function compareKeys({ path, isDescending }: BoundOrder, a: unknown, b: unknown): number {
+/** How two values sort by a key: negative, zero or positive. */
+export function compareKeys({ path, isDescending }: BoundOrder, a: unknown, b: unknown): number {
   const order = a === null || b === null ? Number(a === null) - Number(b === null) : compareIn(path.column, a, b)
   return isDescending ? -order : order
 }

@@ -4,6 +4,7 @@ import { ensureTable, type Flow, VALUES } from './flow'
 import { Slot, type SlotValues } from './operand'
 import type { TableSource } from './path'
 import type { Plan, Step } from './plan'
+import type { RowNumbers } from './row-source'
 import { RowStage, type RowSteps } from './row-stage'
 import { type Stage, stageOf } from './stages'
 
@@ -38,7 +39,7 @@ export class Pipeline {
     let flow: Flow = VALUES
     let at = 0
     if (plan.length > 0 && givesRows(plan[0])) {
-      const taken = rowStepsAt(plan, 1)
+      const taken = rowStepsAt(plan, 1, true)
       this.head = this.rowStage(plan[0], taken.steps)
       flow = { kind: 'rows', table: this.head.table }
       for (const each of plan.slice(1, taken.next)) ensureTable(each, this.head.table)
@@ -47,7 +48,7 @@ export class Pipeline {
     while (at < plan.length) {
       const step = plan[at++]
       if (givesRows(step)) {
-        const taken = rowStepsAt(plan, at)
+        const taken = rowStepsAt(plan, at, false)
         const rows = this.rowStage(step, taken.steps)
         stages.push(rowsWithin(rows))
         flow = { kind: 'rows', table: rows.table }
@@ -87,16 +88,13 @@ export class Pipeline {
     if (trace !== undefined) sink = counted(sink, trace, 0)
     if (this.head === undefined) sink.push(input)
     else {
-      this.head.each(input, this.isMapping ? wanted : Number.POSITIVE_INFINITY, (rows) => {
-        for (const row of rows) if (sink.push(row)) return true
-        return false
-      })
+      this.head.each(input, this.isMapping ? wanted : Number.POSITIVE_INFINITY, (rows) => pushRows(sink, rows))
     }
     sink.end()
   }
 
   /** Every result of a plan that stands within a condition: run without input, once for each run of this one. */
-  private readonly results = (plan: Plan, slots: SlotValues): unknown[] => {
+  readonly results = (plan: Plan, slots: SlotValues): unknown[] => {
     let pipeline = this.within.get(plan)
     if (pipeline === undefined) {
       pipeline = this.nested(plan)
@@ -122,8 +120,20 @@ export class Pipeline {
 
 /** Takes values in, and is told when there are no more. */
 export interface Sink {
+  /** Returns true when no more are wanted. */
   push(value: unknown): boolean
+  /** Takes many rows at once, where that is cheaper. They are valid until it returns. */
+  pushRows?(rows: RowNumbers): void
   end(): void
+}
+
+function pushRows(sink: Sink, rows: RowNumbers): boolean {
+  if (sink.pushRows !== undefined) {
+    sink.pushRows(rows)
+    return false
+  }
+  for (let i = 0; i < rows.length; i++) if (sink.push(rows[i])) return true
+  return false
 }
 
 /** Counts what a step gives, and the time that those after it take. */
@@ -147,8 +157,11 @@ function givesRows(step: Step): boolean {
   return step.kind === 'rows' || step.kind === 'lookup'
 }
 
-/** The steps from a position on that are done with the rows themselves, and where the others begin. */
-function rowStepsAt(plan: Plan, from: number): { steps: RowSteps; next: number } {
+/**
+ * The steps from a position on that are done with the rows themselves, and where the others begin. Order and cuts are of
+ * all rows, not of those for each input, and so are done with them only at the head.
+ */
+function rowStepsAt(plan: Plan, from: number, isHead: boolean): { steps: RowSteps; next: number } {
   const steps: { -readonly [K in keyof RowSteps]: RowSteps[K] } = {
     conditions: [],
     order: [],
@@ -161,7 +174,8 @@ function rowStepsAt(plan: Plan, from: number): { steps: RowSteps; next: number }
     const isCut = steps.skip !== undefined || steps.limit !== undefined
     if (step.kind === 'filter' && steps.order.length === 0 && !isCut) {
       steps.conditions = [...steps.conditions, step.condition]
-    } else if (step.kind === 'order' && steps.order.length === 0 && !isCut) steps.order = step.by
+    } else if (!isHead) break
+    else if (step.kind === 'order' && steps.order.length === 0 && !isCut) steps.order = step.by
     else if (step.kind === 'skip' && !isCut) steps.skip = step.count as unknown as Slot
     else if (step.kind === 'limit' && steps.limit === undefined) steps.limit = step.count as unknown as Slot
     else break
@@ -180,8 +194,8 @@ function rowsWithin(rows: RowStage): Stage {
       push: (value) => {
         let isEnough = false
         rows.each(value, Number.POSITIVE_INFINITY, (found) => {
-          for (const row of found) if (next.push(row)) return (isEnough = true)
-          return false
+          isEnough = pushRows(next, found)
+          return isEnough
         })
         return isEnough
       },

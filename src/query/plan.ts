@@ -58,7 +58,7 @@ export type Condition =
     }
   | { readonly kind: 'matches'; readonly path: Path; readonly pattern: TextPattern }
   | { readonly kind: 'satisfies'; readonly path: Path; readonly test: (value: unknown) => boolean }
-  /** An element of the array or list that fits: the element is the value at the empty path. */
+  /** An element of the array or list that fits: at a path of its test stands what is inside of the element. */
   | { readonly kind: 'element'; readonly path: Path; readonly test: Condition }
   /** Among the results of a plan that is run once, without input. */
   | { readonly kind: 'among'; readonly path: Path; readonly plan: Plan }
@@ -130,21 +130,29 @@ export type Step =
 export type StepOf<K extends Step['kind']> = Extract<Step, { kind: K }>
 export type ConditionOf<K extends Condition['kind']> = Extract<Condition, { kind: K }>
 
-/** Freezes a node with all that it holds, other than values of the user's. */
+/** Freezes a node. Arrays in it are frozen where they are made; values of the user's are left as they are. */
 export function frozen<T extends Step | Condition | Path>(node: T): T {
-  for (const value of Object.values(node)) if (Array.isArray(value)) Object.freeze(value)
   return Object.freeze(node)
 }
 
+const NO_REFERENCES: readonly Reference[] = Object.freeze([])
+const NOTHING_INSIDE: readonly PathStep[] = Object.freeze([])
+
 /** The path to a column of the row itself. */
-export function columnPath(column: string, inside: readonly PathStep[] = []): Path {
-  return frozen({ references: [], column, inside, label: [column, ...inside].join('.') })
+export function columnPath(column: string, inside: readonly PathStep[] = NOTHING_INSIDE): Path {
+  return frozen({
+    references: NO_REFERENCES,
+    column,
+    inside,
+    label: inside.length === 0 ? column : [column, ...inside].join('.'),
+  })
 }
 
 /** All of these conditions, flat. */
 export function allOf(conditions: readonly Condition[]): Condition {
+  if (conditions.length === 1) return conditions[0]
   const flat = conditions.flatMap((each) => (each.kind === 'and' ? each.conditions : [each]))
-  return flat.length === 1 ? flat[0] : frozen({ kind: 'and', conditions: flat })
+  return frozen({ kind: 'and', conditions: Object.freeze(flat) })
 }
 
 /** What must hold, one by one. */

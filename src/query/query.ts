@@ -1,4 +1,5 @@
 import { SnapheapError } from '../errors'
+import { ensureCount } from './count'
 import { type ExplainOptions, type Explanation, explain } from './explain'
 import { slotValues } from './operand'
 import type { QueryReader, Take } from './pipeline'
@@ -40,10 +41,21 @@ export class Query<T> {
     return this.copy(this.reader, this.parameters, input)
   }
 
+  /** Whether what it gives are row numbers. */
+  get givesRows(): boolean {
+    return this.prepared().use((pipeline) => pipeline.result.kind === 'rows', this.slots())
+  }
+
+  /** The query before its last step. */
+  withoutLast(): Query<unknown> {
+    return new Query(Object.freeze(this.plan.slice(0, -1)), this.reader, this.parameters, this.input)
+  }
+
   /** Every result, at most `limit` of them. Default all. */
   collect(limit = NO_LIMIT): T[] {
     const results: unknown[] = []
-    if (limit <= 0) return []
+    if (limit !== NO_LIMIT) ensureCount(limit, 'collect')
+    if (limit === 0) return []
     this.run(limit, (value) => {
       results.push(value)
       return results.length >= limit
@@ -58,8 +70,8 @@ export class Query<T> {
 
   /** The only result, undefined without one. Throws `UNIQUE` where there is a second. */
   unique(): T | undefined {
-    const [first, second] = this.collect(2)
-    if (second === undefined) return first
+    const results = this.collect(2)
+    if (results.length < 2) return results[0]
     throw new SnapheapError(
       'UNIQUE',
       'The query has more than one result, where one at most was expected. Make its conditions stricter, or take first().',

@@ -1,4 +1,5 @@
 import type { Column } from '../table/column'
+import { keepExisting } from '../table/presence'
 import type { Table } from '../table/table'
 import {
   type Access,
@@ -14,6 +15,8 @@ import {
 import { Binding, type PlanRunner } from './binding'
 import { type Kernel, kernelOf } from './kernel'
 import type { Slot, SlotValues } from './operand'
+import { type BoundOrder, sortRows } from './order'
+import { givesOrder, type OrderedAccess, orderedAccesses } from './ordered-access'
 import type { TableSource } from './path'
 import { allOf, type Condition, type ConditionOf, conjuncts, type Path } from './plan'
 
@@ -21,36 +24,46 @@ import { allOf, type Condition, type ConditionOf, conjuncts, type Path } from '.
 const WORTH_INTERSECTING = 4
 /** Fewer rows than this are checked one by one. */
 const FEW_ROWS = 256
-/** Rows scanned before those that exist are picked out: what is found of them fits in a cache. */
+/** Walking an ordered index costs so many times what finding, reading and sorting a row does. */
+const WALKING_COSTS = 0.5
+
+/** Row numbers, as an index gives them or as a scan finds them. Those of a scan are valid until the next portion. */
+export type RowNumbers = readonly number[] | Int32Array
+
+/** Rows scanned at a time, a multiple of a block: what is found of them fits in a cache. */
 const SCANNED_AT_ONCE = 1 << 16
 const NO_LIMIT = Number.POSITIVE_INFINITY
-const NOTHING_COVERED = -1
+const NOTHING_COVERED: readonly number[] = []
 
 /**
  * The rows of one table that fit all of some conditions. Which index they are found by is chosen anew for each run, by
  * what the indexes count for its values, so that the order of the conditions does not matter.
  */
 export class RowSource implements RowFinder {
-  /** Rows looked at in the last run, and what they were found by. */
+  /** Rows looked at in the last run, for all of its inputs, and what those for the last one were found by. */
   examined = 0
   chosen = ''
   private readonly binding: Binding
   private readonly inner: RowSource[] = []
   private readonly accesses: readonly Access[]
+  private readonly ordered: readonly OrderedAccess[]
   private readonly conditions: readonly Condition[]
-  /** By the condition that an access has answered, -1 for none; undefined where nothing is left to ask. */
+  /** By the conditions that an access has answered; undefined where nothing is left to ask. */
   private second: Access | undefined
-  private readonly kernels = new Map<number, Kernel | undefined>()
+  private readonly kernels = new Map<string, Kernel | undefined>()
 
   constructor(
     readonly table: Table,
     condition: Condition | undefined,
     private readonly tables: TableSource,
     private readonly run: PlanRunner,
+    /** The order that rows are wanted in: what `ordered` can give. */
+    private readonly order: readonly BoundOrder[] = [],
   ) {
     this.binding = new Binding(table, tables, run)
     this.conditions = condition === undefined ? [] : conjuncts(condition)
-    this.accesses = this.conditions.flatMap((each, i) => this.accessesFor(each, i))
+    this.ordered = orderedAccesses(table, this.conditions, this.binding, order)
+    this.accesses = [...this.conditions.flatMap((each, i) => this.accessesFor(each, [i])), ...this.ordered]
     this.kernel(NOTHING_COVERED) // a wrong name is an error before the first run
   }
 
@@ -65,6 +78,7 @@ export class RowSource implements RowFinder {
 
   /** Takes over the values of a run. Throws `TYPE` for one that its column cannot hold. */
   begin(slots: SlotValues): void {
+    this.examined = 0
     this.binding.begin(slots)
     for (const each of this.inner) each.begin(slots)
   }
@@ -84,24 +98,67 @@ export class RowSource implements RowFinder {
     if (limit <= 0) return []
     const best = this.bestAccess()
     if (best !== undefined) return this.check(best, limit)
-    let found: number[] = []
+    const found: number[] = []
     this.scan((rows) => {
-      found = found.length === 0 ? rows : found.concat(rows)
+      for (let i = 0; i < rows.length && found.length < limit; i++) found.push(rows[i])
       return found.length >= limit
     })
-    if (found.length > limit) found.length = limit
     return found
   }
 
+  /**
+   * The first `limit` rows in the order asked for. Where an index has that order, it is walked until there are enough, if
+   * that looks at fewer rows than sorting all that fit.
+   */
+  orderedRows(limit: number): number[] {
+    const walk = this.worthWalking(limit)
+    if (walk === undefined) return sortRows(this.rows(NO_LIMIT), this.order, limit)
+    const kernel = this.kernel(walk.covers)
+    const found: number[] = []
+    this.chosen = walk.name
+    this.examined = 0
+    walk.walk(this.order, (equals) => {
+      this.examined += equals.length
+      const left = limit - found.length
+      for (const row of kernel === undefined ? equals.slice(0, left) : kernel.filter(equals, left)) found.push(row)
+      return found.length >= limit
+    })
+    return found
+  }
+
+  /** The ordered index that is walked the least for so many rows, undefined where sorting all that fit is cheaper. */
+  private worthWalking(limit: number): OrderedAccess | undefined {
+    const fitting = this.estimate()
+    let best: OrderedAccess | undefined
+    let fewest = fitting / WALKING_COSTS
+    for (const access of this.ordered) {
+      if (!givesOrder(access, this.order)) continue
+      const within = access.estimate()
+      // as many as fit are spread over those that the index has within its bounds
+      const walked = Math.min(within, (limit * within) / Math.max(1, Math.min(fitting, within)))
+      if (walked > fewest || (walked === fewest && best !== undefined)) continue
+      best = access
+      fewest = walked
+    }
+    return best
+  }
+
   /** Gives the rows in portions, ascending, until told to stop by `true`. */
-  each(take: (rows: number[]) => boolean): void {
-    if (this.bestAccess() !== undefined) take(this.rows(NO_LIMIT))
+  each(take: (rows: RowNumbers) => boolean): void {
+    const best = this.bestAccess()
+    if (best !== undefined) take(this.check(best, NO_LIMIT))
     else this.scan(take)
   }
 
   /** How many rows there are. */
   count(): number {
-    return this.conditions.length === 0 ? this.table.rowCount : this.rows(NO_LIMIT).length
+    if (this.conditions.length === 0) return this.table.rowCount
+    let count = 0
+    this.each((rows) => {
+      count += rows.length
+      return false
+    })
+    return count
   }
 
   /** The access that finds the fewest rows, undefined where a scan looks at no more; in `second` the next best. */
@@ -132,36 +189,35 @@ export class RowSource implements RowFinder {
     this.chosen = second === undefined ? best.name : `${best.name} and ${second.name}`
     let rows = best.rows(kernel === undefined ? limit : NO_LIMIT)
     if (second !== undefined) rows = intersectionOf(rows, second.rows(NO_LIMIT))
-    this.examined = rows.length
+    this.examined += rows.length
     return kernel === undefined ? rows : kernel.filter(rows, limit)
   }
 
-  private scan(take: (rows: number[]) => boolean): void {
+  private scan(take: (rows: RowNumbers) => boolean): void {
     const { table } = this
     const kernel = this.kernel(NOTHING_COVERED)
     const { rowLimit } = table
+    const found = new Int32Array(Math.min(rowLimit, SCANNED_AT_ONCE))
     this.chosen = `scan ${table.name}`
-    this.examined = 0
     for (let from = 0; from < rowLimit; from += SCANNED_AT_ONCE) {
       const to = Math.min(rowLimit, from + SCANNED_AT_ONCE)
-      const found: number[] = []
-      if (kernel !== undefined) kernel.scan(from, to, NO_LIMIT, found)
-      else for (let row = from; row < to; row++) found.push(row)
-      keepExisting(table, found)
+      const fitting = kernel === undefined ? everyNumber(from, to, found) : kernel.scan(from, to, found)
+      const count = keepExisting(table, found, fitting, from, to)
       this.examined += to - from
-      if (found.length > 0 && take(found)) return
+      if (count > 0 && take(found.subarray(0, count))) return
     }
   }
 
-  private kernel(covered: number): Kernel | undefined {
-    if (this.kernels.has(covered)) return this.kernels.get(covered)
-    const left = this.conditions.filter((_, i) => i !== covered)
+  private kernel(covered: readonly number[]): Kernel | undefined {
+    const key = covered.length === 0 ? '' : covered.join()
+    if (this.kernels.has(key)) return this.kernels.get(key)
+    const left = this.conditions.filter((_, i) => !covered.includes(i))
     const kernel = left.length === 0 ? undefined : kernelOf(allOf(left), this.binding)
-    this.kernels.set(covered, kernel)
+    this.kernels.set(key, kernel)
     return kernel
   }
 
-  private accessesFor(condition: Condition, covers: number): Access[] {
+  private accessesFor(condition: Condition, covers: readonly number[]): Access[] {
     switch (condition.kind) {
       case 'compare':
         return condition.operator === 'eq' ? this.accessesOf(condition, covers) : []
@@ -184,7 +240,7 @@ export class RowSource implements RowFinder {
     }
   }
 
-  private accessesOf(condition: ConditionOf<'compare'>, covers: number): Access[] {
+  private accessesOf(condition: ConditionOf<'compare'>, covers: readonly number[]): Access[] {
     const path = this.binding.path(condition.path)
     if (path.hops.length > 0) return this.referenceAccess(condition, covers)
     if (!path.isDirect) return []
@@ -194,7 +250,7 @@ export class RowSource implements RowFinder {
   }
 
   /** Rows by what holds for the row that they refer to. */
-  private referenceAccess(condition: ConditionOf<'compare'>, covers: number): Access[] {
+  private referenceAccess(condition: ConditionOf<'compare'>, covers: readonly number[]): Access[] {
     const [hop] = this.binding.path(condition.path).hops
     if (!hop.column.isIndexed) return []
     const rest: Path = { ...condition.path, references: condition.path.references.slice(1) }
@@ -214,9 +270,7 @@ function isKey(table: Table, column: Column): boolean {
   return table.keyColumns.length === 1 && table.keyColumns[0] === column
 }
 
-/** Drops the row numbers that no row has. */
-function keepExisting(table: Table, rows: number[]): void {
-  let kept = 0
-  for (let i = 0; i < rows.length; i++) if (table.hasRow(rows[i])) rows[kept++] = rows[i]
-  rows.length = kept
+function everyNumber(from: number, to: number, found: Int32Array): number {
+  for (let row = from; row < to; row++) found[row - from] = row
+  return to - from
 }

@@ -1,10 +1,10 @@
 import type { Table } from '../table/table'
 import type { PlanRunner } from './binding'
 import type { Slot, SlotValues } from './operand'
-import { type BoundOrder, sortRows } from './order'
+import type { BoundOrder } from './order'
 import { BoundPath, type TableSource } from './path'
 import { allOf, type Condition, columnPath, type OrderKey, type StepOf } from './plan'
-import { RowSource } from './row-source'
+import { type RowNumbers, RowSource } from './row-source'
 
 /** What follows a step that gives rows, as far as it is done with the rows themselves. */
 export interface RowSteps {
@@ -35,11 +35,12 @@ export class RowStage {
       const path = columnPath(lookup.step.column)
       conditions.unshift({ kind: 'compare', operator: 'eq', path, value: lookup.input })
     }
-    this.source = new RowSource(table, conditions.length === 0 ? undefined : allOf(conditions), tables, run)
     this.order = steps.order.map(({ path, direction }) => ({
       path: new BoundPath(table, path, tables),
       isDescending: direction === 'desc',
     }))
+    const condition = conditions.length === 0 ? undefined : allOf(conditions)
+    this.source = new RowSource(table, condition, tables, run, this.order)
   }
 
   begin(slots: SlotValues): void {
@@ -51,15 +52,13 @@ export class RowStage {
   rows(input: unknown, wanted: number): number[] {
     if (!this.accepts(input)) return []
     const { skip, limit } = this.bounds(wanted)
-    const rows =
-      this.order.length === 0
-        ? this.source.rows(skip + limit)
-        : sortRows(this.source.rows(NO_LIMIT), this.order, skip + limit)
+    const { order, source } = this
+    const rows = order.length === 0 ? source.rows(skip + limit) : source.orderedRows(skip + limit)
     return skip === 0 ? rows : rows.slice(skip)
   }
 
   /** Gives the rows for one input in portions, until told to stop by `true`. */
-  each(input: unknown, wanted: number, take: (rows: readonly number[]) => boolean): void {
+  each(input: unknown, wanted: number, take: (rows: RowNumbers) => boolean): void {
     const { steps } = this
     if (steps.skip !== undefined || steps.limit !== undefined || this.order.length > 0 || wanted < NO_LIMIT) {
       take(this.rows(input, wanted))

@@ -39,6 +39,7 @@ class Shaper {
         this.name(step.column)
         return step
       case 'filter':
+        this.name(step.of ?? '')
         return { ...step, condition: this.condition(step.condition) }
       case 'order':
         for (const { path, direction } of step.by) {
@@ -47,6 +48,7 @@ class Shaper {
         }
         return step
       case 'get':
+        this.name(step.of ?? '')
         this.path(step.path)
         return step
       case 'project':

@@ -125,7 +125,7 @@ function late(flow: Flow, slot: unknown, isMapping: boolean, make: (held: unknow
 }
 
 function rowFilter(step: StepOf<'filter'>, flow: Flow, pipeline: Pipeline): UnnamedStage {
-  const binding = new Binding(rowsFor(step, flow), pipeline.reader, () => [])
+  const binding = new Binding(rowsFor(step, flow), pipeline.reader, pipeline.results)
   const test = rowTest(step.condition, binding)
   return {
     flow,
@@ -139,7 +139,7 @@ type RecordTest = (record: Record<string, unknown>) => boolean
 
 function recordFilter(condition: Condition, flow: Flow, pipeline: Pipeline): UnnamedStage {
   // conditions on values need no table of their own
-  const binding = new Binding(undefined as never, pipeline.reader, () => [])
+  const binding = new Binding(undefined as never, pipeline.reader, pipeline.results)
   const test = recordTest(condition, flow, binding)
   return {
     flow,
@@ -280,18 +280,13 @@ function grouping(step: StepOf<'group'>, flow: Flow, pipeline: Pipeline): Unname
     begin: nothing,
     start: (next) => {
       const groups = new Grouping(keys, aggregates)
-      let rows: number[] = []
       return {
         push: (row) => {
-          rows.push(row as number)
-          if (rows.length === GROUPED_AT_ONCE) {
-            groups.add(rows)
-            rows = []
-          }
+          groups.add([row as number])
           return false
         },
+        pushRows: (rows) => groups.add(rows),
         end: () => {
-          groups.add(rows)
           groups.records().some((record) => next.push(record))
           next.end()
         },
@@ -299,8 +294,6 @@ function grouping(step: StepOf<'group'>, flow: Flow, pipeline: Pipeline): Unname
     },
   }
 }
-
-const GROUPED_AT_ONCE = 4096
 
 function objects(step: StepOf<'object'>, flow: Flow, pipeline: Pipeline): UnnamedStage {
   const table = rowsFor(step, flow)

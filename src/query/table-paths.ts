@@ -2,7 +2,7 @@ import { SnapheapError } from '../errors'
 import type { ColumnType } from '../table/column-type'
 import type { Table } from '../table/table'
 import { nearestName } from './nearest'
-import { frozen, type Path } from './plan'
+import { columnPath, frozen, type Path } from './plan'
 
 /** Turns the names that people write into paths, for one table or class. */
 export interface PathResolver {
@@ -39,11 +39,12 @@ export class TablePaths implements PathResolver {
   }
 
   path(name: string): Path {
-    const [column, ...inside] = this.of.hasColumn(name) ? [name] : name.split('.')
+    if (this.of.hasColumn(name)) return columnPath(name)
+    const [column, ...inside] = name.split('.')
     if (!this.of.hasColumn(column)) throw unknownName(this, column)
     const { type } = this.of.column(column)
     if (inside.length > 0 && !DOCUMENTS.has(type) && !type.endsWith('[]')) throw nothingInside(this, column, type)
-    return frozen({ references: [], column, inside: inside.map(stepNamed), label: name })
+    return frozen({ references: [], column, inside: Object.freeze(inside.map(stepNamed)), label: name })
   }
 
   names(): readonly string[] {

@@ -1,9 +1,10 @@
 import type { Interner } from '../value/interner'
 import type { Column } from './column'
 import { encodeAs } from './column-type'
+import { cannotHold } from './messages'
 import { RowBatch } from './row-batch'
 import { missingValue } from './row-encoder'
-import { cannotHold, type Table } from './table'
+import type { Table } from './table'
 
 /** Rows encoded together: what is known of them stays within the processor's caches. */
 export const BATCH_ROWS = 1024

@@ -4,8 +4,9 @@ import { PostingList } from '../struct/posting-list'
 import type { ReferenceCensus } from '../value/check'
 import type { Catalogue } from './catalogue'
 import type { Column } from './column'
-import { CATALOGUE_SLOT, COLUMN, KEY_MODE, TABLE } from './layout'
+import { CATALOGUE_SLOT, COLUMN, INDEX, KEY_MODE, TABLE } from './layout'
 import type { Table } from './table'
+import type { TableIndex } from './table-index'
 
 type Claim = (address: number, what: string) => void
 type Report = (problem: string) => void
@@ -39,6 +40,7 @@ export function checkTables(
     for (const column of table.columns)
       checkColumn(view, table, column, rows, census, claim, (problem) => say(`${column.name}: ${problem}`))
     checkKeys(view, table, rows, claim, say)
+    checkDefinedIndexes(view, table, rows, census, claim, say)
   }
 }
 
@@ -107,6 +109,37 @@ function checkIndex(view: View, column: Column, expected: Map<string, number[]>,
     if (posting !== undefined && rows.some((row) => !postings.has(posting, row)))
       report('a posting list denies a row it has')
     if (column.isUnique && rows.length > 1) report(`rows ${rows.slice(0, 9)} share a unique value`)
+  }
+}
+
+function checkDefinedIndexes(
+  view: View,
+  table: Table,
+  rows: number[],
+  census: ReferenceCensus,
+  claim: Claim,
+  report: Report,
+): void {
+  const list = view.high(table.descriptor + TABLE.key) >>> 0
+  if (list !== 0) claim(list, `the list of indexes of ${table.name}`)
+  for (const each of table.definedIndexes) {
+    const { descriptor, name, index } = each
+    claim(descriptor, `index ${table.name}.${name}`)
+    census.word(view.low(descriptor + INDEX.name), view.high(descriptor + INDEX.name))
+    for (const { low, high } of each.conditions) census.word(low, high)
+    const covered = rows.filter((row) => row < each.builtTo && each.covers(row))
+    const problems = index.check(covered)
+    for (const problem of problems) report(`index ${name}: ${problem}`)
+    if (problems.length > 0) continue
+    for (const address of index.allocations()) claim(address, `index ${table.name}.${name}`)
+    if (each.isUnique && each.isWhole) checkUnique(each, covered, report)
+  }
+}
+
+function checkUnique(index: TableIndex, rows: readonly number[], report: Report): void {
+  for (const row of rows) {
+    const first = index.columns.some((column) => column.get(row) == null) ? row : index.firstLike(row)
+    if (first !== row) report(`index ${index.name}: rows ${first} and ${row} share unique values`)
   }
 }
 

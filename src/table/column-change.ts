@@ -1,6 +1,7 @@
 import { show } from '../arguments'
 import { SnapheapError } from '../errors'
 import { type ColumnDefinition, resolveColumn } from './definition'
+import { orderedBy } from './index-definition'
 import type { SchemaWriter } from './schema-writer'
 import type { Table } from './table'
 
@@ -33,7 +34,10 @@ export function changeColumn(
   resolveColumn(tableName, name, { ...change, type: change.type ?? column.type })
   const { type = column.type, nullable = column.isNullable, unique = column.isUnique } = change
   const scale = type === 'decimal' ? (change.scale ?? column.scale) : change.scale
-  const index = change.index ?? (unique || (type === column.type ? column.isIndexed : type !== 'boolean'))
+  const isOrdered = change.index === 'ordered'
+  const index = isOrdered
+    ? unique
+    : (change.index ?? (unique || (type === column.type ? column.isIndexed : type !== 'boolean')))
   if (type !== column.type || scale !== column.scale) {
     const definition = { type, nullable: true, index: false, ...(scale === undefined ? {} : { scale }) }
     schema.renameColumn(tableName, name, CONVERTED)
@@ -43,7 +47,8 @@ export function changeColumn(
   }
   schema.allow(tableName, name, { nullable, unique })
   if (index) schema.addIndex(tableName, name)
-  else schema.dropIndex(tableName, name)
+  else if (schema.catalogue.table(tableName).column(name).isIndexed) schema.dropIndex(tableName, name)
+  if (isOrdered) schema.addIndex(tableName, orderedBy(name))
 }
 
 function convertRows(

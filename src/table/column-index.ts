@@ -2,10 +2,10 @@ import type { Heap } from '../heap/heap'
 import { ROOT } from '../heap/layout'
 import type { View } from '../heap/view'
 import { hashWord } from '../struct/hash'
-import { HashTable, type MutableHashTable } from '../struct/hash-table'
+import { HashTable, MutableHashTable } from '../struct/hash-table'
 import { MutablePostingList, PostingList } from '../struct/posting-list'
 import { WordOrder } from '../value/compare'
-import { MAX_ROWS } from './layout'
+import { COLUMN, MAX_ROWS } from './layout'
 
 /** Where an index reads the words it indexes: the column itself. */
 export interface IndexedWords {
@@ -113,6 +113,12 @@ export class MutableColumnIndex extends ColumnIndex {
   ) {
     super(heap.writer.view, words, mutable)
     this.mutablePostings = new MutablePostingList(heap)
+  }
+
+  /** A column's index, undefined where it has none. */
+  static of(heap: Heap, column: IndexedWords & { readonly descriptor: number }): MutableColumnIndex | undefined {
+    const address = heap.writer.view.low(column.descriptor + COLUMN.index) >>> 0
+    return address === 0 ? undefined : new MutableColumnIndex(heap, column, new MutableHashTable(heap, address))
   }
 
   /** Adds a row under a value; its word in the column may or may not be written yet. */

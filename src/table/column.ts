@@ -11,7 +11,7 @@ export interface ColumnStatistics {
   readonly values: number
   /** Different values; undefined without an index. */
   readonly distinct: number | undefined
-  /** Smallest and largest value where the type has an order and the column an index. Costs a look at every different value. */
+  /** Smallest and largest value where the type has an order and the column an index. Costs a look at every different value, unless an ordered index tells. */
   readonly min: unknown
   readonly max: unknown
 }
@@ -20,6 +20,8 @@ export interface ColumnStatistics {
 export interface ColumnOwner {
   readonly name: string
   readonly rowCount: number
+  /** The index of every row in the order of a column first; undefined without one. */
+  orderedBy(column: Column): { extremes(): { min: number; max: number } | undefined } | undefined
   /** Throws when the table was closed, dropped or altered since this handle was made. */
   ensureUsable(): void
 }
@@ -130,7 +132,7 @@ export class Column {
   statistics(): ColumnStatistics {
     const { index } = this
     const isOrdered = !UNORDERED.has(this.type) && !this.type.endsWith('[]')
-    const extremes = isOrdered ? index?.extremes() : undefined
+    const extremes = isOrdered ? (this.table.orderedBy(this) ?? index)?.extremes() : undefined
     const read = (address: number): unknown => decodeAs(this.type, this.view, this.decoder, address)
     return {
       values: this.table.rowCount - this.view.high(this.descriptor + COLUMN.flags),

@@ -1,7 +1,9 @@
 import { BOOLEAN, ensure, ensureOptions, RECORD, type Rule, show } from '../arguments'
 import { SnapheapError } from '../errors'
 import { type ColumnType, isColumnType } from './column-type'
+import { type IndexDefinition, orderedBy, type ResolvedIndex, resolveIndex } from './index-definition'
 import { LARGEST_SCALE } from './layout'
+import { checkName } from './names'
 
 export interface ColumnDefinition {
   readonly type: ColumnType
@@ -14,8 +16,11 @@ export interface ColumnDefinition {
    * scale, so that 1.5 finds 1.50. Default: each keeps its own, and 1.5 and 1.50 are two values.
    */
   readonly scale?: number
-  /** Whether values can be looked up. Default true, except for booleans. */
-  readonly index?: boolean
+  /**
+   * Whether values can be looked up; 'ordered': also ranges of them, and in their order. Default true, except for booleans.
+   * An ordered index takes the place of the other, except where that keeps values unique.
+   */
+  readonly index?: boolean | 'ordered'
 }
 
 export interface TableDefinition {
@@ -23,6 +28,8 @@ export interface TableDefinition {
   readonly key: string | readonly string[]
   /** Column name -> definition, or just its type. */
   readonly columns: Readonly<Record<string, ColumnType | ColumnDefinition>>
+  /** Further indexes: over several columns, ordered, unique, or of some rows only. */
+  readonly indexes?: readonly IndexDefinition[]
 }
 
 export interface ResolvedColumn {
@@ -31,6 +38,7 @@ export interface ResolvedColumn {
   readonly nullable: boolean
   readonly unique: boolean
   readonly index: boolean
+  readonly isOrdered: boolean
   readonly scale: number | undefined
 }
 
@@ -38,12 +46,14 @@ const KEY: Rule = [
   (key) => typeof key === 'string' || (Array.isArray(key) && key.every((each) => typeof each === 'string')),
   'the name of a column, or an array of such names',
 ]
-const TABLE_RULES = { key: KEY, columns: RECORD }
+export const INDEX: Rule = [(index) => typeof index === 'boolean' || index === 'ordered', "true, false or 'ordered'"]
+export const INDEXES: Rule = [(indexes) => Array.isArray(indexes), 'an array of index definitions']
+const TABLE_RULES = { key: KEY, columns: RECORD, indexes: INDEXES }
 const COLUMN_RULES: Readonly<Record<keyof ColumnDefinition, Rule>> = {
   type: [() => true, ''], // has a message of its own
   nullable: BOOLEAN,
   unique: BOOLEAN,
-  index: BOOLEAN,
+  index: INDEX,
   scale: [
     (scale) => Number.isInteger(scale) && (scale as number) >= 0 && (scale as number) <= LARGEST_SCALE,
     `an integer of 0 to ${LARGEST_SCALE}`,
@@ -51,7 +61,10 @@ const COLUMN_RULES: Readonly<Record<keyof ColumnDefinition, Rule>> = {
 }
 
 /** Checks a table definition and fills in its defaults. Throws `INVALID_ARGUMENT`, naming table, column and remedy. */
-export function resolveTable(name: string, definition: TableDefinition): { key: string[]; columns: ResolvedColumn[] } {
+export function resolveTable(
+  name: string,
+  definition: TableDefinition,
+): { key: string[]; columns: ResolvedColumn[]; indexes: ResolvedIndex[] } {
   checkName('table', name)
   ensureOptions(`table ${name}`, definition, TABLE_RULES)
   for (const required of ['key', 'columns'] as const)
@@ -68,7 +81,12 @@ export function resolveTable(name: string, definition: TableDefinition): { key: 
       throw invalid(`Column ${name}.${column} of type ${found.type} cannot be a key. Give it another type.`)
     }
   }
-  return { key, columns: columns.map((each) => (key.includes(each.name) ? { ...each, nullable: false } : each)) }
+  const indexes = columns.flatMap((each) => (each.isOrdered ? [orderedBy(each.name)] : []))
+  return {
+    key,
+    columns: columns.map((each) => (key.includes(each.name) ? { ...each, nullable: false } : each)),
+    indexes: [...indexes, ...(definition.indexes ?? [])].map((each) => resolveIndex(name, each, columns)),
+  }
 }
 
 /** Checks a column definition and fills in its defaults. Throws `INVALID_ARGUMENT`. */
@@ -88,7 +106,9 @@ export function resolveColumn(table: string, name: string, given: ColumnType | C
       `Column ${table}.${name} of type ${definition.type} has a scale, which only decimals have. Leave it out.`,
     )
   const unique = definition.unique ?? false
-  const index = definition.index ?? (unique || definition.type !== 'boolean')
+  const wanted = definition.index
+  const isOrdered = wanted === 'ordered'
+  const index = isOrdered ? unique : (wanted ?? (unique || definition.type !== 'boolean'))
   if (unique && !index)
     throw invalid(`Column ${table}.${name} is unique but has no index. Leave index out, or set it to true.`)
   return {
@@ -97,13 +117,8 @@ export function resolveColumn(table: string, name: string, given: ColumnType | C
     nullable: definition.nullable ?? definition.type === 'any',
     unique,
     index,
+    isOrdered,
     scale,
-  }
-}
-
-export function checkName(what: 'table' | 'column', name: unknown): asserts name is string {
-  if (typeof name !== 'string' || name === '' || name.length > 200 || name === '__proto__') {
-    throw invalid(`A ${what} name is a string of 1 to 200 characters other than "__proto__", not ${show(name)}.`)
   }
 }
 

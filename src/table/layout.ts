@@ -17,7 +17,7 @@ export const TABLE = {
   presence: 2,
   /** low = KEY_MODE, high = row number from which free ones are sought. */
   keyMode: 3,
-  /** low = hash table of composite keys or 0. */
+  /** low = hash table of composite keys or 0, high = list of indexes or 0. */
   key: 4,
   /** low = array of column descriptors, high = number of columns. Word i: low = descriptor, high = 1 + position in the key or 0. */
   columns: 5,
@@ -59,6 +59,36 @@ export const COLUMN = {
   words: 5,
 } as const
 
+/**
+ * List of a table's indexes: word 0: low = how many; words 1.. : low = an index descriptor. The indexes of single columns are
+ * not among them: `COLUMN.index`.
+ *
+ * Index descriptor, by word:
+ */
+export const INDEX = {
+  /** String word. */
+  name: 0,
+  /** low = INDEX_KIND, with INDEX_UNIQUE or'ed in; high = number of columns. */
+  shape: 1,
+  /** low = hash table or ordered tree, high = number of conditions. */
+  structure: 2,
+  /** low = rows with numbers below this are indexed so far: `ALL_ROWS` once it is whole. */
+  builtTo: 3,
+  /**
+   * For each column one word: low = its descriptor. Then for each condition two words: low = a column's descriptor, high =
+   * CONDITION; and the value's word.
+   */
+  parts: 4,
+} as const
+
+export const INDEX_KIND = { hash: 1, ordered: 2 } as const
+export const INDEX_UNIQUE = 16
+export const CONDITION = { equals: 1, present: 2 } as const
+/** As a signed half. */
+export const ALL_ROWS = -1
+
+/** Layout of a heap whose tables have lists of indexes: what does not know them must not write to it. */
+export const INDEX_LISTS_LAYOUT = 2
 export const SCALE_SHIFT = 8
 export const LARGEST_SCALE = 16383
 

@@ -3,8 +3,9 @@ import { SnapheapError } from '../errors'
 import type { Interner } from '../value/interner'
 import type { Column } from './column'
 import { encodeAs } from './column-type'
+import { cannotHold } from './messages'
 import { atScale, fitsScale } from './scale'
-import { cannotHold, type Table } from './table'
+import type { Table } from './table'
 
 /** One row's words by column position: low halves at 2i, high halves at 2i + 1. */
 export type RowWords = Int32Array

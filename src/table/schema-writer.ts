@@ -1,3 +1,4 @@
+import { ensure, TEXT } from '../arguments'
 import { SnapheapError } from '../errors'
 import type { Heap } from '../heap/heap'
 import { MutableHashTable } from '../struct/hash-table'
@@ -7,15 +8,19 @@ import type { Column } from './column'
 import type { ColumnType } from './column-type'
 import {
   type ColumnDefinition,
-  checkName,
   type ResolvedColumn,
   resolveColumn,
   resolveTable,
   type TableDefinition,
 } from './definition'
+import { IndexCatalogue } from './index-catalogue'
+import { type IndexDefinition, orderedBy, type ResolvedIndex, resolveIndex } from './index-definition'
+import { fillIndex, growIndex } from './index-growth'
 import { CATALOGUE_SLOT, COLUMN, COLUMN_FLAG, KEY_MODE, SCALE_SHIFT, TABLE } from './layout'
+import { checkName } from './names'
 import { ObservedTableWriter, type RowObservers } from './observed-table-writer'
 import type { Table } from './table'
+import type { TableIndex } from './table-index'
 import { TableWriter } from './table-writer'
 
 /** The newest schema version that any transaction of this process has used. */
@@ -27,6 +32,7 @@ export interface SchemaVersions {
 export class SchemaWriter {
   private readonly writers = new Map<Table, TableWriter>()
   private observers: RowObservers | undefined
+  private readonly indexes: IndexCatalogue
 
   constructor(
     private readonly heap: Heap,
@@ -34,7 +40,9 @@ export class SchemaWriter {
     /** The tables as the writer's view has them. */
     readonly catalogue: Catalogue,
     private readonly versions: SchemaVersions,
-  ) {}
+  ) {
+    this.indexes = new IndexCatalogue(heap, interner)
+  }
 
   /** The writer of a table. Throws `NOT_FOUND`. */
   writer(name: string): TableWriter {
@@ -68,8 +76,10 @@ export class SchemaWriter {
 
   /** Throws `EXISTS`, `INVALID_ARGUMENT`. */
   createTable(name: string, definition: TableDefinition): Table {
-    const { key, columns } = resolveTable(name, definition)
+    const { key, columns, indexes } = resolveTable(name, definition)
     this.ensureFree(name)
+    for (const [i, each] of indexes.entries())
+      if (indexes.findIndex((other) => other.name === each.name) < i) throw exists('index', `${name}.${each.name}`)
     const { allocator, writer } = this.heap
     const descriptor = allocator.allocateZeroed(TABLE.words)
     this.setString(descriptor + TABLE.name, name)
@@ -89,12 +99,19 @@ export class SchemaWriter {
     this.list([...this.catalogue.descriptors(), descriptor])
     const version = this.changed()
     writer.set(descriptor + TABLE.shape, version, version)
+    try {
+      for (const each of indexes) this.addDefinedIndex(name, each)
+    } catch (error) {
+      this.dropTable(name)
+      throw error
+    }
     return this.catalogue.table(name)
   }
 
   dropTable(name: string): void {
     const table = this.catalogue.table(name)
     this.writer(name).truncate()
+    this.indexes.drop(table, table.definedIndexes)
     const { allocator } = this.heap
     const view = this.heap.writer.view
     for (const column of table.columns) this.freeColumn(column)
@@ -136,6 +153,7 @@ export class SchemaWriter {
       ...columns,
       { address: this.makeColumn(column, table.rowCount), keyPosition: 0 },
     ])
+    if (column.isOrdered) this.addIndex(tableName, orderedBy(name))
     if (value === undefined) return
     const writer = this.writer(tableName)
     try {
@@ -146,7 +164,7 @@ export class SchemaWriter {
     }
   }
 
-  /** Throws `INVALID_ARGUMENT` for a column of the key. */
+  /** Drops a column, and every index over it or with a condition on it. Throws `INVALID_ARGUMENT` for a column of the key. */
   dropColumn(tableName: string, name: string): void {
     const table = this.catalogue.table(tableName)
     const column = table.column(name)
@@ -156,7 +174,11 @@ export class SchemaWriter {
         `Column ${tableName}.${name} is part of the key and cannot be dropped. Drop the table.`,
       )
     }
-    this.writer(tableName).emptyColumn(column)
+    this.dropDefined(
+      table,
+      (index) => index.columns.includes(column) || index.conditions.some((each) => each.column === column),
+    )
+    this.writer(tableName).emptyColumn(this.catalogue.table(tableName).column(name))
     this.setColumns(table, (columns) => columns.filter((each) => each.address !== column.descriptor))
     this.freeColumn(column)
   }
@@ -192,17 +214,41 @@ export class SchemaWriter {
     if (unique) this.addIndex(tableName, name)
   }
 
-  /** Builds a column's index; does nothing where there is one. */
-  addIndex(tableName: string, name: string): void {
+  /** Builds an index; for a column, the one of its values, and does nothing where there is one. Throws `EXISTS`, `UNIQUE`, `INVALID_ARGUMENT`, `TYPE`. */
+  addIndex(tableName: string, given: string | IndexDefinition): void {
     const table = this.catalogue.table(tableName)
-    if (table.column(name).isIndexed) return
-    this.writer(tableName).buildIndex(table.column(name))
+    if (typeof given !== 'string') {
+      this.addDefinedIndex(tableName, resolveIndex(tableName, given, table.columns))
+      return
+    }
+    if (table.column(given).isIndexed) return
+    this.writer(tableName).buildIndex(table.column(given))
     this.changeShape(table.descriptor)
   }
 
-  /** Throws `INVALID_ARGUMENT` for an index that a key or a unique column needs. */
-  dropIndex(tableName: string, name: string): void {
+  /** Lists an index that is built in slices, by `growIndex`. Returns its name. Throws as `addIndex`. */
+  beginIndex(tableName: string, given: IndexDefinition): string {
+    const index = resolveIndex(tableName, given, this.catalogue.table(tableName).columns)
+    this.listIndex(tableName, index, 0)
+    return index.name
+  }
+
+  /** Goes on building it until `isOver` says so. Returns whether it is whole. Throws `UNIQUE`, `NOT_FOUND`. */
+  growIndex(tableName: string, name: string, isOver: () => boolean): boolean {
     const table = this.catalogue.table(tableName)
+    const index = table.definedIndexes.find((each) => each.name === name)
+    if (index === undefined) throw noIndex(table, name)
+    const isWhole = index.isWhole || growIndex(this.heap, table, index, isOver)
+    if (isWhole) this.changeShape(table.descriptor)
+    return isWhole
+  }
+
+  /** Drops an index by its name, or that of a column's values by the column's. Throws `NOT_FOUND`, and `INVALID_ARGUMENT` for one that a key or a unique column needs. */
+  dropIndex(tableName: string, name: string): void {
+    ensure('The name of an index', name, TEXT)
+    const table = this.catalogue.table(tableName)
+    if (this.dropDefined(table, (index) => index.name === name)) return
+    if (!table.hasColumn(name)) throw noIndex(table, name)
     const column = table.column(name)
     if (column.isUnique || (table.keyColumns.length === 1 && table.keyColumns[0] === column)) {
       throw new SnapheapError(
@@ -227,6 +273,36 @@ export class SchemaWriter {
     const [low, high] = [this.interner.low, this.interner.high]
     this.releaseWord(descriptor + TABLE.properties)
     this.heap.writer.set(descriptor + TABLE.properties, low, high)
+  }
+
+  private addDefinedIndex(tableName: string, index: ResolvedIndex): void {
+    this.listIndex(tableName, index)
+    const table = this.catalogue.table(tableName)
+    try {
+      fillIndex(this.heap, table, table.definedIndexes[table.definedIndexes.length - 1])
+    } catch (error) {
+      this.dropIndex(tableName, index.name)
+      throw error
+    }
+  }
+
+  /** Lists a new index. One of the same name whose building was broken off gives way to it. */
+  private listIndex(tableName: string, index: ResolvedIndex, builtTo?: number): void {
+    this.dropDefined(this.catalogue.table(tableName), (each) => each.name === index.name && !each.isWhole)
+    const table = this.catalogue.table(tableName)
+    if (table.definedIndexes.some((each) => each.name === index.name))
+      throw exists('index', `${tableName}.${index.name}`)
+    this.indexes.add(table, index, builtTo)
+    this.changeShape(table.descriptor)
+  }
+
+  /** Drops the chosen indexes. Returns whether there were any. */
+  private dropDefined(table: Table, isDropped: (index: TableIndex) => boolean): boolean {
+    const dropped = table.definedIndexes.filter(isDropped)
+    if (dropped.length === 0) return false
+    this.indexes.drop(table, dropped)
+    this.changeShape(table.descriptor)
+    return true
   }
 
   private makeColumn(column: ResolvedColumn, rows = 0): number {
@@ -318,4 +394,13 @@ function exists(what: string, name: string): SnapheapError {
   return new SnapheapError('EXISTS', `There is already a ${what} ${name}. Choose another name, or drop it first.`, {
     [what]: name,
   })
+}
+
+function noIndex(table: Table, name: string): SnapheapError {
+  const names = [...table.definedIndexes.map((each) => each.name), ...table.columnNames]
+  return new SnapheapError(
+    'NOT_FOUND',
+    `Table ${table.name} has no index "${name}". Name an index, or a column for the index of its values: ${names.join(', ')}.`,
+    { table: table.name, index: name },
+  )
 }

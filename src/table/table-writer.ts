@@ -1,5 +1,3 @@
-import { show } from '../arguments'
-import { SnapheapError } from '../errors'
 import type { Heap } from '../heap/heap'
 import { freeFlatArray, growFlatArray } from '../struct/flat-array'
 import { MutableHashTable } from '../struct/hash-table'
@@ -10,7 +8,9 @@ import type { Column } from './column'
 import { MutableColumnIndex } from './column-index'
 import { CompositeKeys } from './composite-keys'
 import { IndexBuilder } from './index-builder'
+import { IndexSet } from './index-set'
 import { COLUMN, DIRECT_AT_LEAST, DIRECT_SPREAD, KEY_MODE, MAX_ROWS, TABLE } from './layout'
+import { noRow, notUnique } from './messages'
 import type { RowBatch } from './row-batch'
 import { missingValue, RowEncoder, type RowWords } from './row-encoder'
 import { RowSet } from './row-set'
@@ -26,6 +26,7 @@ export class TableWriter {
   private epoch = -2
   private readonly encoder: RowEncoder
   private readonly compositeKeys: CompositeKeys
+  private readonly indexSet: IndexSet
   /** How many rows are about to be inserted, in any order: keys are dense by that measure. Default 0: by the rows there are. */
   expectedRows = 0
   /** Positions of the key's columns, in its order. */
@@ -45,12 +46,14 @@ export class TableWriter {
     this.rows = new RowSet(heap, table.descriptor)
     this.encoder = new RowEncoder(interner, table)
     this.compositeKeys = new CompositeKeys(heap, table)
+    this.indexSet = new IndexSet(heap, table)
     const { columns, keyColumns } = table
     this.keyPositions = keyColumns.map((column) => columns.indexOf(column))
     const isOnlyKey = (column: Column): boolean => keyColumns.length === 1 && keyColumns[0] === column
     this.uniquePositions = columns.flatMap((column, i) => (column.isUnique || isOnlyKey(column) ? [i] : []))
     this.allPositions = columns.map((_, i) => i)
-    this.claimedPositions = this.allPositions.filter((i) => this.keyPositions.includes(i) || columns[i].isUnique)
+    const claiming = new Set([...this.keyPositions, ...this.uniquePositions, ...this.indexSet.uniquePositions])
+    this.claimedPositions = this.allPositions.filter((i) => claiming.has(i))
   }
 
   /** Adds a row given by column names. Returns its row number. Throws `TYPE`, `NOT_NULL`, `UNIQUE`, `NOT_FOUND` (column). */
@@ -77,6 +80,7 @@ export class TableWriter {
       throw error
     }
     this.occupy(row, words, this.allPositions)
+    this.indexSet.add(row, false)
     return row
   }
 
@@ -86,12 +90,14 @@ export class TableWriter {
     const isClaimed = this.claimAscending(batch)
     if (!isClaimed) this.claimEach(batch)
     for (const i of this.allPositions) if (isClaimed || !this.claimedPositions.includes(i)) this.putColumn(i, batch)
+    for (let r = 0; r < batch.count; r++) this.indexSet.add(batch.rows[r], false)
   }
 
   /** Makes the rows exist at once where their keys are their numbers, ascending and new, and nothing else decides. Returns whether it has. */
   private claimAscending(batch: RowBatch): boolean {
     const { table, keyPositions } = this
     if (!table.isDirect || this.claimedPositions.length > 1 || batch.count === 0) return false
+    if (this.indexSet.uniquePositions.length > 0) return false
     if (!batch.numberBy(keyPositions[0], this.directLimit())) return false
     if (batch.rows[0] < table.rowLimit && batch.hasAny(table)) return false
     if (this.rows.addAscending(batch.rows, batch.count)) this.moved()
@@ -146,10 +152,12 @@ export class TableWriter {
       else this.put(i, row, words[i * 2], words[i * 2 + 1])
     }
     if (this.keyPositions.length > 1) this.compositeKeys.add(row)
+    this.indexSet.add(row, true)
   }
 
   /** Takes a row's words in these columns away. */
   private vacate(row: number, positions: readonly number[]): void {
+    this.indexSet.remove(row, true)
     if (this.keyPositions.length > 1) this.compositeKeys.remove(row)
     for (const i of positions) if (!this.erase(i, row)) this.countAbsent(i, -1)
   }
@@ -166,9 +174,11 @@ export class TableWriter {
       throw error
     }
     if (this.changesKey(row, words, given)) return this.rekey(row, words, given)
+    this.indexSet.leave(row, words, given)
     for (let i = 0; i < table.columns.length; i++) {
       if (given[i] === 1) this.replace(i, row, words[i * 2], words[i * 2 + 1])
     }
+    this.indexSet.enter(row)
     return row
   }
 
@@ -176,6 +186,7 @@ export class TableWriter {
   delete(row: number): void {
     this.refresh()
     this.ensureRow(row)
+    this.indexSet.remove(row, false)
     this.vacate(row, this.allPositions)
     this.rows.remove(row)
   }
@@ -183,6 +194,7 @@ export class TableWriter {
   /** Deletes every row. */
   truncate(): void {
     this.refresh()
+    this.indexSet.clear()
     for (const column of this.table.columns) this.emptyColumn(column)
     this.rows.clear()
     if (this.keyPositions.length > 1) this.compositeKeys.clear()
@@ -192,7 +204,7 @@ export class TableWriter {
   /** Empties a column: every value, its space and its index; an indexed column keeps an empty index. */
   emptyColumn(column: Column): void {
     const { view } = this.heap.writer
-    const index = this.indexOf(column)
+    const index = MutableColumnIndex.of(this.heap, column)
     for (let row = 0; row < this.table.rowLimit; row++) {
       const address = column.addressOf(row)
       if (address === 0) break
@@ -220,7 +232,7 @@ export class TableWriter {
   *writeIndex(column: Column, builder: IndexBuilder): Steps {
     const isUnique = this.uniquePositions.includes(this.table.columns.indexOf(column))
     const fail = (row: number): never => {
-      throw this.notUnique(column, row)
+      throw notUnique(this.table, column, row)
     }
     this.setIndex(column, yield* builder.write(this.heap, isUnique ? fail : undefined))
     this.moved()
@@ -228,7 +240,7 @@ export class TableWriter {
 
   /** Drops a column's index. */
   dropIndex(column: Column): void {
-    this.indexOf(column)?.destroy()
+    MutableColumnIndex.of(this.heap, column)?.destroy()
     this.setIndex(column, 0)
     this.moved()
   }
@@ -242,7 +254,7 @@ export class TableWriter {
     if (!table.isDirect) return this.rows.next()
     const key = this.directRow(words)
     if (key >= 0) {
-      if (table.hasRow(key)) throw this.notUnique(table.keyColumns[0], key)
+      if (table.hasRow(key)) throw notUnique(this.table, table.keyColumns[0], key)
       return key
     }
     this.lookKeysUp()
@@ -280,9 +292,10 @@ export class TableWriter {
       const isAbsent = low === 0 && high === 0
       if (isAbsent && this.keyPositions.includes(i)) throw missingValue(table, table.columns[i])
       const other = isAbsent ? -1 : (this.indexes[i]?.first(low, high) ?? -1)
-      if (other >= 0 && other !== self) throw this.notUnique(table.columns[i], other)
+      if (other >= 0 && other !== self) throw notUnique(this.table, table.columns[i], other)
     }
     if (this.keyPositions.length > 1) this.checkCompositeKey(words, self, given)
+    this.indexSet.checkUnique(words, self, given)
   }
 
   private checkCompositeKey(words: RowWords, self: number, given?: Uint8Array): void {
@@ -295,7 +308,7 @@ export class TableWriter {
       key[k * 2 + 1] = words[i * 2 + 1]
     }
     const other = table.rowOfWords(key)
-    if (other >= 0 && other !== self) throw this.notUnique(table.keyColumns[0], other)
+    if (other >= 0 && other !== self) throw notUnique(this.table, table.keyColumns[0], other)
   }
 
   private changesKey(row: number, words: RowWords, given: Uint8Array): boolean {
@@ -325,7 +338,7 @@ export class TableWriter {
       const target = this.directRow(all)
       if (target >= 0 && table.hasRow(target)) {
         this.encoder.release(all)
-        throw this.notUnique(table.keyColumns[0], target)
+        throw notUnique(this.table, table.keyColumns[0], target)
       }
     }
     this.delete(row)
@@ -377,24 +390,12 @@ export class TableWriter {
     writer.set(flags, writer.view.low(flags), writer.view.high(flags) + change)
   }
 
-  private indexOf(column: Column): MutableColumnIndex | undefined {
-    const address = this.heap.writer.view.low(column.descriptor + COLUMN.index) >>> 0
-    return address === 0
-      ? undefined
-      : new MutableColumnIndex(this.heap, column, new MutableHashTable(this.heap, address))
-  }
-
   private setIndex(column: Column, address: number): void {
     this.heap.writer.set(column.descriptor + COLUMN.index, address | 0, 0)
   }
 
   private ensureRow(row: number): void {
-    const { name } = this.table
-    if (this.table.hasRow(row)) return
-    throw new SnapheapError('NOT_FOUND', `Table ${name} has no row ${show(row)}. Look it up again.`, {
-      table: name,
-      row,
-    })
+    if (!this.table.hasRow(row)) throw noRow(this.table, row)
   }
 
   /** Tells every reader of the writer's view that addresses have moved. */
@@ -405,19 +406,8 @@ export class TableWriter {
   private refresh(): void {
     this.table.ensureUsable()
     if (this.epoch === this.heap.writer.view.epoch) return
-    this.indexes = this.table.columns.map((column) => this.indexOf(column))
+    this.indexes = this.table.columns.map((column) => MutableColumnIndex.of(this.heap, column))
+    this.indexSet.refresh()
     this.epoch = this.heap.writer.view.epoch
-  }
-
-  private notUnique(column: Column, row: number): SnapheapError {
-    const { table } = this
-    const isKey = table.keyColumns.includes(column)
-    const names = isKey ? table.keyColumns.map((each) => each.name).join(', ') : column.name
-    const value = isKey ? table.keyOf(row) : column.get(row)
-    return new SnapheapError(
-      'UNIQUE',
-      `Table ${table.name} already has a row (number ${show(row)}) with ${names} = ${show(value)}. Update that row, or choose another value.`,
-      { table: table.name, column: column.name, row },
-    )
   }
 }

@@ -5,13 +5,19 @@ import { ROOT } from '../heap/layout'
 import type { View } from '../heap/view'
 import { finish, mix } from '../struct/hash'
 import { HashTable } from '../struct/hash-table'
+import { WordOrder } from '../value/compare'
 import { Decoder } from '../value/decoder'
 import { Encoder } from '../value/encoder'
-import { CONSTANT } from '../value/word'
+import { LooseEncoder } from '../value/loose-word'
+import { CONSTANT, CONSTANT_HIGH } from '../value/word'
 import { Column } from './column'
-import { columnTypeNamed, describeType, encodeAs } from './column-type'
+import { columnTypeNamed, encodeAs } from './column-type'
 import { CATALOGUE_SLOT, COLUMN, KEY_MODE, TABLE } from './layout'
+import { cannotHold } from './messages'
+import type { OrderedIndex } from './ordered-index'
+import { findRows } from './row-finder'
 import { atScale } from './scale'
+import { TableIndex } from './table-index'
 
 /** A key: the value of the key column, or the values of several in their order. */
 export type Key = string | number | bigint | Date | Uint8Array | readonly unknown[]
@@ -21,8 +27,12 @@ export class TableContext {
   readonly decoder: Decoder
   /** Looks values up without creating them. */
   readonly finder: Encoder
+  readonly order: WordOrder
+  /** Makes words of values that may be stored nowhere; they last until its next use. */
+  readonly loose = new LooseEncoder()
 
   constructor(readonly view: View) {
+    this.order = new WordOrder(view)
     this.decoder = new Decoder(view)
     this.finder = Encoder.of(view)
   }
@@ -33,6 +43,8 @@ export class Table {
   readonly columns: readonly Column[]
   /** The columns of the key, in its order. */
   readonly keyColumns: readonly Column[]
+  /** Those that were given a definition, in the order in which they were made, also while they are being built. */
+  readonly definedIndexes: readonly TableIndex[]
   private readonly byName = new Map<string, Column>()
   private epoch = -2
   private keyMode: number = KEY_MODE.direct
@@ -66,6 +78,9 @@ export class Table {
     }
     this.columns = columns
     this.keyColumns = keys
+    const indexes = view.high(descriptor + TABLE.key) >>> 0
+    const count = indexes === 0 ? 0 : view.low(indexes)
+    this.definedIndexes = Array.from({ length: count }, (_, i) => new TableIndex(this, view.low(indexes + 1 + i) >>> 0))
   }
 
   get rowCount(): number {
@@ -93,6 +108,21 @@ export class Table {
 
   get columnNames(): string[] {
     return this.columns.map((column) => column.name)
+  }
+
+  /** Its indexes that were given a definition and are whole; those of single columns by value are at the columns. */
+  get indexes(): readonly TableIndex[] {
+    this.ensureUsable()
+    return this.definedIndexes.filter((each) => each.isWhole)
+  }
+
+  /** The index of every row in the order of one column first; undefined without one. */
+  orderedBy(column: Column): OrderedIndex | undefined {
+    for (const each of this.definedIndexes) {
+      if (each.columns[0] === column && each.kind === 'ordered' && each.conditions.length === 0 && each.isWhole)
+        return each.ordered
+    }
+    return undefined
   }
 
   hasColumn(name: string): boolean {
@@ -183,53 +213,8 @@ export class Table {
    * where there is none. Throws `NOT_FOUND` for an unknown column and `TYPE` for a value that its column cannot hold.
    */
   find(conditions: Readonly<Record<string, unknown>>): number[] {
-    const { finder } = this.context
     if (typeof conditions !== 'object' || conditions === null) ensure('What find looks for', conditions, RECORD)
-    const names = Object.keys(conditions)
-    const key = this.isDirect ? this.keyColumns[0].name : undefined
-    if (names.length === 1 && names[0] !== key) return this.findBy(this.column(names[0]), conditions[names[0]])
-    if (key !== undefined && names.includes(key)) return this.findByDirectKey(key, conditions)
-    for (const name of names) this.column(name) // an unknown one is an error even where another finds nothing
-    const wanted: { column: Column; low: number; high: number }[] = []
-    let best: (typeof wanted)[number] | undefined
-    let fewest = Number.POSITIVE_INFINITY
-    for (const name of names) {
-      const column = this.column(name)
-      if (!this.seekValue(column, conditions[name])) return []
-      const each = { column, low: finder.low, high: finder.high }
-      wanted.push(each)
-      const isAbsent = each.low === 0 && each.high === 0
-      const count = column.index === undefined || isAbsent ? fewest : column.index.count(each.low, each.high)
-      if (count < fewest) {
-        best = each
-        fewest = count
-      }
-    }
-    const rest = wanted.filter((each) => each !== best)
-    const rows = best === undefined ? [...this.rows()] : best.column.index!.rows(best.low, best.high)
-    if (rest.length === 0) return rows
-    return rows.filter((row) => rest.every((each) => this.hasWord(each.column, row, each.low, each.high)))
-  }
-
-  /** The row that is its key, if it fits the other conditions too. */
-  private findByDirectKey(key: string, conditions: Readonly<Record<string, unknown>>): number[] {
-    const { [key]: value, ...others } = conditions
-    for (const name of Object.keys(others)) this.column(name)
-    const isGiven = value !== null && value !== undefined
-    const row = isGiven && this.seekValue(this.keyColumns[0], value) ? this.rowOf(value as Key) : -1
-    const { finder } = this.context
-    const fits = (name: string): boolean =>
-      this.seekValue(this.column(name), others[name]) && this.hasWord(this.column(name), row, finder.low, finder.high)
-    return row >= 0 && Object.keys(others).every(fits) ? [row] : []
-  }
-
-  private findBy(column: Column, value: unknown): number[] {
-    const { finder } = this.context
-    if (!this.seekValue(column, value)) return []
-    const [low, high] = [finder.low, finder.high]
-    const { index } = column
-    if (index !== undefined && (low !== 0 || high !== 0)) return index.rows(low, high)
-    return [...this.rows()].filter((row) => this.hasWord(column, row, low, high))
+    return findRows(this, conditions)
   }
 
   private ensureRow(row: number): void {
@@ -291,7 +276,8 @@ export class Table {
     return this.seekValue(column, single) ? (column.index?.first(finder.low, finder.high) ?? -1) : -1
   }
 
-  private hasWord(column: Column, row: number, low: number, high: number): boolean {
+  /** Whether a row's word in a column has these halves. */
+  hasWord(column: Column, row: number, low: number, high: number): boolean {
     const address = column.addressOf(row)
     if (address === 0) return low === 0 && high === 0
     return this.view.isWord(address, low, high)
@@ -310,7 +296,7 @@ export class Table {
   }
 
   /** Leaves the word of a value in the finder. False when no row can have it. */
-  private seekValue(column: Column, value: unknown): boolean {
+  seekValue(column: Column, value: unknown): boolean {
     const { finder } = this.context
     finder.isMissing = false
     if (value === null || value === undefined) {
@@ -371,19 +357,7 @@ export function integerOf(low: number, high: number): number {
   numberHalves[0] = low
   numberHalves[1] = high
   const number = numberScratch[0]
-  return Number.isNaN(number) && low === CONSTANT.zero ? 0 : number
-}
-
-/** The error for a value that does not fit its column, which encoding may have thrown already; what else that threw stays as it is. */
-export function cannotHold(column: Column, value: unknown, cause: unknown): unknown {
-  if (cause !== undefined && !(cause instanceof SnapheapError && cause.code === 'TYPE')) return cause
-  const digits = column.scale === undefined ? '' : ` with at most ${column.scale} digits after the point`
-  const remedy = cause?.message ?? `Pass ${describeType(column.type)}${digits}.`
-  return new SnapheapError(
-    'TYPE',
-    `Column ${column.table.name}.${column.name} (${column.type}) cannot hold ${show(value)}. ${remedy}`,
-    { table: column.table.name, column: column.name },
-  )
+  return high === CONSTANT_HIGH && low === CONSTANT.zero ? 0 : number
 }
 
 /** Whether the catalogue lists a table with this descriptor. */

@@ -32,6 +32,7 @@ class OrderLine {
   @Column({ unique: true }) serial!: string
   @Column({ index: false }) text!: string
   @Column({ type: 'string[]' }) tags!: (string | null)[]
+  @Column({ index: 'ordered' }) weight!: number
   @Column({ type: 'json', nullable: true }) extra!: unknown
   @Ref(() => Customer, { name: 'payer_id', nullable: true }) payer!: Customer | null
 }
@@ -54,6 +55,7 @@ export class OrderLine {
   @Column({ unique: true }) serial!: string
   @Column({ index: false }) text!: string
   @Column({ type: 'string[]' }) tags!: (string | null)[]
+  @Column({ index: 'ordered' }) weight!: number
   @Column({ type: 'json', nullable: true }) extra!: unknown
   @Ref(() => Customer, { name: 'payer_id', nullable: true }) payer!: Reference<Customer> | null
 }
@@ -67,7 +69,7 @@ describe('classes generated from a file', () => {
       db.write((tx) => {
         const ann = tx.create(Customer, { id: 1n, name: 'Ann' })
         tx.create(Customer, { id: 2n, name: 'Bob', recommendedBy: ann })
-        tx.create(OrderLine, { customer: ann, position: 1, serial: 's', text: 't', tags: ['x'], payer: 2n })
+        tx.create(OrderLine, { customer: ann, position: 1, serial: 's', text: 't', tags: ['x'], weight: 1, payer: 2n })
       })
     }
     const out = join(folder, 'classes.ts')

@@ -500,6 +500,71 @@ describe('classes and stored tables', () => {
     await third.close()
   })
 
+  test('indexes over properties are made, those that are missing added, and another one of the same name is a difference', async () => {
+    const path = join(folder, 'i.heap')
+    @Entity({ name: 'post' })
+    class Bare {
+      @Id() id!: number
+      @Column() authorName!: string
+      @Column() day!: number
+    }
+    const first = await open(path, { entities: [Bare] })
+    first.write((tx) => tx.create(Bare, { id: 1, authorName: 'ada', day: 5 }))
+    await first.save()
+    await first.close()
+    @Entity({
+      name: 'post',
+      indexes: [
+        {
+          name: 'once',
+          columns: ['authorName', 'day'],
+          kind: 'ordered',
+          unique: true,
+          where: { day: { isNull: false } },
+        },
+      ],
+    })
+    class Post {
+      @Id() id!: number
+      @Column() authorName!: string
+      @Column({ index: 'ordered' }) day!: number
+    }
+    const reader = await open(path, { entities: [Post], readOnly: true })
+    expect(reader.get(Post, 1)?.authorName).toBe('ada')
+    await reader.close()
+    const second = await open(path, { entities: [Post] })
+    const { indexes } = second.table('post')
+    expect(indexes.map((each) => [each.name, each.isUnique, each.columns.map((column) => column.name)])).toEqual([
+      ['day_ordered', false, ['day']],
+      ['once', true, ['author_name', 'day']],
+    ])
+    expect(() => second.write((tx) => tx.create(Post, { id: 2, authorName: 'ada', day: 5 }))).toThrow(/index once/)
+    expect(second.check().problems).toEqual([])
+    const { version } = second
+    await second.save()
+    await second.close()
+    const third = await open(path, { entities: [Post] })
+    expect(third.version).toBe(version)
+    await third.close()
+    @Entity({
+      name: 'post',
+      indexes: [{ name: 'once', columns: ['day', 'authorName'], kind: 'ordered', unique: true }],
+    })
+    class Other {
+      @Id() id!: number
+      @Column() authorName!: string
+      @Column() day!: number
+    }
+    await expect(open(path, { entities: [Other] })).rejects.toThrow(
+      /Index once of table post is another than that of Other/,
+    )
+    @Entity({ name: 'post', indexes: [{ columns: ['nope'] }] })
+    class Wrong {
+      @Id() id!: number
+    }
+    await expect(open(path, { entities: [Wrong] })).rejects.toThrow(/Wrong\.nope is named by an index/)
+  })
+
   test('every difference is listed, nothing is changed, and the file is free again', async () => {
     const path = join(folder, 'b.heap')
     const first = await open(path)

@@ -29,6 +29,15 @@ const TABLES: Record<string, TableDefinition> = {
     key: 'a',
     columns: { b: 'string', a: 'integer', c: { type: 'integer', nullable: true, unique: true } },
   },
+  'indexes with a definition': {
+    key: 'b',
+    columns: { b: 'string', a: 'integer', c: { type: 'integer', nullable: true } },
+    indexes: [
+      { columns: ['a', 'c'], kind: 'ordered', unique: true, where: { c: { isNull: false } } },
+      { columns: ['c', 'a'], kind: 'ordered' },
+      { columns: ['a', 'c'] },
+    ],
+  },
 }
 
 type Row = Readonly<Record<string, unknown>>

@@ -3,7 +3,7 @@ import type { Store } from '../../../src/db/store'
 import type { Transaction } from '../../../src/db/transaction'
 import { SnapheapError } from '../../../src/errors'
 import type { ColumnType } from '../../../src/table/column-type'
-import type { TableDefinition } from '../../../src/table/definition'
+import type { ColumnDefinition, TableDefinition } from '../../../src/table/definition'
 import type { Key } from '../../../src/table/table'
 import { exact } from '../../value/support/values'
 import { expectSame } from './compare'
@@ -68,15 +68,17 @@ const NEW_COLUMNS: readonly { type: ColumnType; nullable?: boolean; unique?: boo
   { type: 'boolean' },
 ]
 
-function columnOf(
-  name: string,
-  given: ColumnType | { type: ColumnType; nullable?: boolean; unique?: boolean; index?: boolean },
-  isKey = false,
-): ModelColumn {
+function columnOf(name: string, given: ColumnType | ColumnDefinition, isKey = false): ModelColumn {
   const each = typeof given === 'string' ? { type: given } : given
   const { type, unique = false } = each
   const nullable = !isKey && (each.nullable ?? type === 'any')
-  return { name, type, nullable, unique, index: each.index ?? (unique || type !== 'boolean') }
+  return {
+    name,
+    type,
+    nullable,
+    unique,
+    index: each.index === 'ordered' ? unique : (each.index ?? (unique || type !== 'boolean')),
+  }
 }
 
 function tableOf(name: string, { key, columns }: TableDefinition): ModelTable {

@@ -1,4 +1,4 @@
-import type { EntityTransaction } from './database'
+import type { EntityTransaction } from './entity-transaction'
 import type { EntityMapping } from './mapping'
 import { withDefaults } from './property-values'
 import type { Scope } from './scope'
@@ -9,7 +9,7 @@ import { validated } from './validation'
 type Values = Record<string, unknown>
 
 /** Makes, changes and deletes the objects of one transaction: with defaults, by the class's schema, and telling hooks. */
-export class ObjectChanges {
+export class ObjectWriter {
   private failure: { readonly error: unknown } | undefined
 
   constructor(

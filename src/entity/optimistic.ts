@@ -1,0 +1,134 @@
+import { setTimeout as sleep } from 'node:timers/promises'
+import { SnapheapError } from '../errors'
+import { hasSameValue, rowChanges } from '../table/row-changes'
+import type { Key, Table } from '../table/table'
+import type { Registry } from './scope'
+import { BINDING, type EntityObject, ROW } from './source'
+import type { Changes, Conditions, EntityClass, EntityReader, NewEntity } from './types'
+
+/** A version to read. */
+interface ReadVersion extends EntityReader {
+  table(name: string): Table
+}
+
+/** The transaction that the changes are applied in. */
+interface LiveTransaction extends EntityReader {
+  table(name: string): Table
+  create<T extends object>(type: EntityClass<T>, values: NewEntity<T>): T
+  set<T extends object>(object: T, changes: Changes<T>): void
+  delete(object: object): void
+}
+
+const FIRST_PAUSE_MS = 1
+const LONGEST_PAUSE_MS = 100
+
+/**
+ * Reads one version and keeps changes back until the end. It does not see its own changes. What counts as read: objects
+ * asked for by key, there or not, and for everything else the whole table.
+ */
+export class OptimisticTransaction implements EntityReader {
+  private readonly keys = new Map<string, Set<Key>>()
+  private readonly tables = new Set<string>()
+  private readonly changes: ((live: LiveTransaction) => void)[] = []
+
+  /** @internal */
+  constructor(
+    private readonly version: ReadVersion,
+    private readonly registry: Registry,
+  ) {}
+
+  get<T extends object>(type: EntityClass<T>, id: Key): T | undefined {
+    const { tableName } = this.registry.mapping(type)
+    const keys = this.keys.get(tableName)
+    if (keys === undefined) this.keys.set(tableName, new Set([id]))
+    else keys.add(id)
+    return this.version.get(type, id)
+  }
+
+  find<T extends object>(type: EntityClass<T>, conditions: Conditions<T>): T[] {
+    return this.whole(type).find(type, conditions)
+  }
+
+  findOne<T extends object>(type: EntityClass<T>, conditions: Conditions<T>): T | undefined {
+    return this.whole(type).findOne(type, conditions)
+  }
+
+  all<T extends object>(type: EntityClass<T>): Generator<T> {
+    return this.whole(type).all(type)
+  }
+
+  count(type: EntityClass): number {
+    return this.whole(type).count(type)
+  }
+
+  /** Adds an object at the end. */
+  create<T extends object>(type: EntityClass<T>, values: NewEntity<T>): void {
+    this.changes.push((live) => live.create(type, values))
+  }
+
+  /** Changes properties of an object at the end. It counts as read. */
+  set<T extends object>(object: T, changes: Changes<T>): void {
+    const { type, key } = this.read(object)
+    this.changes.push((live) => live.set(live.get(type, key)!, changes as Changes<object>))
+  }
+
+  /** Deletes an object at the end. It counts as read. */
+  delete(object: object): void {
+    const { type, key } = this.read(object)
+    this.changes.push((live) => live.delete(live.get(type, key)!))
+  }
+
+  /** Makes the changes, unless something that was read has changed; then it makes none and returns false. @internal */
+  apply(live: LiveTransaction): boolean {
+    for (const name of this.tables) {
+      const { inserted, updated, deleted } = rowChanges(this.version.table(name), live.table(name))
+      if (inserted.length + updated.length + deleted.length > 0) return false
+    }
+    for (const [name, keys] of this.keys) {
+      const [before, after] = [this.version.table(name), live.table(name)]
+      for (const key of keys) if (!isSameRow(before, before.rowOf(key), after, after.rowOf(key))) return false
+    }
+    for (const change of this.changes) change(live)
+    return true
+  }
+
+  private whole(type: EntityClass): ReadVersion {
+    this.tables.add(this.registry.mapping(type).tableName)
+    return this.version
+  }
+
+  private read(object: object): { type: EntityClass; key: Key } {
+    const entity = object as EntityObject
+    if (!(BINDING in object) || entity[BINDING].source === undefined) {
+      throw new SnapheapError(
+        'INVALID_ARGUMENT',
+        'What is to be changed is no object of the database. Look it up with get or find.',
+      )
+    }
+    const { source } = entity[BINDING]
+    source.verify(entity)
+    const key = source.table.keyOf(entity[ROW]) as Key
+    this.get(source.type, key)
+    return { type: source.type, key }
+  }
+}
+
+function isSameRow(before: Table, row: number, after: Table, other: number): boolean {
+  if (row < 0 || other < 0) return row === other
+  return after.columns.every(
+    (column) =>
+      before.hasColumn(column.name) && hasSameValue(before, before.column(column.name), row, after, column, other),
+  )
+}
+
+/** Waits a random time, longer with every attempt, so that those who were in each other's way come back at different times. */
+export async function pauseAfter(attempt: number): Promise<void> {
+  await sleep(Math.random() * Math.min(LONGEST_PAUSE_MS, FIRST_PAUSE_MS * 2 ** attempt))
+}
+
+export function conflict(attempts: number): SnapheapError {
+  return new SnapheapError(
+    'CONFLICT',
+    `What the transaction had read was changed by others each of ${attempts} times. Make it shorter, read less, or use write.`,
+  )
+}

@@ -1,0 +1,198 @@
+import type { CommitChange } from '../db/commit-feed'
+import { SnapheapError } from '../errors'
+import type { QueryReader } from '../query/pipeline'
+import { tablesOf } from '../query/plan-tables'
+import type { Query } from '../query/query'
+import { QueryResults } from '../query/query-results'
+import { compareResults, type ResultChanges } from '../query/result-changes'
+import { hasSameValue } from '../table/row-changes'
+import type { Table } from '../table/table'
+import type { EntityMapping } from './mapping'
+
+/** An object that was changed by a commit. */
+export interface UpdatedObject<T> {
+  /** As it was. Readable while the listener runs; in an iteration, until the next event is asked for. */
+  readonly old: T
+  readonly new: T
+  /** Names of the properties that changed. */
+  readonly changed: readonly string[]
+}
+
+/** What a commit did to the objects of a class, or to the rows of a table. */
+export interface ObjectChanges<T> {
+  /** The version that the commit made. */
+  readonly version: number
+  readonly inserted: readonly T[]
+  readonly updated: readonly UpdatedObject<T>[]
+  /** As they were, and readable as long as `UpdatedObject.old`. */
+  readonly deleted: readonly T[]
+}
+
+/** What a commit did to the results of a query. */
+export interface QueryChanges<R> extends ResultChanges<R> {
+  readonly version: number
+}
+
+/** Reads objects of one class or table: from a version that is pinned, or the newest. */
+export interface WatchedRows<S, T> {
+  readonly table: string
+  objectIn(snapshot: S, row: number): T
+  object(row: number): T
+  /** Undefined where all matter. */
+  readonly properties: readonly string[] | undefined
+  readonly mapping: EntityMapping | undefined
+}
+
+interface Version {
+  readonly version: number
+  readonly tableNames: readonly string[]
+  table(name: string): Table
+  close(): void
+}
+
+/** Makes an event of a commit, undefined where it does not matter to the watcher. */
+export type EventOf<S extends Version, E> = (change: CommitChange<S>) => E | undefined
+
+/** Events of the objects of a class, or the rows of a table. */
+export function objectEvents<S extends Version, T>(watched: WatchedRows<S, T>): EventOf<S, ObjectChanges<T>> {
+  return (change) => {
+    const { inserted, updated, updatedFrom, deleted } = change.rows(watched.table)
+    const updates = updated.flatMap((row, i) => {
+      const changed = changedProperties(change, watched, updatedFrom[i], row)
+      if (changed.length === 0) return []
+      return [{ old: watched.objectIn(change.before, updatedFrom[i]), new: watched.object(row), changed }]
+    })
+    if (inserted.length + updates.length + deleted.length === 0) return undefined
+    return {
+      version: change.after.version,
+      inserted: inserted.map((row) => watched.object(row)),
+      updated: updates,
+      deleted: deleted.map((row) => watched.objectIn(change.before, row)),
+    }
+  }
+}
+
+/** Names of the properties, among those that matter, whose values differ between a row before and after. */
+export function changedProperties<S extends Version>(
+  change: CommitChange<S>,
+  watched: WatchedRows<S, unknown>,
+  from: number,
+  to: number,
+): string[] {
+  const before = change.before.table(watched.table)
+  const after = change.after.table(watched.table)
+  const names = watched.mapping?.properties ?? after.columns.map(({ name }) => ({ name, column: name }))
+  return names.flatMap(({ name, column }) => {
+    if (watched.properties !== undefined && !watched.properties.includes(name)) return []
+    if (!before.hasColumn(column)) return [name]
+    return hasSameValue(before, before.column(column), from, after, after.column(column), to) ? [] : [name]
+  })
+}
+
+/**
+ * Events of the results of a query. It is asked again when a table that it reads has changed. An object that is no result
+ * any more is shown as it was, readable as long as `UpdatedObject.old`.
+ */
+export function queryEvents<S extends Version & QueryReader, R>(query: Query<R>): EventOf<S, QueryChanges<R>> {
+  const tables = [...tablesOf(query.plan)]
+  let before = new QueryResults(query)
+  return (change) => {
+    if (!tables.some((table) => change.touches(table))) return undefined
+    const last = before
+    const now = new QueryResults(query)
+    before = now
+    const updated = new Set<unknown>(now.objects === undefined ? [] : change.rows(now.objects.table).updated)
+    const isChanged = (identity: unknown): boolean =>
+      now.objects === undefined ? now.look(identity) !== last.look(identity) : updated.has(identity)
+    const { added, removed, changed, moved } = compareResults(last.identities, now.identities, isChanged)
+    if (added.length + removed.length + changed.length + moved.length === 0) return undefined
+    const result = (identity: unknown): R => now.result(identity)
+    return {
+      version: change.after.version,
+      added: added.map(result),
+      removed: removed.map((identity) => last.resultIn(change.before, identity)),
+      changed: changed.map(result),
+      moved: moved.map(result),
+    }
+  }
+}
+
+/** How events wait for an iteration that is slower than the commits. */
+export interface ChangesOptions {
+  /** Commits that wait one by one. Default 64. Each keeps what it replaced from being reused. */
+  readonly buffer?: number
+  /** What happens beyond: `merge` tells the last waiting one and what comes as one commit; `fail` ends the iteration with `BUSY`. Default merge. */
+  readonly whenFull?: 'merge' | 'fail'
+}
+
+const DEFAULT_BUFFER = 64
+
+/** Events one after the other, as fast as they are asked for. Ends when the database closes or the loop is left. */
+export class ChangeIterator<S extends Version, E> implements AsyncIterableIterator<E> {
+  private readonly waiting: CommitChange<S>[] = []
+  private current: CommitChange<S> | undefined
+  private wake: (() => void) | undefined
+  private failure: SnapheapError | undefined
+  private isOver = false
+  private readonly stop: () => void
+
+  constructor(
+    private readonly eventOf: EventOf<S, E>,
+    listen: (take: (change: CommitChange<S>) => void) => () => void,
+    private readonly options: ChangesOptions,
+    private readonly ended: () => void,
+  ) {
+    this.stop = listen((change) => this.take(change))
+  }
+
+  async next(): Promise<IteratorResult<E>> {
+    for (;;) {
+      this.current?.release()
+      this.current = this.waiting.shift()
+      if (this.current !== undefined) {
+        const event = this.eventOf(this.current)
+        if (event !== undefined) return { done: false, value: event }
+      } else if (this.failure !== undefined) {
+        const error = this.failure
+        await this.return()
+        throw error
+      } else if (this.isOver) return { done: true, value: undefined }
+      else await new Promise<void>((resolve) => (this.wake = resolve))
+    }
+  }
+
+  async return(): Promise<IteratorResult<E>> {
+    this.end()
+    this.current?.release()
+    this.current = undefined
+    for (const change of this.waiting.splice(0)) change.release()
+    return { done: true, value: undefined }
+  }
+
+  [Symbol.asyncIterator](): this {
+    return this
+  }
+
+  /** No more commits are told of. */
+  end(): void {
+    this.isOver = true
+    this.stop()
+    this.ended()
+    this.wake?.()
+  }
+
+  private take(change: CommitChange<S>): void {
+    const { buffer = DEFAULT_BUFFER, whenFull = 'merge' } = this.options
+    const last = this.waiting.at(-1)
+    if (this.waiting.length < buffer || last === undefined) this.waiting.push(change.share())
+    else if (whenFull === 'merge') last.merge(change)
+    else {
+      this.failure = new SnapheapError(
+        'BUSY',
+        `${buffer} commits wait to be iterated over, as many as may. Take them faster, raise buffer, or let them merge.`,
+      )
+      this.stop()
+    }
+    this.wake?.()
+  }
+}

@@ -1,0 +1,188 @@
+import type { Column } from '../table/column'
+import type { ColumnType } from '../table/column-type'
+import type { OrderedRange } from '../table/ordered-range'
+import type { Table } from '../table/table'
+import type { TableIndex } from '../table/table-index'
+import type { Access } from './access'
+import type { Binding } from './binding'
+import { compareIn, type Slot } from './operand'
+import type { BoundOrder } from './order'
+import type { Comparison, Condition } from './plan'
+
+/** A condition that bounds one column, with its place among those of a source. */
+interface Bound {
+  readonly place: number
+  readonly operator: Comparison | 'startsWith'
+  readonly operand: { readonly value: unknown }
+}
+
+/** Types of which an index range has exactly the rows that a comparison holds for, so that it need not be made again. */
+const EXACT: ReadonlySet<ColumnType> = new Set(['integer', 'number', 'string'])
+
+/** Rows by an ordered index: equal in some of its first columns, within bounds in the next. */
+export class OrderedAccess implements Access {
+  readonly name: string
+  readonly covers: readonly number[]
+  private readonly equal: readonly { readonly value: unknown }[]
+  private readonly range: readonly Bound[]
+
+  constructor(
+    table: Table,
+    readonly index: TableIndex,
+    equal: readonly Bound[],
+    range: readonly Bound[],
+  ) {
+    this.equal = equal.map(({ operand }) => operand)
+    this.range = range
+    const column = index.columns[equal.length]
+    this.covers = column !== undefined && EXACT.has(column.type) ? range.map(({ place }) => place) : []
+    const signs = range.map(({ operator }) => operator).join(' and ')
+    this.name = `ordered index ${table.name}.${index.name}${signs === '' ? '' : `, ${signs}`}`
+  }
+
+  /** Whether it finds some rows, not all. */
+  get isBounded(): boolean {
+    return this.equal.length + this.range.length > 0
+  }
+
+  /** The columns by which the rows that the index finds are ordered. */
+  get next(): readonly Column[] {
+    return this.index.columns.slice(this.equal.length)
+  }
+
+  estimate(): number {
+    const range = this.bounds()
+    return range === undefined ? 0 : this.index.ordered!.estimate(range)
+  }
+
+  rows(limit: number): number[] {
+    const range = this.bounds()
+    if (range === undefined) return []
+    const cursor = this.index.ordered!.cursor(range)
+    const rows: number[] = []
+    while (cursor.next()) rows.push(cursor.row)
+    const sorted = Int32Array.from(rows).sort()
+    return Array.from(limit < sorted.length ? sorted.subarray(0, limit) : sorted)
+  }
+
+  /**
+   * Gives rows in the order of the next columns, those that are equal by `keys` in portions, each ascending, until told to
+   * stop by `true`.
+   */
+  walk(keys: readonly BoundOrder[], take: (equals: number[]) => boolean): void {
+    const range = this.bounds()
+    if (range === undefined) return
+    const cursor = this.index.ordered!.cursor(range, keys[0].isDescending ? 'descending' : 'ascending')
+    let equals: number[] = []
+    while (cursor.next()) {
+      const { row } = cursor
+      if (equals.length > 0 && !areEqual(keys, equals[0], row)) {
+        if (take(equals.sort(ascending))) return
+        equals = []
+      }
+      equals.push(row)
+    }
+    if (equals.length > 0) take(equals.sort(ascending))
+  }
+
+  /** Undefined where no row can fit: nothing is less or more than what is missing. */
+  private bounds(): OrderedRange | undefined {
+    const equal = this.equal.map(({ value }) => value)
+    if (this.range.length === 0) return equal.length === 0 ? {} : { lower: equal, upper: equal }
+    let lower: { value: unknown; excludes: boolean } | undefined
+    let upper: { value: unknown; excludes: boolean } | undefined
+    const { column } = this
+    for (const { operator, operand } of this.range) {
+      const { value } = operand
+      if (value === null) return undefined
+      if (operator === 'startsWith') return typeof value === 'string' ? { startsWith: [...equal, value] } : undefined
+      const excludes = operator === 'gt' || operator === 'lt'
+      if (operator === 'gt' || operator === 'gte') {
+        const order = lower === undefined ? 1 : compareIn(column, value, lower.value)
+        if (order > 0 || (order === 0 && excludes)) lower = { value, excludes }
+      } else {
+        const order = upper === undefined ? -1 : compareIn(column, value, upper.value)
+        if (order < 0 || (order === 0 && excludes)) upper = { value, excludes }
+      }
+    }
+    return {
+      lower: lower === undefined ? equal : [...equal, lower.value],
+      excludesLower: lower?.excludes ?? false,
+      // rows without a value are behind all others
+      upper: [...equal, upper === undefined ? null : upper.value],
+      excludesUpper: upper?.excludes ?? true,
+    }
+  }
+
+  private get column(): Column {
+    return this.index.columns[this.equal.length]
+  }
+}
+
+function ascending(a: number, b: number): number {
+  return a - b
+}
+
+function areEqual(keys: readonly BoundOrder[], a: number, b: number): boolean {
+  return keys.every(({ path: { column } }) => {
+    if (column.type === 'integer' || column.type === 'number') {
+      const number = column.number(a)
+      if (number === number && number !== 0) return number === column.number(b)
+    }
+    const [x, y] = [column.get(a) ?? null, column.get(b) ?? null]
+    return x === null || y === null ? x === y : compareIn(column, x, y) === 0
+  })
+}
+
+/**
+ * Ordered indexes that help with some conditions, or with an order. An index of some rows only counts where the conditions
+ * ask for these.
+ */
+export function orderedAccesses(
+  table: Table,
+  conditions: readonly Condition[],
+  binding: Binding,
+  order: readonly BoundOrder[],
+): OrderedAccess[] {
+  const bounds = new Map<Column, Bound[]>()
+  for (const [place, condition] of conditions.entries()) {
+    if (condition.kind !== 'compare' && condition.kind !== 'text') continue
+    const path = binding.path(condition.path)
+    const { operator } = condition
+    if (!path.isDirect || operator === 'ne' || operator === 'contains' || path.column.type === 'any') continue
+    if (condition.kind === 'text' && path.column.type !== 'string') continue // no beginning of such a value is one
+    const slot = condition.value as Slot
+    const operand = condition.kind === 'text' ? binding.value(slot) : binding.operand(slot, condition.path)
+    const bound = { place, operator, operand }
+    bounds.set(path.column, [...(bounds.get(path.column) ?? []), bound])
+  }
+  return table.indexes.flatMap((index) => {
+    if (index.kind !== 'ordered' || index.conditions.length > 0) return []
+    const equal: Bound[] = []
+    let range: Bound[] = []
+    for (const column of index.columns) {
+      const all = bounds.get(column) ?? []
+      const same = all.find(({ operator }) => operator === 'eq')
+      if (same === undefined) {
+        range = all.filter(({ operator }) => operator !== 'startsWith')
+        if (range.length === 0) range = all.slice(0, 1)
+        break
+      }
+      equal.push(same)
+    }
+    const access = new OrderedAccess(table, index, equal, range)
+    return access.isBounded || givesOrder(access, order) ? [access] : []
+  })
+}
+
+/** Whether the rows that an access finds are, as it walks them, in an order. */
+export function givesOrder(access: OrderedAccess, order: readonly BoundOrder[]): boolean {
+  if (order.length === 0 || order.length > access.next.length) return false
+  return order.every(
+    ({ path, isDescending }, i) =>
+      path.isDirect &&
+      path.column === access.next[i] &&
+      isDescending === order[0].isDescending &&
+      path.column.type !== 'any',
+  )
+}

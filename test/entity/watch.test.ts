@@ -1,0 +1,303 @@
+import 'reflect-metadata'
+import { mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import fc from 'fast-check'
+import { afterEach, expect, test } from 'vitest'
+import { Column, type Database, Entity, Id, open, Ref } from '../../src/index'
+
+@Entity()
+class Person {
+  @Id() declare id: number
+  @Column() declare name: string
+  @Column() declare age: number
+}
+
+@Entity()
+class Letter {
+  @Id({ type: 'string' }) declare code: string
+  @Ref(() => Person) declare from: Person
+  @Column() declare weight: number
+}
+
+let db: Database
+afterEach(async () => {
+  expect(db.check().problems).toEqual([])
+  await db.close()
+})
+
+async function opened(): Promise<Database> {
+  db = await open(undefined, { entities: [Person, Letter] })
+  return db
+}
+
+test('a watcher of a class hears of each commit once, as a whole and in order, with old and new values', async () => {
+  await opened()
+  const heard: unknown[] = []
+  const stop = db.watch(Person, ({ version, inserted, updated, deleted }) => {
+    heard.push({
+      version,
+      inserted: inserted.map((each) => each.name),
+      updated: updated.map((each) => [each.old.age, each.new.age, each.changed]),
+      deleted: deleted.map((each) => each.name),
+    })
+  })
+  db.write((tx) => {
+    tx.create(Person, { id: 1, name: 'Ada', age: 36 })
+    tx.create(Person, { id: 2, name: 'Bob', age: 20 })
+  })
+  const first = db.version
+  db.write((tx) => {
+    tx.get(Person, 1)!.age = 37
+    tx.delete(tx.get(Person, 2)!)
+    tx.create(Person, { id: 3, name: 'Cleo', age: 1 })
+  })
+  expect(() =>
+    db.write((tx) => {
+      tx.get(Person, 1)!.age = 99
+      throw new Error('no')
+    }),
+  ).toThrow('no')
+  db.write((tx) => tx.createTable('other', { key: 'id', columns: { id: 'integer' } }))
+  stop()
+  db.write((tx) => tx.create(Person, { id: 4, name: 'Dora', age: 5 }))
+  expect(heard).toEqual([
+    { version: first, inserted: ['Ada', 'Bob'], updated: [], deleted: [] },
+    { version: first + 1, inserted: ['Cleo'], updated: [[36, 37, ['age']]], deleted: ['Bob'] },
+  ])
+  expect(db.stats().snapshots).toEqual([])
+})
+
+test('a commit made by a listener is told after the one that it hears of', async () => {
+  await opened()
+  const versions: number[] = []
+  const stops = [
+    db.watch(Person, ({ inserted }) => {
+      if (inserted[0].id < 3) db.write((tx) => tx.create(Person, { id: inserted[0].id + 1, name: 'next', age: 0 }))
+    }),
+    db.watch(Person, ({ version }) => versions.push(version)),
+  ]
+  db.write((tx) => tx.create(Person, { id: 1, name: 'first', age: 0 }))
+  expect(versions).toEqual([db.version - 2, db.version - 1, db.version])
+  for (const stop of stops) stop()
+})
+
+test('only updates of the properties asked for are told', async () => {
+  await opened()
+  db.write((tx) => tx.create(Person, { id: 1, name: 'Ada', age: 36 }))
+  const heard: (readonly string[])[] = []
+  const stop = db.watch(Person, ({ updated }) => heard.push(...updated.map((each) => each.changed)), {
+    properties: ['name'],
+  })
+  db.write((tx) => void (tx.get(Person, 1)!.age = 37))
+  db.write((tx) => tx.set(tx.get(Person, 1)!, { age: 38, name: 'Eda' }))
+  expect(heard).toEqual([['name']])
+  stop()
+  expect(() => db.watch(Person, () => {}, { properties: ['nome'] as never })).toThrow('no column property "nome"')
+})
+
+test('one object can be watched by its key, while it is there or not', async () => {
+  await opened()
+  const heard: unknown[] = []
+  const stop = db.watchOne(Letter, 'b', (change) =>
+    heard.push([change.old?.weight, change.new?.weight, change.changed]),
+  )
+  db.write((tx) => {
+    const from = tx.create(Person, { id: 1, name: 'Ada', age: 36 })
+    tx.create(Letter, { code: 'a', from, weight: 1 })
+    tx.create(Letter, { code: 'b', from, weight: 2 })
+  })
+  db.write((tx) => void (tx.get(Letter, 'a')!.weight = 10))
+  db.write((tx) => void (tx.get(Letter, 'b')!.weight = 20))
+  db.write((tx) => tx.delete(tx.get(Letter, 'b')!))
+  stop()
+  expect(heard).toEqual([
+    [undefined, 2, []],
+    [2, 20, ['weight']],
+    [20, undefined, []],
+  ])
+})
+
+test('the results of a query are told as added, changed, moved and removed', async () => {
+  await opened()
+  db.write((tx) => {
+    for (const [id, age] of [10, 20, 30, 40].entries()) tx.create(Person, { id, name: `p${id}`, age })
+  })
+  const heard: unknown[] = []
+  const names = (people: readonly Person[]): string[] => people.map((each) => each.name)
+  const stop = db.watch(db.query(Person).orderBy('age', 'desc').limit(3), ({ added, changed, moved, removed }) => {
+    heard.push([names(added), names(changed), names(moved), names(removed)])
+  })
+  db.write((tx) => void (tx.get(Person, 1)!.age = 35))
+  db.write((tx) => void (tx.get(Person, 0)!.age = 1))
+  db.write((tx) => void (tx.get(Person, 0)!.age = 100))
+  db.write((tx) => tx.delete(tx.get(Person, 3)!))
+  stop()
+  expect(heard).toEqual([
+    [[], ['p1'], ['p1'], []],
+    [['p0'], [], [], ['p2']],
+    [['p2'], [], [], ['p3']],
+  ])
+})
+
+test('an iteration takes events one by one, and those that do not fit its buffer as one', async () => {
+  await opened()
+  const changes = db.changes(Person, { buffer: 2 })
+  for (let id = 0; id < 5; id++) db.write((tx) => tx.create(Person, { id, name: `p${id}`, age: id }))
+  const counts: number[] = []
+  for await (const { inserted } of changes) {
+    counts.push(inserted.length)
+    if (counts.length === 2) break
+  }
+  expect(counts).toEqual([1, 4])
+  const strict = db.changes(Person, { buffer: 1, whenFull: 'fail' })
+  for (let id = 5; id < 7; id++) db.write((tx) => tx.create(Person, { id, name: `p${id}`, age: id }))
+  expect((await strict.next()).value.inserted.length).toBe(1)
+  await expect(strict.next()).rejects.toMatchObject({ code: 'BUSY' })
+  expect(db.stats().snapshots).toEqual([])
+})
+
+test('an iteration ends when the database closes', async () => {
+  await opened()
+  const other = await open(undefined, { entities: [Person] })
+  const next = other.changes(Person).next()
+  await other.close()
+  expect(await next).toEqual({ done: true, value: undefined })
+})
+
+test('100,000 watchers of single objects come and go without a trace', async () => {
+  await opened()
+  let heard = 0
+  const stops = Array.from({ length: 100_000 }, (_, id) => db.watchOne(Person, id, () => heard++))
+  db.write((tx) => tx.create(Person, { id: 77_777, name: 'Ada', age: 36 }))
+  expect(heard).toBe(1)
+  for (const stop of stops) stop()
+  db.write((tx) => void (tx.get(Person, 77_777)!.age = 37))
+  expect(heard).toBe(1)
+  expect(db.stats().snapshots).toEqual([])
+})
+
+test('what random commits change is what a comparison of all rows says', async () => {
+  await opened()
+  const operation = fc.record({
+    kind: fc.constantFrom('create', 'set', 'delete', 'rekey'),
+    id: fc.nat(40),
+    to: fc.nat(40),
+    age: fc.nat(3),
+  })
+  const state = (): Map<string, number> => new Map([...db.all(Letter)].map((each) => [each.code, each.weight]))
+  db.write((tx) => tx.create(Person, { id: 1, name: 'Ada', age: 36 }))
+  fc.assert(
+    fc.property(fc.array(fc.array(operation, { maxLength: 12 }), { maxLength: 12 }), (commits) => {
+      for (const commit of commits) {
+        const before = state()
+        let told = { inserted: [] as string[], updated: [] as unknown[], deleted: [] as unknown[] }
+        const stop = db.watch(Letter, ({ inserted, updated, deleted }) => {
+          told = {
+            inserted: inserted.map((each) => each.code),
+            updated: updated.map((each) => [each.new.code, each.old.weight, each.new.weight]),
+            deleted: deleted.map((each) => [each.code, each.weight]),
+          }
+        })
+        db.write((tx) => {
+          for (const { kind, id, to, age } of commit) {
+            const letter = tx.get(Letter, `k${id}`)
+            if (kind === 'create' && letter === undefined)
+              tx.create(Letter, { code: `k${id}`, from: tx.get(Person, 1)!, weight: age })
+            else if (kind === 'set' && letter !== undefined) letter.weight = age
+            else if (kind === 'delete' && letter !== undefined) tx.delete(letter)
+            else if (kind === 'rekey' && letter !== undefined && tx.get(Letter, `k${to}`) === undefined)
+              letter.code = `k${to}`
+          }
+        })
+        stop()
+        const after = state()
+        expect(told.inserted.sort()).toEqual([...after.keys()].filter((code) => !before.has(code)).sort())
+        expect(told.deleted.sort()).toEqual([...before].filter(([code]) => !after.has(code)).sort())
+        const changed = [...after].filter(([code, weight]) => before.has(code) && before.get(code) !== weight)
+        expect(told.updated.sort()).toEqual(changed.map(([code, weight]) => [code, before.get(code), weight]).sort())
+      }
+    }),
+    { numRuns: 40 },
+  )
+})
+
+test('a text that takes the freed place of another is told as a change', async () => {
+  await opened()
+  db.write((tx) => tx.create(Person, { id: 1, name: 'text 0 of some length', age: 1 }))
+  const name = db.table('person').column('name')
+  const word = (): string => {
+    const { view } = db.table('person').context
+    return `${view.low(name.addressOf(1))} ${view.high(name.addressOf(1))}`
+  }
+  const before = word()
+  const changes = db.changes(Person, { buffer: 1 })
+  db.write((tx) => tx.create(Person, { id: 2, name: 'other', age: 2 })) // fills the buffer: what follows is told as one with it
+  let last = ''
+  for (let i = 1; last === '' || word() !== before; i++) {
+    expect(i).toBeLessThan(1000) // the place is taken again sooner or later
+    db.write((tx) => void (tx.get(Person, 1)!.name = 'x'))
+    last = `text ${i} of some length`.slice(0, 21)
+    db.write((tx) => void (tx.get(Person, 1)!.name = last))
+  }
+  const { value } = await changes.next()
+  const [{ old, new: now, changed }] = value.updated
+  expect([old.name, now.name, changed]).toEqual(['text 0 of some length', last, ['name']])
+  await changes.return!()
+})
+
+test('a follower hears of what its writer commits', async () => {
+  const folder = mkdtempSync(join(tmpdir(), 'snapheap-watch-'))
+  const path = join(folder, 'people.heap')
+  db = await open(path, { entities: [Person, Letter], durability: 'none' })
+  await db.setDurability('interval')
+  const follower = await open(path, { entities: [Person, Letter], follow: true })
+  const names: string[] = []
+  follower.watch(Person, ({ inserted }) => names.push(...inserted.map((each) => each.name)))
+  for (let id = 0; id < 5; id++) db.write((tx) => tx.create(Person, { id, name: `p${id}`, age: id }))
+  await db.sync()
+  await follower.following!.waitFor(db.version)
+  expect(names).toEqual(['p0', 'p1', 'p2', 'p3', 'p4'])
+  await follower.close()
+  process.once('exit', () => rmSync(folder, { recursive: true, force: true }))
+})
+
+test('optimistic transactions lose no update, however many run at once', async () => {
+  await opened()
+  db.write((tx) => tx.create(Person, { id: 1, name: 'Ada', age: 0 }))
+  const add = (): Promise<void> =>
+    db.optimistic(
+      async (tx) => {
+        const ada = tx.get(Person, 1)!
+        const { age } = ada
+        await new Promise((resolve) => setTimeout(resolve, Math.random() * 3))
+        tx.set(ada, { age: age + 1 })
+      },
+      { attempts: 1000 },
+    )
+  await Promise.all(Array.from({ length: 12 }, add))
+  expect(db.get(Person, 1)!.age).toBe(12)
+})
+
+test('an optimistic transaction runs again when what it read has changed, and gives up in the end', async () => {
+  await opened()
+  db.write((tx) => tx.create(Person, { id: 1, name: 'Ada', age: 0 }))
+  let runs = 0
+  const disturbed = db.optimistic(
+    (tx) => {
+      runs++
+      tx.count(Person)
+      db.write((live) => live.create(Person, { id: 100 + runs, name: 'other', age: 0 }))
+      tx.create(Person, { id: 2, name: 'never', age: 0 })
+    },
+    { attempts: 3 },
+  )
+  await expect(disturbed).rejects.toMatchObject({ code: 'CONFLICT' })
+  expect([runs, db.get(Person, 2)]).toEqual([3, undefined])
+  await db.optimistic((tx) => {
+    tx.get(Person, 1)
+    db.write((live) => live.create(Person, { id: 200, name: 'other', age: 0 }))
+    tx.create(Person, { id: 2, name: 'not disturbed', age: 0 })
+  })
+  expect(db.get(Person, 2)!.name).toBe('not disturbed')
+})
