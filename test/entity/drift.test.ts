@@ -110,6 +110,26 @@ describe('a plan', () => {
   })
 })
 
+test('indexes of a class that are missing are part of the plan', async () => {
+  await store(2)
+  @Entity({ name: 'item', indexes: [{ columns: ['price', 'code'], unique: true }] })
+  class Indexed {
+    @Id() id!: number
+    @Column({ type: 'integer', index: 'ordered' }) price!: number
+    @Column({ type: 'string', nullable: true }) note!: string | null
+    @Column() code!: string
+    @Column({ index: false }) label!: string
+    @Column() gone!: number
+  }
+  const entities = [Indexed]
+  const lines = String(await planSchema(path, { entities })).split('\n')
+  expect(lines).toContain('build the ordered index of item over price')
+  expect(lines).toContain('build the unique hash index of item over price, code')
+  await expect(open(path, { entities, schema: 'check' })).rejects.toThrow(/build the ordered index of item over price/)
+  await using db = await open(path, { entities, schema: 'apply' })
+  expect([db.drift().isEmpty, db.check().problems]).toEqual([true, []])
+})
+
 describe('opening with schema', () => {
   test("'check' refuses any difference, and changes nothing", async () => {
     await store(1)
