@@ -18,7 +18,9 @@ export type ErrorCode =
   // data
   | 'TYPE' // a value that does not fit its column's type
   | 'UNIQUE' // a unique constraint would be broken
+  | 'VALIDATION' // an object that the schema of its class refuses
   | 'NOT_NULL' // a required value is missing
+  | 'REFERENCE' // a reference that must lead somewhere would not
   | 'CONFLICT' // what a transaction had read was changed by others, again and again
   | 'SCHEMA' // a class or a definition does not fit the stored table
   // mirror

@@ -12,7 +12,13 @@ export type { StoreStatistics } from './db/statistics'
 export type { WriteOptions } from './db/store'
 export type { RowValues } from './db/transaction'
 export { type VerifiedDatabase, type VerifyOptions, verify } from './db/verify'
-export { type Database, type EntitySnapshot, type EntityTransaction, type OpenOptions, open } from './entity/database'
+export {
+  type Database,
+  type EntitySnapshot,
+  type OpenOptions,
+  open,
+  planSchema,
+} from './entity/database'
 export {
   Column,
   type ColumnOptions,
@@ -20,13 +26,32 @@ export {
   type EntityOptions,
   Id,
   type IdOptions,
+  Many,
+  type OnDelete,
   Ref,
   type RefOptions,
+  type ThroughOptions,
 } from './entity/decorators'
+export { SchemaPlan, type SchemaStep } from './entity/drift'
+export type { EntityTransaction } from './entity/entity-transaction'
+export type { EntityHooks } from './entity/hooks'
+export { type Migration, type MigrationStatus, migrate, migrationStatus } from './entity/migrations'
 export type { OptimisticTransaction } from './entity/optimistic'
+export type { Codec } from './entity/property-values'
 export type { TableQuery } from './entity/queries'
 export type { ClassQuery, NameOf, Operators, ReferenceOf, ValueAt, Where } from './entity/query-types'
-export type { Changes, Conditions, EntityClass, EntityReader, NewEntity, PropertyOf, Reference } from './entity/types'
+export type {
+  Changes,
+  Conditions,
+  Default,
+  EntityClass,
+  EntityReader,
+  NewEntity,
+  PlainValues,
+  PropertyOf,
+  Reference,
+} from './entity/types'
+export type { StandardIssue, StandardResult, StandardSchema } from './entity/validation'
 export type { ObjectChange, PropertyOptions, Queryable, Watchable } from './entity/watches'
 export type { ChangesOptions, ObjectChanges, QueryChanges, UpdatedObject } from './entity/watching'
 export { type ErrorCode, SnapheapError } from './errors'
@@ -75,6 +100,7 @@ export type { QueryReader } from './query/pipeline'
 export { Parameter, type Plan } from './query/plan'
 export { type Parameters, Query, type QueryMessage } from './query/query'
 export type { ColumnStatistics } from './table/column'
+export type { ColumnChange } from './table/column-change'
 export type { ColumnType, ScalarType, ValueOf } from './table/column-type'
 export type { ColumnDefinition, TableDefinition } from './table/definition'
 export type { IndexCondition, IndexDefinition, IndexKind } from './table/index-definition'

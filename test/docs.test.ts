@@ -114,17 +114,19 @@ function seen(version: number, time: Date, annotation: string): void {
   })
 })
 
-describe('docs/queries.md', () => {
-  const code = [...readFileSync(join(docs, 'queries.md'), 'utf8').matchAll(/```ts\n([\s\S]*?)```/g)]
+/** Documents whose blocks of TypeScript are one program each, which prints what its comments say. */
+const DOCUMENTS = ['classes.md', 'queries.md']
+
+test.each(DOCUMENTS)('docs/%s is one program, well typed, that prints what it says', async (name) => {
+  const code = [...readFileSync(join(docs, name), 'utf8').matchAll(/```ts\n([\s\S]*?)```/g)]
     .map(([, block]) => block)
     .join('\n')
+  const file = programFile(code.replaceAll(/'(\w+\.heap)'/g, "new URL('$1', import.meta.url).pathname"))
+  expect(typeErrors(file)).toEqual([])
+  expect(await runProgram(file)).toEqual({ exitCode: 0, stderr: '', stdout: printed(code) })
+})
 
-  test('is one program, well typed, that prints what it says', async () => {
-    const file = programFile(code)
-    expect(typeErrors(file)).toEqual([])
-    expect(await runProgram(file)).toEqual({ exitCode: 0, stderr: '', stdout: printed(code) })
-  })
-
+describe('docs/queries.md', () => {
   test('says the limits that the code has', () => {
     const text = readFileSync(join(docs, 'queries.md'), 'utf8').replaceAll(/\s+/g, ' ')
     const { depth, nodes, listedValues, textLength, patternLength } = JSON_LIMITS

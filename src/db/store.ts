@@ -182,6 +182,7 @@ export class Store {
           'The function given to write is async, but a transaction is one synchronous step. Await before it, or use writeBeside.',
         )
       }
+      transaction.complete()
       this.heap.commit({ ...options, annotation: transaction.annotation })
       isCommitted = true
       return result
@@ -356,6 +357,7 @@ export class Store {
       let isCommitted = false
       try {
         const result = await change(transaction)
+        transaction.complete()
         await commit(transaction.annotation)
         isCommitted = true
         return result

@@ -1,5 +1,6 @@
 import { ensure, RECORD, show, TEXT } from '../arguments'
 import { SnapheapError } from '../errors'
+import { type ColumnChange, changeColumn } from '../table/column-change'
 import type { ColumnType } from '../table/column-type'
 import type { ColumnDefinition, TableDefinition } from '../table/definition'
 import type { IndexDefinition } from '../table/index-definition'
@@ -108,6 +109,14 @@ export class Transaction {
   }
 
   /**
+   * Changes what a column may hold; what `change` leaves out stays. With another type, its values become what `convert` makes of
+   * them. Throws `NOT_NULL`, `UNIQUE`, `TYPE` where rows do not fit, `INVALID_ARGUMENT` for a column of the key.
+   */
+  changeColumn(table: string, name: string, change: ColumnChange, convert?: (value: unknown) => unknown): void {
+    changeColumn(this.change(table), table, name, change, convert)
+  }
+
+  /**
    * Builds an index by its definition, or the one of a column's values by the column's name, where there may be one already.
    * Throws `EXISTS`, `UNIQUE`, `INVALID_ARGUMENT`, `TYPE`. `db.buildIndex` does the same beside other commits.
    */
@@ -154,6 +163,9 @@ export class Transaction {
   manage(): void {
     this.isManager = true
   }
+
+  /** Does what is left to do before the commit, which it may refuse by throwing. */
+  complete(): void {}
 
   /** Says that the transaction has ended, and how. */
   end(_isCommitted: boolean): void {

@@ -1,5 +1,6 @@
 import { compileFunction } from 'node:vm'
 import { SnapheapError } from '../errors'
+import { Collection } from './collection'
 import { jsonForm } from './json-form'
 import type { EntityMapping, MappedProperty } from './mapping'
 import { BINDING, type Binding, type EntityObject, ROW, type Source } from './source'
@@ -21,18 +22,32 @@ export function hasAccessors(type: EntityClass): boolean {
  * its objects.
  */
 export function installAccessors(mapping: EntityMapping): Hydrator {
-  const { type, properties } = mapping
+  const { type } = mapping
   const code = compileFor(type)
   withAccessors.add(type)
   const prototype = type.prototype as object
-  for (const property of properties) {
+  for (const property of mapping.all) {
     const { name } = property
     Object.defineProperty(prototype, name, {
-      get: getterOf(code, property),
+      get: mapping.owns(property)
+        ? getterOf(code, property)
+        : code.derived((source, row) => source.value(row, property)),
       set(this: EntityObject, value: unknown) {
         this[BINDING].source.assign(this, name, value)
       },
       enumerable: true,
+      configurable: true,
+    })
+  }
+  for (const each of mapping.collections) {
+    Object.defineProperty(prototype, each.name, {
+      get(this: EntityObject) {
+        this[BINDING].source.verify(this)
+        return new Collection(this, each)
+      },
+      set: () => {
+        throw collectionIsDerived(mapping, each.name)
+      },
       configurable: true,
     })
   }
@@ -95,6 +110,7 @@ function compileFor(type: EntityClass): ClassCode {
 function getterOf(code: ClassCode, property: MappedProperty): () => unknown {
   const { position, type } = property
   if (property.target !== undefined) return code.derived((source, row) => source.reference(row, property))
+  if (property.values?.isConverted === true) return code.derived((source, row) => source.converted(row, property))
   if (type === 'number' || type === 'integer')
     return code.number(position, (source, row) => source.numberAt(row, property))
   if (type === 'bigint') return code.derived((source, row) => source.bigintAt(row, property))
@@ -123,6 +139,14 @@ function inspect(
     if (error instanceof SnapheapError) return `${className} <${error.code}>`
     throw error
   }
+}
+
+function collectionIsDerived({ className }: EntityMapping, property: string): SnapheapError {
+  return new SnapheapError(
+    'INVALID_ARGUMENT',
+    `${className}.${property} is the collection of what refers to this ${className}, and cannot be set. Set the references of those objects.`,
+    { class: className, property },
+  )
 }
 
 /** The binding of the prototype itself and of objects made with `new`: they have no row. */

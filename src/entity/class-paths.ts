@@ -1,4 +1,4 @@
-import { frozen, type Path, type Reference } from '../query/plan'
+import { frozen, Parameter, type Path, type Reference } from '../query/plan'
 import { nothingInside, type PathResolver, stepNamed, unknownName } from '../query/table-paths'
 import type { EntityMapping, MappedProperty } from './mapping'
 import type { Source } from './source'
@@ -25,7 +25,7 @@ export class ClassPaths implements PathResolver {
   }
 
   names(): readonly string[] {
-    return this.mapping.properties.map((each) => each.name)
+    return this.mapping.all.map((each) => each.name)
   }
 
   leadsOn(name: string): boolean {
@@ -40,7 +40,15 @@ export class ClassPaths implements PathResolver {
 
   operand(name: string, value: unknown): unknown {
     const { mapping, property, inside } = this.walk(name)
-    return inside.length > 0 ? value : this.sourceOf(mapping).columnValue(property, value)
+    if (inside.length > 0) return value
+    const convert = (each: unknown): unknown => this.sourceOf(mapping).columnValue(property, each)
+    return value instanceof Parameter ? new Parameter(value.name, convert) : convert(value)
+  }
+
+  reading(name: string): ((value: unknown) => unknown) | undefined {
+    const { property, inside } = this.walk(name)
+    const { values } = property
+    return values?.isConverted === true && inside.length === 0 ? (stored) => values.read(stored) : undefined
   }
 
   private walk(name: string): {
@@ -53,8 +61,12 @@ export class ClassPaths implements PathResolver {
     const references: Reference[] = []
     const parts = name.split('.')
     for (let i = 0; ; i++) {
-      const property = mapping.properties.find((each) => each.name === parts[i])
+      const property = mapping.findProperty(parts[i])
       if (property === undefined) throw unknownName(i === 0 ? this : new ClassPaths(mapping, this.sourceOf), parts[i])
+      while (!mapping.owns(property)) {
+        references.push({ column: mapping.ids[0].column, table: mapping.parent!.tableName })
+        mapping = mapping.parent!
+      }
       const inside = parts.slice(i + 1)
       const target = property.target?.()
       if (inside.length === 0 || target === undefined) {

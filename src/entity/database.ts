@@ -2,30 +2,44 @@ import { ensure, ensureOptions, FUNCTION, type Rule } from '../arguments'
 import type { CommitChange } from '../db/commit-feed'
 import { ensureNestedOptions, type OpenedHeap, openHeap, STORE_RULES, type StoreOptions } from '../db/open-heap'
 import { Snapshot, Store, type WriteOptions } from '../db/store'
-import { Transaction } from '../db/transaction'
+import type { Transaction } from '../db/transaction'
 import type { HeapSnapshot } from '../heap/heap'
 import type { Point } from '../log/history'
 import type { Query } from '../query/query'
 import type { SchemaWriter } from '../table/schema-writer'
 import type { Key } from '../table/table'
+import { ensureEmpty, planOf, type SchemaPlan } from './drift'
+import { EntityTransaction } from './entity-transaction'
 import { createMissing, differences, ensureNone, lacks } from './fit'
+import type { EntityHooks } from './hooks'
+import { type Migration, migrate } from './migrations'
 import { conflict, OptimisticTransaction, pauseAfter } from './optimistic'
 import { jsonQueryOf, queryOf, type TableQuery } from './queries'
 import type { ClassQuery } from './query-types'
+import { applyPlan } from './schema-apply'
 import { Registry, Scope } from './scope'
-import type { EntityObject } from './source'
-import type { Changes, Conditions, EntityClass, EntityReader, NewEntity, PropertyOf } from './types'
+import type { Conditions, EntityClass, EntityReader, PropertyOf } from './types'
 import { type ObjectChange, type PropertyOptions, type Queryable, type Watchable, Watches } from './watches'
 import type { ChangesOptions, ObjectChanges, QueryChanges } from './watching'
 
 export interface OpenOptions extends StoreOptions {
   /** The classes that objects are read and made through, with every class that they refer to. Default none. */
   readonly entities?: readonly EntityClass[]
+  /**
+   * What becomes of tables that are not as the classes say. `create` (the default): missing tables and columns are made, as
+   * far as rows allow, and what cannot be read is an error. `check`: any difference is an error, nothing is changed.
+   * `apply`: tables are changed as the classes say, columns that no class has are dropped.
+   */
+  readonly schema?: 'create' | 'check' | 'apply'
+  /** Applied before classes are looked at, those that have not been. As `migrate` does. */
+  readonly migrations?: readonly Migration[]
 }
 
 const OPEN_RULES: Readonly<Record<keyof OpenOptions, Rule>> = {
   ...STORE_RULES,
   entities: [() => true, ''], // the registry looks at each
+  schema: [(value) => ['create', 'check', 'apply'].includes(value as string), "'create', 'check' or 'apply'"],
+  migrations: [Array.isArray, 'an array of migrations'],
 }
 
 /**
@@ -39,12 +53,24 @@ export async function open(path?: string, options: OpenOptions = {}): Promise<Da
   const registry = new Registry(options.entities ?? [])
   const database = new Database(openHeap(path, options), registry)
   try {
-    database.prepare()
+    if (options.migrations !== undefined) migrate(database, options.migrations)
+    database.prepare(options.schema)
   } catch (error) {
     await database.close()
     throw error
   }
   return database
+}
+
+/**
+ * How the tables in a file differ from classes, without changing or keeping anything: also where `open` refuses them. Throws
+ * `NOT_FOUND`, `CORRUPT`, `VERSION`, `IO`; `SCHEMA` for a class that is put together wrongly.
+ */
+export async function planSchema(path: string, options: Pick<OpenOptions, 'entities' | 'memory'>): Promise<SchemaPlan> {
+  const registry = new Registry(options.entities ?? [])
+  const { entities: _, ...others } = options
+  await using database = new Database(openHeap(path, { ...others, readOnly: true, create: false }), registry)
+  return database.drift()
 }
 
 /** A database with classes. Made by `open`. */
@@ -108,6 +134,14 @@ export class Database extends Store implements EntityReader {
   /** The newest version, for queries that take their time. @internal */
   pinnedReader(): EntitySnapshot {
     return this.snapshot('query')
+  }
+
+  /**
+   * Has these functions called when objects of a class are made, changed or deleted through it, from now on. Returns what takes
+   * them off again. Changes of rows by their table are not told. Throws `INVALID_ARGUMENT` for a class that is not registered.
+   */
+  on<T extends object>(type: EntityClass<T>, hooks: EntityHooks<T>): () => void {
+    return this.registry.hooks.add(this.registry.mapping(type), hooks)
   }
 
   /** As `Store.write`, with a transaction that also makes, changes and deletes objects. */
@@ -206,13 +240,26 @@ export class Database extends Store implements EntityReader {
     await super.close()
   }
 
-  /** Makes what classes lack and makes sure that they fit. Throws `SCHEMA`. @internal */
-  prepare(): void {
+  /** How the tables differ from the classes, as what would have to be done to them. Changes nothing. */
+  drift(): SchemaPlan {
+    this.ensureOpen()
+    return planOf(this.registry.all(), this.catalogue)
+  }
+
+  /** Makes of the tables what classes need, as far as `schema` allows, and makes sure that they fit. Throws `SCHEMA`. @internal */
+  prepare(schema: OpenOptions['schema'] = 'create'): void {
     const mappings = this.registry.all()
-    const wanting = mappings.filter((each) => lacks(each, this.catalogue.find(each.tableName)))
     const check = (): void => {
       ensureNone(mappings.flatMap((each) => differences(each, this.catalogue.find(each.tableName))))
     }
+    if (schema === 'check') return ensureEmpty(this.drift())
+    if (schema === 'apply' && !this.drift().isEmpty) {
+      this.write((transaction) => {
+        applyPlan(transaction, this.drift(), mappings)
+        check()
+      })
+    }
+    const wanting = mappings.filter((each) => lacks(each, this.catalogue.find(each.tableName)))
     if (wanting.length === 0 || this.isReadOnly) check()
     else {
       this.write((transaction) => {
@@ -281,105 +328,5 @@ export class EntitySnapshot extends Snapshot implements EntityReader {
   /** @internal */
   pinnedReader(): this {
     return this
-  }
-}
-
-/** A transaction that also makes, changes and deletes objects. Objects read or made in it live on when it is committed. */
-export class EntityTransaction extends Transaction implements EntityReader {
-  private readonly scope: Scope
-  /** Whether the live scope sees this transaction's changes, so that objects of the live scope can be assigned to. */
-  private readonly isLive: boolean
-
-  /** @internal */
-  constructor(
-    schema: SchemaWriter,
-    registry: Registry,
-    private readonly live: Scope,
-  ) {
-    super(schema)
-    this.scope = new Scope(registry, schema.catalogue)
-    this.scope.writer = this
-    this.isLive = schema.catalogue === live.catalogue
-    if (this.isLive) live.transaction = this.scope
-  }
-
-  /** The row of a table, or the object of a class, with this key as this transaction sees it; undefined without one. */
-  override get(table: string, key: Key): Record<string, unknown> | undefined
-  override get<T extends object>(type: EntityClass<T>, id: Key): T | undefined
-  override get(from: string | EntityClass, key: Key): object | undefined {
-    if (typeof from === 'string') return super.get(from, key)
-    return this.opened().get(from, key)
-  }
-
-  find<T extends object>(type: EntityClass<T>, conditions: Conditions<T>): T[] {
-    return this.opened().find(type, conditions)
-  }
-
-  findOne<T extends object>(type: EntityClass<T>, conditions: Conditions<T>): T | undefined {
-    return this.opened().findOne(type, conditions)
-  }
-
-  all<T extends object>(type: EntityClass<T>): Generator<T> {
-    return this.opened().all(type)
-  }
-
-  count(type: EntityClass): number {
-    return this.opened().count(type)
-  }
-
-  /** As `Database.query`, of what this transaction sees. */
-  query<T extends object>(type: EntityClass<T>): ClassQuery<T>
-  query(table: string): TableQuery
-  query(of: EntityClass | string): unknown {
-    return queryOf(of, this, this.opened())
-  }
-
-  /** As `Database.queryJson`, of what this transaction sees. */
-  queryJson(json: unknown): Query<Record<string, unknown>> {
-    return jsonQueryOf(json, this, this.opened())
-  }
-
-  /** The object of a class that a row is. @internal */
-  objectOf(type: unknown, row: number): object {
-    return this.opened()
-      .source(type as EntityClass)
-      .foundObject(row)
-  }
-
-  /** Adds an object. Throws `UNIQUE`, `NOT_NULL`, `TYPE`, `READ_ONLY`; `INVALID_ARGUMENT` for an unknown property. */
-  create<T extends object>(type: EntityClass<T>, values: NewEntity<T>): T {
-    const source = this.opened().source(type)
-    const row = this.insert(source.mapping.tableName, source.columnValues(values))
-    return source.object(row) as T
-  }
-
-  /** Changes properties of an object; assigning to them does the same. Throws as `create`, and `NOT_FOUND` for a deleted object. */
-  set<T extends object>(object: T, changes: Changes<T>): void {
-    const { source, row } = this.opened().locate(object)
-    const { removals } = source.table
-    const newRow = this.writer(source.mapping.tableName).update(row, source.columnValues(changes))
-    // where its key changed its row was made anew, under another number or the same
-    if (source.table.wasRemovedSince(row, removals)) source.take(object as unknown as EntityObject, newRow)
-  }
-
-  /** Deletes an object, or the row of a table with this key (and returns whether there was one). Throws `NOT_FOUND` for an object already deleted. */
-  override delete(table: string, key: Key): boolean
-  override delete(object: object): void
-  override delete(from: string | object, key?: Key): boolean | undefined {
-    if (typeof from === 'string') return super.delete(from, key as Key)
-    const { source, row } = this.opened().locate(from)
-    this.writer(source.mapping.tableName).delete(row)
-    return undefined
-  }
-
-  override end(isCommitted: boolean): void {
-    super.end(isCommitted)
-    if (this.isLive) this.live.transaction = undefined
-    this.scope.settle(this.live, isCommitted)
-  }
-
-  private opened(): Scope {
-    this.open()
-    return this.scope
   }
 }

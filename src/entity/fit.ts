@@ -6,6 +6,7 @@ import { type IndexDefinition, type ResolvedIndex, resolveIndex } from '../table
 import type { Table } from '../table/table'
 import type { StoredCondition, TableIndex } from '../table/table-index'
 import type { EntityMapping, MappedProperty } from './mapping'
+import { defaultOf } from './property-values'
 
 /**
  * Which stored types a property of each type can read, besides its own. Text is text however it is stored; integers of
@@ -25,22 +26,41 @@ export function createMissing(
   names: readonly string[],
 ): void {
   for (const mapping of mappings) {
-    const { tableName, properties, ids } = mapping
+    const { tableName, properties } = mapping
     if (!names.includes(tableName)) {
-      const columns = Object.fromEntries(properties.map((each) => [each.column, definition(mapping, each)]))
-      transaction.createTable(tableName, { key: ids.map((each) => each.column), columns, indexes: mapping.ownIndexes })
+      createTable(transaction, mapping)
       continue
     }
     if (isManaged(transaction.table(tableName))) continue
     for (const property of properties) {
       const table = transaction.table(tableName)
       if (!table.hasColumn(property.column)) {
-        if (canAdd(property, table)) transaction.addColumn(tableName, property.column, definition(mapping, property))
+        if (canAdd(property, table)) {
+          const value = table.rowCount === 0 ? undefined : storedDefault(property)
+          transaction.addColumn(tableName, property.column, definition(mapping, property), value)
+        }
       } else if (property.index === true) transaction.addIndex(tableName, property.column)
     }
     for (const index of mapping.indexes)
       if (lacksIndex(transaction.table(tableName), index)) transaction.addIndex(tableName, index)
   }
+}
+
+/** Makes the table of a class. */
+export function createTable(transaction: Transaction, mapping: EntityMapping): void {
+  const { tableName, properties, ids, parent } = mapping
+  const columns = Object.fromEntries(properties.map((each) => [each.column, definition(mapping, each)]))
+  transaction.createTable(tableName, { key: ids.map((each) => each.column), columns, indexes: mapping.ownIndexes })
+  const references = properties.flatMap(({ column, target }) =>
+    target === undefined ? [] : [[column, target().tableName]],
+  )
+  if (parent !== undefined) references.push([ids[0].column, parent.tableName])
+  if (references.length > 0) transaction.setProperties(tableName, { references: Object.fromEntries(references) })
+}
+
+/** Which columns of a table refer to which others, as classes said when they made it. For tools: nothing is read or kept by it. */
+export function storedReferences({ properties }: Table): Readonly<Record<string, string>> {
+  return (properties as { references?: Record<string, string> } | null | undefined)?.references ?? {}
 }
 
 /** Whether `createMissing` has anything to do. */
@@ -86,7 +106,7 @@ export function ensureNone(found: readonly string[]): void {
 }
 
 /** Whether the table has the columns of an index, and no whole index of its name. */
-function lacksIndex(table: Table, index: IndexDefinition): boolean {
+export function lacksIndex(table: Table, index: IndexDefinition): boolean {
   if (![...index.columns, ...Object.keys(index.where ?? {})].every((each) => table.hasColumn(each))) return false
   const { name } = resolveIndex(table.name, index, table.columns)
   return !table.indexes.some((each) => each.name === name)
@@ -125,7 +145,7 @@ function propertyDifference(mapping: EntityMapping, property: MappedProperty, ta
     const missing = `needs column ${name}, which is missing.`
     if (isManaged(table))
       return `${missing} Name another one with { name: … }; the table has ${table.columnNames.join(', ')}.`
-    return `${missing} Declare it nullable, or add the column with tx.addColumn, giving a value for the rows there are.`
+    return `${missing} Declare it nullable or with a default, or add the column with tx.addColumn, giving a value for the rows there are.`
   }
   const column = table.column(property.column)
   const type = mapping.columnType(property)
@@ -144,17 +164,24 @@ function propertyDifference(mapping: EntityMapping, property: MappedProperty, ta
   return undefined
 }
 
-function canRead(type: ColumnType, isGiven: boolean, stored: ColumnType): boolean {
+export function canRead(type: ColumnType, isGiven: boolean, stored: ColumnType): boolean {
   if (type === stored || type === 'any') return true
   if (READS[type]?.includes(stored)) return true
   return isGiven && type === 'number' && stored === 'decimal'
 }
 
 function canAdd(property: MappedProperty, table: Table): boolean {
-  return !table.hasColumn(property.column) && !property.isId && (property.nullable || table.rowCount === 0)
+  if (table.hasColumn(property.column) || property.isId) return false
+  return property.nullable || property.defaultValue !== undefined || table.rowCount === 0
 }
 
-function definition(mapping: EntityMapping, property: MappedProperty): ColumnDefinition {
+/** What rows get that were there before the column, undefined for nothing. */
+export function storedDefault({ values, defaultValue }: MappedProperty): unknown {
+  const value = defaultOf(defaultValue)
+  return values === undefined ? value : values.stored(value)
+}
+
+export function definition(mapping: EntityMapping, property: MappedProperty): ColumnDefinition {
   const { nullable, unique, index } = property
   return { type: mapping.columnType(property), nullable, unique, ...(index === undefined ? {} : { index }) }
 }

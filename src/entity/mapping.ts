@@ -4,8 +4,18 @@ import { type ColumnType, isColumnType } from '../table/column-type'
 import { type IndexDefinition, orderedBy } from '../table/index-definition'
 import { Decimal } from '../value/decimal'
 import { type Hydrator, hasAccessors, installAccessors } from './accessors'
-import { designTypeOf, entityOptionsOf, type PropertyRecord, propertyRecordsOf } from './decorators'
+import { CollectionMapping } from './collection-mapping'
+import {
+  designTypeOf,
+  entityOptionsOf,
+  type OnDelete,
+  type PropertyRecord,
+  parentOf,
+  propertyRecordsOf,
+} from './decorators'
+import { enumValues, PropertyValues, typeOfValues } from './property-values'
 import type { EntityClass } from './types'
+import { ensureStandard, type StandardSchema } from './validation'
 
 /** A property as its class describes it. */
 export interface MappedProperty {
@@ -22,6 +32,12 @@ export interface MappedProperty {
   readonly type: ColumnType | undefined
   /** Whether the type was given, not derived. */
   readonly isTypeGiven: boolean
+  /** What values go through on their way to the column and back; undefined where they are the column's. */
+  readonly values: PropertyValues | undefined
+  /** What `@Column` was given as default, a function included; undefined for none. */
+  readonly defaultValue: unknown
+  /** Undefined for anything but a reference with a rule. */
+  readonly onDelete: OnDelete | undefined
   /** Undefined unless it is a reference. Throws when what it leads to is no class. */
   readonly target: (() => EntityMapping) | undefined
 }
@@ -30,9 +46,24 @@ export interface MappedProperty {
 export class EntityMapping {
   readonly className: string
   readonly tableName: string
+  /** What checks its objects, undefined for nothing. */
+  readonly schema: StandardSchema | undefined
   readonly properties: readonly MappedProperty[]
+  /**
+   * The class whose objects these are, too, with a row of their own under the same key; undefined without one. What is
+   * inherited from it is kept there.
+   */
+  readonly parent: EntityMapping | undefined
+  /** It and its parents, from the first on. */
+  readonly lineage: readonly EntityMapping[]
+  /** Those among them that have a schema. */
+  readonly schemas: readonly EntityMapping[]
+  /** Every property, those that are inherited between the key and its own. */
+  readonly all: readonly MappedProperty[]
   /** In the order in which they make the key. */
   readonly ids: readonly MappedProperty[]
+  /** The properties that are collections, which are no columns. */
+  readonly collections: readonly CollectionMapping[]
   /** Those of the class, by column names. */
   readonly ownIndexes: readonly IndexDefinition[]
   /** These, and those of its properties that are in order. */
@@ -40,6 +71,8 @@ export class EntityMapping {
   /** Makes the object of a row, without running the constructor. */
   readonly hydrate: Hydrator
   private readonly byName: Map<string, MappedProperty>
+  /** The properties that have a default. */
+  readonly withDefaults: readonly MappedProperty[]
 
   /** Throws `SCHEMA`, naming class, property and remedy. */
   constructor(readonly type: EntityClass) {
@@ -50,13 +83,31 @@ export class EntityMapping {
         class: type.name,
       })
     }
+    this.schema = options.schema
+    if (this.schema !== undefined) ensureStandard(this.className, this.schema)
     this.tableName = options.name ?? snakeCase(type.name)
     if (this.tableName === '') {
       throw new SnapheapError('SCHEMA', 'A class without a name has no table. Give it one with @Entity({ name: … }).')
     }
-    this.properties = propertyRecordsOf(type).map((record, position) => this.map(record, position))
+    const parent = parentOf(type)
+    this.parent = parent === undefined ? undefined : mappingOf(parent)
+    this.lineage = [...(this.parent?.lineage ?? []), this]
+    this.schemas = this.lineage.filter((each) => each.schema !== undefined)
+    const records = this.recordsOf(this.parent)
+    this.properties = records
+      .filter((each) => each.many === undefined)
+      .map((each, position) => this.map(each, position))
+    this.collections = records.flatMap(({ property, many }) =>
+      many === undefined
+        ? []
+        : [new CollectionMapping(this, property, many, (name, target) => this.resolve(name, target))],
+    )
     this.ids = this.properties.filter((each) => each.isId)
-    this.byName = new Map(this.properties.map((each) => [each.name, each]))
+    const inherited = this.parent?.all.filter((each) => !each.isId) ?? []
+    this.all = [...this.ids, ...inherited, ...this.properties.filter((each) => !each.isId)]
+    if (this.parent === undefined) this.all = this.properties
+    this.withDefaults = this.all.filter((each) => each.defaultValue !== undefined)
+    this.byName = new Map(this.all.map((each) => [each.name, each]))
     if (this.ids.length === 0) {
       throw new SnapheapError(
         'SCHEMA',
@@ -95,6 +146,21 @@ export class EntityMapping {
     )
   }
 
+  /** The column property with this name, undefined without one. */
+  findProperty(name: string): MappedProperty | undefined {
+    return this.byName.get(name)
+  }
+
+  /** Whether its objects are of this class, too. */
+  isA(other: EntityMapping): boolean {
+    return this.lineage.includes(other)
+  }
+
+  /** Whether a property is kept in its own table. */
+  owns(property: MappedProperty): boolean {
+    return this.properties[property.position] === property
+  }
+
   /** What a property's column holds, references resolved. Throws `SCHEMA`. */
   columnType(property: MappedProperty, via: readonly MappedProperty[] = []): ColumnType {
     if (property.type !== undefined) return property.type
@@ -123,13 +189,35 @@ export class EntityMapping {
     } catch {
       return // it wants arguments; objects of rows are made without it
     }
-    for (const { name } of this.properties) {
+    for (const { name } of [...this.all, ...this.collections]) {
       if (!Object.hasOwn(probe, name)) continue
       throw this.fault(
         name,
         'is also a field that the constructor makes, which would hide the column. Write it without a value, as `declare` or with "useDefineForClassFields": false.',
       )
     }
+  }
+
+  /** What it declares itself, behind the key that it shares with its parent. */
+  private recordsOf(parent: EntityMapping | undefined): PropertyRecord[] {
+    const records = propertyRecordsOf(this.type, parent?.type)
+    if (parent === undefined) return records
+    const key = records.find((each) => each.isId)
+    if (key !== undefined)
+      throw this.fault(key.property, `is a key, but ${parent.className} has one already. Leave @Id() out.`)
+    if (parent.ids.length !== 1) {
+      throw this.fault(
+        parent.ids[0].name,
+        `is part of a key of several columns, which subclasses cannot share. Give ${parent.className} a key of one.`,
+      )
+    }
+    const again = records.find(({ property }) => parent.findProperty(property) !== undefined)
+    if (again !== undefined)
+      throw this.fault(
+        again.property,
+        `is a property of ${parent.className} already. Give it another name, or leave it to ${parent.className}.`,
+      )
+    return [...propertyRecordsOf(parent.type).filter((each) => each.isId), ...records]
   }
 
   private map(record: PropertyRecord, position: number): MappedProperty {
@@ -145,9 +233,11 @@ export class EntityMapping {
           : 'is a reference, whose type is that of the key it refers to. Leave type out.',
       )
     }
+    const values = this.valuesOf(record)
     return {
       name,
       position,
+      values,
       column: options.name ?? snakeCase(name),
       isId,
       nullable: !isId && (options.nullable ?? options.type === 'any'),
@@ -155,17 +245,33 @@ export class EntityMapping {
       index: options.index,
       type: target === undefined ? (options.type ?? this.derivedType(record)) : undefined,
       isTypeGiven: options.type !== undefined,
+      defaultValue: options.default,
+      onDelete: options.onDelete,
       target: target === undefined ? undefined : () => this.resolve(name, target),
     }
   }
 
+  private valuesOf({ property, options, isId }: PropertyRecord): PropertyValues | undefined {
+    const { codec, enum: allowed, type } = options
+    if (codec === undefined && allowed === undefined) return undefined
+    if (isId) throw this.fault(property, 'is part of the key, which is kept as it is. Leave codec and enum out.')
+    if (codec !== undefined && type === undefined)
+      throw this.fault(
+        property,
+        `has a codec, but not the type of what that encodes to. Say @Column({ type: 'string', codec }) or the like.`,
+      )
+    if (codec !== undefined && allowed !== undefined)
+      throw this.fault(property, 'has both an enum and a codec. Leave one of them out.')
+    return new PropertyValues(`${this.className}.${property}`, allowed && enumValues(allowed), codec)
+  }
+
   private mapIndex(index: IndexDefinition): IndexDefinition {
     const columnOf = (name: string): string => {
-      const column = this.byName.get(name)?.column
-      if (column !== undefined) return column
+      const property = this.byName.get(name)
+      if (property !== undefined && this.owns(property)) return property.column
       throw this.fault(
         name,
-        `is named by an index and is no column property. It has ${[...this.byName.keys()].join(', ')}.`,
+        `is named by an index and is no column property of its own. It has ${this.properties.map((each) => each.name).join(', ')}.`,
       )
     }
     const where = Object.entries(index.where ?? {}).map(([name, value]) => [columnOf(name), value])
@@ -176,14 +282,19 @@ export class EntityMapping {
     }
   }
 
-  private resolve(property: string, target: () => EntityClass): EntityMapping {
+  private resolve(property: string, target: () => unknown): EntityMapping {
     const type: unknown = target()
     if (typeof type !== 'function') throw this.fault(property, 'refers to no class. Write @Ref(() => TheClass).')
     return mappingOf(type as EntityClass)
   }
 
   private derivedType(record: PropertyRecord): ColumnType {
-    const { property } = record
+    const { property, options } = record
+    if (options.enum !== undefined) {
+      const type = typeOfValues(enumValues(options.enum))
+      if (type !== undefined) return type
+      throw this.fault(property, 'has an enum that is neither all strings nor all numbers. Give it values of one type.')
+    }
     const design = designTypeOf(record)
     switch (design) {
       case Number:

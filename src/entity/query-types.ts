@@ -5,14 +5,11 @@ import type { Parameter } from '../query/plan'
 import type { Query } from '../query/query'
 import type { Key } from '../table/table'
 import type { Decimal, Rational } from '../value/decimal'
-import type { List } from '../value/list'
-import type { EntityClass, PropertyOf } from './types'
-
-type Value = Date | Uint8Array | Decimal | Rational | List | readonly unknown[]
+import type { EntityClass, PlainValue, PropertyOf } from './types'
 
 /** The names of T's properties that refer to objects of other classes. */
 export type ReferenceOf<T> = {
-  [K in PropertyOf<T>]: NonNullable<T[K]> extends Value
+  [K in PropertyOf<T>]: NonNullable<T[K]> extends PlainValue
     ? never
     : NonNullable<T[K]> extends object
       ? unknown extends T[K]
@@ -69,7 +66,9 @@ export type Where<T> =
       readonly [K in PropertyOf<T>]?:
         | T[K]
         | Parameter
-        | (K extends ReferenceOf<T> ? Key | null | Where<NonNullable<T[K]>> | Operators<Key | null> : Operators<T[K]>)
+        | (K extends ReferenceOf<T>
+            ? Key | null | Where<NonNullable<T[K]>> | Operators<Key | null> | Operators<T[K]>
+            : Operators<T[K]>)
     }
 
 /** What a group adds up over T. */

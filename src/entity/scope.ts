@@ -3,14 +3,20 @@ import { SnapheapError } from '../errors'
 import { CLOSED_EPOCH } from '../heap/heap'
 import type { View } from '../heap/view'
 import type { Catalogue } from '../table/catalogue'
-import type { Key } from '../table/table'
+import type { Key, Table } from '../table/table'
+import { snapshotIsFixed } from './faults'
+import { Hooks } from './hooks'
 import { type EntityMapping, mappingOf } from './mapping'
-import { BINDING, type EntityObject, ROW, Source, snapshotIsFixed } from './source'
+import { type ReferenceRule, rulesOf } from './reference-rules'
+import { BINDING, type EntityObject, ROW, Source } from './source'
 import type { EntityClass } from './types'
 
 /** The classes of one database. */
 export class Registry {
   private readonly mappings = new Map<EntityClass, EntityMapping>()
+  readonly rules: readonly ReferenceRule[]
+  private readonly subclasses = new Map<EntityMapping, EntityMapping[]>()
+  readonly hooks = new Hooks()
 
   /** Throws `SCHEMA` for a class that is none, two classes with one table, and a reference to a class that is not among them. */
   constructor(types: readonly EntityClass[]) {
@@ -28,6 +34,16 @@ export class Registry {
       this.mappings.set(type, mapping)
     }
     for (const mapping of this.all()) {
+      const { parent } = mapping
+      if (parent !== undefined) {
+        if (!this.mappings.has(parent.type)) {
+          throw mapping.fault(
+            mapping.ids[0].name,
+            `is the key of ${parent.className}, which is not registered. Add it to entities of open.`,
+          )
+        }
+        this.subclasses.set(parent, [...this.subclassesOf(parent), mapping])
+      }
       for (const property of mapping.properties) {
         const target = property.target?.()
         if (target !== undefined && !this.mappings.has(target.type)) {
@@ -38,7 +54,23 @@ export class Registry {
         }
         mapping.columnType(property)
       }
+      for (const collection of mapping.collections) {
+        collection.resolve()
+        for (const each of [collection.target(), collection.links?.()]) {
+          if (each === undefined || this.mappings.has(each.type)) continue
+          throw mapping.fault(
+            collection.name,
+            `collects by ${each.className}, which is not registered. Add it to entities of open.`,
+          )
+        }
+      }
     }
+    this.rules = rulesOf(this.all())
+  }
+
+  /** The classes whose nearest parent a class is. */
+  subclassesOf(mapping: EntityMapping): readonly EntityMapping[] {
+    return this.subclasses.get(mapping) ?? []
   }
 
   all(): EntityMapping[] {
@@ -98,6 +130,16 @@ export class Scope {
   /** Where look-ups go: to the open transaction, when it changes what this scope sees. */
   get reader(): Scope {
     return this.transaction ?? this
+  }
+
+  /** A table as look-ups see it. Throws `NOT_FOUND`. */
+  table(name: string): Table {
+    return this.reader.catalogue.table(name)
+  }
+
+  /** The object of a class that a row is. */
+  objectOf(type: unknown, row: number): object {
+    return this.reader.source(type as EntityClass).object(row)
   }
 
   /** Whether no open transaction changes what this scope sees. */

@@ -5,7 +5,9 @@ import type { Column } from '../table/column'
 import type { Key, Table } from '../table/table'
 import { Decimal } from '../value/decimal'
 import type { Hydrator } from './accessors'
+import { snapshotIsFixed } from './faults'
 import { differences, ensureNone } from './fit'
+import { findShared } from './inheritance'
 import type { EntityMapping, MappedProperty } from './mapping'
 import type { Scope } from './scope'
 import type { EntityClass } from './types'
@@ -22,6 +24,8 @@ export interface EntityObject {
 
 /** No view's epoch: an object bound with it is verified with every read. */
 const NO_EPOCH = -3
+
+const sharedKey = new Int32Array(2)
 
 /**
  * What objects share that were known to exist at the same time. While `epoch` is the view's, their rows still exist and
@@ -56,6 +60,8 @@ export class Source {
   private readonly hydrate: Hydrator
   private isRolledBack = false
   private targets: (Source | undefined)[] = []
+  private readonly relatives = new Map<EntityMapping, Source>()
+  private readonly subclasses: readonly EntityMapping[]
 
   /** Throws `NOT_FOUND` without the table, `SCHEMA` where the class does not fit it. */
   constructor(
@@ -65,6 +71,7 @@ export class Source {
     this.type = mapping.type
     this.view = scope.view
     this.hydrate = mapping.hydrate
+    this.subclasses = scope.registry.subclassesOf(mapping)
     const table = scope.catalogue.table(mapping.tableName)
     this.descriptor = table.descriptor
     this.madeIn = table.madeIn
@@ -83,8 +90,15 @@ export class Source {
     return table !== undefined && this.isOf(table)
   }
 
-  /** The object of a row that exists. */
+  /** The object of a row that exists: of the most specific class that has a row with its key. */
   object(row: number): object {
+    if (this.subclasses.length > 0) {
+      for (const each of this.subclasses) {
+        const source = this.sourceOf(each)
+        const specific = source.rowSharing(this.keyColumn, row)
+        if (specific >= 0) return source.object(specific)
+      }
+    }
     if (this.binding.epoch === NO_EPOCH) this.renewBinding()
     return this.hydrate(this.binding, row)
   }
@@ -101,9 +115,18 @@ export class Source {
     return row < 0 ? undefined : this.object(row)
   }
 
+  /** The row with a key, -1 without one. */
+  rowOf(key: unknown): number {
+    return this.table.rowOf(key as Key)
+  }
+
+  /** The column of the key, where it has only one. */
+  get keyColumn(): Column {
+    return this.binding.columns[this.mapping.ids[0].position]
+  }
+
   /** Row numbers by property values. */
   find(conditions: object): readonly number[] {
-    const { table } = this
     this.ensureProperties(conditions)
     for (const [name, value] of Object.entries(conditions)) {
       if (value !== undefined) continue
@@ -114,7 +137,31 @@ export class Source {
         { class: this.mapping.className, property: name },
       )
     }
-    return table.find(this.columnValues(conditions))
+    return this.mapping.parent === undefined
+      ? this.table.find(this.columnValues(conditions))
+      : findShared(this, this.sourceOf(this.mapping.parent), conditions)
+  }
+
+  /** The row with the key that a row has in a column of another table, -1 without one. */
+  rowSharing(column: Column, row: number): number {
+    const address = column.addressOf(row)
+    sharedKey[0] = this.view.low(address) // equal keys are equal words in whatever column they stand
+    sharedKey[1] = this.view.high(address)
+    return this.table.rowOfWords(sharedKey)
+  }
+
+  /** The value of a property, its own or inherited. */
+  value(row: number, property: MappedProperty): unknown {
+    if (!this.mapping.owns(property)) {
+      const parent = this.sourceOf(this.mapping.parent!)
+      const shared = parent.rowSharing(this.keyColumn, row)
+      if (shared >= 0) return parent.value(shared, property)
+      throw this.gone(`has lost its row in table ${parent.mapping.tableName}`)
+    }
+    if (property.target !== undefined) return this.reference(row, property)
+    if (property.values?.isConverted === true) return this.converted(row, property)
+    if (property.type === 'number' || property.type === 'integer') return this.numberAt(row, property)
+    return property.type === 'bigint' ? this.bigintAt(row, property) : this.binding.columns[property.position].get(row)
   }
 
   /** Property values as values of columns. Throws `INVALID_ARGUMENT` for an unknown property. */
@@ -130,6 +177,7 @@ export class Source {
 
   /** A value for a property as its column holds it: for an object its key. Throws `TYPE`. */
   columnValue(property: MappedProperty, value: unknown): unknown {
+    if (!this.mapping.owns(property)) return this.sourceOf(this.mapping.parent!).columnValue(property, value)
     return this.table === undefined ? value : this.toColumn(property, value)
   }
 
@@ -213,16 +261,29 @@ export class Source {
     return typeof value === 'number' ? BigInt(value) : value
   }
 
+  /** A property with a codec. */
+  converted(row: number, property: MappedProperty): unknown {
+    return property.values!.read(this.binding.columns[property.position].get(row))
+  }
+
   /** The object's values by property, references as keys. */
   plain(object: EntityObject): Record<string, unknown> {
+    this.verify(object)
     const result: Record<string, unknown> = {}
-    for (const { name, target, position } of this.mapping.properties) {
-      if (target === undefined) result[name] = (object as unknown as Record<string, unknown>)[name]
-      else {
-        result[name] = this.verify(object).columns[position].get(object[ROW])
-      }
-    }
+    for (const each of this.mapping.all) result[each.name] = this.plainValue(object[ROW], each)
     return result
+  }
+
+  /** A value, references as keys; undefined where it is inherited and the parent's row is gone. */
+  private plainValue(row: number, property: MappedProperty): unknown {
+    if (this.mapping.owns(property)) {
+      return property.target === undefined
+        ? this.value(row, property)
+        : this.binding.columns[property.position].get(row)
+    }
+    const parent = this.sourceOf(this.mapping.parent!)
+    const shared = parent.rowSharing(this.keyColumn, row)
+    return shared < 0 ? undefined : parent.plainValue(shared, property)
   }
 
   /** Ends a transaction's source: its objects are the newest version's from now on, or nothing. */
@@ -248,6 +309,17 @@ export class Source {
     return target
   }
 
+  /** The source of a parent or subclass. */
+  private sourceOf(mapping: EntityMapping): Source {
+    const { reader } = this.scope
+    if (reader !== this.scope) return reader.source(mapping.type)
+    const known = this.relatives.get(mapping)
+    if (known?.isCurrent === true) return known
+    const source = reader.source(mapping.type)
+    this.relatives.set(mapping, source)
+    return source
+  }
+
   private rowOfKey(id: unknown): number {
     const { table } = this
     const { ids } = this.mapping
@@ -265,6 +337,7 @@ export class Source {
     if (property.target !== undefined && typeof value === 'object' && value !== null && BINDING in value) {
       return this.keyOf(value as EntityObject, property)
     }
+    if (property.values !== undefined) return property.values.stored(value)
     const { type, scale } = this.binding.columns[property.position]
     if (type === 'integer' && typeof value === 'bigint' && Number.isSafeInteger(Number(value))) return Number(value)
     if (
@@ -286,18 +359,19 @@ export class Source {
   private keyOf(object: EntityObject, property: MappedProperty): unknown {
     const { source } = object[BINDING]
     const expected = property.target!()
-    if (source.mapping !== expected) {
+    if (!source.mapping.isA(expected)) {
       throw new SnapheapError(
         'TYPE',
         `${this.mapping.className}.${property.name} takes an object of class ${expected.className} or its key, not an object of class ${source.mapping.className}.`,
         { class: this.mapping.className, property: property.name },
       )
     }
-    return source.verify(object).columns[expected.ids[0].position].get(object[ROW])
+    return source.verify(object).columns[source.mapping.ids[0].position].get(object[ROW])
   }
 
-  private ensureProperties(values: unknown): void {
-    if (isRecord(values)) return
+  /** Throws `INVALID_ARGUMENT` for what is no object of property values. */
+  ensureProperties(values: unknown): Record<string, unknown> {
+    if (isRecord(values)) return values as Record<string, unknown>
     const { className } = this.mapping
     throw new SnapheapError(
       'INVALID_ARGUMENT',
@@ -335,15 +409,4 @@ export class Source {
     const { className } = this.mapping
     return new SnapheapError('NOT_FOUND', `This ${className} ${what}. Look it up again.`, { class: className })
   }
-}
-
-/** The error for changing an object that was read from a snapshot. */
-export function snapshotIsFixed(className: string): SnapheapError {
-  return new SnapheapError(
-    'READ_ONLY',
-    `This ${className} is from a snapshot, which never changes. Look it up with tx.get and change that.`,
-    {
-      class: className,
-    },
-  )
 }

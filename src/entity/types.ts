@@ -1,6 +1,7 @@
 import type { Key } from '../table/table'
 import type { Decimal, Rational } from '../value/decimal'
 import type { List } from '../value/list'
+import type { COLLECTION } from './collection'
 
 /** A class with decorators, whose instances are T. */
 export type EntityClass<T extends object = object> = abstract new (...args: never[]) => T
@@ -11,24 +12,50 @@ export type EntityClass<T extends object = object> = abstract new (...args: neve
  */
 export type Reference<T> = T
 
-/** Objects that are values, not references to rows. */
-type ValueObject = Date | Uint8Array | Decimal | Rational | List | readonly unknown[]
+/** Values that are no references to rows. A `Default<number>` is one, though it is an object as well to the compiler. */
+export type PlainValue =
+  | string
+  | number
+  | bigint
+  | boolean
+  | Date
+  | Uint8Array
+  | Decimal
+  | Rational
+  | List
+  | readonly unknown[]
 
 type IsReadonly<T, K extends keyof T> =
   (<X>() => X extends { [P in K]: T[P] } ? 1 : 2) extends <X>() => X extends { readonly [P in K]: T[P] } ? 1 : 2
     ? true
     : false
 
-/** The names of T's properties that are not methods. */
+/** Methods and collections: what is no column. */
+type NoColumn = ((...args: never[]) => unknown) | { readonly [COLLECTION]: true }
+
+/** The names of T's properties that are neither methods nor collections. */
 export type PropertyOf<T> = {
-  [K in keyof T]-?: K extends string ? (NonNullable<T[K]> extends (...args: never[]) => unknown ? never : K) : never
+  [K in keyof T]-?: K extends string ? (NonNullable<T[K]> extends NoColumn ? never : K) : never
 }[keyof T]
 
+declare const DEFAULT: unique symbol
+
+/** The type of a property with a default: T, which `create` can do without. `@Column({ type: 'integer', default: 0 }) likes!: Default<number>`. */
+export type Default<T> = T & { readonly [DEFAULT]?: never }
+
 /** What may be given for a property: its value, or for a reference an object or its key. */
-type Given<V> = V extends ValueObject ? V : V extends object ? V | Key : V
+type Given<V> = V extends PlainValue ? V : V extends object ? V | Key : V
 
 type OptionalOf<T> = {
-  [K in PropertyOf<T>]: null extends T[K] ? K : undefined extends T[K] ? K : IsReadonly<T, K> extends true ? K : never
+  [K in PropertyOf<T>]: null extends T[K]
+    ? K
+    : undefined extends T[K]
+      ? K
+      : IsReadonly<T, K> extends true
+        ? K
+        : typeof DEFAULT extends keyof NonNullable<T[K]>
+          ? K
+          : never
 }[PropertyOf<T>]
 
 /**
@@ -38,6 +65,9 @@ type OptionalOf<T> = {
 export type NewEntity<T> = { [K in Exclude<PropertyOf<T>, OptionalOf<T>>]: Given<T[K]> } & {
   [K in OptionalOf<T>]?: Given<T[K]> | undefined
 }
+
+/** The values of an object's columns, references as keys. */
+export type PlainValues<T> = { readonly [K in PropertyOf<T>]: Given<T[K]> }
 
 /** Property values to change. */
 export type Changes<T> = { [K in PropertyOf<T>]?: Given<T[K]> }

@@ -13,6 +13,7 @@ import {
   type Field,
   frozen,
   type OrderKey,
+  type Path,
   type Plan,
   type Step,
 } from './plan'
@@ -88,12 +89,15 @@ export class QueryBuilder<T, R> {
         ? [this.field(each, each)]
         : Object.entries(each).map(([name, path]) => this.field(name, path)),
     )
-    return this.query(frozen({ kind: 'project', fields }))
+    const read = readingOf(fields, this.root.paths)
+    return this.query(frozen({ kind: 'project', fields }), ...read)
   }
 
   /** The values of one name, in place of objects. */
   values(name: string): Query<unknown> {
-    return this.query(frozen({ kind: 'get', path: this.root.paths.path(name) }))
+    const make = this.root.paths.reading(name)
+    const read = make === undefined ? [] : [frozen({ kind: 'apply', make } as const)]
+    return this.query(frozen({ kind: 'get', path: this.root.paths.path(name) }), ...read)
   }
 
   /** A record for each combination of the values of these names, with what `aggregate` adds to it. */
@@ -107,12 +111,17 @@ export class QueryBuilder<T, R> {
       function: each.function,
       path: each.of === undefined ? undefined : this.root.paths.path(each.of),
     }))
+    const { paths } = this.root
+    for (const each of aggregates) ensureSummable(each, paths)
     const plan = [...this.rows(), frozen({ kind: 'group', keys, aggregates })] as Plan
-    return new RecordQuery(
-      this.reader,
-      plan,
-      [...keys, ...aggregates].map(({ name }) => name),
+    const values = aggregates.flatMap(({ name, path, function: of }) =>
+      path === undefined || of === 'count' ? [] : [{ name, path }],
     )
+    const named = new Map([
+      ...aggregates.map(({ name }) => [name, undefined] as const),
+      ...[...keys, ...values].map(({ name, path }) => [name, path.label] as const),
+    ])
+    return new RecordQuery(this.reader, plan, new MemberPaths(named, paths), readingOf([...keys, ...values], paths))
   }
 
   /**
@@ -149,8 +158,9 @@ export class QueryBuilder<T, R> {
   }
 
   /** The query as it stands, to be kept, given parameters, or asked of another reader. */
-  query(last: Step = this.root.object): Query<R> {
-    return new Query<R>(Object.freeze([...this.rows(), last]), this.reader)
+  query(...last: readonly Step[]): Query<R> {
+    const steps = last.length === 0 ? [this.root.object] : last
+    return new Query<R>(Object.freeze([...this.rows(), ...steps]), this.reader)
   }
 
   /** Values for its parameters. */
@@ -267,19 +277,21 @@ export class Group {
 export class RecordQuery<R = Record<string, unknown>> extends Query<R> {
   constructor(
     private readonly recordReader: QueryReader,
-    plan: Plan,
-    private readonly members: readonly string[],
+    private readonly records: Plan,
+    private readonly members: PathResolver,
+    /** What comes after every other step: values as they are read. */
+    private readonly last: Plan = [],
   ) {
-    super(plan, recordReader)
+    super(Object.freeze([...records, ...last]), recordReader)
   }
 
   /** Only records that fit. */
   having(condition: unknown): RecordQuery<R> {
-    return this.and(frozen({ kind: 'filter', condition: conditionOf(condition, this.paths()) }))
+    return this.and(frozen({ kind: 'filter', condition: conditionOf(condition, this.members) }))
   }
 
   orderBy(name: string, direction: 'asc' | 'desc' = 'asc'): RecordQuery<R> {
-    return this.and(frozen({ kind: 'order', by: [orderKey(name, direction, this.paths())] }))
+    return this.and(frozen({ kind: 'order', by: [orderKey(name, direction, this.members)] }))
   }
 
   limit(count: number): RecordQuery<R> {
@@ -287,11 +299,7 @@ export class RecordQuery<R = Record<string, unknown>> extends Query<R> {
   }
 
   private and(step: Step): RecordQuery<R> {
-    return new RecordQuery<R>(this.recordReader, Object.freeze([...this.plan, step]), this.members)
-  }
-
-  private paths(): PathResolver {
-    return new MemberPaths(this.members)
+    return new RecordQuery<R>(this.recordReader, [...this.records, step], this.members, this.last)
   }
 }
 
@@ -300,15 +308,19 @@ class MemberPaths implements PathResolver {
   readonly table = ''
   readonly label = 'The result'
 
-  constructor(private readonly members: readonly string[]) {}
+  constructor(
+    /** What each has values of, by the name that has there; undefined for a count. */
+    private readonly members: ReadonlyMap<string, string | undefined>,
+    private readonly of: PathResolver,
+  ) {}
 
   path(name: string): ReturnType<PathResolver['path']> {
-    if (!this.members.includes(name)) throw unknownName(this, name)
+    if (!this.members.has(name)) throw unknownName(this, name)
     return frozen({ references: [], column: name, inside: [], label: name })
   }
 
   names(): readonly string[] {
-    return this.members
+    return [...this.members.keys()]
   }
 
   leadsOn(): boolean {
@@ -319,9 +331,43 @@ class MemberPaths implements PathResolver {
     return false
   }
 
-  operand(_name: string, value: unknown): unknown {
-    return value
+  operand(name: string, value: unknown): unknown {
+    const of = this.members.get(name)
+    return of === undefined ? value : this.of.operand(of, value)
   }
+
+  reading(): undefined {
+    return undefined
+  }
+}
+
+/** The step that gives fields of records as they are read, none where each is read as it is stored. */
+function readingOf(fields: readonly Field[], paths: PathResolver): Step[] {
+  const readings = fields.flatMap(({ name, path }) => {
+    const read = paths.reading(path.label)
+    return read === undefined ? [] : [{ name, read }]
+  })
+  if (readings.length === 0) return []
+  const make = (record: unknown): unknown => {
+    const copy = { ...(record as Record<string, unknown>) }
+    for (const { name, read } of readings) copy[name] = read(copy[name])
+    return copy
+  }
+  return [frozen({ kind: 'apply', make })]
+}
+
+/** Throws `INVALID_ARGUMENT` for a sum or mean of what is stored otherwise than it reads. */
+function ensureSummable(
+  each: { readonly function: AggregateFunction; readonly path: Path | undefined },
+  paths: PathResolver,
+): void {
+  if (each.path === undefined || (each.function !== 'sum' && each.function !== 'avg')) return
+  if (paths.reading(each.path.label) === undefined) return
+  throw new SnapheapError(
+    'INVALID_ARGUMENT',
+    `${paths.label}.${each.path.label} is stored otherwise than it reads, so that its ${each.function} would say nothing. Add its values up yourself, by values('${each.path.label}').`,
+    { name: each.path.label },
+  )
 }
 
 function orderKey(name: string, direction: unknown, paths: PathResolver): OrderKey {

@@ -79,11 +79,20 @@ function one(name: string, value: unknown, paths: PathResolver): Condition {
   }
   if (names.every((each) => isOperator(each)) && !names.some((each) => isBehind(name, each, paths))) {
     return allOf(
-      names.map((each) => operation(paths.path(name), each as Operator, operandsOf(name, value[each], paths))),
+      names.map((each) => operation(paths.path(name), each as Operator, operandFor(each, name, value[each], paths))),
     )
   }
   if (!paths.leadsOn(name) && !paths.holdsDocuments(name)) throw unknownOperator(name, names, paths)
   return all(value, `${name}.`, paths)
+}
+
+/** What an operator is given, as values of the column where it compares with those. */
+function operandFor(operator: string, name: string, value: unknown, paths: PathResolver): unknown {
+  if (COMPARISONS.has(operator)) return paths.operand(name, value)
+  if (operator !== 'in' && operator !== 'between') return value
+  if (Array.isArray(value)) return value.map((each) => paths.operand(name, each))
+  if (!(value instanceof Parameter)) return value
+  return new Parameter(value.name, (all) => (Array.isArray(all) ? all.map((each) => paths.operand(name, each)) : all))
 }
 
 function isOperator(name: string): boolean {
@@ -99,10 +108,6 @@ function isBehind(reference: string, name: string, paths: PathResolver): boolean
   } catch {
     return false
   }
-}
-
-function operandsOf(name: string, value: unknown, paths: PathResolver): unknown {
-  return Array.isArray(value) ? value.map((each) => paths.operand(name, each)) : paths.operand(name, value)
 }
 
 /** What an operator asks of the value at a path. Throws `INVALID_ARGUMENT` for an operand that it cannot take. */

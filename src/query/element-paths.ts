@@ -41,4 +41,8 @@ export class ElementPaths implements PathResolver {
   operand(_name: string, value: unknown): unknown {
     return value
   }
+
+  reading(): undefined {
+    return undefined
+  }
 }

@@ -69,6 +69,10 @@ export class JoinedPaths implements PathResolver {
       : this.own.operand(name, value)
   }
 
+  reading(name: string): ((value: unknown) => unknown) | undefined {
+    return this.isBehind(name) ? this.other.reading(name.slice(this.alias.length + 1)) : this.own.reading(name)
+  }
+
   private isBehind(name: string): boolean {
     return name.startsWith(`${this.alias}.`)
   }

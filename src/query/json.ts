@@ -149,7 +149,11 @@ class ConditionReader {
   private operation(name: string, operator: string, operand: unknown, at: string, paths: PathResolver): Condition {
     const path = pathAt(name, at, paths)
     const type = paths instanceof ElementPaths ? paths.type(path) : this.typeOf(path, paths)
-    const value = (json: unknown, position = at): unknown => paths.operand(name, valueFromJson(type, json, position))
+    const isStored = paths.reading(name) !== undefined // JSON says such a value as it is stored
+    const value = (json: unknown, position = at): unknown => {
+      const given = valueFromJson(type, json, position)
+      return isStored ? given : paths.operand(name, given)
+    }
     const values = (): unknown[] => (operand as unknown[]).map((each, i) => value(each, within(at, i)))
     switch (operator) {
       case '$eq':

@@ -155,7 +155,8 @@ export function slotValues(slots: readonly unknown[], parameters: Readonly<Recor
   if (!slots.some((each) => each instanceof Parameter)) return slots
   return slots.map((each) => {
     if (!(each instanceof Parameter)) return each
-    if (Object.hasOwn(parameters, each.name) && parameters[each.name] !== undefined) return parameters[each.name]
+    if (Object.hasOwn(parameters, each.name) && parameters[each.name] !== undefined)
+      return each.convert(parameters[each.name])
     throw new SnapheapError(
       'INVALID_ARGUMENT',
       `The query has a parameter "${each.name}" that was given no value. Pass { ${each.name}: … } when it runs.`,

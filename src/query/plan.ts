@@ -14,7 +14,11 @@ export type Plan = readonly Step[]
 
 /** A value that is given when a query runs. */
 export class Parameter {
-  constructor(readonly name: string) {
+  constructor(
+    readonly name: string,
+    /** What is made of the value that is given. */
+    readonly convert: (value: unknown) => unknown = (value) => value,
+  ) {
     Object.freeze(this)
   }
 }

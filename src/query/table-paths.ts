@@ -20,6 +20,8 @@ export interface PathResolver {
   holdsDocuments(name: string): boolean
   /** The value of a column that a value given for a name means: for a reference given as an object, its key. */
   operand(name: string, value: unknown): unknown
+  /** What is made of a value that is found there; undefined where it is given as it is. */
+  reading(name: string): ((value: unknown) => unknown) | undefined
 }
 
 const DOCUMENTS: ReadonlySet<ColumnType> = new Set(['any', 'json'])
@@ -59,6 +61,10 @@ export class TablePaths implements PathResolver {
 
   operand(_name: string, value: unknown): unknown {
     return value
+  }
+
+  reading(): undefined {
+    return undefined
   }
 }
 

@@ -18,6 +18,7 @@ import { type IndexDefinition, orderedBy, type ResolvedIndex, resolveIndex } fro
 import { fillIndex, growIndex } from './index-growth'
 import { CATALOGUE_SLOT, COLUMN, COLUMN_FLAG, KEY_MODE, SCALE_SHIFT, TABLE } from './layout'
 import { checkName } from './names'
+import { ObservedTableWriter, type RowObservers } from './observed-table-writer'
 import type { Table } from './table'
 import type { TableIndex } from './table-index'
 import { TableWriter } from './table-writer'
@@ -30,6 +31,7 @@ export interface SchemaVersions {
 /** Makes, alters and drops tables, within a transaction. */
 export class SchemaWriter {
   private readonly writers = new Map<Table, TableWriter>()
+  private observers: RowObservers | undefined
   private readonly indexes: IndexCatalogue
 
   constructor(
@@ -47,10 +49,23 @@ export class SchemaWriter {
     const table = this.catalogue.table(name)
     let writer = this.writers.get(table)
     if (writer === undefined) {
-      writer = new TableWriter(this.heap, this.interner, table)
+      const observer = this.observers?.observerOf(name)
+      writer =
+        observer === undefined
+          ? new TableWriter(this.heap, this.interner, table)
+          : new ObservedTableWriter(this.heap, this.interner, table, observer)
       this.writers.set(table, writer)
     }
     return writer
+  }
+
+  /** Has somebody hear of what happens to rows from now on, in place of whoever heard before. */
+  observe(observers: RowObservers): void {
+    this.observers = observers
+    for (const [table, writer] of this.writers) {
+      if (writer instanceof ObservedTableWriter || observers.observerOf(table.name) !== undefined)
+        this.writers.delete(table)
+    }
   }
 
   /** Forgets what a rollback has taken back. */
@@ -176,6 +191,27 @@ export class SchemaWriter {
     this.releaseWord(descriptor + COLUMN.name)
     this.setString(descriptor + COLUMN.name, newName)
     this.changeShape(table.descriptor)
+  }
+
+  /** Sets whether a column may be without a value, and whether values may be equal. Throws `NOT_NULL`, `UNIQUE` where rows do not fit. */
+  allow(tableName: string, name: string, { nullable, unique }: { nullable: boolean; unique: boolean }): void {
+    const table = this.catalogue.table(tableName)
+    const column = table.column(name)
+    const { writer } = this.heap
+    const flags = column.descriptor + COLUMN.flags
+    const absent = writer.view.high(flags)
+    if (!nullable && absent > 0) {
+      throw new SnapheapError(
+        'NOT_NULL',
+        `Column ${tableName}.${name} cannot refuse null: ${absent} rows have no value. Give them one first.`,
+        { table: tableName, column: name },
+      )
+    }
+    if (unique && !column.isUnique) this.dropIndex(tableName, name)
+    const kept = writer.view.low(flags) & ~(COLUMN_FLAG.nullable | COLUMN_FLAG.unique)
+    writer.set(flags, kept | (nullable ? COLUMN_FLAG.nullable : 0) | (unique ? COLUMN_FLAG.unique : 0), absent)
+    this.changeShape(table.descriptor)
+    if (unique) this.addIndex(tableName, name)
   }
 
   /** Builds an index; for a column, the one of its values, and does nothing where there is one. Throws `EXISTS`, `UNIQUE`, `INVALID_ARGUMENT`, `TYPE`. */

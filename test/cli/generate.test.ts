@@ -1,0 +1,219 @@
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { dirname, join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { afterEach, beforeEach, describe, expect, test } from 'vitest'
+import { generate } from '../../src/cli/generate'
+import { Column, type Decimal, Entity, Id, open, Ref, type Reference } from '../../src/index'
+import { startPostgres } from '../support/postgres'
+import { runProgram, typeErrors } from '../support/program'
+
+const here = dirname(fileURLToPath(import.meta.url))
+let folder: string
+
+beforeEach(() => {
+  const runs = join(here, '..', '.run') // inside the repository, where packages are found
+  mkdirSync(runs, { recursive: true })
+  folder = mkdtempSync(join(runs, 'generate-'))
+})
+afterEach(() => rmSync(folder, { recursive: true, force: true }))
+
+@Entity()
+class Customer {
+  @Id() id!: bigint
+  @Column() name!: string
+  @Ref(() => Customer, { nullable: true }) recommendedBy!: Reference<Customer> | null
+}
+
+@Entity({ name: 'order line' })
+class OrderLine {
+  @Id() @Ref(() => Customer) customer!: Customer
+  @Id({ type: 'integer' }) position!: number
+  @Column({ type: 'decimal', nullable: true }) price!: Decimal | null
+  @Column({ unique: true }) serial!: string
+  @Column({ index: false }) text!: string
+  @Column({ type: 'string[]' }) tags!: (string | null)[]
+  @Column({ index: 'ordered' }) weight!: number
+  @Column({ type: 'json', nullable: true }) extra!: unknown
+  @Ref(() => Customer, { name: 'payer_id', nullable: true }) payer!: Customer | null
+}
+
+const EXPECTED = `// Written by \`snapheap generate\`: a class for each table, to be changed as you like.
+import { Column, Decimal, Entity, Id, Ref, type Reference } from 'snapheap'
+
+@Entity()
+export class Customer {
+  @Id() id!: bigint
+  @Column() name!: string
+  @Ref(() => Customer, { nullable: true }) recommendedBy!: Reference<Customer> | null
+}
+
+@Entity({ name: 'order line' })
+export class OrderLine {
+  @Id() @Ref(() => Customer) customer!: Reference<Customer>
+  @Id() position!: number
+  @Column({ nullable: true, type: 'decimal' }) price!: Decimal | null
+  @Column({ unique: true }) serial!: string
+  @Column({ index: false }) text!: string
+  @Column({ type: 'string[]' }) tags!: (string | null)[]
+  @Column({ index: 'ordered' }) weight!: number
+  @Column({ type: 'json', nullable: true }) extra!: unknown
+  @Ref(() => Customer, { name: 'payer_id', nullable: true }) payer!: Reference<Customer> | null
+}
+`
+
+describe('classes generated from a file', () => {
+  test('are well typed, refer to each other, and open the same file without a difference', async () => {
+    const path = join(folder, 'shop.heap')
+    {
+      await using db = await open(path, { entities: [Customer, OrderLine] })
+      db.write((tx) => {
+        const ann = tx.create(Customer, { id: 1n, name: 'Ann' })
+        tx.create(Customer, { id: 2n, name: 'Bob', recommendedBy: ann })
+        tx.create(OrderLine, { customer: ann, position: 1, serial: 's', text: 't', tags: ['x'], weight: 1, payer: 2n })
+      })
+    }
+    const out = join(folder, 'classes.ts')
+    await generate(['--from', path, '--out', out])
+    const source = readFileSync(out, 'utf8')
+    expect(source).toBe(EXPECTED.replace("{ nullable: true, type: 'decimal' }", "{ type: 'decimal', nullable: true }"))
+    const program = join(folder, 'program.ts')
+    writeFileSync(
+      program,
+      `import { open } from 'snapheap'
+import { Customer, OrderLine } from './classes'
+const db = await open(${JSON.stringify(path)}, { entities: [Customer, OrderLine], schema: 'check' })
+const line = db.get(OrderLine, [1n, 1])
+console.log(line?.customer.name, line?.payer?.recommendedBy?.name, line?.tags)
+await db.close()
+`,
+    )
+    expect(typeErrors(program)).toEqual([])
+    expect(await runProgram(program)).toEqual({ exitCode: 0, stdout: "Ann Ann [ 'x' ]\n", stderr: '' })
+  })
+
+  test('have names that the language allows, whatever tables and columns are called', async () => {
+    const path = join(folder, 'odd.heap')
+    const columns = [
+      'constructor',
+      'toJSON',
+      'a b',
+      'a-b',
+      "it's",
+      'ID',
+      '2nd',
+      'class',
+      '€',
+      'HTTPStatus',
+      'x_1',
+      '\\',
+    ] as const
+    const tables = ['date', 'Date', 'column', 'my-table', 'my_table', '1st', '!!', "o'clock", 'Reference']
+    {
+      await using db = await open(path)
+      db.write((tx) => {
+        const all = Object.fromEntries(columns.map((name) => [name, { type: 'timestamp', nullable: true } as const]))
+        for (const name of tables)
+          tx.createTable(name, { key: 'key part', columns: { 'key part': 'uuid', ...all, any: 'any' } })
+      })
+    }
+    const out = join(folder, 'classes.ts')
+    await generate(['--from', path, '--out', out])
+    const names = [...readFileSync(out, 'utf8').matchAll(/^export class (\S+)/gm)].map(([, name]) => name)
+    expect(new Set(names).size).toBe(tables.length)
+    const program = join(folder, 'program.ts')
+    writeFileSync(
+      program,
+      `import { open } from 'snapheap'
+import * as classes from './classes'
+const db = await open(${JSON.stringify(path)}, { entities: Object.values(classes), schema: 'check' })
+console.log(db.tableNames.length)
+await db.close()
+`,
+    )
+    expect(typeErrors(program)).toEqual([])
+    expect(await runProgram(program)).toEqual({ exitCode: 0, stdout: `${tables.length}\n`, stderr: '' })
+  })
+})
+
+test('classes generated from Postgres are well typed and show what is mirrored, references included', async () => {
+  await using server = await startPostgres()
+  const { database } = await server.createDatabase('shop')
+  await server.query(
+    `CREATE TABLE customer (id int PRIMARY KEY, name text NOT NULL, since date, score numeric(10, 2) NOT NULL);
+     INSERT INTO customer VALUES (1, 'Ada', '2024-02-29', 1.50);
+     CREATE SCHEMA sales;
+     CREATE TABLE sales.quote (id bigint PRIMARY KEY, customer_id int NOT NULL REFERENCES customer, seller int REFERENCES customer,
+                               notes text[], made timestamptz NOT NULL DEFAULT now(), body jsonb);
+     INSERT INTO sales.quote VALUES (7, 1, NULL, '{a,b}', '2024-01-01Z', '{"x": 1}');
+     CREATE TABLE keyless (x int)`,
+    database,
+  )
+  const { host, port, user } = server.tcpConnection
+  const url = `postgres://${user}@${host}:${port}/${database}`
+  const out = join(folder, 'classes.ts')
+  await generate(['--from', url, '--out', out])
+  const program = join(folder, 'program.ts')
+  writeFileSync(
+    program,
+    `import { open } from 'snapheap'
+import { mirror } from 'snapheap/postgres'
+import { Customer, SalesQuote } from './classes'
+const db = await open(undefined, { entities: [Customer, SalesQuote] })
+const shop = await mirror(db, { connection: process.env.DATABASE_URL!, tables: ['customer', 'sales.quote'] })
+await shop.ready
+const quote = db.get(SalesQuote, 7n)!
+console.log(quote.customer.name, quote.customer.since, String(quote.customer.score), quote.seller, quote.notes, quote.made.toISOString())
+try {
+  db.write((tx) => tx.set(quote, { seller: 1 }))
+} catch (error) {
+  console.log((error as Error).message)
+}
+await shop.close({ dropSlot: true })
+await db.close()
+`,
+  )
+  expect(typeErrors(program)).toEqual([])
+  expect(await runProgram(program, { DATABASE_URL: url })).toEqual({
+    exitCode: 0,
+    stderr: '',
+    stdout: [
+      "Ada 2024-02-29 1.50 null [ 'a', 'b' ] 2024-01-01T00:00:00.000Z",
+      'Table sales.quote cannot be changed here. It is mirrored from Postgres: write there.',
+      '',
+    ].join('\n'),
+  })
+})
+
+describe('the command', () => {
+  const program = join(here, '../../src/cli/run')
+
+  test('writes to the standard output', async () => {
+    const path = join(folder, 'shop.heap')
+    await (await open(path, { entities: [Customer] })).close()
+    const main = join(folder, 'main.ts')
+    writeFileSync(
+      main,
+      `import { run } from ${JSON.stringify(program)}\nvoid run(['generate', '--from', ${JSON.stringify(path)}])\n`,
+    )
+    const { exitCode, stdout, stderr } = await runProgram(main)
+    expect([exitCode, stderr]).toEqual([0, ''])
+    expect(stdout).toContain('export class Customer {')
+  })
+
+  test.each<[string, string[], RegExp]>([
+    ['no options', [], /^It needs --from\. Usage: snapheap generate/],
+    ['an unknown option', ['--form', 'x'], /^Unknown option '--form'.* Usage: snapheap generate/],
+    ['a file that is not there', ['--from', join(here, 'none.heap')], /none\.heap/],
+    ['no server', ['--from', 'postgres://127.0.0.1:1/none'], /connecting failed/],
+  ])('refuses %s', async (_, args, message) => {
+    await expect(generate(args)).rejects.toThrow(expect.objectContaining({ message: expect.stringMatching(message) }))
+  })
+
+  test('says in one line what is wrong', async () => {
+    const main = join(folder, 'main.ts')
+    writeFileSync(main, `import { run } from ${JSON.stringify(program)}\nvoid run(['degenerate'])\n`)
+    const line =
+      'There is no command degenerate. Usage: snapheap generate --from <file.heap | postgres://…> [--out <classes.ts>]\n'
+    expect(await runProgram(main)).toEqual({ exitCode: 1, stdout: '', stderr: line })
+  })
+})
