@@ -1,6 +1,7 @@
 import { EventEmitter } from 'node:events'
 import { basename } from 'node:path'
-import { BOOLEAN, DURATION_MS, ensure, ensureOptions, isRecord, NAME, type Rule } from '../arguments'
+import type { Client } from 'pg'
+import { BOOLEAN, DURATION_MS, ensure, ensureOptions, FUNCTION, isRecord, NAME, type Rule } from '../arguments'
 import type { Store } from '../db/store'
 import { SnapheapError } from '../errors'
 import { type ConnectionOptions, connect, disconnect, postgresError, queryRows } from './connection'
@@ -13,6 +14,7 @@ import { knownSlots, readState } from './state'
 import { removeLeftovers } from './swap'
 import { type Verification, verifyTables } from './verify'
 import { Waiters } from './waiters'
+import { WriteThrough } from './write-through'
 
 const LONGEST_BACKOFF_MS = 30_000
 const SHORTEST_BACKOFF_MS = 50
@@ -86,6 +88,7 @@ export class Mirror extends EventEmitter<MirrorEvents> {
   private attempts = 0
   private inStepMs = Date.now()
   private closing: Promise<void> | undefined
+  private readonly through: WriteThrough
   private wake: () => void = () => undefined
   private readonly running: Promise<void>
   private cleaning: Promise<void> = Promise.resolve()
@@ -106,6 +109,7 @@ export class Mirror extends EventEmitter<MirrorEvents> {
     this.ready.catch(() => undefined) // the owner may look at it later
     this.opened.catch(() => undefined)
     this.currentStatus = this.hasData ? 'stale' : 'copying'
+    this.through = new WriteThrough(options.connection)
     this.saver = new Saver(db, options.slot, options.saveEveryMs ?? 5000, (error) => this.tell(String(error)))
     this.running = this.run()
   }
@@ -145,6 +149,19 @@ export class Mirror extends EventEmitter<MirrorEvents> {
     if (this.appliedLsn >= target) return
     this.session?.stream?.requestKeepalive()
     await this.waiters.wait(target, timeoutMs, () => this.appliedLsn)
+  }
+
+  /**
+   * Runs `work` as one transaction in Postgres, and resolves with what it returned once the mirror shows what it did: reads
+   * after it see their own writes. The client is one of `pg`; transactions are run one after the other. What `work` throws
+   * rolls back. Throws `POSTGRES`; `TIMEOUT` where it is committed, but does not arrive within `timeoutMs` (default 10 000).
+   */
+  async write<T>(work: (client: Client) => Promise<T>, options: { timeoutMs?: number } = {}): Promise<T> {
+    ensure('What write runs', work, FUNCTION)
+    if (this.closing !== undefined) throw closedError()
+    const { result, lsn } = await this.through.run(work)
+    await this.waitFor(lsn, options)
+    return result
   }
 
   /** How far what can be read is behind Postgres. */
@@ -200,6 +217,7 @@ export class Mirror extends EventEmitter<MirrorEvents> {
     if (session?.follower === undefined) session?.stop(error)
     else await session.follower.abandon(error)
     this.saver.stop()
+    await this.through.close()
     try {
       await this.saver.save(session, true)
     } finally {
