@@ -13,10 +13,10 @@ import {
   UnionAccess,
 } from './access'
 import { Binding, type PlanRunner } from './binding'
+import { definedAccesses, givesOrder, OrderedAccess } from './defined-access'
 import { type Kernel, kernelOf } from './kernel'
 import type { Slot, SlotValues } from './operand'
 import { type BoundOrder, sortRows } from './order'
-import { givesOrder, type OrderedAccess, orderedAccesses } from './ordered-access'
 import type { TableSource } from './path'
 import { allOf, type Condition, type ConditionOf, conjuncts, type Path } from './plan'
 
@@ -62,7 +62,8 @@ export class RowSource implements RowFinder {
   ) {
     this.binding = new Binding(table, tables, run)
     this.conditions = condition === undefined ? [] : conjuncts(condition)
-    this.ordered = orderedAccesses(table, this.conditions, this.binding, order)
+    const defined = definedAccesses(table, this.conditions, this.binding, order)
+    this.ordered = defined.filter((each) => each instanceof OrderedAccess)
     this.accesses = [...this.conditions.flatMap((each, i) => this.accessesFor(each, [i])), ...this.ordered]
     this.kernel(NOTHING_COVERED) // a wrong name is an error before the first run
   }

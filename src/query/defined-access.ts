@@ -3,9 +3,10 @@ import type { ColumnType } from '../table/column-type'
 import type { OrderedRange } from '../table/ordered-range'
 import type { Table } from '../table/table'
 import type { TableIndex } from '../table/table-index'
+import { LooseWord } from '../value/loose-word'
 import type { Access } from './access'
 import type { Binding } from './binding'
-import { compareIn, type Slot } from './operand'
+import { BoundOperand, compareIn, type Slot } from './operand'
 import type { BoundOrder } from './order'
 import type { Comparison, Condition } from './plan'
 
@@ -13,7 +14,7 @@ import type { Comparison, Condition } from './plan'
 interface Bound {
   readonly place: number
   readonly operator: Comparison | 'startsWith'
-  readonly operand: { readonly value: unknown }
+  readonly operand: BoundOperand | { readonly value: unknown }
 }
 
 /** Types of which an index range has exactly the rows that a comparison holds for, so that it need not be made again. */
@@ -31,6 +32,8 @@ export class OrderedAccess implements Access {
     readonly index: TableIndex,
     equal: readonly Bound[],
     range: readonly Bound[],
+    /** Whether, for the operands of the present run, every row that fits is in the index. */
+    private readonly isWhole: () => boolean,
   ) {
     this.equal = equal.map(({ operand }) => operand)
     this.range = range
@@ -51,6 +54,7 @@ export class OrderedAccess implements Access {
   }
 
   estimate(): number {
+    if (!this.isWhole()) return Number.POSITIVE_INFINITY
     const range = this.bounds()
     return range === undefined ? 0 : this.index.ordered!.estimate(range)
   }
@@ -134,30 +138,57 @@ function areEqual(keys: readonly BoundOrder[], a: number, b: number): boolean {
   })
 }
 
+/** Rows by a hash index over several columns. */
+class HashedAccess implements Access {
+  readonly name: string
+  readonly covers: readonly number[]
+  private readonly words: readonly LooseWord[]
+
+  constructor(
+    private readonly table: Table,
+    private readonly index: TableIndex,
+    private readonly equal: readonly Bound[],
+    private readonly isWhole: () => boolean,
+  ) {
+    this.name = `hash index ${table.name}.${index.name}`
+    this.covers = equal.map(({ place }) => place)
+    this.words = equal.map(() => new LooseWord(table.context.view))
+  }
+
+  estimate(): number {
+    if (!this.isWhole() || !this.take()) return Number.POSITIVE_INFINITY
+    return this.index.hash!.count(this.words)
+  }
+
+  rows(limit: number): number[] {
+    return this.take() ? this.index.hash!.rowsOf(this.words).slice(0, limit) : []
+  }
+
+  /** Takes the operands' words over. False where one is missing: rows without a value are in no hash index. */
+  private take(): boolean {
+    const { view } = this.table.context
+    return this.equal.every(({ operand }, i) => {
+      if (!(operand instanceof BoundOperand) || operand.isMissing) return false
+      this.words[i].set(view, operand.low, operand.high)
+      return true
+    })
+  }
+}
+
 /**
- * Ordered indexes that help with some conditions, or with an order. An index of some rows only counts where the conditions
- * ask for these.
+ * Indexes with a definition that help with some conditions, or with an order. One of some rows only helps where the
+ * conditions ask for no others.
  */
-export function orderedAccesses(
+export function definedAccesses(
   table: Table,
   conditions: readonly Condition[],
   binding: Binding,
   order: readonly BoundOrder[],
-): OrderedAccess[] {
-  const bounds = new Map<Column, Bound[]>()
-  for (const [place, condition] of conditions.entries()) {
-    if (condition.kind !== 'compare' && condition.kind !== 'text') continue
-    const path = binding.path(condition.path)
-    const { operator } = condition
-    if (!path.isDirect || operator === 'ne' || operator === 'contains' || path.column.type === 'any') continue
-    if (condition.kind === 'text' && path.column.type !== 'string') continue // no beginning of such a value is one
-    const slot = condition.value as Slot
-    const operand = condition.kind === 'text' ? binding.value(slot) : binding.operand(slot, condition.path)
-    const bound = { place, operator, operand }
-    bounds.set(path.column, [...(bounds.get(path.column) ?? []), bound])
-  }
-  return table.indexes.flatMap((index) => {
-    if (index.kind !== 'ordered' || index.conditions.length > 0) return []
+): (OrderedAccess | HashedAccess)[] {
+  const bounds = boundsOf(conditions, binding)
+  return table.indexes.flatMap((index): (OrderedAccess | HashedAccess)[] => {
+    const isWhole = wholeness(index, bounds)
+    if (isWhole === undefined) return []
     const equal: Bound[] = []
     let range: Bound[] = []
     for (const column of index.columns) {
@@ -170,9 +201,45 @@ export function orderedAccesses(
       }
       equal.push(same)
     }
-    const access = new OrderedAccess(table, index, equal, range)
+    if (index.kind === 'hash') {
+      return equal.length === index.columns.length ? [new HashedAccess(table, index, equal, isWhole)] : []
+    }
+    const access = new OrderedAccess(table, index, equal, range, isWhole)
     return access.isBounded || givesOrder(access, order) ? [access] : []
   })
+}
+
+/** What bounds each column. */
+function boundsOf(conditions: readonly Condition[], binding: Binding): Map<Column, Bound[]> {
+  const bounds = new Map<Column, Bound[]>()
+  for (const [place, condition] of conditions.entries()) {
+    if (condition.kind !== 'compare' && condition.kind !== 'text') continue
+    const path = binding.path(condition.path)
+    const { operator } = condition
+    if (!path.isDirect || operator === 'ne' || operator === 'contains' || path.column.type === 'any') continue
+    if (condition.kind === 'text' && path.column.type !== 'string') continue // no beginning of such a value is one
+    const slot = condition.value as Slot
+    const operand = condition.kind === 'text' ? binding.value(slot) : binding.operand(slot, condition.path)
+    const bound = { place, operator, operand }
+    bounds.set(path.column, [...(bounds.get(path.column) ?? []), bound])
+  }
+  return bounds
+}
+
+/** Tells, for the operands of a run, whether an index has all rows that fit; undefined where no operands could make that so. */
+function wholeness(
+  { conditions }: TableIndex,
+  bounds: ReadonlyMap<Column, readonly Bound[]>,
+): (() => boolean) | undefined {
+  const tests: (() => boolean)[] = []
+  for (const { column, isPresent, low, high } of conditions) {
+    const all = bounds.get(column) ?? []
+    const same = all.find(({ operator }) => operator === 'eq')?.operand
+    if (same instanceof BoundOperand) {
+      tests.push(() => (isPresent ? !same.isMissing : same.low === low && same.high === high))
+    } else if (!isPresent || all.length === 0) return undefined // what is compared is there
+  }
+  return () => tests.every((test) => test())
 }
 
 /** Whether the rows that an access finds are, as it walks them, in an order. */
