@@ -108,7 +108,7 @@ test('queries by ordered indexes find what a comparison of all rows finds, in it
 })
 
 test('an order that an index has is walked, not sorted, when few rows of it are wanted', async () => {
-  const all = Array.from({ length: 5000 }, (_, id) => ({ id, a: (id * 7) % 5000, b: `text ${id % 100}`, c: id % 3 }))
+  const all = Array.from({ length: 5000 }, (_, id) => ({ id, a: (id * 7) % 2500, b: `text ${id % 100}`, c: id % 3 }))
   const db = await filled(all, true)
   const explained = db.query('t').orderBy('a', 'desc').limit(10).explain({ run: true }).steps[0]
   expect(explained.examinedRows).toBeLessThan(20)
@@ -121,7 +121,7 @@ test('an order that an index has is walked, not sorted, when few rows of it are 
     .query('t')
     .where({ a: { gte: 100, lt: 110 } })
     .explain({ run: true }).steps[0]
-  expect([range.chosen, range.examinedRows]).toEqual(['ordered index t.a_ordered, gte and lt', 10])
+  expect([range.chosen, range.examinedRows]).toEqual(['ordered index t.a_ordered, gte and lt', 20])
   const chosen = (where: Record<string, unknown>) => db.query('t').where(where).explain({ run: true }).steps[0].chosen
   expect(chosen({ a: 7, c: 1 })).toBe('hash index t.a_c_hash')
   expect(chosen({ c: 1, b: { gte: 'text 99' } })).toMatch(/^ordered index t.(c_b_ordered|ones), gte$/)
