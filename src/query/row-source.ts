@@ -64,7 +64,8 @@ export class RowSource implements RowFinder {
     this.conditions = condition === undefined ? [] : conjuncts(condition)
     const defined = definedAccesses(table, this.conditions, this.binding, order)
     this.ordered = defined.filter((each) => each instanceof OrderedAccess)
-    this.accesses = [...this.conditions.flatMap((each, i) => this.accessesFor(each, [i])), ...this.ordered]
+    const bounded = defined.filter((each) => !(each instanceof OrderedAccess) || each.isBounded)
+    this.accesses = [...this.conditions.flatMap((each, i) => this.accessesFor(each, [i])), ...bounded]
     this.kernel(NOTHING_COVERED) // a wrong name is an error before the first run
   }
 
