@@ -310,7 +310,7 @@ export class Storage {
       return file
     } catch (error) {
       file?.close()
-      await this.removeTemporary(temporary)
+      this.removeTemporary(temporary)
       throw ioError('save', path, error)
     }
   }
@@ -345,8 +345,10 @@ export class Storage {
     })
   }
 
-  private async removeTemporary(path: string): Promise<void> {
-    await this.files.removeBeside(path).catch(() => undefined) // what could not be written may not be removable either
+  private removeTemporary(path: string): void {
+    try {
+      this.files.remove(path)
+    } catch {} // what could not be written may not be removable either
   }
 }
 
