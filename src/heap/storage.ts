@@ -218,9 +218,11 @@ export class Storage {
   private async rewrite(
     path: string,
     saved: PinnedState,
-    options: SaveOptions,
+    given: SaveOptions,
     { onReplace, onDurable }: OwnFileOptions,
   ): Promise<void> {
+    // what has the name by now may be what a rewrite has left that failed when it had renamed
+    const options = this.hasUnsyncedName ? { ...given, replace: true } : given
     const earlier = { file: this.file, windows: this.fileWindows }
     const file = await this.writeTemporary(rewriteName(path), path, saved, options)
     const fileWindows = new FileWindows(this.windows, file.fd)

@@ -137,8 +137,9 @@ export class Following extends EventEmitter<FollowingEvents> {
   private expectLog(): void {
     const cursor = this.cursorFrom(0)
     const first = cursor.next()
+    const isThere = cursor.place !== undefined // though it may hold no commit, as when its writer took all of them back
     cursor.close()
-    if (typeof first !== 'string') return
+    if (isThere || typeof first !== 'string') return
     const { path } = this.heap
     throw new SnapheapError(
       'NOT_FOUND',

@@ -5,11 +5,11 @@ import type { Files } from '../heap/files'
 import type { CommitOptions, Journal } from '../heap/journal'
 import type { Memory } from '../heap/memory'
 import { ioError } from '../heap/pool-file'
-import { baseName, encodeSegmentHeader, SEGMENT, segmentName } from './format'
+import { encodeSegmentHeader, SEGMENT, segmentName } from './format'
 import { RecordBuffer } from './record'
 import type { LogEndState } from './recovery'
 import { fileNotSynced, logNotSynced } from './refusals'
-import { keepsHistory, prune, type Retention } from './retention'
+import { keepBase, keepsHistory, prune, type Retention } from './retention'
 import { createSegment, syncLogFolders } from './segments'
 
 /**
@@ -80,6 +80,8 @@ export class LogWriter implements Journal {
   /** Records wait in memory until the file holds what was not logged. */
   private isHeld = false
   private isClosed = false
+  /** Descriptors of segments that were left, but are not closed yet. */
+  private readonly left = new Set<number>()
   private previousCheckpoint: number
 
   constructor(
@@ -178,8 +180,8 @@ export class LogWriter implements Journal {
   /** Resolves when every commit so far is on the device. Calls at the same time share one sync. Throws `IO`. */
   async sync(): Promise<void> {
     const target = this.version
+    if (this.failure !== undefined) throw this.failure // commits that it took back may still be shown
     while (this.syncedVersion < target) {
-      if (this.failure !== undefined) throw this.failure
       if (this.isClosed) throw new SnapheapError('CLOSED', 'The database is closed. Open it again.')
       this.running ??= this.syncOnce().finally(() => {
         this.running = undefined
@@ -222,12 +224,7 @@ export class LogWriter implements Journal {
 
   replacesFile(version: number): void {
     const { files, path, folder, retention } = this.options
-    const kept = join(folder, baseName(version))
-    if (!keepsHistory(retention) || !files.exists(path) || files.exists(kept)) return
-    this.attempt('keep', () => {
-      files.makeFolder(folder)
-      files.link(path, kept)
-    })
+    if (keepsHistory(retention)) this.attempt('keep', () => keepBase(files, path, folder, version))
   }
 
   /** Writes and syncs what is pending, and ends. */
@@ -241,8 +238,9 @@ export class LogWriter implements Journal {
     this.isClosed = true
     clearTimeout(this.timer)
     clearImmediate(this.flushing)
-    if (this.fd !== undefined) this.options.files.close(this.fd)
+    if (this.fd !== undefined) this.left.add(this.fd)
     this.fd = undefined
+    for (const fd of this.left) this.closeLeft(fd)
   }
 
   /** Hands everything pending to the operating system. Throws `IO`. */
@@ -269,7 +267,8 @@ export class LogWriter implements Journal {
   private writeBuffer(bytesBeforeCommit: number): void {
     const { bytes } = this.buffer
     const { files, segmentBytes } = this.options
-    if (this.fd !== undefined && !this.endsInParts && this.position > segmentBytes) this.leaveSegment()
+    const isFull = this.position > Math.max(segmentBytes, SEGMENT.sizeBytes) // without a record, its name is the next one's, too
+    if (this.fd !== undefined && !this.endsInParts && isFull) this.leaveSegment()
     if (this.fd === undefined) this.beginSegment()
     this.attempt('write', () => files.write(this.fd!, bytes, this.position))
     this.commitStart ??= this.position + bytesBeforeCommit
@@ -282,7 +281,11 @@ export class LogWriter implements Journal {
   private flushSoon(): void {
     this.flushing ??= setImmediate(() => {
       this.flushing = undefined
-      this.inBackground(() => this.flush())
+      try {
+        this.flush()
+      } catch (error) {
+        this.options.onFailure(error as SnapheapError)
+      }
     })
   }
 
@@ -327,6 +330,7 @@ export class LogWriter implements Journal {
         if (!this.isClosed) throw this.fail(error)
       }
     }
+    if (this.failure !== undefined) throw this.failure // another sync has failed meanwhile, and what this one was for is cut off
     if (this.segments === segments) this.syncedPosition = Math.max(this.syncedPosition, position)
     this.syncedBytes = Math.max(this.syncedBytes, writtenBytes)
     this.syncedVersion = Math.max(this.syncedVersion, writtenVersion)
@@ -358,9 +362,13 @@ export class LogWriter implements Journal {
     if (this.unsyncedBytes > 0) this.syncNow()
     const { fd, running } = this
     this.fd = undefined
-    const close = (): void => this.options.files.close(fd)
-    if (running === undefined) close()
-    else running.then(close, close) // it may be syncing this very file
+    this.left.add(fd)
+    if (running === undefined) this.closeLeft(fd)
+    else void running.catch(() => undefined).then(() => this.closeLeft(fd)) // it may be syncing this very file
+  }
+
+  private closeLeft(fd: number): void {
+    if (this.left.delete(fd)) this.options.files.close(fd)
   }
 
   /** Takes the commit back that was begun last, whether any of it is in the file already or not. */
@@ -399,14 +407,6 @@ export class LogWriter implements Journal {
     this.truncate()
     this.options.onUnsynced()
     return this.failure
-  }
-
-  private inBackground(work: () => void): void {
-    try {
-      work()
-    } catch (error) {
-      this.options.onFailure(error as SnapheapError)
-    }
   }
 
   private attempt<T>(what: string, work: () => T): T {

@@ -1,8 +1,9 @@
+import { join } from 'node:path'
 import { show } from '../arguments'
 import { SnapheapError } from '../errors'
 import type { Files } from '../heap/files'
 import type { Memory } from '../heap/memory'
-import { RECORD, SEGMENT } from './format'
+import { baseName, RECORD, SEGMENT } from './format'
 import { basesOf } from './history'
 import { listSegments, type Segment } from './segments'
 
@@ -92,4 +93,12 @@ function measure(files: Files, path: string): { sizeBytes: number; timeMs: numbe
 
 export function keepsHistory({ ms, bytes }: Retention): boolean {
   return ms > 0 || bytes > 0
+}
+
+/** Keeps a file that is about to be replaced as the base of the history from its version on. Throws the system's errors. */
+export function keepBase(files: Files, path: string, folder: string, version: number): void {
+  const kept = join(folder, baseName(version))
+  if (!files.exists(path) || files.exists(kept)) return
+  files.makeFolder(folder)
+  files.link(path, kept)
 }

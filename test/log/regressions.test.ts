@@ -4,6 +4,7 @@ import { SEGMENT } from '../../src/log/format'
 import { nativeMemory } from '../heap/support/memories'
 import { closeChecked, errorOf, rejectionOf } from '../support/store'
 import { segmentsOf } from './support/damage'
+import type { Operation } from './support/faulty-files'
 import { ids, machine, put, putAsync, putIn, turn } from './support/machine'
 
 // Each of these was found by the simulator or by the fuzzer, and is told here by itself.
@@ -347,4 +348,67 @@ test('a sync that fails after its segment was left ends commits all the same (se
   one.isHeld = false
   expect((await second).code).toBe('IO')
   expect(errorOf(() => put(store, 4)).code).toBe('IO')
+})
+
+test('a sync under way does not acknowledge what another one, which failed, cut off (seed 2000909)', async () => {
+  const one = machine()
+  const store = one.open({ durability: { everyMs: 1e8, everyBytes: 1e8 } })
+  put(store, 1)
+  one.isHeld = true
+  const synced = rejectionOf(store.sync())
+  while (one.files.isIdle) await turn()
+  await store.setDurability('commit')
+  one.failNext(({ kind }) => kind === 'sync', { code: 'EIO' })
+  expect(errorOf(() => put(store, 2)).code).toBe('IO')
+  one.isHeld = false
+  expect((await synced).code).toBe('IO')
+  expect(ids(store)).toEqual([])
+})
+
+test('a segment that has no record yet is gone on with, however small segments are (seed 2003895)', async () => {
+  const one = machine()
+  const store = one.open({ segmentBytes: 1 })
+  put(store, 1)
+  const isFirstRecord = ({ kind, path, position }: Operation): boolean =>
+    kind === 'write' && path.endsWith('2.log') && position > 0
+  one.failNext(isFirstRecord, { code: 'EIO' })
+  await putAsync(store, 2) // written in the end: the first attempt is the background's
+  await putAsync(store, 3)
+  await one.cutPower()
+  expect(ids(one.open())).toEqual([1, 2, 3])
+})
+
+test('a first file whose name could not be made durable is replaced by the next save (seed 2007490)', async () => {
+  const one = machine()
+  const store = one.open()
+  put(store, 1)
+  let isRenamed = false
+  one.failNext(
+    ({ kind }) => {
+      isRenamed ||= kind === 'rename'
+      return isRenamed && kind === 'syncFolder'
+    },
+    { code: 'EIO' },
+  )
+  expect((await rejectionOf(store.save())).code).toBe('IO')
+  await store.save()
+  await one.cutPower()
+  expect(ids(one.open())).toEqual([1])
+})
+
+test('a follower of a writer that takes all of its commits back has none, and misses nothing (seed 2001573)', async () => {
+  const one = machine()
+  const store = one.open({ durability: { everyMs: 1e8, everyBytes: 1e8 } })
+  put(store, 1)
+  await turn()
+  await turn()
+  const follower = one.follow()
+  const failures: unknown[] = []
+  follower.following!.on('failure', (error) => failures.push(error))
+  follower.following!.look()
+  expect(ids(follower)).toEqual([1])
+  one.failNext(({ kind }) => kind === 'sync', { code: 'EIO' })
+  await rejectionOf(store.sync())
+  follower.following!.look()
+  expect([ids(follower), failures]).toEqual([[], []])
 })

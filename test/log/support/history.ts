@@ -22,7 +22,9 @@ export interface State {
 export class History {
   /** Every commit up to this version was promised to be on the device. */
   acknowledged = 0
-  private readonly states = new Map<number, State>([[1, { tables: [], ledger: new Map() }]])
+  private readonly states = new Map<number, State>(
+    [0, 1].map((version) => [version, { tables: [], ledger: new Map() }]),
+  )
   /** A commit that failed in a way which leaves open whether the device has it. */
   private uncertain: { readonly version: number; readonly state: State } | undefined
 
