@@ -4,7 +4,6 @@ import { SEGMENT } from '../../src/log/format'
 import { nativeMemory } from '../heap/support/memories'
 import { closeChecked, errorOf, rejectionOf } from '../support/store'
 import { segmentsOf } from './support/damage'
-import type { Operation } from './support/faulty-files'
 import { ids, machine, put, putAsync, putIn, turn } from './support/machine'
 
 // Each of these was found by the simulator or by the fuzzer, and is told here by itself.
@@ -363,19 +362,6 @@ test('a sync under way does not acknowledge what another one, which failed, cut 
   one.isHeld = false
   expect((await synced).code).toBe('IO')
   expect(ids(store)).toEqual([])
-})
-
-test('a segment that has no record yet is gone on with, however small segments are (seed 2003895)', async () => {
-  const one = machine()
-  const store = one.open({ segmentBytes: 1 })
-  put(store, 1)
-  const isFirstRecord = ({ kind, path, position }: Operation): boolean =>
-    kind === 'write' && path.endsWith('2.log') && position > 0
-  one.failNext(isFirstRecord, { code: 'EIO' })
-  await putAsync(store, 2) // written in the end: the first attempt is the background's
-  await putAsync(store, 3)
-  await one.cutPower()
-  expect(ids(one.open())).toEqual([1, 2, 3])
 })
 
 test('a first file whose name could not be made durable is replaced by the next save (seed 2007490)', async () => {
