@@ -70,23 +70,30 @@ export class OrderedAccess implements Access {
   }
 
   /**
-   * Gives rows in the order of the next columns, those that are equal by `keys` in portions, each ascending, until told to
-   * stop by `true`.
+   * Gives rows in the order of the next columns, those that are equal by `keys` ascending and never apart, in portions of
+   * about `size`, until told to stop by `true`.
    */
-  walk(keys: readonly BoundOrder[], take: (equals: number[]) => boolean): void {
+  walk(keys: readonly BoundOrder[], size: number, take: (rows: number[]) => boolean): void {
     const range = this.bounds()
     if (range === undefined) return
     const cursor = this.index.ordered!.cursor(range, keys[0].isDescending ? 'descending' : 'ascending')
-    let equals: number[] = []
+    let rows: number[] = []
+    /** Where the rows begin that are equal to the last. */
+    let equals = 0
     while (cursor.next()) {
       const { row } = cursor
-      if (equals.length > 0 && !areEqual(keys, equals[0], row)) {
-        if (take(equals.sort(ascending))) return
-        equals = []
+      if (rows.length > 0 && !areEqual(keys, rows[rows.length - 1], row)) {
+        sortFrom(rows, equals)
+        if (rows.length >= size) {
+          if (take(rows)) return
+          rows = []
+        }
+        equals = rows.length
       }
-      equals.push(row)
+      rows.push(row)
     }
-    if (equals.length > 0) take(equals.sort(ascending))
+    sortFrom(rows, equals)
+    if (rows.length > 0) take(rows)
   }
 
   /** Undefined where no row can fit: nothing is less or more than what is missing. */
@@ -123,19 +130,25 @@ export class OrderedAccess implements Access {
   }
 }
 
-function ascending(a: number, b: number): number {
-  return a - b
+/** Sorts the rows from a place on. */
+function sortFrom(rows: number[], from: number): void {
+  if (rows.length - from < 2) return
+  const tail = rows.splice(from).sort((a, b) => a - b)
+  for (const row of tail) rows.push(row)
 }
 
 function areEqual(keys: readonly BoundOrder[], a: number, b: number): boolean {
-  return keys.every(({ path: { column } }) => {
-    if (column.type === 'integer' || column.type === 'number') {
-      const number = column.number(a)
-      if (number === number && number !== 0) return number === column.number(b)
-    }
-    const [x, y] = [column.get(a) ?? null, column.get(b) ?? null]
-    return x === null || y === null ? x === y : compareIn(column, x, y) === 0
-  })
+  for (const { path } of keys) if (!isEqualIn(path.column, a, b)) return false
+  return true
+}
+
+function isEqualIn(column: Column, a: number, b: number): boolean {
+  if (column.type === 'integer' || column.type === 'number') {
+    const number = column.number(a)
+    if (number === number && number !== 0) return number === column.number(b)
+  }
+  const [x, y] = [column.get(a) ?? null, column.get(b) ?? null]
+  return x === null || y === null ? x === y : compareIn(column, x, y) === 0
 }
 
 /** Rows by a hash index over several columns. */

@@ -27,6 +27,9 @@ const FEW_ROWS = 256
 /** Walking an ordered index costs so many times what finding, reading and sorting a row does. */
 const WALKING_COSTS = 0.5
 
+/** Rows of an ordered index that are checked together. */
+const WALKED_AT_ONCE = 1024
+
 /** Row numbers, as an index gives them or as a scan finds them. Those of a scan are valid until the next portion. */
 export type RowNumbers = readonly number[] | Int32Array
 
@@ -119,10 +122,11 @@ export class RowSource implements RowFinder {
     const found: number[] = []
     this.chosen = walk.name
     this.examined = 0
-    walk.walk(this.order, (equals) => {
-      this.examined += equals.length
+    walk.walk(this.order, Math.min(limit, WALKED_AT_ONCE), (rows) => {
+      this.examined += rows.length
       const left = limit - found.length
-      for (const row of kernel === undefined ? equals.slice(0, left) : kernel.filter(equals, left)) found.push(row)
+      const fitting = kernel === undefined ? rows : kernel.filter(rows, left)
+      for (let i = 0; i < fitting.length && i < left; i++) found.push(fitting[i])
       return found.length >= limit
     })
     return found

@@ -1,5 +1,6 @@
 import { compareValues } from '../value/value-order'
 import { Binding } from './binding'
+import { compile } from './compile'
 import { rowTest, valueTest } from './condition'
 import { ensureMember, type Flow, rowsFor, VALUES } from './flow'
 import { type BoundField, Grouping } from './group'
@@ -255,11 +256,24 @@ function projection(
 ): UnnamedStage {
   const bound = boundFields(fields, table, pipeline)
   const flow: Flow = { kind: 'records', members: fields.map(({ name }) => name) }
-  return mapping(flow, (row) => {
-    const record: Record<string, unknown> = {}
-    for (const { name, path } of bound) record[name] = path.value(row as number)
-    return record
+  return mapping(flow, recordMaker(bound) as Make)
+}
+
+/** Makes a record of a row: as an object literal of generated code, which engines make several times faster than member by member. */
+function recordMaker(fields: readonly BoundField[]): (row: number) => Record<string, unknown> {
+  const members = fields.map(({ name, path }, i) => {
+    const value = path.isDirect ? `columns[${i}].get(row) ?? null` : `paths[${i}].value(row)`
+    return `${JSON.stringify(name)}: ${value}`
   })
+  const maker = fields.some(({ name }) => name === '__proto__')
+    ? undefined
+    : compile(`'use strict'\nreturn (row) => ({ ${members.join(', ')} })`, ['columns', 'paths'])
+  if (maker !== undefined) {
+    const paths = fields.map(({ path }) => path)
+    const columns = paths.map((path) => path.column)
+    return maker(columns, paths) as (row: number) => Record<string, unknown>
+  }
+  return (row) => Object.fromEntries(fields.map(({ name, path }) => [name, path.value(row)]))
 }
 
 function boundFields(fields: readonly Field[], table: BoundPath['start'], pipeline: Pipeline): BoundField[] {
