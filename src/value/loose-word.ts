@@ -46,7 +46,8 @@ export class LooseEncoder extends Encoder {
   private readonly numbers: Float64Array[]
   private readonly halves: Int32Array[]
   private readonly buffers: Buffer[]
-  private used = 1
+  /** Words in use. Not initialized here: the step that makes CommonJS of the bundle misplaces that behind a merged `super`. */
+  private used: number
 
   constructor() {
     const numbers = [new Float64Array(FIRST_WORDS)]
@@ -58,6 +59,7 @@ export class LooseEncoder extends Encoder {
     this.numbers = numbers
     this.halves = halves
     this.buffers = buffers
+    this.used = 1
   }
 
   /** Forgets every word so far: what they point at may be overwritten. */
