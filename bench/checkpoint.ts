@@ -1,8 +1,10 @@
 import { closeSync, copyFileSync, fsyncSync, openSync, rmSync, truncateSync, writeSync } from 'node:fs'
 import { join } from 'node:path'
 import { monitorEventLoopDelay } from 'node:perf_hooks'
+import type { Store } from '../src/db/store'
 import { type Files, nodeFiles } from '../src/heap/files'
-import { type Database, type OpenOptions, open } from '../src/index'
+import { open } from '../src/index'
+import { StoreOverFiles } from '../test/log/support/store-over-files'
 import { median, round3 } from './harness'
 import { diskFolder } from './items'
 import type { Task } from './run'
@@ -29,12 +31,11 @@ export const task: Task = {
     const path = join(folder, 'checkpointed')
     const written = { bytes: 0 }
     // nothing is checkpointed but when this task says so
-    const options: OpenOptions & { files: Files } = {
+    const db = StoreOverFiles.over(path, {
       durability: 'interval',
       checkpoint: { logBytes: Number.POSITIVE_INFINITY },
       files: countingFiles(written),
-    }
-    const db = await open(path, options)
+    })
     await fill(db, rows)
     const snapheap: Record<string, number> = {}
     const cp: Record<string, number> = {}
@@ -87,7 +88,7 @@ function documentOf(id: number, change: number): Buffer {
   return Buffer.alloc(DOCUMENT_BYTES, `document ${id}, change ${change}; `)
 }
 
-async function fill(db: Database, rows: number): Promise<void> {
+async function fill(db: Store, rows: number): Promise<void> {
   await db.bulkLoad(async (tx) => {
     tx.createTable('documents', {
       key: 'id',
@@ -97,7 +98,7 @@ async function fill(db: Database, rows: number): Promise<void> {
   })
 }
 
-async function changeRows(db: Database, first: number, count: number, change: number): Promise<void> {
+async function changeRows(db: Store, first: number, count: number, change: number): Promise<void> {
   for (let begin = first; begin < first + count; begin += BATCH_ROWS) {
     const end = Math.min(begin + BATCH_ROWS, first + count)
     db.write((tx) => {
