@@ -108,8 +108,8 @@ export class Watches<S extends ObjectVersion> {
   }
 
   private eventsOf(of: Watchable, properties: readonly string[] | undefined): EventOf<S, unknown> {
-    if (of instanceof Query) return queryEvents<S, unknown>(of)
-    if (of instanceof QueryBuilder) return queryEvents<S, unknown>(of.query())
+    if (of instanceof Query) return queryEvents<S, unknown>(of, this.newest)
+    if (of instanceof QueryBuilder) return queryEvents<S, unknown>(of.query(), this.newest)
     if (typeof of !== 'string' && typeof of !== 'function') {
       throw new SnapheapError(
         'INVALID_ARGUMENT',

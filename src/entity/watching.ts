@@ -93,20 +93,24 @@ export function changedProperties<S extends Version>(
  * Events of the results of a query. It is asked again when a table that it reads has changed. An object that is no result
  * any more is shown as it was, readable as long as `UpdatedObject.old`.
  */
-export function queryEvents<S extends Version & QueryReader, R>(query: Query<R>): EventOf<S, QueryChanges<R>> {
+export function queryEvents<S extends Version & QueryReader, R>(
+  query: Query<R>,
+  newest: QueryReader,
+): EventOf<S, QueryChanges<R>> {
   const tables = [...tablesOf(query.plan)]
   let before = new QueryResults(query)
   return (change) => {
     if (!tables.some((table) => change.touches(table))) return undefined
     const last = before
-    const now = new QueryResults(query)
+    const now = new QueryResults(query.on(change.after))
     before = now
     const updated = new Set<unknown>(now.objects === undefined ? [] : change.rows(now.objects.table).updated)
     const isChanged = (identity: unknown): boolean =>
       now.objects === undefined ? now.look(identity) !== last.look(identity) : updated.has(identity)
     const { added, removed, changed, moved } = compareResults(last.identities, now.identities, isChanged)
     if (added.length + removed.length + changed.length + moved.length === 0) return undefined
-    const result = (identity: unknown): R => now.result(identity)
+    // objects are of the newest version, so that they can be kept; what else is a result keeps its values anyhow
+    const result = (identity: unknown): R => now.resultIn(newest, identity)
     return {
       version: change.after.version,
       added: added.map(result),

@@ -51,8 +51,9 @@ export class RowSource implements RowFinder {
   private readonly accesses: readonly Access[]
   private readonly ordered: readonly OrderedAccess[]
   private readonly conditions: readonly Condition[]
-  /** By the conditions that an access has answered; undefined where nothing is left to ask. */
+  /** What `bestAccess` found next best, where reading that too pays. */
   private second: Access | undefined
+  /** By the conditions that an access has answered; undefined where nothing is left to ask. */
   private readonly kernels = new Map<string, Kernel | undefined>()
 
   constructor(
@@ -121,7 +122,6 @@ export class RowSource implements RowFinder {
     const kernel = this.kernel(walk.covers)
     const found: number[] = []
     this.chosen = walk.name
-    this.examined = 0
     walk.walk(this.order, Math.min(limit, WALKED_AT_ONCE), (rows) => {
       this.examined += rows.length
       const left = limit - found.length

@@ -157,6 +157,24 @@ test('an iteration takes events one by one, and those that do not fit its buffer
   expect(db.stats().snapshots).toEqual([])
 })
 
+test('an iteration over the results of a query tells each commit as it was, however late it is asked', async () => {
+  await opened()
+  const changes = db.changes(db.query(Person).orderBy('age').values('name'))
+  for (const [id, name] of ['Ada', 'Bob', 'Cleo'].entries()) db.write((tx) => tx.create(Person, { id, name, age: id }))
+  const told: unknown[] = []
+  for (let i = 0; i < 3; i++) {
+    const { value } = await changes.next()
+    told.push([value.version, value.added])
+  }
+  const { version } = db
+  expect(told).toEqual([
+    [version - 2, ['Ada']],
+    [version - 1, ['Bob']],
+    [version, ['Cleo']],
+  ])
+  await changes.return!()
+})
+
 test('an iteration ends when the database closes', async () => {
   await opened()
   const other = await open(undefined, { entities: [Person] })
