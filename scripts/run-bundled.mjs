@@ -41,7 +41,10 @@ await build({
     minify: false,
     emptyOutDir: true,
     // As in the package: constants stand where they are used.
-    rolldownOptions: { output: { entryFileNames: '[name].mjs' }, optimization: { inlineConst: { mode: 'all', pass: 3 } } },
+    rolldownOptions: {
+      output: { entryFileNames: '[name].mjs' },
+      optimization: { inlineConst: { mode: 'all', pass: 3 } },
+    },
   },
 })
 process.on('exit', () => rmSync(outDir, { recursive: true, force: true }))

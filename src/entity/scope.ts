@@ -226,7 +226,7 @@ export class Scope {
     }
     if (from.scope.snapshot !== undefined) throw snapshotIsFixed(className)
     const source = this.source(type)
-    if (!source.isOfSameTable(from)) throw from.gone('was in a table that has been replaced')
+    if (!source.isOf(from)) throw from.gone('was in a table that has been replaced')
     source.verify(entity)
     return { source, row: entity[ROW] }
   }

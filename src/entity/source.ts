@@ -53,10 +53,12 @@ export class Source {
   view: View
   epoch = -2
   /** The table it is bound to for life, as its descriptor and `Table.madeIn`. */
-  private readonly descriptor: number
-  private readonly madeIn: number
+  readonly descriptor: number
+  readonly madeIn: number
   private bound!: Table
   private binding!: Binding
+  /** The binding, where every object can be made with it as it is: no subclass is more specific, no transaction is open. */
+  private settled: Binding | undefined
   private readonly hydrate: Hydrator
   private isRolledBack = false
   private targets: (Source | undefined)[] = []
@@ -90,14 +92,17 @@ export class Source {
     return table !== undefined && this.isOf(table)
   }
 
-  /** The object of a row that exists: of the most specific class that has a row with its key. */
+  /** The object of a row that exists: of the most specific class that has a row with its key. Small, so that engines inline it with what calls it. */
   object(row: number): object {
-    if (this.subclasses.length > 0) {
-      for (const each of this.subclasses) {
-        const source = this.sourceOf(each)
-        const specific = source.rowSharing(this.keyColumn, row)
-        if (specific >= 0) return source.object(specific)
-      }
+    const { settled } = this
+    return settled !== undefined ? this.hydrate(settled, row) : this.specificObject(row)
+  }
+
+  private specificObject(row: number): object {
+    for (const each of this.subclasses) {
+      const source = this.sourceOf(each)
+      const specific = source.rowSharing(this.keyColumn, row)
+      if (specific >= 0) return source.object(specific)
     }
     if (this.binding.epoch === NO_EPOCH) this.renewBinding()
     return this.hydrate(this.binding, row)
@@ -195,11 +200,6 @@ export class Source {
     this.renewBinding()
     object[BINDING] = this.binding
     object[ROW] = row
-  }
-
-  /** Whether this source and another are of the same table: not of one made after the other was dropped. */
-  isOfSameTable(other: Source): boolean {
-    return this.descriptor === other.descriptor && this.madeIn === other.madeIn
   }
 
   /** Sets one property, within a write. Throws `NO_TRANSACTION`, `READ_ONLY`, and what `set` throws. */
@@ -390,7 +390,7 @@ export class Source {
     this.epoch = this.view.epoch
     const columns = this.mapping.properties.map((each) => table.column(each.column))
     const epoch = this.scope.isSettled ? this.epoch : NO_EPOCH
-    this.binding = new Binding(this, this.view, epoch, columns, table.removals)
+    this.use(new Binding(this, this.view, epoch, columns, table.removals))
   }
 
   /** Brings a transaction's binding up to date with the rows removed in it. */
@@ -398,11 +398,17 @@ export class Source {
     const { removals } = this.table
     if (removals === this.binding.removals) return
     const { view, epoch, columns } = this.binding
-    this.binding = new Binding(this, view, epoch, columns, removals)
+    this.use(new Binding(this, view, epoch, columns, removals))
   }
 
-  private isOf(table: Table): boolean {
-    return table.descriptor === this.descriptor && table.madeIn === this.madeIn
+  private use(binding: Binding): void {
+    this.binding = binding
+    this.settled = binding.epoch === NO_EPOCH || this.subclasses.length > 0 ? undefined : binding
+  }
+
+  /** Whether this is of the same table as a handle or another source: not of one made after the other was dropped. */
+  isOf(other: { readonly descriptor: number; readonly madeIn: number }): boolean {
+    return this.descriptor === other.descriptor && this.madeIn === other.madeIn
   }
 
   gone(what: string): SnapheapError {
