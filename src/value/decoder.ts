@@ -5,11 +5,15 @@ import { Decimal, Rational } from './decimal'
 import { Encoder, SORTED_FROM } from './encoder'
 import { OBJECT_HEADER_WORDS } from './intern-tables'
 import { List } from './list'
+import { LONGEST_KEPT_BYTES, TextCache } from './text-cache'
 import { formatDay, formatInstant, formatTimeOfDay, Timestamp } from './timestamp'
 import { CONSTANT, signedPayload, TAG, tagOf } from './word'
 
 const HEX = Array.from({ length: 256 }, (_, i) => i.toString(16).padStart(2, '0'))
 const LARGEST_DATE_MS = 8.64e15
+
+/** One for all heaps of the thread: it holds only what their words say. */
+const texts = new TextCache()
 
 /** A step into a value: a member's name or an element's index. */
 export type PathStep = string | number
@@ -32,6 +36,8 @@ export class Decoder {
   /** The value of a tagged word given as its halves. Throws `CORRUPT` for a tag that does not exist. */
   tagged(low: number, high: number): unknown {
     const tag = tagOf(high)
+    if (tag === TAG.string) return this.string(low >>> 0)
+    if (tag > TAG.inlineString && tag < TAG.nan) return texts.inline(low, high, tag - TAG.inlineString)
     switch (tag) {
       case TAG.constant:
         return this.constant(low)
@@ -50,7 +56,6 @@ export class Decoder {
       case TAG.smallRational:
         return new Rational(BigInt(((high << 16) >> 8) | (low >>> 24)), BigInt(low & 0xffffff))
     }
-    if (tag > TAG.inlineString && tag < TAG.nan) return inlineString(low, high, tag - TAG.inlineString)
     return this.object(tag, low >>> 0)
   }
 
@@ -151,8 +156,6 @@ export class Decoder {
 
   private object(tag: number, address: number): unknown {
     switch (tag) {
-      case TAG.string:
-        return this.string(address)
       case TAG.string16:
         return this.contents(address).toString('utf16le')
       case TAG.bytes:
@@ -184,6 +187,7 @@ export class Decoder {
 
   private string(address: number): string {
     const size = this.view.low(address)
+    if (size <= LONGEST_KEPT_BYTES) return texts.interned(this.view, address, size)
     const start = address + OBJECT_HEADER_WORDS
     if ((start & BLOCK_MASK) * WORD_BYTES + size > BLOCK_WORDS * WORD_BYTES)
       return this.contents(address).toString('utf8')
@@ -251,29 +255,6 @@ export class Decoder {
 /** The coefficient of a small decimal word. */
 export function smallCoefficient(low: number, high: number): number {
   return ((high << 23) >> 23) * 0x100000000 + (low >>> 0)
-}
-
-/** The string of 1..6 bytes that a word holds itself. */
-export function inlineString(low: number, high: number, size: number): string {
-  if (((low & 0x80808080) | (high & 0x8080)) !== 0) {
-    const bytes = Buffer.from([low, low >>> 8, low >>> 16, low >>> 24, high, high >>> 8])
-    return bytes.toString('utf8', 0, size)
-  }
-  const [a, b, c, d] = [low & 255, (low >>> 8) & 255, (low >>> 16) & 255, low >>> 24]
-  switch (size) {
-    case 1:
-      return String.fromCharCode(a)
-    case 2:
-      return String.fromCharCode(a, b)
-    case 3:
-      return String.fromCharCode(a, b, c)
-    case 4:
-      return String.fromCharCode(a, b, c, d)
-    case 5:
-      return String.fromCharCode(a, b, c, d, high & 255)
-    default:
-      return String.fromCharCode(a, b, c, d, high & 255, (high >>> 8) & 255)
-  }
 }
 
 function bigintOf(bytes: Uint8Array): bigint {
