@@ -52,3 +52,17 @@ export async function postgresWithOrders(rows: number): Promise<{ connection: Se
   await client.query('VACUUM ANALYZE orders')
   return { connection: server.connection, client }
 }
+
+/** What a process shares with those that it starts: how to reach such a server. */
+export async function serverWithOrders(rows: number): Promise<ServerConnection> {
+  const { connection, client } = await postgresWithOrders(rows)
+  await client.end()
+  return connection
+}
+
+/** A client of a server that another process has started. */
+export async function clientOf(connection: unknown): Promise<pg.Client> {
+  const client = new pg.Client(connection as ServerConnection)
+  await client.connect()
+  return client
+}

@@ -27,9 +27,64 @@ export interface Contender {
   readonly run: Operation
 }
 
+/** One of those that are compared each in a process of its own, which holds nothing else. */
+export interface Runner {
+  readonly operations: number
+  /** Makes what its operations need. */
+  prepare(): Operation | Promise<Operation>
+}
+
+/** A task whose contenders do the same operations on the same rows, each in a process of its own. */
+export interface Race {
+  /** Rows where nobody says how many. */
+  readonly rows: number
+  /** How many operations each does to show that it gives the same answer as the others. */
+  readonly operationsToAgree: number
+  /** What all processes share, told to them as JSON: the connection of a server that ends with this process. */
+  share?(rows: number): Promise<unknown>
+  /** By name. Called in every process: what takes time or memory is for `prepare`. */
+  runners(rows: number, shared: unknown): Record<string, Runner>
+}
+
+/** What one process measured. */
+export interface Sample {
+  readonly answer: number
+  readonly nsPerOp: number
+}
+
+const ROUNDS_IN_PROCESS = 5
+
+/** Answers and times one contender, in this process: the median of some rounds after two that are not counted. */
+export async function measure(runner: Runner, operationsToAgree: number): Promise<Sample> {
+  const run = await runner.prepare()
+  const answer = await run(operationsToAgree)
+  const samples: number[] = []
+  for (let round = -2; round < ROUNDS_IN_PROCESS; round++) {
+    const start = performance.now()
+    const result = run(runner.operations)
+    if (result instanceof Promise) await result
+    if (round >= 0) samples.push(((performance.now() - start) * 1e6) / runner.operations)
+  }
+  return { answer, nsPerOp: median(samples) }
+}
+
+/** Median, smallest and largest of what several processes of each contender measured. */
+export function resultsOf(samples: ReadonlyMap<string, readonly Sample[]>): Record<string, Result> {
+  const results: Record<string, Result> = {}
+  for (const [name, each] of samples) {
+    const ns = each.map(({ nsPerOp }) => nsPerOp)
+    results[name] = {
+      nsPerOp: round3(median(ns)),
+      minNsPerOp: round3(Math.min(...ns)),
+      maxNsPerOp: round3(Math.max(...ns)),
+    }
+  }
+  return results
+}
+
 /**
- * Times contenders in turn, round after round, so that a machine that slows down slows all of them; the first round is
- * not counted. Returns the median nanoseconds per operation of each.
+ * Times contenders in turn in this process, round after round, so that a machine that slows down slows all of them; the first
+ * round is not counted. Returns the median nanoseconds per operation of each.
  */
 export async function race(contenders: readonly Contender[], rounds = 7): Promise<Record<string, Result>> {
   const samples = new Map<string, number[]>(contenders.map((each) => [each.name, []]))
@@ -49,6 +104,11 @@ export async function race(contenders: readonly Contender[], rounds = 7): Promis
 export async function agree(contenders: readonly Contender[], operations: number): Promise<void> {
   const answers = new Map<string, number>()
   for (const { name, run } of contenders) answers.set(name, await run(operations))
+  ensureAlike(answers)
+}
+
+/** Throws unless all answers, by who gave them, are the same number but for rounding. */
+export function ensureAlike(answers: ReadonlyMap<string, number>): void {
   const [[firstName, first]] = answers
   for (const [name, answer] of answers) {
     if (Math.abs(answer - first) > Math.abs(first) * 1e-9) {

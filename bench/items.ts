@@ -150,7 +150,7 @@ export function diskFolder(): string {
 }
 
 function folderBesideBundle(): string {
-  const folder = mkdtempSync(join(dirname(process.argv[1]), '.run', String(process.pid), 'data-'))
+  const folder = mkdtempSync(join(dirname(process.argv[1]), 'data-'))
   process.on('exit', () => rmSync(folder, { recursive: true, force: true }))
   return folder
 }

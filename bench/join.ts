@@ -1,56 +1,57 @@
 import { Parameter } from '../src/index'
-import { agree, type Contender, race } from './harness'
-import type { Task } from './run'
-import { CITIES, Orders, postgresShop, snapheapShop, sqliteShop } from './shop'
+import { clientOf } from './data'
+import type { Operation, Race } from './harness'
+import { CITIES, Orders, shopServer, snapheapShop, sqliteShop } from './shop'
 
 /** The prices of all products ordered by the customers of a city, about 1,000, over three classes. */
-export const task: Task = {
+export const task: Race = {
   rows: 1_000_000,
-  async run(rows) {
-    const db = await snapheapShop(rows)
-    const sqlite = sqliteShop(rows)
-    const client = await postgresShop(rows)
-    const query = db
-      .query(Orders)
-      .where({ customer: { city: new Parameter('city') } })
-      .values('product.price')
+  operationsToAgree: 16,
+  share: shopServer,
+  runners(rows, shared) {
     const sql = (parameter: string): string =>
       `SELECT p.price FROM customer c JOIN orders o ON o.customer = c.id JOIN product p ON p.id = o.product WHERE c.city = ${parameter}`
-    const select = sqlite.prepare<[string], number>(sql('?')).pluck()
     const city = (i: number): string => `city ${(i * 337) % CITIES}`
-    const contenders: Contender[] = [
-      {
-        name: 'snapheap',
+    const add =
+      (pricesIn: (city: string) => Iterable<unknown>): Operation =>
+      (n) => {
+        let total = 0
+        for (let i = 0; i < n; i++) for (const price of pricesIn(city(i))) total += price as number
+        return total
+      }
+    return {
+      snapheap: {
         operations: 1 << 8,
-        run: (n) => {
-          let total = 0
-          for (let i = 0; i < n; i++) for (const price of query.with({ city: city(i) })) total += price as number
-          return total
+        async prepare() {
+          const db = await snapheapShop(rows)
+          const query = db
+            .query(Orders)
+            .where({ customer: { city: new Parameter('city') } })
+            .values('product.price')
+          return add((name) => query.with({ city: name }))
         },
       },
-      {
-        name: 'better-sqlite3',
+      'better-sqlite3': {
         operations: 1 << 6,
-        run: (n) => {
-          let total = 0
-          for (let i = 0; i < n; i++) for (const price of select.all(city(i))) total += price
-          return total
+        prepare() {
+          const select = sqliteShop(rows).prepare<[string], number>(sql('?')).pluck()
+          return add((name) => select.all(name))
         },
       },
-      {
-        name: 'postgres',
+      postgres: {
         operations: 1 << 5,
-        run: async (n) => {
-          let total = 0
-          for (let i = 0; i < n; i++) {
-            const { rows: found } = await client.query({ name: 'prices', text: sql('$1'), values: [city(i)] })
-            for (const { price } of found) total += price
+        async prepare() {
+          const client = await clientOf(shared)
+          return async (n) => {
+            let total = 0
+            for (let i = 0; i < n; i++) {
+              const { rows: found } = await client.query({ name: 'prices', text: sql('$1'), values: [city(i)] })
+              for (const { price } of found) total += price
+            }
+            return total
           }
-          return total
         },
       },
-    ]
-    await agree(contenders, 16)
-    return race(contenders)
+    }
   },
 }

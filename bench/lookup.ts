@@ -1,61 +1,78 @@
-import { orderAt } from './data'
-import { agree, type Contender, race, randomIntegers } from './harness'
-import type { Task } from './run'
-import { CUSTOMERS, lmdbShop, Orders, postgresShop, snapheapShop, sqliteShop } from './shop'
+import { clientOf, orderAt } from './data'
+import { type Operation, type Race, randomIntegers } from './harness'
+import { CUSTOMERS, lmdbShop, Orders, shopServer, snapheapShop, sqliteShop } from './shop'
+
+type Some = { amount: number; status: string }
 
 /** All orders of a random customer, about 20: two properties of each. */
-export const task: Task = {
+export const task: Race = {
   rows: 1_000_000,
-  async run(rows) {
+  operationsToAgree: 100,
+  share: shopServer,
+  runners(rows, shared) {
     const customers = randomIntegers(1 << 16, Math.min(CUSTOMERS, rows))
     const mask = customers.length - 1
-    const db = await snapheapShop(rows)
-    const map = new Map<number, { amount: number; status: string }[]>()
-    for (let id = 0; id < rows; id++) {
-      const { customer, amount, status } = orderAt(id)
-      const list = map.get(customer)
-      if (list === undefined) map.set(customer, [{ amount, status }])
-      else list.push({ amount, status })
-    }
-    const sqlite = sqliteShop(rows)
-    const lmdb = lmdbShop(rows)
-    const client = await postgresShop(rows)
-    const select = sqlite.prepare<[number], { amount: number; status: string }>(
-      'SELECT amount, status FROM orders WHERE customer = ?',
-    )
-    const sum = (found: Iterable<{ amount: number; status: string }>): number => {
-      let total = 0
-      for (const { amount, status } of found) total += amount + status.length
-      return total
-    }
-    const add = (n: number, one: (customer: number) => number): number => {
-      let total = 0
-      for (let i = 0; i < n; i++) total += one(customers[i & mask])
-      return total
-    }
-    const contenders: Contender[] = [
-      { name: 'snapheap', operations: 1 << 14, run: (n) => add(n, (customer) => sum(db.find(Orders, { customer }))) },
-      { name: 'map', operations: 1 << 14, run: (n) => add(n, (customer) => sum(map.get(customer) ?? [])) },
-      { name: 'better-sqlite3', operations: 1 << 11, run: (n) => add(n, (customer) => sum(select.all(customer))) },
-      {
-        name: 'lmdb',
-        operations: 1 << 10,
-        run: (n) => add(n, (customer) => sum(lmdb.ordersOf(customer).map(lmdb.order))),
-      },
-      {
-        name: 'postgres',
-        operations: 1 << 8,
-        run: async (n) => {
-          let total = 0
-          for (let i = 0; i < n; i++) {
-            const query = { name: 'orders', text: 'SELECT amount, status FROM orders WHERE customer = $1' }
-            total += sum((await client.query({ ...query, values: [customers[i & mask]] })).rows)
-          }
-          return total
+    const add =
+      (ordersOf: (customer: number) => readonly Some[]): Operation =>
+      (n) => {
+        let total = 0
+        for (let i = 0; i < n; i++) {
+          for (const { amount, status } of ordersOf(customers[i & mask])) total += amount + status.length
+        }
+        return total
+      }
+    return {
+      snapheap: {
+        operations: 1 << 14,
+        async prepare() {
+          const db = await snapheapShop(rows)
+          return add((customer) => db.find(Orders, { customer }))
         },
       },
-    ]
-    await agree(contenders, 100)
-    return race(contenders)
+      map: {
+        operations: 1 << 14,
+        prepare() {
+          const map = new Map<number, Some[]>()
+          for (let id = 0; id < rows; id++) {
+            const { customer, amount, status } = orderAt(id)
+            const list = map.get(customer)
+            if (list === undefined) map.set(customer, [{ amount, status }])
+            else list.push({ amount, status })
+          }
+          return add((customer) => map.get(customer) ?? [])
+        },
+      },
+      'better-sqlite3': {
+        operations: 1 << 11,
+        prepare() {
+          const select = sqliteShop(rows).prepare<[number], Some>(
+            'SELECT amount, status FROM orders WHERE customer = ?',
+          )
+          return add((customer) => select.all(customer))
+        },
+      },
+      lmdb: {
+        operations: 1 << 10,
+        prepare() {
+          const lmdb = lmdbShop(rows)
+          return add((customer) => lmdb.ordersOf(customer).map(lmdb.order))
+        },
+      },
+      postgres: {
+        operations: 1 << 8,
+        async prepare() {
+          const client = await clientOf(shared)
+          const query = { name: 'orders', text: 'SELECT amount, status FROM orders WHERE customer = $1' }
+          return async (n) => {
+            let total = 0
+            for (let i = 0; i < n; i++) {
+              const { rows: found } = await client.query({ ...query, values: [customers[i & mask]] })
+              for (const { amount, status } of found) total += amount + status.length
+            }
+            return total
+          }
+        },
+      },
+    }
   },
 }

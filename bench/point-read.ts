@@ -1,10 +1,9 @@
 import { join } from 'node:path'
 import Database from 'better-sqlite3'
 import { open as openLmdb } from 'lmdb'
-import { Column, Entity, Id, open } from '../src/index'
-import { orderAt, postgresWithOrders, temporaryFolder } from './data'
-import { agree, type Contender, race, randomIntegers } from './harness'
-import type { Task } from './run'
+import { Column, Entity, Id, open, type Database as Snapheap } from '../src/index'
+import { clientOf, orderAt, serverWithOrders, temporaryFolder } from './data'
+import { type Operation, type Race, randomIntegers } from './harness'
 
 @Entity({ name: 'orders' })
 class Order {
@@ -15,100 +14,124 @@ class Order {
   @Column({ type: 'string' }) note!: string
 }
 
-/** One column of a random row by its id. */
-export const task: Task = {
+/** One column of a random row by its id. The loops of the fastest are written out: a call would be most of what they cost. */
+export const task: Race = {
   rows: 1_000_000,
-  async run(rows) {
-    const folder = temporaryFolder()
+  operationsToAgree: 1000,
+  share: serverWithOrders,
+  runners(rows, shared) {
     const ids = randomIntegers(1 << 20, rows)
     const mask = ids.length - 1
-
-    const db = await open(undefined, { entities: [Order] })
-    const raw = new Float64Array(rows)
-    const map = new Map<number, ReturnType<typeof orderAt>>()
-    const lmdb = openLmdb({ path: join(folder, 'lmdb') })
-    const sqlite = new Database(join(folder, 'sqlite'))
-    sqlite.pragma('journal_mode = WAL')
-    sqlite.pragma('cache_size = -1000000')
-    sqlite.exec('CREATE TABLE orders (id INTEGER PRIMARY KEY, customer INTEGER, amount REAL, status TEXT, note TEXT)')
-    const insert = sqlite.prepare('INSERT INTO orders VALUES (?, ?, ?, ?, ?)')
-    db.write((tx) => {
-      const writer = tx.writer('orders')
-      for (let id = 0; id < rows; id++) writer.insert({ ...orderAt(id) })
-    })
-    sqlite.transaction(() => {
-      for (let id = 0; id < rows; id++) {
-        const order = orderAt(id)
-        raw[id] = order.amount
-        map.set(id, order)
-        insert.run(order.id, order.customer, order.amount, order.status, order.note)
+    const sumOf =
+      (read: (id: number) => number): Operation =>
+      (n) => {
+        let total = 0
+        for (let i = 0; i < n; i++) total += read(ids[i & mask])
+        return total
       }
-    })()
-    await lmdb.transaction(() => {
-      for (let id = 0; id < rows; id++) lmdb.put(id, orderAt(id))
-    })
-    const { client } = await postgresWithOrders(rows)
-
-    const table = db.table('orders')
-    const amounts = table.column('amount')
-    const select = sqlite.prepare<[number], number>('SELECT amount FROM orders WHERE id = ?').pluck()
-    const query = { name: 'amount', text: 'SELECT amount FROM orders WHERE id = $1' }
-    const sum = (operations: number, read: (id: number) => number): number => {
-      let total = 0
-      for (let i = 0; i < operations; i++) total += read(ids[i & mask])
-      return total
-    }
-    const contenders: Contender[] = [
-      {
-        name: 'raw',
+    return {
+      raw: {
         operations: 1 << 20,
-        run: (n) => {
-          let s = 0
-          for (let i = 0; i < n; i++) s += raw[ids[i & mask]]
-          return s
+        prepare() {
+          const raw = new Float64Array(rows)
+          for (let id = 0; id < rows; id++) raw[id] = orderAt(id).amount
+          return (n) => {
+            let s = 0
+            for (let i = 0; i < n; i++) s += raw[ids[i & mask]]
+            return s
+          }
         },
       },
-      {
-        name: 'snapheap-column',
+      'snapheap-column': {
         operations: 1 << 20,
-        run: (n) => {
-          let s = 0
-          for (let i = 0; i < n; i++) s += amounts.number(ids[i & mask])
-          return s
+        async prepare() {
+          const amounts = (await orders(rows)).table('orders').column('amount')
+          return (n) => {
+            let s = 0
+            for (let i = 0; i < n; i++) s += amounts.number(ids[i & mask])
+            return s
+          }
         },
       },
-      {
-        name: 'snapheap-property',
+      'snapheap-property': {
         operations: 1 << 20,
-        run: (n) => {
-          let s = 0
-          for (let i = 0; i < n; i++) s += db.get(Order, ids[i & mask])!.amount
-          return s
+        async prepare() {
+          const db = await orders(rows)
+          return (n) => {
+            let s = 0
+            for (let i = 0; i < n; i++) s += db.get(Order, ids[i & mask])!.amount
+            return s
+          }
         },
       },
-      {
-        name: 'map',
+      map: {
         operations: 1 << 20,
-        run: (n) => {
-          let s = 0
-          for (let i = 0; i < n; i++) s += map.get(ids[i & mask])!.amount
-          return s
+        prepare() {
+          const map = new Map<number, ReturnType<typeof orderAt>>()
+          for (let id = 0; id < rows; id++) map.set(id, orderAt(id))
+          return (n) => {
+            let s = 0
+            for (let i = 0; i < n; i++) s += map.get(ids[i & mask])!.amount
+            return s
+          }
         },
       },
-      { name: 'lmdb', operations: 1 << 16, run: (n) => sum(n, (id) => lmdb.get(id).amount) },
-      { name: 'better-sqlite3', operations: 1 << 16, run: (n) => sum(n, (id) => select.get(id)!) },
-      {
-        name: 'postgres',
+      lmdb: {
+        operations: 1 << 16,
+        async prepare() {
+          const lmdb = openLmdb({ path: join(temporaryFolder(), 'lmdb') })
+          await lmdb.transaction(() => {
+            for (let id = 0; id < rows; id++) lmdb.put(id, orderAt(id))
+          })
+          return sumOf((id) => lmdb.get(id).amount)
+        },
+      },
+      'better-sqlite3': {
+        operations: 1 << 16,
+        prepare() {
+          const select = sqliteWithOrders(rows)
+            .prepare<[number], number>('SELECT amount FROM orders WHERE id = ?')
+            .pluck()
+          return sumOf((id) => select.get(id)!)
+        },
+      },
+      postgres: {
         operations: 1 << 10,
-        run: async (n) => {
-          let total = 0
-          for (let i = 0; i < n; i++)
-            total += (await client.query({ ...query, values: [ids[i & mask]] })).rows[0].amount
-          return total
+        async prepare() {
+          const client = await clientOf(shared)
+          const query = { name: 'amount', text: 'SELECT amount FROM orders WHERE id = $1' }
+          return async (n) => {
+            let total = 0
+            for (let i = 0; i < n; i++)
+              total += (await client.query({ ...query, values: [ids[i & mask]] })).rows[0].amount
+            return total
+          }
         },
       },
-    ]
-    await agree(contenders, 1000)
-    return race(contenders)
+    }
   },
+}
+
+async function orders(rows: number): Promise<Snapheap> {
+  const db = await open(undefined, { entities: [Order] })
+  db.write((tx) => {
+    const writer = tx.writer('orders')
+    for (let id = 0; id < rows; id++) writer.insert({ ...orderAt(id) })
+  })
+  return db
+}
+
+function sqliteWithOrders(rows: number): Database {
+  const sqlite = new Database(join(temporaryFolder(), 'sqlite'))
+  sqlite.pragma('journal_mode = WAL')
+  sqlite.pragma('cache_size = -1000000')
+  sqlite.exec('CREATE TABLE orders (id INTEGER PRIMARY KEY, customer INTEGER, amount REAL, status TEXT, note TEXT)')
+  const insert = sqlite.prepare('INSERT INTO orders VALUES (?, ?, ?, ?, ?)')
+  sqlite.transaction(() => {
+    for (let id = 0; id < rows; id++) {
+      const order = orderAt(id)
+      insert.run(order.id, order.customer, order.amount, order.status, order.note)
+    }
+  })()
+  return sqlite
 }

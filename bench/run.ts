@@ -1,12 +1,20 @@
 // npm run --silent bench -- TASK [--json] [--rows N]
+import { spawn } from 'node:child_process'
+import { text } from 'node:stream/consumers'
 import { parseArgs } from 'node:util'
-import { formatReport, type Result } from './harness'
+import { ensureAlike, formatReport, measure, type Race, type Result, resultsOf, type Sample } from './harness'
 
-export interface Task {
-  /** Rows where `--rows` says nothing. */
-  readonly rows: number
-  run(rows: number): Promise<Record<string, Result>>
-}
+/** A task that times its contenders itself, or a race. */
+export type Task =
+  | Race
+  | {
+      /** Rows where `--rows` says nothing. */
+      readonly rows: number
+      run(rows: number): Promise<Record<string, Result>>
+    }
+
+/** Processes that each contender of a race is measured in. */
+const ROUNDS = 3
 
 const TASKS: Record<string, () => Promise<{ task: Task }>> = {
   'point-read': () => import('./point-read'),
@@ -33,10 +41,16 @@ const TASKS: Record<string, () => Promise<{ task: Task }>> = {
 
 const { values, positionals } = parseArgs({
   allowPositionals: true,
-  options: { json: { type: 'boolean', default: false }, rows: { type: 'string' } },
+  options: {
+    json: { type: 'boolean', default: false },
+    rows: { type: 'string' },
+    /** In the processes that this one starts: which contender to measure, with what the first process shares. */
+    contender: { type: 'string' },
+    shared: { type: 'string', default: 'null' },
+  },
 })
-const names = positionals.length === 0 ? Object.keys(TASKS) : positionals
-for (const name of names) {
+
+for (const name of positionals.length === 0 ? Object.keys(TASKS) : positionals) {
   const load = TASKS[name]
   if (load === undefined) {
     process.stderr.write(`There is no benchmark "${name}". There are ${Object.keys(TASKS).join(', ')}.\n`)
@@ -44,7 +58,60 @@ for (const name of names) {
   }
   const { task } = await load()
   const rows = values.rows === undefined ? task.rows : Number(values.rows)
-  const report = { task: name, node: process.versions.node, rows, contenders: await task.run(rows) }
+  if (values.contender !== undefined) {
+    process.stdout.write(JSON.stringify(await measured(task, rows, values.contender)))
+    process.exit(0)
+  }
+  const contenders = 'runners' in task ? await raceProcesses(name, task, rows) : await inProcess(name, rows)
+  const report = { task: name, node: process.versions.node, rows, contenders }
   process.stdout.write(`${values.json ? JSON.stringify(report) : formatReport(report)}\n`)
 }
 process.exit(0)
+
+/** What a process that was started to measure answers. */
+async function measured(task: Task, rows: number, contender: string): Promise<unknown> {
+  if (!('runners' in task)) return task.run(rows)
+  return measure(task.runners(rows, JSON.parse(values.shared))[contender], task.operationsToAgree)
+}
+
+/** Every contender in new processes, in turn, round after round. */
+async function raceProcesses(name: string, task: Race, rows: number): Promise<Record<string, Result>> {
+  const shared = await task.share?.(rows)
+  const names = Object.keys(task.runners(rows, shared))
+  const samples = new Map<string, Sample[]>(names.map((each) => [each, []]))
+  for (let round = 0; round < ROUNDS; round++) {
+    const answers = new Map<string, number>()
+    for (const contender of names) {
+      progress(`${name}: round ${round + 1} of ${ROUNDS}, ${contender}`)
+      const sample = (await inNewProcess(name, rows, contender, shared)) as Sample
+      samples.get(contender)!.push(sample)
+      answers.set(contender, sample.answer)
+    }
+    ensureAlike(answers)
+  }
+  progress('')
+  return resultsOf(samples)
+}
+
+/** A task that is not a race, in a process that has not built this program. */
+async function inProcess(name: string, rows: number): Promise<Record<string, Result>> {
+  return (await inNewProcess(name, rows, '', null)) as Record<string, Result>
+}
+
+async function inNewProcess(name: string, rows: number, contender: string, shared: unknown): Promise<unknown> {
+  const flags = ['--rows', String(rows), '--contender', contender, '--shared', JSON.stringify(shared ?? null)]
+  const child = spawn(process.execPath, [...process.execArgv, import.meta.filename, name, ...flags], {
+    stdio: ['ignore', 'pipe', 'inherit'],
+  })
+  const exited = new Promise<number | null>((resolve, reject) => child.on('error', reject).on('close', resolve))
+  const [exitCode, output] = await Promise.all([exited, text(child.stdout)])
+  if (exitCode !== 0) {
+    process.stderr.write(`The process that measured ${name} ${contender} ended with ${exitCode}.\n`)
+    process.exit(1)
+  }
+  return JSON.parse(output)
+}
+
+function progress(line: string): void {
+  if (process.stderr.isTTY) process.stderr.write(`\r\x1b[K${line}`)
+}

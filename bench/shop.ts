@@ -1,8 +1,8 @@
 import { join } from 'node:path'
 import Database from 'better-sqlite3'
 import { open as openLmdb } from 'lmdb'
-import type pg from 'pg'
 import { Column, Entity, Id, open, Ref, type Database as Snapheap } from '../src/index'
+import type { ServerConnection } from '../test/support/postgres'
 import { orderAt, postgresWithOrders, temporaryFolder } from './data'
 
 /** Three tables that refer to each other: customers of a city, their orders, what was ordered. */
@@ -85,13 +85,15 @@ export function sqliteShop(rows: number): Database {
   return sqlite
 }
 
-/** Whole orders by key in lmdb, and lists of keys by customer: an index kept by hand. */
+/** Whole rows by key in lmdb, and lists of orders by customer: an index kept by hand. */
 export function lmdbShop(rows: number): {
   order(id: number): { customer: number; product: number; amount: number; status: string }
   ordersOf(customer: number): number[]
+  city(customer: number): string
+  price(product: number): number
 } {
-  const orders = openLmdb({ path: join(temporaryFolder(), 'orders'), noSync: true })
-  const byCustomer = openLmdb({ path: join(temporaryFolder(), 'customers'), noSync: true })
+  const opened = (name: string) => openLmdb({ path: join(temporaryFolder(), name), noSync: true })
+  const [orders, byCustomer, customers, products] = ['orders', 'lists', 'customers', 'products'].map(opened)
   const lists = new Map<number, number[]>()
   orders.transactionSync(() => {
     for (let id = 0; id < rows; id++) {
@@ -105,12 +107,23 @@ export function lmdbShop(rows: number): {
   byCustomer.transactionSync(() => {
     for (const [customer, list] of lists) byCustomer.put(customer, list)
   })
-  return { order: (id) => orders.get(id), ordersOf: (customer) => byCustomer.get(customer) ?? [] }
+  customers.transactionSync(() => {
+    for (let id = 0; id < CUSTOMERS; id++) customers.put(id, { id, city: cityOf(id) })
+  })
+  products.transactionSync(() => {
+    for (let id = 0; id < PRODUCTS; id++) products.put(id, { id, price: priceOf(id) })
+  })
+  return {
+    order: (id) => orders.get(id),
+    ordersOf: (customer) => byCustomer.get(customer) ?? [],
+    city: (customer) => customers.get(customer).city,
+    price: (product) => products.get(product).price,
+  }
 }
 
-/** The same in Postgres, over a unix socket. */
-export async function postgresShop(rows: number): Promise<pg.Client> {
-  const { client } = await postgresWithOrders(rows)
+/** The same in Postgres, for all processes: how to reach it over a unix socket. */
+export async function shopServer(rows: number): Promise<ServerConnection> {
+  const { client, connection } = await postgresWithOrders(rows)
   await client.query('ALTER TABLE orders ADD COLUMN product integer')
   await client.query(`UPDATE orders SET product = (id::bigint * 13) % ${PRODUCTS}`)
   await client.query(
@@ -124,5 +137,6 @@ export async function postgresShop(rows: number): Promise<pg.Client> {
     'CREATE INDEX ON customer (city); CREATE INDEX ON orders (amount); CREATE INDEX ON orders (product)',
   )
   await client.query('VACUUM ANALYZE')
-  return client
+  await client.end()
+  return connection
 }
