@@ -64,8 +64,9 @@ export class Column {
     if (this.epoch !== this.view.epoch) this.refresh()
     if (row >>> 0 >= this.rows) return this.absent
     const number = this.view.number(this.base + row)
-    if (number !== 0 && number === number && !this.isBigint) return number
-    return number === 0 ? this.absent : this.decode(this.base + row)
+    if (number === 0) return this.absent
+    if (this.isBigint) return decodeAs(this.type, this.view, this.decoder, this.base + row)
+    return number === number ? number : this.decoder.taggedAt(this.base + row)
   }
 
   /** The value as a number: 0 where the row has none, NaN where it is something else. One load, two for a stored 0; makes no object. */
@@ -146,10 +147,6 @@ export class Column {
     if (this.view.high(address) !== CONSTANT_HIGH) return Number.NaN
     const low = this.view.low(address)
     return low === CONSTANT.zero ? 0 : low === CONSTANT.minusZero ? -0 : Number.NaN
-  }
-
-  private decode(address: number): unknown {
-    return decodeAs(this.type, this.view, this.decoder, address)
   }
 
   private get flags(): number {

@@ -30,7 +30,15 @@ export class Decoder {
   read(address: number): unknown {
     const number = this.view.number(address)
     if (number === number) return number === 0 ? undefined : number
-    return this.tagged(this.view.low(address), this.view.high(address))
+    return this.taggedAt(address)
+  }
+
+  /** The value of the word at `address`, which is tagged. */
+  taggedAt(address: number): unknown {
+    const { view } = this
+    const halves = view.halves[view.slotOf(address)]
+    const index = view.indexOf(address) << 1
+    return this.tagged(halves[index], halves[index | 1])
   }
 
   /** The value of a tagged word given as its halves. Throws `CORRUPT` for a tag that does not exist. */
