@@ -76,15 +76,19 @@ export class OrderedAccess implements Access {
   walk(keys: readonly BoundOrder[], size: number, take: (rows: number[]) => boolean): void {
     const range = this.bounds()
     if (range === undefined) return
-    const cursor = this.index.ordered!.cursor(range, keys[0].isDescending ? 'descending' : 'ascending')
+    const { isDescending } = keys[0]
+    const cursor = this.index.ordered!.cursor(range, isDescending ? 'descending' : 'ascending')
+    // an index that ends with the keys has equal rows ascending
+    const isSorted = !isDescending && this.equal.length + keys.length === this.index.columns.length
     let rows: number[] = []
     /** Where the rows begin that are equal to the last. */
     let equals = 0
     while (cursor.next()) {
       const { row } = cursor
-      if (rows.length > 0 && !areEqual(keys, rows[rows.length - 1], row)) {
-        sortFrom(rows, equals)
-        if (rows.length >= size) {
+      const isFull = rows.length >= size
+      if ((isFull || !isSorted) && rows.length > 0 && !areEqual(keys, rows[rows.length - 1], row)) {
+        if (!isSorted) sortFrom(rows, equals)
+        if (isFull) {
           if (take(rows)) return
           rows = []
         }
@@ -92,7 +96,7 @@ export class OrderedAccess implements Access {
       }
       rows.push(row)
     }
-    sortFrom(rows, equals)
+    if (!isSorted) sortFrom(rows, equals)
     if (rows.length > 0) take(rows)
   }
 
