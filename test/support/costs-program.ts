@@ -24,7 +24,7 @@ class Orders {
 const ROWS = 100_000
 const CUSTOMERS = 5_000
 const OPERATIONS = 50_000
-const ROUNDS = 3
+const ROUNDS = 5
 const BLOCK_BYTES = 32_768
 const STATUSES = ['open', 'paid', 'packed', 'shipped', 'delivered', 'returned']
 
