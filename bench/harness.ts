@@ -46,6 +46,13 @@ export interface Race {
   runners(rows: number, shared: unknown): Record<string, Runner>
 }
 
+/** A task whose contenders are each measured once, in a process of its own: for memory, and for what takes long. */
+export interface Apart {
+  readonly rows: number
+  /** By name: measures that contender. */
+  contenders(rows: number): Record<string, () => Promise<Result>>
+}
+
 /** What one process measured. */
 export interface Sample {
   readonly answer: number

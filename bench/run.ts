@@ -2,11 +2,21 @@
 import { spawn } from 'node:child_process'
 import { text } from 'node:stream/consumers'
 import { parseArgs } from 'node:util'
-import { ensureAlike, formatReport, measure, type Race, type Result, resultsOf, type Sample } from './harness'
+import {
+  type Apart,
+  ensureAlike,
+  formatReport,
+  measure,
+  type Race,
+  type Result,
+  resultsOf,
+  type Sample,
+} from './harness'
 
-/** A task that times its contenders itself, or a race. */
+/** A race, a task whose contenders are measured apart, or one that times its contenders itself. */
 export type Task =
   | Race
+  | Apart
   | {
       /** Rows where `--rows` says nothing. */
       readonly rows: number
@@ -37,6 +47,8 @@ const TASKS: Record<string, () => Promise<{ task: Task }>> = {
   group: () => import('./group'),
   entity: () => import('./entity'),
   request: () => import('./request'),
+  memory: () => import('./memory'),
+  gc: () => import('./gc'),
 }
 
 const { values, positionals } = parseArgs({
@@ -62,7 +74,11 @@ for (const name of positionals.length === 0 ? Object.keys(TASKS) : positionals) 
     process.stdout.write(JSON.stringify(await measured(task, rows, values.contender)))
     process.exit(0)
   }
-  const contenders = 'runners' in task ? await raceProcesses(name, task, rows) : await inProcess(name, rows)
+  const contenders = await ('runners' in task
+    ? raceProcesses(name, task, rows)
+    : 'run' in task
+      ? alone(name, rows)
+      : apart(name, task, rows))
   const report = { task: name, node: process.versions.node, rows, contenders }
   process.stdout.write(`${values.json ? JSON.stringify(report) : formatReport(report)}\n`)
 }
@@ -70,7 +86,8 @@ process.exit(0)
 
 /** What a process that was started to measure answers. */
 async function measured(task: Task, rows: number, contender: string): Promise<unknown> {
-  if (!('runners' in task)) return task.run(rows)
+  if ('run' in task) return task.run(rows)
+  if ('contenders' in task) return task.contenders(rows)[contender]()
   return measure(task.runners(rows, JSON.parse(values.shared))[contender], task.operationsToAgree)
 }
 
@@ -94,8 +111,18 @@ async function raceProcesses(name: string, task: Race, rows: number): Promise<Re
 }
 
 /** A task that is not a race, in a process that has not built this program. */
-async function inProcess(name: string, rows: number): Promise<Record<string, Result>> {
+async function alone(name: string, rows: number): Promise<Record<string, Result>> {
   return (await inNewProcess(name, rows, '', null)) as Record<string, Result>
+}
+
+async function apart(name: string, task: Apart, rows: number): Promise<Record<string, Result>> {
+  const results: Record<string, Result> = {}
+  for (const contender of Object.keys(task.contenders(rows))) {
+    progress(`${name}: ${contender}`)
+    results[contender] = (await inNewProcess(name, rows, contender, null)) as Result
+  }
+  progress('')
+  return results
 }
 
 async function inNewProcess(name: string, rows: number, contender: string, shared: unknown): Promise<unknown> {
