@@ -1,4 +1,4 @@
-// npm run --silent bench -- TASK [--json] [--rows N]
+// npm run --silent bench -- TASK [--json] [--rows N] [--only CONTENDER,CONTENDER]
 import { spawn } from 'node:child_process'
 import { text } from 'node:stream/consumers'
 import { parseArgs } from 'node:util'
@@ -56,6 +56,8 @@ const { values, positionals } = parseArgs({
   options: {
     json: { type: 'boolean', default: false },
     rows: { type: 'string' },
+    /** Contenders of a race that are to be measured; all where none is named. */
+    only: { type: 'string' },
     /** In the processes that this one starts: which contender to measure, with what the first process shares. */
     contender: { type: 'string' },
     shared: { type: 'string', default: 'null' },
@@ -94,7 +96,8 @@ async function measured(task: Task, rows: number, contender: string): Promise<un
 /** Every contender in new processes, in turn, round after round. */
 async function raceProcesses(name: string, task: Race, rows: number): Promise<Record<string, Result>> {
   const shared = await task.share?.(rows)
-  const names = Object.keys(task.runners(rows, shared))
+  const only = values.only?.split(',')
+  const names = Object.keys(task.runners(rows, shared)).filter((each) => only === undefined || only.includes(each))
   const samples = new Map<string, Sample[]>(names.map((each) => [each, []]))
   for (let round = 0; round < ROUNDS; round++) {
     const answers = new Map<string, number>()
