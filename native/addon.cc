@@ -403,6 +403,13 @@ void Unlock(const Napi::CallbackInfo& info) {
   info[0].As<Napi::External<FileLock>>().Data()->Release();
 }
 
+Napi::Value LockFile(const Napi::CallbackInfo& info) {
+  const std::error_code error = snapheap::LockOpenFile(Descriptor(info, 0));
+  const bool is_held = error == std::errc::resource_unavailable_try_again;
+  if (error && !is_held) ThrowSystemError(info.Env(), "flock", error);
+  return Napi::Boolean::New(info.Env(), !is_held);
+}
+
 void SyncFolder(const Napi::CallbackInfo& info) {
   const std::error_code error = snapheap::SyncFolder(Path(info, 0));
   if (error) ThrowSystemError(info.Env(), "fsync", error);
@@ -453,6 +460,7 @@ Napi::Object Initialise(Napi::Env env, Napi::Object exports) {
   exports.Set("groupRecords", Napi::Function::New<GroupRecords>(env, "groupRecords"));
   exports.Set("lock", Napi::Function::New<Lock>(env, "lock"));
   exports.Set("unlock", Napi::Function::New<Unlock>(env, "unlock"));
+  exports.Set("lockFile", Napi::Function::New<LockFile>(env, "lockFile"));
   exports.Set("startWriteBack", Napi::Function::New<StartWriteBack>(env, "startWriteBack"));
   exports.Set("syncFolder", Napi::Function::New<SyncFolder>(env, "syncFolder"));
   return exports;

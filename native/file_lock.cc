@@ -5,6 +5,9 @@
 #define NOMINMAX
 #endif
 #include <windows.h>
+
+// Exported by node.exe (libuv): a descriptor belongs to the C run-time of the executable, not to this library's.
+extern "C" __declspec(dllimport) void* uv_get_osfhandle(int fd);
 #else
 #include <fcntl.h>
 #include <sys/file.h>
@@ -62,6 +65,18 @@ std::error_code FileLock::Acquire(const std::string& path, int64_t* holder_pid) 
   return {};
 }
 
+std::error_code LockOpenFile(int fd) {
+  const HANDLE file = static_cast<HANDLE>(uv_get_osfhandle(fd));
+  if (file == INVALID_HANDLE_VALUE) return std::make_error_code(std::errc::bad_file_descriptor);
+  // Far behind what any file holds: others may read and copy the file.
+  OVERLAPPED at = {};
+  at.OffsetHigh = 0x7fffffff;
+  if (LockFileEx(file, LOCKFILE_EXCLUSIVE_LOCK | LOCKFILE_FAIL_IMMEDIATELY, 0, 1, 0, &at)) return {};
+  const std::error_code error = LastError();
+  const bool is_held = error.value() == ERROR_LOCK_VIOLATION || error.value() == ERROR_IO_PENDING;
+  return is_held ? std::make_error_code(std::errc::resource_unavailable_try_again) : error;
+}
+
 void FileLock::Release() {
   if (handle_ == nullptr) return;
   OVERLAPPED at = LockedByte();
@@ -102,6 +117,11 @@ std::error_code FileLock::Acquire(const std::string& path, int64_t* holder_pid) 
   WriteText(fd, std::to_string(getpid()) + "\n");
   fd_ = fd;
   return {};
+}
+
+std::error_code LockOpenFile(int fd) {
+  if (flock(fd, LOCK_EX | LOCK_NB) == 0) return {};
+  return errno == EWOULDBLOCK ? std::make_error_code(std::errc::resource_unavailable_try_again) : LastError();
 }
 
 void FileLock::Release() {

@@ -31,6 +31,10 @@ class FileLock {
 #endif
 };
 
+// Locks an open file for as long as that stays open: the kernel drops it when the last descriptor of this opening is closed, or
+// its process dies. `resource_unavailable_try_again` when it is locked through another opening.
+std::error_code LockOpenFile(int fd);
+
 // The pid written at the start of a lock file, 0 when the text is not one.
 int64_t ParsePid(const char* text, size_t size);
 

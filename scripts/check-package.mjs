@@ -21,8 +21,13 @@ try {
   writeFileSync(join(folder, 'quick-start.mjs'), quickStart())
   run(process.execPath, ['quick-start.mjs'], folder)
   writeFileSync(
+    join(folder, 'imported.mjs'),
+    `import { open } from 'snapheap'\nimport 'snapheap/postgres'\n${question()}`,
+  )
+  run(process.execPath, ['imported.mjs'], folder)
+  writeFileSync(
     join(folder, 'required.cjs'),
-    "const { open } = require('snapheap'); require('snapheap/postgres'); open().then((db) => db.close())\n",
+    `const { open } = require('snapheap')\nrequire('snapheap/postgres')\n${question()}`,
   )
   run(process.execPath, ['required.cjs'], folder)
   process.stdout.write('The package installs and runs its quick start.\n')
@@ -35,6 +40,18 @@ function quickStart() {
   const block = /```js\n([\s\S]*?)```/.exec(readFileSync(join(root, 'README.md'), 'utf8'))
   if (block === null) throw new Error('README.md has no block of JavaScript to run.')
   return block[1]
+}
+
+/** A program that asks by JSON, for which packages are loaded that nothing else needs. */
+function question() {
+  return `open().then((db) => {
+    db.write((tx) => tx.createTable('t', { key: 'id', columns: { id: 'integer', name: 'string' } }))
+    db.write((tx) => tx.insert('t', { id: 1, name: 'ant' }))
+    const found = db.queryJson({ from: 't', where: { name: { $regex: '^a' } } }).count()
+    if (found !== 1) throw new Error('The question found ' + found + ' rows.')
+    return db.close()
+  })
+`
 }
 
 function run(command, args, cwd) {

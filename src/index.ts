@@ -95,7 +95,7 @@ export {
   union,
   unique,
 } from './query/functions'
-export { JSON_LIMITS } from './query/json-shape'
+export { JSON_LIMITS } from './query/json-limits'
 export type { QueryReader } from './query/pipeline'
 export { Parameter, type Plan } from './query/plan'
 export { type Parameters, Query, type QueryMessage } from './query/query'

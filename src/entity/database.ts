@@ -15,10 +15,10 @@ import type { EntityHooks } from './hooks'
 import { type Migration, migrate } from './migrations'
 import { conflict, OptimisticTransaction, pauseAfter } from './optimistic'
 import { jsonQueryOf, queryOf, type TableQuery } from './queries'
-import type { ClassQuery } from './query-types'
+import type { ClassQuery, NameOf } from './query-types'
 import { applyPlan } from './schema-apply'
 import { Registry, Scope } from './scope'
-import type { Conditions, EntityClass, EntityReader, PropertyOf } from './types'
+import type { Conditions, EntityClass, EntityReader } from './types'
 import { type ObjectChange, type PropertyOptions, type Queryable, type Watchable, Watches } from './watches'
 import type { ChangesOptions, ObjectChanges, QueryChanges } from './watching'
 
@@ -85,8 +85,11 @@ export class Database extends Store implements EntityReader {
   ) {
     super(opened)
     this.live = new Scope(registry, this.catalogue)
-    this.watches = new Watches(this, registry, (take) =>
-      this.feed.listen((change) => take(change as CommitChange<EntitySnapshot>)),
+    this.watches = new Watches(
+      this,
+      registry,
+      (take) => this.feed.listen((change) => take(change as CommitChange<EntitySnapshot>)),
+      (version) => (version.version === this.version && this.live.isSettled ? this : version),
     )
   }
 
@@ -181,7 +184,7 @@ export class Database extends Store implements EntityReader {
   watch<T extends object>(
     type: EntityClass<T>,
     listener: (changes: ObjectChanges<T>) => void,
-    options?: PropertyOptions<PropertyOf<T>>,
+    options?: PropertyOptions<NameOf<T>>,
   ): () => void
   watch(
     table: string,
@@ -203,7 +206,7 @@ export class Database extends Store implements EntityReader {
   /** As `watch`, for `for await`: events wait until they are asked for. */
   changes<T extends object>(
     type: EntityClass<T>,
-    options?: ChangesOptions & PropertyOptions<PropertyOf<T>>,
+    options?: ChangesOptions & PropertyOptions<NameOf<T>>,
   ): AsyncIterableIterator<ObjectChanges<T>>
   changes(
     table: string,

@@ -3,19 +3,23 @@ import { type CommitChange, callSafely } from '../db/commit-feed'
 import { SnapheapError } from '../errors'
 import { QueryBuilder } from '../query/builder'
 import type { QueryReader } from '../query/pipeline'
+import { frozen, type Path } from '../query/plan'
 import { Query } from '../query/query'
+import { TablePaths } from '../query/table-paths'
 import { valueKey } from '../query/values'
 import type { Key, Table } from '../table/table'
+import { ClassPaths } from './class-paths'
+import type { EntityMapping } from './mapping'
 import type { Registry } from './scope'
 import type { EntityClass } from './types'
+import { WatchedChange, WatchedRows } from './watched-rows'
 import {
   ChangeIterator,
   type ChangesOptions,
-  changedProperties,
   type EventOf,
   objectEvents,
   queryEvents,
-  type WatchedRows,
+  type WatchedObjects,
 } from './watching'
 
 /** A version with objects. */
@@ -44,7 +48,10 @@ const CHANGES_RULES: Readonly<Record<keyof (ChangesOptions & PropertyOptions), R
 export type Watchable = EntityClass | string | Query<unknown> | Queryable<unknown>
 
 export interface PropertyOptions<Name extends string = string> {
-  /** Only updates that change one of these count. Default all. */
+  /**
+   * Only updates that change one of these count, also behind references (`author.name`): then an object is told of as
+   * updated when the one that it refers to was. Default: everything that the object has itself, as of its own class.
+   */
   readonly properties?: readonly Name[]
 }
 
@@ -70,6 +77,8 @@ export class Watches<S extends ObjectVersion> {
     private readonly newest: QueryReader & { objectOf(type: unknown, row: number): object },
     private readonly registry: Registry,
     private readonly listen: Listen<S>,
+    /** Where a version is read. */
+    private readonly readerOf: (version: S) => QueryReader,
   ) {}
 
   watch(of: Watchable, listener: (changes: never) => void, options: PropertyOptions): () => void {
@@ -87,7 +96,7 @@ export class Watches<S extends ObjectVersion> {
     ensure('What watchOne calls', listener, FUNCTION)
     let watches = this.byKey.get(type)
     if (watches === undefined) {
-      watches = new KeyWatches(this.rowsOf(type, undefined), this.listen)
+      watches = new KeyWatches(this.objectsOf(type, undefined), this.listen)
       this.byKey.set(type, watches)
     }
     return watches.add(id, listener as (change: ObjectChange<unknown>) => void)
@@ -108,40 +117,70 @@ export class Watches<S extends ObjectVersion> {
   }
 
   private eventsOf(of: Watchable, properties: readonly string[] | undefined): EventOf<S, unknown> {
-    if (of instanceof Query) return queryEvents<S, unknown>(of, this.newest)
-    if (of instanceof QueryBuilder) return queryEvents<S, unknown>(of.query(), this.newest)
+    if (of instanceof Query) return this.eventsOfQuery(of)
+    if (of instanceof QueryBuilder) return this.eventsOfQuery(of.query())
     if (typeof of !== 'string' && typeof of !== 'function') {
       throw new SnapheapError(
         'INVALID_ARGUMENT',
         `${show(of)} cannot be watched. Pass a class, the name of a table, or a query.`,
       )
     }
-    return objectEvents(this.rowsOf(of, properties))
+    return objectEvents(this.objectsOf(of, properties))
   }
 
-  private rowsOf(of: EntityClass | string, properties: readonly string[] | undefined): WatchedRows<S, unknown> {
+  private eventsOfQuery(query: Query<unknown>): EventOf<S, unknown> {
+    const rowsOf = ({ table, type }: { table: string; type: unknown }): WatchedRows =>
+      type === undefined ? new WatchedRows(table, undefined) : this.rowsOfClass(type as EntityClass, undefined)
+    return queryEvents<S, unknown>(query, this.newest, rowsOf, this.readerOf)
+  }
+
+  private objectsOf(of: EntityClass | string, properties: readonly string[] | undefined): WatchedObjects<S, unknown> {
     const { newest } = this
     if (typeof of === 'string') {
-      const table = newest.table(of)
-      for (const name of properties ?? []) table.column(name)
+      const paths = new TablePaths(newest.table(of))
       return {
-        table: of,
+        rows: new WatchedRows(
+          of,
+          properties?.map((name) => paths.path(name)),
+        ),
         objectIn: (version, row) => version.table(of).read(row),
         object: (row) => newest.table(of).read(row),
-        properties,
-        mapping: undefined,
       }
     }
-    const mapping = this.registry.mapping(of)
-    for (const name of properties ?? []) mapping.property(name)
     return {
-      table: mapping.tableName,
+      rows: this.rowsOfClass(of, properties),
       objectIn: (version, row) => version.objectOf(of, row),
       object: (row) => newest.objectOf(of, row),
-      properties,
-      mapping,
     }
   }
+
+  /** Default: every property of the class, and of those below it. */
+  private rowsOfClass(type: EntityClass, properties: readonly string[] | undefined): WatchedRows {
+    const mapping = this.registry.mapping(type)
+    const paths = new ClassPaths(mapping, noOperands)
+    const names = properties ?? mapping.all.map(({ name }) => name)
+    const below = properties === undefined ? this.pathsBelow(mapping, mapping.ids[0].column) : []
+    return new WatchedRows(mapping.tableName, [...names.map((name) => paths.path(name)), ...below])
+  }
+
+  /** What subclasses keep in tables of their own, under the same key. */
+  private pathsBelow(mapping: EntityMapping, key: string): Path[] {
+    return this.registry
+      .subclassesOf(mapping)
+      .flatMap((each) => [
+        ...each.properties
+          .filter(({ isId }) => !isId)
+          .map(({ name, column }) =>
+            frozen({ references: [{ column: key, table: each.tableName }], column, inside: [], label: name }),
+          ),
+        ...this.pathsBelow(each, key),
+      ])
+  }
+}
+
+/** What is watched are values as they are stored: none is given. */
+function noOperands(): never {
+  throw new SnapheapError('INTERNAL', 'Nothing is compared with what is watched. This is a bug; please report it.')
 }
 
 type KeyListener = (change: ObjectChange<unknown>) => void
@@ -152,7 +191,7 @@ class KeyWatches<S extends ObjectVersion> {
   private stop: (() => void) | undefined
 
   constructor(
-    private readonly watched: WatchedRows<S, unknown>,
+    private readonly watched: WatchedObjects<S, unknown>,
     private readonly listen: Listen<S>,
   ) {}
 
@@ -176,31 +215,33 @@ class KeyWatches<S extends ObjectVersion> {
 
   private tell(change: CommitChange<S>): void {
     const { watched } = this
-    const { inserted, updated, updatedFrom, deleted } = change.rows(watched.table)
-    const { version } = change.after
+    const { rows } = watched
+    if (!rows.areTouchedBy(change)) return
+    const { inserted, deleted } = change.rows(rows.table)
+    const within = new WatchedChange(rows, change)
+    const updates = within.candidates()
     const told = new Map<unknown, { old?: number; new?: number }>()
-    const note = (table: Table, row: number, rows: { old?: number; new?: number }): void => {
+    const note = (table: Table, row: number, rowNumbers: { old?: number; new?: number }): void => {
       const key = valueKey(table.keyOf(row))
-      if (this.listeners.has(key)) told.set(key, rows)
+      if (this.listeners.has(key)) told.set(key, rowNumbers)
     }
     if (deleted.length > 0) {
-      const before = change.before.table(watched.table)
+      const before = change.before.table(rows.table)
       for (const row of deleted) note(before, row, { old: row })
     }
-    if (inserted.length + updated.length > 0) {
-      const after = change.after.table(watched.table)
+    if (inserted.length + updates.length > 0) {
+      const after = change.after.table(rows.table)
       for (const row of inserted) note(after, row, { new: row })
-      for (const [i, row] of updated.entries()) note(after, row, { old: updatedFrom[i], new: row })
+      for (const [to, from] of updates) note(after, to, { old: from, new: to })
     }
-    for (const [key, rows] of told) {
+    for (const [key, { old, new: now }] of told) {
+      const changed = old === undefined || now === undefined ? [] : within.changed(old, now)
+      if (old !== undefined && now !== undefined && changed.length === 0) continue
       const event: ObjectChange<unknown> = {
-        version,
-        old: rows.old === undefined ? undefined : watched.objectIn(change.before, rows.old),
-        new: rows.new === undefined ? undefined : watched.object(rows.new),
-        changed:
-          rows.old === undefined || rows.new === undefined
-            ? []
-            : changedProperties(change, watched, rows.old, rows.new),
+        version: change.after.version,
+        old: old === undefined ? undefined : watched.objectIn(change.before, old),
+        new: now === undefined ? undefined : watched.object(now),
+        changed,
       }
       for (const listener of [...(this.listeners.get(key) ?? [])]) callSafely(() => listener(event))
     }

@@ -1,13 +1,13 @@
 import type { CommitChange } from '../db/commit-feed'
 import { SnapheapError } from '../errors'
 import type { QueryReader } from '../query/pipeline'
+import type { StepOf } from '../query/plan'
 import { tablesOf } from '../query/plan-tables'
 import type { Query } from '../query/query'
-import { QueryResults } from '../query/query-results'
+import { WatchedQuery } from '../query/query-results'
 import { compareResults, type ResultChanges } from '../query/result-changes'
-import { hasSameValue } from '../table/row-changes'
 import type { Table } from '../table/table'
-import type { EntityMapping } from './mapping'
+import { WatchedChange, type WatchedRows } from './watched-rows'
 
 /** An object that was changed by a commit. */
 export interface UpdatedObject<T> {
@@ -33,14 +33,11 @@ export interface QueryChanges<R> extends ResultChanges<R> {
   readonly version: number
 }
 
-/** Reads objects of one class or table: from a version that is pinned, or the newest. */
-export interface WatchedRows<S, T> {
-  readonly table: string
+/** Rows that are watched, and how objects are made of them: in a version that is pinned, or of the newest. */
+export interface WatchedObjects<S, T> {
+  readonly rows: WatchedRows
   objectIn(snapshot: S, row: number): T
   object(row: number): T
-  /** Undefined where all matter. */
-  readonly properties: readonly string[] | undefined
-  readonly mapping: EntityMapping | undefined
 }
 
 interface Version {
@@ -54,67 +51,56 @@ interface Version {
 export type EventOf<S extends Version, E> = (change: CommitChange<S>) => E | undefined
 
 /** Events of the objects of a class, or the rows of a table. */
-export function objectEvents<S extends Version, T>(watched: WatchedRows<S, T>): EventOf<S, ObjectChanges<T>> {
+export function objectEvents<S extends Version, T>(watched: WatchedObjects<S, T>): EventOf<S, ObjectChanges<T>> {
   return (change) => {
-    const { inserted, updated, updatedFrom, deleted } = change.rows(watched.table)
-    const updates = updated.flatMap((row, i) => {
-      const changed = changedProperties(change, watched, updatedFrom[i], row)
-      if (changed.length === 0) return []
-      return [{ old: watched.objectIn(change.before, updatedFrom[i]), new: watched.object(row), changed }]
+    if (!watched.rows.areTouchedBy(change)) return undefined
+    const { inserted, deleted } = change.rows(watched.rows.table)
+    const updated = new WatchedChange(watched.rows, change).updates().map(({ from, to, changed }) => {
+      return { old: watched.objectIn(change.before, from), new: watched.object(to), changed }
     })
-    if (inserted.length + updates.length + deleted.length === 0) return undefined
+    if (inserted.length + updated.length + deleted.length === 0) return undefined
     return {
       version: change.after.version,
       inserted: inserted.map((row) => watched.object(row)),
-      updated: updates,
+      updated,
       deleted: deleted.map((row) => watched.objectIn(change.before, row)),
     }
   }
 }
 
-/** Names of the properties, among those that matter, whose values differ between a row before and after. */
-export function changedProperties<S extends Version>(
-  change: CommitChange<S>,
-  watched: WatchedRows<S, unknown>,
-  from: number,
-  to: number,
-): string[] {
-  const before = change.before.table(watched.table)
-  const after = change.after.table(watched.table)
-  const names = watched.mapping?.properties ?? after.columns.map(({ name }) => ({ name, column: name }))
-  return names.flatMap(({ name, column }) => {
-    if (watched.properties !== undefined && !watched.properties.includes(name)) return []
-    if (!before.hasColumn(column)) return [name]
-    return hasSameValue(before, before.column(column), from, after, after.column(column), to) ? [] : [name]
-  })
-}
-
 /**
  * Events of the results of a query. It is asked again when a table that it reads has changed. An object that is no result
  * any more is shown as it was, readable as long as `UpdatedObject.old`.
+ *
+ * `rowsOf` tells what the objects of a class consist of, `readerOf` where a version is read: the newest there, for what
+ * reads it is planned already.
  */
 export function queryEvents<S extends Version & QueryReader, R>(
   query: Query<R>,
   newest: QueryReader,
+  rowsOf: (objects: StepOf<'object'>) => WatchedRows,
+  readerOf: (version: S) => QueryReader,
 ): EventOf<S, QueryChanges<R>> {
+  const watched = new WatchedQuery(query)
+  const rows = watched.objects === undefined ? undefined : rowsOf(watched.objects)
   const tables = [...tablesOf(query.plan)]
-  let before = new QueryResults(query)
+  let before = watched.results()
   return (change) => {
-    if (!tables.some((table) => change.touches(table))) return undefined
+    if (!tables.some((table) => change.touches(table)) && rows?.areTouchedBy(change) !== true) return undefined
     const last = before
-    const now = new QueryResults(query.on(change.after))
+    const now = watched.results(readerOf(change.after))
     before = now
-    const updated = new Set<unknown>(now.objects === undefined ? [] : change.rows(now.objects.table).updated)
+    const updated = new Set<unknown>(rows && new WatchedChange(rows, change).updates().map(({ to }) => to))
     const isChanged = (identity: unknown): boolean =>
-      now.objects === undefined ? now.look(identity) !== last.look(identity) : updated.has(identity)
+      rows === undefined ? now.look(identity) !== last.look(identity) : updated.has(identity)
     const { added, removed, changed, moved } = compareResults(last.identities, now.identities, isChanged)
     if (added.length + removed.length + changed.length + moved.length === 0) return undefined
     // objects are of the newest version, so that they can be kept; what else is a result keeps its values anyhow
-    const result = (identity: unknown): R => now.resultIn(newest, identity)
+    const result = (identity: unknown): R => watched.resultIn(newest, now, identity)
     return {
       version: change.after.version,
       added: added.map(result),
-      removed: removed.map((identity) => last.resultIn(change.before, identity)),
+      removed: removed.map((identity) => watched.resultIn(change.before, last, identity)),
       changed: changed.map(result),
       moved: moved.map(result),
     }

@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto'
-import { resolve } from 'node:path'
+import { dirname, resolve } from 'node:path'
 import { SnapheapError } from '../errors'
 import { Allocator } from './allocator'
 import { blockStatistics, checkBlocks } from './block-check'
@@ -13,7 +13,7 @@ import type { FileLock, Memory } from './memory'
 import { type Pin, Pins } from './pins'
 import { ioError, PoolFile } from './pool-file'
 import { type SaveOptions, Storage } from './storage'
-import { removeLeftovers } from './temporary-files'
+import { removeAbandoned, removeLeftovers } from './temporary-files'
 import { Turns } from './turns'
 import { View } from './view'
 import { Windows } from './windows'
@@ -87,7 +87,10 @@ export class Heap {
     let file: PoolFile | undefined
     let heap: Heap | undefined
     try {
-      if (lock !== undefined) removeLeftovers(files, path)
+      if (lock !== undefined) {
+        removeLeftovers(files, path)
+        removeAbandoned(memory, files, dirname(path))
+      }
       try {
         const { from = path, accepts, readOnly } = options
         if (from !== null) file = PoolFile.open(memory, files, from, !readOnly, accepts)

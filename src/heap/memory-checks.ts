@@ -107,8 +107,12 @@ export function checkChecksum(bytes: Uint8Array, seed: number): void {
 }
 
 /** Checks a range of an open file. */
-export function checkFileRange(fd: number, offsetBytes: number, sizeBytes: number): void {
+export function checkDescriptor(fd: number): void {
   checkInteger('fd', fd, MAX_FD)
+}
+
+export function checkFileRange(fd: number, offsetBytes: number, sizeBytes: number): void {
+  checkDescriptor(fd)
   checkInteger('offsetBytes', offsetBytes, Number.MAX_SAFE_INTEGER)
   checkInteger('sizeBytes', sizeBytes, Number.MAX_SAFE_INTEGER)
 }

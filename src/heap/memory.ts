@@ -64,6 +64,12 @@ export interface Memory {
   lock(path: string): FileLock
 
   /**
+   * Locks an open file for as long as it is open, which ends with its process at the latest. False when it is locked through
+   * another opening, by whomever. Only where the kernel does that.
+   */
+  lockFile?(fd: number): boolean
+
+  /**
    * Has the kernel begin to write a range of an open file to its device, off the event loop: the sync that follows is
    * shorter. Resolves when that has begun. A hint: it never rejects, and does nothing where the platform has no such thing.
    */

@@ -11,6 +11,7 @@ import {
   checkAdvice,
   checkChecksum,
   checkCopy,
+  checkDescriptor,
   checkFileRange,
   checkMapping,
   checkPath,
@@ -41,6 +42,7 @@ interface Addon extends Kernels {
   /** A handle, or the pid of the holder (0: not known) when the lock is held elsewhere. */
   lock(path: string): object | number
   unlock(handle: object): void
+  lockFile(fd: number): boolean
   startWriteBack(fd: number, offsetBytes: number, sizeBytes: number): Promise<void>
   syncFolder(path: string): void
 }
@@ -131,6 +133,11 @@ class NativeMemory implements Memory {
     const handle = attempt(`lock ${path}`, () => this.addon.lock(path))
     if (typeof handle === 'number') throw lockedError(path, handle)
     return { release: () => this.addon.unlock(handle) }
+  }
+
+  lockFile(fd: number): boolean {
+    checkDescriptor(fd)
+    return attempt(`lock file descriptor ${fd}`, () => this.addon.lockFile(fd))
   }
 
   startWriteBack(fd: number, offsetBytes: number, sizeBytes: number): Promise<void> {

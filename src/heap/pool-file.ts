@@ -16,6 +16,7 @@ import {
 import type { Files } from './files'
 import { BLOCK_BYTES, WINDOW_BLOCKS, WINDOW_BYTES, WINDOW_MASK, WINDOW_SHIFT } from './layout'
 import type { Memory } from './memory'
+import type { TemporaryFile } from './temporary-files'
 
 /** Blocks handed to the operating system at once: bounds the time between two turns of the event loop. */
 export const BLOCKS_PER_WRITE = 64
@@ -78,9 +79,13 @@ export class PoolFile {
     return true
   }
 
-  /** Starts a file that must not exist yet. It has no root until `writeRoot`. */
-  static async create(memory: Memory, files: Files, path: string, heapId: Uint8Array): Promise<PoolFile> {
-    const fd = openFile(files, path, 'wx+')
+  /** Starts a file that was only just made, and closes it where that fails. It has no root until `writeRoot`. */
+  static async create(
+    memory: Memory,
+    files: Files,
+    { path, fd }: TemporaryFile,
+    heapId: Uint8Array,
+  ): Promise<PoolFile> {
     const root = {
       sequence: 0,
       version: 0,
@@ -302,8 +307,8 @@ export class FileWindows {
   }
 }
 
-/** Opens a file or throws `NOT_FOUND`, `EXISTS` or `IO`. */
-export function openFile(files: Files, path: string, flags: 'r' | 'r+' | 'wx+'): number {
+/** Opens a file or throws `NOT_FOUND` or `IO`. */
+function openFile(files: Files, path: string, flags: 'r' | 'r+'): number {
   try {
     return files.open(path, flags)
   } catch (error) {

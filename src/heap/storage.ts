@@ -6,7 +6,7 @@ import { ZERO_BLOCK } from './layout'
 import type { Memory } from './memory'
 import type { Pins } from './pins'
 import { FileWindows, ioError, type PendingBlock, PoolFile } from './pool-file'
-import { rewriteName, temporaryName } from './temporary-files'
+import { openToRewrite, openToSave, removeAbandoned, type TemporaryFile } from './temporary-files'
 import type { Windows } from './windows'
 import type { Writer } from './writer'
 
@@ -149,12 +149,9 @@ export class Storage {
   /** Writes a pinned table into a file of its own. */
   async saveAs(path: string, pinned: PinnedState, options: SaveOptions): Promise<void> {
     encodeAnnotation(options.annotation ?? '')
-    const file = await this.writeTemporary(
-      temporaryName(path),
-      path,
-      { ...pinned, table: pinned.table.slice() },
-      options,
-    )
+    const saved = { ...pinned, table: pinned.table.slice() }
+    removeAbandoned(this.memory, this.files, dirname(path))
+    const file = await this.writeTemporary(() => openToSave(this.memory, this.files, path), path, saved, options)
     try {
       this.promote(file, path, options)
     } finally {
@@ -224,7 +221,7 @@ export class Storage {
     // what has the name by now may be what a rewrite has left that failed when it had renamed
     const options = this.hasUnsyncedName ? { ...given, replace: true } : given
     const earlier = { file: this.file, windows: this.fileWindows }
-    const file = await this.writeTemporary(rewriteName(path), path, saved, options)
+    const file = await this.writeTemporary(() => openToRewrite(this.files, path), path, saved, options)
     const fileWindows = new FileWindows(this.windows, file.fd)
     try {
       fileWindows.cover(0, file.root.fileBlocks)
@@ -282,7 +279,7 @@ export class Storage {
 
   /** Writes a whole file beside `path`, synced, to be given that name by `promote`. The caller closes it. */
   private async writeTemporary(
-    temporary: string,
+    openTemporary: () => TemporaryFile,
     path: string,
     pinned: PinnedState,
     options: SaveOptions,
@@ -303,8 +300,10 @@ export class Storage {
         path,
       })
     }
+    let temporary: TemporaryFile | undefined
     let file: PoolFile | undefined
     try {
+      temporary = openTemporary()
       file = await PoolFile.create(this.memory, this.files, temporary, this.heapId)
       const state = stateOf(version, options)
       const [newPlaces, newChecksums] = [new Uint32Array(entries), new Uint32Array(entries)]
@@ -312,7 +311,7 @@ export class Storage {
       return file
     } catch (error) {
       file?.close()
-      this.removeTemporary(temporary)
+      if (temporary !== undefined) this.removeTemporary(temporary.path)
       throw ioError('save', path, error)
     }
   }

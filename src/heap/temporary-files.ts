@@ -1,29 +1,79 @@
 import { randomBytes } from 'node:crypto'
 import { basename, dirname, join } from 'node:path'
 import type { Files } from './files'
+import type { Memory } from './memory'
+
+/** An open file that is written beside the one whose name it takes when it is whole. */
+export interface TemporaryFile {
+  readonly path: string
+  readonly fd: number
+}
 
 /**
- * Names of files that are written beside the one whose name they take when they are whole. Only the writer of a heap, who
- * holds its lock, rewrites its own file: whatever has a name of that kind while the lock is held by somebody who has only
- * just taken it was left by a process that ended. A file on its way to another place may be of any living process.
+ * For a heap's own file. Only its writer, who holds the heap's lock, rewrites it: whatever has a name of this kind while the lock is held
+ * by somebody who has only just taken it was left by a process that ended.
  */
-export function rewriteName(path: string): string {
-  return `${path}.rewrite-${randomBytes(6).toString('hex')}.tmp`
+export function openToRewrite(files: Files, path: string): TemporaryFile {
+  return create(files, `${path}.rewrite-`)
 }
 
-export function temporaryName(path: string): string {
-  return `${path}.${randomBytes(6).toString('hex')}.tmp`
+/**
+ * For a file at another place, where any living process may write. The writer holds a lock on it, which the kernel drops when
+ * the process ends, however that happens: one that can be locked was left. In the moment between being made and being locked
+ * it is taken for such a one; so its writer looks, once it has the lock, whether the file still has its name. Where files
+ * cannot be locked its name is one of which nobody concludes anything.
+ */
+export function openToSave(memory: Memory, files: Files, path: string): TemporaryFile {
+  if (memory.lockFile === undefined) return create(files, `${path}.`)
+  const file = create(files, `${path}.saving-`)
+  try {
+    if (memory.lockFile(file.fd) && files.names(file.path, file.fd)) return file
+  } catch {} // a file system without locks
+  files.close(file.fd)
+  try {
+    files.remove(file.path)
+  } catch {} // somebody else has
+  return create(files, `${path}.`)
 }
+
+function create(files: Files, start: string): TemporaryFile {
+  const path = `${start}${randomBytes(6).toString('hex')}.tmp`
+  return { path, fd: files.open(path, 'wx+') }
+}
+
+const REWRITE = /\.rewrite-[0-9a-f]{12}\.tmp$/
+const SAVING = /\.saving-[0-9a-f]{12}\.tmp$/
 
 /** Removes what rewriting the file at `path` left, off the event loop. The caller has just taken the heap's lock. */
 export function removeLeftovers(files: Files, path: string): void {
-  const start = `${basename(path)}.rewrite-`
-  let names: string[] = []
-  try {
-    names = files.list(dirname(path))
-  } catch {} // a folder that can be searched but not read
-  for (const name of names) {
-    if (!name.startsWith(start) || !/^[0-9a-f]{12}\.tmp$/.test(name.slice(start.length))) continue
+  for (const name of namesIn(files, dirname(path))) {
+    if (!REWRITE.test(name) || name.replace(REWRITE, '') !== basename(path)) continue
     files.removeBeside(join(dirname(path), name)).catch(() => undefined) // it is tried again at the next opening
+  }
+}
+
+/** Removes what processes that ended left in a folder of files on their way to another place, off the event loop. */
+export function removeAbandoned(memory: Memory, files: Files, folder: string): void {
+  for (const name of namesIn(files, folder)) {
+    if (SAVING.test(name)) removeUnlessLocked(memory, files, join(folder, name)).catch(() => undefined) // tried again later
+  }
+}
+
+async function removeUnlessLocked(memory: Memory, files: Files, path: string): Promise<void> {
+  if (memory.lockFile === undefined) return
+  const fd = files.open(path, 'r+')
+  try {
+    // removed by its name, which the writer may have taken from it meanwhile, and with the lock held
+    if (memory.lockFile(fd)) await files.removeBeside(path)
+  } finally {
+    await files.closeBeside(fd)
+  }
+}
+
+function namesIn(files: Files, folder: string): string[] {
+  try {
+    return files.list(folder)
+  } catch {
+    return [] // a folder that can be searched but not read
   }
 }

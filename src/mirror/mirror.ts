@@ -154,13 +154,20 @@ export class Mirror extends EventEmitter<MirrorEvents> {
   /**
    * Runs `work` as one transaction in Postgres, and resolves with what it returned once the mirror shows what it did: reads
    * after it see their own writes. The client is one of `pg`; transactions are run one after the other. What `work` throws
-   * rolls back. Throws `POSTGRES`; `TIMEOUT` where it is committed, but does not arrive within `timeoutMs` (default 10 000).
+   * rolls back. Throws `POSTGRES`; `TIMEOUT` where it is committed, but does not arrive within `timeoutMs` (default 10 000);
+   * `CLOSED`, saying what is known of it, where the mirror is closed meanwhile.
    */
   async write<T>(work: (client: Client) => Promise<T>, options: { timeoutMs?: number } = {}): Promise<T> {
     ensure('What write runs', work, FUNCTION)
     if (this.closing !== undefined) throw closedError()
     const { result, lsn } = await this.through.run(work)
-    await this.waitFor(lsn, options)
+    await this.waitFor(lsn, options).catch((error) => {
+      if (error.code !== 'CLOSED') throw error
+      throw new SnapheapError(
+        'CLOSED',
+        'The transaction is committed in Postgres, but the mirror was closed before it showed that. Mirror again, and it will.',
+      )
+    })
     return result
   }
 
@@ -200,7 +207,10 @@ export class Mirror extends EventEmitter<MirrorEvents> {
     })
   }
 
-  /** Stops following, saves, and tells the server how far that is. The tables stay as they are. Idempotent. */
+  /**
+   * Stops following, saves, and tells the server how far that is. The tables stay as they are. A transaction of `write` that
+   * is under way has 2 s to end, and is given up then. Idempotent.
+   */
   async close(options: CloseOptions = {}): Promise<void> {
     ensureOptions('close', options, { dropSlot: BOOLEAN })
     this.closing ??= this.end(options)

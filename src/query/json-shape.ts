@@ -1,27 +1,9 @@
-import { z } from 'zod'
+import type { z } from 'zod'
 import { show } from '../arguments'
 import { SnapheapError } from '../errors'
+import { JSON_LIMITS } from './json-limits'
+import { type JsonSchemas, jsonSchemas } from './json-schemas'
 import { nearestName } from './nearest'
-
-/** What a query that arrives as JSON may have at most, so that nobody outside can make it costly to read. */
-export const JSON_LIMITS = Object.freeze({
-  /** Objects and arrays within each other. */
-  depth: 24,
-  /** Values, objects and arrays, all in all. */
-  nodes: 4000,
-  /** Values of one `$in` or `$nin`. */
-  listedValues: 1000,
-  /** UTF-16 code units of one text. */
-  textLength: 10_000,
-  /** UTF-16 code units of one name. */
-  nameLength: 200,
-  /** UTF-16 code units of one regular expression. */
-  patternLength: 200,
-  /** Instructions that one regular expression is compiled to: each may be looked at once for each character of a text. */
-  patternProgram: 2000,
-  /** Regular expressions. */
-  patterns: 10,
-})
 
 /** An error about a query that arrived as JSON. `position` leads to what is wrong: `where.$and[1].likez`. */
 export function jsonFault(position: string, problem: string, details: Record<string, unknown> = {}): SnapheapError {
@@ -38,25 +20,8 @@ export function within(position: string, step: string | number): string {
   return position === '' ? step : `${position}.${step}`
 }
 
-const count = z.int().nonnegative()
-const name = z.string()
-
-const REQUEST = z.strictObject({
-  from: name,
-  where: z.record(z.string(), z.unknown()).optional(),
-  select: z.union([z.array(name).nonempty(), z.record(z.string(), name)]).optional(),
-  sort: z
-    .union([
-      z.array(z.tuple([name, z.enum(['asc', 'desc'])])),
-      z.record(z.string(), z.union([z.literal(1), z.literal(-1)])),
-    ])
-    .optional(),
-  limit: count.optional(),
-  skip: count.optional(),
-})
-
 /** A query as it arrives, its conditions not looked into yet. */
-export type JsonRequest = z.infer<typeof REQUEST>
+export type JsonRequest = z.infer<JsonSchemas['request']>
 
 /** What each member of a query is, in words. */
 const EXPECTED: Readonly<Record<string, string>> = {
@@ -71,7 +36,7 @@ const EXPECTED: Readonly<Record<string, string>> = {
 /** Reads a query's outermost shape. Throws `INVALID_ARGUMENT` for anything else than JSON data of that shape, and beyond the limits. */
 export function requestOf(json: unknown): JsonRequest {
   ensureBounded(json)
-  const { data, error } = REQUEST.safeParse(json)
+  const { data, error } = jsonSchemas().request.safeParse(json)
   if (data !== undefined) return data
   const issue = error!.issues[0]
   if (issue.code === 'unrecognized_keys') throw unknownMember('', issue.keys[0], Object.keys(EXPECTED))
@@ -84,7 +49,8 @@ export function requestOf(json: unknown): JsonRequest {
 
 /** The first part that does not fit is what a message should lead to. */
 function positionOf(member: string, value: unknown): string {
-  const schema = REQUEST.shape[member as keyof typeof REQUEST.shape]
+  const { shape } = jsonSchemas().request
+  const schema = shape[member as keyof typeof shape]
   if (typeof value !== 'object' || value === null) return member
   if (Array.isArray(value)) {
     const wrong = value.findIndex((each) => !schema.safeParse([each]).success)
@@ -94,33 +60,25 @@ function positionOf(member: string, value: unknown): string {
   return wrong === undefined ? member : within(member, wrong[0])
 }
 
-const OPERANDS: Readonly<Record<string, { readonly schema: z.ZodType; readonly expected: string }>> = {
-  $and: { schema: z.array(z.unknown()).nonempty(), expected: 'an array of conditions' },
-  $or: { schema: z.array(z.unknown()).nonempty(), expected: 'an array of conditions' },
-  $nor: { schema: z.array(z.unknown()).nonempty(), expected: 'an array of conditions' },
-  $in: {
-    schema: z.array(z.unknown()).max(JSON_LIMITS.listedValues),
-    expected: `an array of at most ${JSON_LIMITS.listedValues} values`,
-  },
-  $nin: {
-    schema: z.array(z.unknown()).max(JSON_LIMITS.listedValues),
-    expected: `an array of at most ${JSON_LIMITS.listedValues} values`,
-  },
-  $not: { schema: z.record(z.string(), z.unknown()), expected: 'an object of conditions' },
-  $elemMatch: { schema: z.record(z.string(), z.unknown()), expected: 'an object of conditions' },
-  $exists: { schema: z.boolean(), expected: 'true or false' },
-  $regex: {
-    schema: z.string().max(JSON_LIMITS.patternLength),
-    expected: `a regular expression of at most ${JSON_LIMITS.patternLength} characters`,
-  },
-  $options: { schema: z.literal(['', 'i']), expected: '"i" or ""' },
+/** What each operator takes, in words. */
+const OPERANDS: Readonly<Record<string, string>> = {
+  $and: 'an array of conditions',
+  $or: 'an array of conditions',
+  $nor: 'an array of conditions',
+  $in: `an array of at most ${JSON_LIMITS.listedValues} values`,
+  $nin: `an array of at most ${JSON_LIMITS.listedValues} values`,
+  $not: 'an object of conditions',
+  $elemMatch: 'an object of conditions',
+  $exists: 'true or false',
+  $regex: `a regular expression of at most ${JSON_LIMITS.patternLength} characters`,
+  $options: '"i" or ""',
 }
 
 /** Makes sure that an operator got what it takes. Throws `INVALID_ARGUMENT`. */
 export function ensureOperand(operator: string, operand: unknown, position: string): void {
-  const wanted = OPERANDS[operator]
-  if (wanted === undefined || wanted.schema.safeParse(operand).success) return
-  throw jsonFault(position, `${operator} takes ${wanted.expected}, not ${show(operand)}. Write it so.`)
+  const schema = jsonSchemas().operands[operator]
+  if (schema === undefined || schema.safeParse(operand).success) return
+  throw jsonFault(position, `${operator} takes ${OPERANDS[operator]}, not ${show(operand)}. Write it so.`)
 }
 
 /** The error for a member that there is not, with the nearest that there is. */

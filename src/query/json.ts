@@ -1,4 +1,4 @@
-import { RE2JS } from 're2js'
+import type { RE2JS } from 're2js'
 import { show } from '../arguments'
 import { SnapheapError } from '../errors'
 import type { ColumnType } from '../table/column-type'
@@ -6,8 +6,10 @@ import { type QueryRoot, rowsPlan } from './builder'
 import { readsAsText } from './condition'
 import { isPlainObject, operation } from './conditions'
 import { ElementPaths } from './element-paths'
-import { ensureOperand, JSON_LIMITS, type JsonRequest, jsonFault, requestOf, unknownMember, within } from './json-shape'
+import { JSON_LIMITS } from './json-limits'
+import { ensureOperand, type JsonRequest, jsonFault, requestOf, unknownMember, within } from './json-shape'
 import { scalarOf, valueFromJson } from './json-values'
+import { loadPackage } from './on-demand'
 import { BoundPath } from './path'
 import type { QueryReader } from './pipeline'
 import {
@@ -200,6 +202,7 @@ class ConditionReader {
     if (++this.patterns > JSON_LIMITS.patterns) {
       throw jsonFault(position, `it has more than ${JSON_LIMITS.patterns} regular expressions. Ask for less at once.`)
     }
+    const { RE2JS } = loadPackage('re2js')
     let compiled: RE2JS
     try {
       compiled = RE2JS.compile(source, isCaseless ? RE2JS.CASE_INSENSITIVE : 0)

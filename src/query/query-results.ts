@@ -3,44 +3,62 @@ import type { StepOf } from './plan'
 import type { Query } from './query'
 import { valueKey } from './values'
 
+/** A query that is asked again and again, for its results to be compared. */
+export class WatchedQuery<R> {
+  /** Where the results are objects: how they are made of their rows. */
+  readonly objects: StepOf<'object'> | undefined
+  /** The same without the last step, where its results are rows: each result is of one. */
+  private readonly rows: Query<unknown> | undefined
+
+  constructor(private readonly query: Query<R>) {
+    const last = query.plan.at(-1)
+    this.objects = last?.kind === 'object' ? last : undefined
+    const isOfRows = last?.kind === 'object' || last?.kind === 'project' || last?.kind === 'get'
+    const rows = isOfRows ? query.withoutLast() : undefined
+    this.rows = rows?.givesRows === true ? rows : undefined
+  }
+
+  /** The results in one version. Default: in that which the query was made for. */
+  results(reader?: QueryReader): QueryResults<R> {
+    const [query, rows] =
+      reader === undefined ? [this.query, this.rows] : [this.query.on(reader), this.rows?.on(reader)]
+    // objects are made of those results alone that somebody is told of
+    const results = this.objects === undefined || rows === undefined ? query.collect() : []
+    return new QueryResults(results, rows?.collect() ?? countedKeys(results))
+  }
+
+  /** A result as it is in a version. */
+  resultIn(version: QueryReader, results: QueryResults<R>, identity: unknown): R {
+    const { objects, rows } = this
+    if (objects === undefined || rows === undefined) return results.result(identity)
+    const row = identity as number
+    return (
+      objects.type === undefined ? version.table(objects.table).read(row) : version.objectOf!(objects.type, row)
+    ) as R
+  }
+}
+
 /**
  * The results of a query at one version, by what identifies each: the number of its row, where every result is of one row,
  * else what it looks like.
  */
 export class QueryResults<R> {
-  readonly identities: readonly unknown[]
-  /** Where the results are objects: how they are made of their rows. */
-  readonly objects: StepOf<'object'> | undefined
-  private readonly results: readonly R[]
   private readonly places = new Map<unknown, number>()
 
-  constructor(query: Query<R>) {
-    const last = query.plan.at(-1)
-    this.objects = last?.kind === 'object' ? last : undefined
-    this.results = query.collect()
-    const rows =
-      last?.kind === 'object' || last?.kind === 'project' || last?.kind === 'get' ? query.withoutLast() : undefined
-    this.identities = rows?.givesRows === true ? rows.collect() : countedKeys(this.results)
-    for (const [place, identity] of this.identities.entries()) this.places.set(identity, place)
+  constructor(
+    private readonly results: readonly R[],
+    readonly identities: readonly unknown[],
+  ) {
+    for (const [place, identity] of identities.entries()) this.places.set(identity, place)
   }
 
   result(identity: unknown): R {
     return this.results[this.places.get(identity)!]
   }
 
-  /** The result as it was in a version that is pinned. */
-  resultIn(version: QueryReader, identity: unknown): R {
-    const { objects } = this
-    if (objects === undefined) return this.result(identity)
-    const row = identity as number
-    return (
-      objects.type === undefined ? version.table(objects.table).read(row) : version.objectOf!(objects.type, row)
-    ) as R
-  }
-
-  /** Equal for results that look alike; of no use for objects, which are looked at themselves. */
+  /** Equal for results that look alike. */
   look(identity: unknown): unknown {
-    return valueKey(this.results[this.places.get(identity)!])
+    return valueKey(this.result(identity))
   }
 }
 

@@ -93,7 +93,9 @@ test('only updates of the properties asked for are told', async () => {
   db.write((tx) => tx.set(tx.get(Person, 1)!, { age: 38, name: 'Eda' }))
   expect(heard).toEqual([['name']])
   stop()
-  expect(() => db.watch(Person, () => {}, { properties: ['nome'] as never })).toThrow('no column property "nome"')
+  expect(() => db.watch(Person, () => {}, { properties: ['nome'] as never })).toThrow(
+    'Class Person has no "nome". Did you mean "name"?',
+  )
 })
 
 test('one object can be watched by its key, while it is there or not', async () => {

@@ -236,6 +236,7 @@ describe.each(MEMORIES)('%s memory', (_name, makeMemory) => {
       refused(() => memory.copy(window, 0, window, 0, bad))
       refused(() => memory.crc32c(new Uint8Array(1), bad))
       refused(() => memory.startWriteBack(bad, 0, 0))
+      if (memory.lockFile !== undefined) refused(() => memory.lockFile!(bad))
       refused(() => memory.startWriteBack(fd, bad, 0))
       refused(() => memory.startWriteBack(fd, 0, bad))
     }
@@ -334,6 +335,17 @@ describe.each(['native', 'plain'])('%s lock between processes', (name) => {
     lock.release()
     expect(await second.lock(path)).toBe('held')
   })
+})
+
+test('an open file is locked for as long as it is open, whichever opening asks', () => {
+  const memory = nativeMemory()
+  const path = join(temporaryFolder(), 'file')
+  const [one, other] = [openSync(path, 'w+'), openSync(path, 'r+')]
+  expect([memory.lockFile!(one), memory.lockFile!(one), memory.lockFile!(other)]).toEqual([true, true, false])
+  closeSync(one)
+  expect(memory.lockFile!(other)).toBe(true)
+  closeSync(other)
+  expect(codeOf(() => memory.lockFile!(other))).toBe('IO')
 })
 
 test('native memory is found when there is a binary', () => {

@@ -6,8 +6,7 @@ import type { SourceTable } from '../../src/mirror/catalogue'
 import { CopyTextParser } from '../../src/mirror/copy'
 import { HEADER_BYTES } from '../../src/mirror/copy-channel'
 import { RowLoader } from '../../src/mirror/row-loader'
-import { nativeMemory } from '../heap/support/memories'
-import { HEAP_MEMORIES } from '../support/heap'
+import { memoryWithoutKernels, nativeMemory } from '../heap/support/memories'
 import { rowsOf, withStore } from '../support/store'
 
 const TYPES = { id: 'int4', large: 'int8', float: 'float8', word: 'text', day: 'date' }
@@ -125,7 +124,7 @@ test('rows of messages split natively are those that the parser and the decoders
             if (cuts.length === 0) expect(loaded.byMessage).toBe(lines.length)
             expect(exactRows(store)).toEqual(exactRows(expected))
           },
-          { memory: HEAP_MEMORIES.find(([name]) => name === 'plain')![1]() },
+          { memory: memoryWithoutKernels() },
         ),
       ),
     ),

@@ -1,3 +1,6 @@
+import { once } from 'node:events'
+import { type AddressInfo, connect, createServer, type Socket } from 'node:net'
+import pg, { type Client } from 'pg'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { MirrorBench } from '../support/mirror'
 import { type PostgresServer, startPostgres } from '../support/postgres'
@@ -71,3 +74,106 @@ test('a connection that was lost is made anew', async () => {
   await bench.close()
   expect(await rejectionOf(bench.mirror.write(async () => 1))).toMatchObject({ code: 'CLOSED' })
 })
+
+const backends = async (bench: MirrorBench): Promise<unknown[]> =>
+  bench.query(`SELECT pid FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()`)
+
+test.each([
+  ['that never ends', () => new Promise(() => undefined)],
+  ['in an endless statement', (client: Client) => client.query('SELECT pg_sleep(3600)')],
+  ['that waits for a lock', (client: Client) => client.query('LOCK TABLE held')],
+])('a transaction %s is given up when its mirror is closed, and nothing of it stays', async (_name, endless) => {
+  const bench = await MirrorBench.start(server, `${SQL}; CREATE TABLE held ()`, { tables: ['account'] })
+  const holder = new pg.Client(bench.connection)
+  await holder.connect()
+  await holder.query('BEGIN; LOCK TABLE held')
+  let isUnderWay = false
+  const written = bench.mirror.write(async (client) => {
+    await client.query('UPDATE account SET balance = 1 WHERE id = 1')
+    isUnderWay = true
+    await endless(client)
+  })
+  const next = bench.mirror.write(async () => 'never')
+  const outcomes = Promise.all([rejectionOf(written), rejectionOf(next)])
+  await bench.until(() => isUnderWay)
+  await bench.mirror.close({ dropSlot: true })
+  expect(await outcomes).toMatchObject([
+    { code: 'CLOSED', message: expect.stringContaining('is rolled back') },
+    { code: 'CLOSED', message: expect.stringContaining('before the transaction began') },
+  ])
+  while ((await backends(bench)).length > 1) await new Promise((resolve) => setTimeout(resolve, 5)) // the holder's alone
+  await holder.end()
+  expect(await bench.query('SELECT balance FROM account WHERE id = 1')).toEqual([{ balance: 100 }])
+  await bench.close()
+})
+
+test('a transaction under way may end while its mirror is closed, and says that it is committed', async () => {
+  const bench = await MirrorBench.start(server, SQL, { tables: ['account'] })
+  let closed: Promise<void> | undefined
+  const written = bench.mirror.write(async (client) => {
+    closed = bench.mirror.close({ dropSlot: true })
+    await client.query('UPDATE account SET balance = 1 WHERE id = 1')
+  })
+  expect(await rejectionOf(written)).toMatchObject({
+    code: 'CLOSED',
+    message: expect.stringContaining('is committed in Postgres'),
+  })
+  await closed
+  expect(await bench.query('SELECT balance FROM account WHERE id = 1')).toEqual([{ balance: 1 }])
+  await bench.close()
+})
+
+test('a connection whose session cannot be reset is let go, and the next write makes another', async () => {
+  const bench = await MirrorBench.start(server, SQL, { tables: ['account'] })
+  let isSpoilt = false
+  await using proxy = await startProxy(server.tcpConnection.port, (bytes) => {
+    const at = isSpoilt ? bytes.indexOf('RESET ALL') : -1
+    if (at >= 0) bytes.write('RESET ALM', at)
+  })
+  await bench.mirror.close()
+  await bench.db.close()
+  await bench.open({ connection: { ...bench.connection, host: '127.0.0.1', port: proxy.port } })
+  const before = (await backends(bench)).length
+  isSpoilt = true
+  for (let i = 0; i < 3; i++) {
+    const written = bench.mirror.write((client) => client.query('UPDATE account SET balance = 5 WHERE id = 1'))
+    expect(await rejectionOf(written)).toMatchObject({
+      code: 'POSTGRES',
+      message: expect.stringContaining('resetting'),
+    })
+  }
+  while ((await backends(bench)).length > before) await new Promise((resolve) => setTimeout(resolve, 5))
+  isSpoilt = false
+  await bench.mirror.write((client) => client.query('UPDATE account SET balance = 5 WHERE id = 1'))
+  expect(balances(bench)).toEqual([5, 0])
+  await bench.close()
+})
+
+/** Passes connections on to a port, after `change` has seen what the client sends. */
+async function startProxy(port: number, change: (bytes: Buffer) => void): Promise<{ port: number } & AsyncDisposable> {
+  const sockets = new Set<Socket>()
+  const proxy = createServer((client) => {
+    const toServer = connect(port, '127.0.0.1')
+    for (const [from, to] of [
+      [client, toServer],
+      [toServer, client],
+    ]) {
+      sockets.add(from)
+      from.on('error', () => to.destroy())
+      from.on('close', () => to.destroy())
+      from.on('data', (bytes: Buffer) => {
+        if (from === client) change(bytes)
+        to.write(bytes)
+      })
+    }
+  })
+  proxy.listen(0, '127.0.0.1')
+  await once(proxy, 'listening')
+  return {
+    port: (proxy.address() as AddressInfo).port,
+    async [Symbol.asyncDispose]() {
+      for (const socket of sockets) socket.destroy()
+      await new Promise((resolve) => proxy.close(resolve))
+    },
+  }
+}

@@ -6,7 +6,7 @@ import { hashHalves } from '../../src/struct/hash'
 import { InternTables } from '../../src/value/intern-tables'
 import { Interner } from '../../src/value/interner'
 import { TAG } from '../../src/value/word'
-import { nativeMemory } from '../heap/support/memories'
+import { memoryWithoutKernels, nativeMemory } from '../heap/support/memories'
 import { fingerprint, HEAP_MEMORIES, inTransaction, withHeap } from '../support/heap'
 
 /** Absent, inline, of every padding, of several sizes of objects, and those that only their ends tell apart. */
@@ -114,11 +114,10 @@ describe.each(HEAP_MEMORIES)('many strings at once on %s memory', (_name, makeMe
 })
 
 test('native code leaves the very bytes in the heap that JavaScript leaves', async () => {
-  const [plain] = HEAP_MEMORIES.filter(([name]) => name === 'plain')
   await fc.assert(
     fc.asyncProperty(fc.array(batch, { minLength: 1, maxLength: 6 }), (batches) =>
       withHeap(nativeMemory(), (heap) =>
-        withHeap(plain[1](), (model) => {
+        withHeap(memoryWithoutKernels(), (model) => {
           for (const each of [heap, model]) fixSeed(each)
           for (const texts of batches) {
             const words = inTransaction(heap, () => internBatch(new Interner(heap), texts))

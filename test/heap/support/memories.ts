@@ -16,6 +16,11 @@ export function nativeMemory(): Memory {
   return memory
 }
 
+/** The same without kernels: what native loops do is compared with. */
+export function memoryWithoutKernels(): Memory {
+  return Object.create(nativeMemory(), { kernels: { value: undefined } })
+}
+
 /** What `mmap-io` exports, over real mappings of the addon, for the module itself builds on few machines. */
 function mmapIoModule(): MmapIo {
   const native = nativeMemory()
