@@ -8,6 +8,7 @@ import {
   ftruncateSync,
   linkSync,
   mkdirSync,
+  open,
   openSync,
   readdirSync,
   readSync,
@@ -22,6 +23,9 @@ import { promisify } from 'node:util'
 
 const writevAsync = promisify(writev)
 const fdatasyncAsync = promisify(fdatasync)
+const openAsync = promisify(open)
+const unlinkAsync = promisify(unlink)
+const closeAsync = promisify(close)
 
 /**
  * The doorway through which heap and log see the file system. There is one implementation for use, `nodeFiles`; tests
@@ -52,7 +56,7 @@ export interface Files {
   /** Gives a file a second name. */
   link(path: string, other: string): void
   remove(path: string): void
-  /** The same, off the event loop. */
+  /** The same, off the event loop. Resolves when the name is gone. */
   removeBeside(path: string): Promise<void>
   /** Names in a folder, sorted; none where it is missing. */
   list(folder: string): string[]
@@ -68,7 +72,7 @@ export function lockPathOf(path: string): string {
 export const nodeFiles: Files = {
   open: (path, flags) => openSync(path, flags, 0o666),
   close: closeSync,
-  closeBeside: promisify(close),
+  closeBeside: closeAsync,
   read(fd, into, position) {
     let done = 0
     while (done < into.length) {
@@ -108,7 +112,7 @@ export const nodeFiles: Files = {
   rename: renameSync,
   link: linkSync,
   remove: removeFile,
-  removeBeside: promisify(unlink),
+  removeBeside: removeFileBeside,
   list: (folder) => (existsSync(folder) ? readdirSync(folder).sort() : []),
   makeFolder(folder) {
     if (!existsSync(folder)) mkdirSync(folder)
@@ -125,6 +129,18 @@ function removeFile(path: string): void {
     unlinkSync(path)
   } finally {
     if (fd !== undefined) nodeFiles.closeBeside(fd)
+  }
+}
+
+let spaceFreed = Promise.resolve()
+
+/** The same, without waiting for the space: of many files, it is freed one after the other, for the threads of the pool are everybody's. */
+async function removeFileBeside(path: string): Promise<void> {
+  const fd = await openAsync(path, 'r').catch(() => undefined)
+  try {
+    await unlinkAsync(path)
+  } finally {
+    if (fd !== undefined) spaceFreed = spaceFreed.then(() => closeAsync(fd)).catch(() => undefined)
   }
 }
 

@@ -130,33 +130,10 @@ export class PoolFile {
     onBlocks: (written: number) => void,
   ): Promise<void> {
     const entries = places.length
-    let next = this.lengthBlocks
-    let batch: PendingBlock[] = []
-    let writingBack = Promise.resolve()
-    const flush = async (): Promise<void> => {
-      const bytes = batch.map((each) => each.bytes)
-      const written = this.writeAll(bytes, next * BLOCK_BYTES)
-      for (const [i, each] of batch.entries()) {
-        places[each.block] = next + i
-        checksums[each.block] = each.checksum ?? this.memory.crc32c(each.bytes)
-      }
-      await written
-      await writingBack // one at a time: the threads of the pool are everybody's
-      writingBack = this.memory.startWriteBack(this.fd, next * BLOCK_BYTES, batch.length * BLOCK_BYTES)
-      next += batch.length
-      onBlocks(batch.length)
-      batch = []
-    }
-    for (const block of blocks) {
-      batch.push(block)
-      if (batch.length === BLOCKS_PER_WRITE) await flush()
-    }
-    if (batch.length > 0) await flush()
-
+    const next = await this.appendBlocks(blocks, places, checksums, onBlocks)
     const earlierRoot = this.root.sequence === 0 ? undefined : encodeRoot(this.memory, this.root)
     const map = encodeMap(places, checksums, entries, earlierRoot)
     await this.writeAll([map], next * BLOCK_BYTES)
-    await writingBack
     await this.io('sync', this.files.syncBeside(this.fd))
     const root: FileRoot = {
       sequence: this.root.sequence + 1,
@@ -176,6 +153,56 @@ export class PoolFile {
     this.places = places
     this.checksums = checksums
     this.root = root
+  }
+
+  /**
+   * Appends blocks and notes where they are; returns the place behind them. Two writes are under way at a time, so that the
+   * next one waits in the pool of threads, not for a turn of the event loop.
+   */
+  private async appendBlocks(
+    blocks: Iterable<PendingBlock>,
+    places: Uint32Array,
+    checksums: Uint32Array,
+    onBlocks: (written: number) => void,
+  ): Promise<number> {
+    let next = this.lengthBlocks
+    let batch: PendingBlock[] = []
+    let writing = Promise.resolve()
+    let writingBack = Promise.resolve()
+    const finish = async (write: Promise<void>, before: Promise<void>, place: number, count: number): Promise<void> => {
+      await Promise.allSettled([write, before])
+      await before
+      await write
+      await writingBack // one at a time: the threads of the pool are everybody's
+      writingBack = this.memory.startWriteBack(this.fd, place * BLOCK_BYTES, count * BLOCK_BYTES)
+      onBlocks(count)
+    }
+    const flush = async (): Promise<void> => {
+      const bytes = batch.map((each) => each.bytes)
+      const write = this.writeAll(bytes, next * BLOCK_BYTES)
+      for (const [i, each] of batch.entries()) {
+        places[each.block] = next + i
+        checksums[each.block] = each.checksum ?? this.memory.crc32c(each.bytes)
+      }
+      const before = writing
+      writing = finish(write, before, next, batch.length)
+      writing.catch(() => undefined) // it is awaited later
+      next += batch.length
+      batch = []
+      await before
+    }
+    try {
+      for (const block of blocks) {
+        batch.push(block)
+        if (batch.length === BLOCKS_PER_WRITE) await flush()
+      }
+      if (batch.length > 0) await flush()
+      await writing
+      await writingBack
+    } finally {
+      await writing.catch(() => undefined) // the caller may let go of the blocks
+    }
+    return next
   }
 
   close(): void {

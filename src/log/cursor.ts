@@ -4,10 +4,12 @@ import type { Memory } from '../heap/memory'
 import { ioError } from '../heap/pool-file'
 import { RECORD, SEGMENT } from './format'
 import { decodeHead, RecordBytes, type RecordHead, type Redo, redo } from './record'
-import { damagedLog, listSegments, type Segment } from './segments'
+import { contentsEnd, damagedLog, listSegments, type Segment } from './segments'
 
 /** What is read at once: it is still in the processor's cache when it is done again. */
 const CHUNK_BYTES = 1 << 18
+/** The same where the log ended a moment ago: few records have been written since, and zeros follow them. */
+const LEAST_BYTES = 1 << 14
 const MUCH_BYTES = 1 << 20
 const PATIENCE_MS = 100
 
@@ -29,8 +31,8 @@ export interface LoggedCommit {
 }
 
 /**
- * Why there is no further commit: none was written; what follows is not whole, or not yet; it begins later; or it is
- * damaged, as `damage` tells.
+ * Why there is no further commit: none begins here; what begins here is not whole, or not yet; the next begins later; or it
+ * is damaged, as `damage` tells.
  */
 export type LogEnd = 'end' | 'partial' | 'gap' | 'damaged'
 
@@ -117,18 +119,22 @@ export class LogCursor {
     this.forgetBytes()
   }
 
-  /** Bytes behind the last whole commit of the segment. Throws `IO`. */
+  /** What the segment holds behind the last whole commit, to the end of its file; nothing where that is zeros alone. Throws `IO`. */
   rest(): Uint8Array {
+    if (this.bytesBehind === 0) return new Uint8Array(0)
     return this.attempt(() => {
-      const fd = this.descriptor()
-      const bytes = new Uint8Array(this.bytesBehind)
-      return fd === undefined ? bytes : bytes.subarray(0, this.files.read(fd, bytes, this.offset))
+      const bytes = new Uint8Array(Math.max(0, this.files.sizeBytes(this.fd!) - this.offset))
+      return bytes.subarray(0, this.files.read(this.fd!, bytes, this.offset))
     })
   }
 
-  /** Bytes of log behind the last commit read, as far as they are known without reading. */
+  /** Bytes of log behind the last commit read in its segment; zeros that no record has replaced yet do not count. Throws `IO`. */
   get bytesBehind(): number {
-    return this.fd === undefined ? 0 : Math.max(0, this.files.sizeBytes(this.fd) - this.offset)
+    if (this.segment === undefined) return 0
+    return this.attempt(() => {
+      const fd = this.descriptor()
+      return fd === undefined ? 0 : contentsEnd(this.files, fd, this.offset) - this.offset
+    })
   }
 
   /**
@@ -213,11 +219,10 @@ export class LogCursor {
   private enterNextSegment(): true | LogEnd {
     const { segments } = listSegments(this.memory, this.files, this.folder, this.heapId)
     const next = segments.find(({ header, path }) => header.baseVersion >= this.version && path > this.segment!.path)
-    const isWhole = this.attempt(() => this.bytesBehind) === 0
-    if (next === undefined) return isWhole ? 'end' : 'partial'
+    if (next === undefined) return this.isAtRecord ? 'partial' : 'end'
     const { baseVersion, baseChecksum, isAfterGap } = next.header
     if (baseVersion > this.from) {
-      if (!isWhole)
+      if (this.bytesBehind > 0)
         return this.damagedAt(this.segment!.path, this.offset, 'what follows is not whole, yet the log goes on')
       if (baseVersion > this.version) return 'gap'
       if (!isAfterGap && baseChecksum !== this.checksum)
@@ -276,28 +281,40 @@ export class LogCursor {
     }
   }
 
+  /** Whether something begins at the offset, as far as it was read. */
+  private get isAtRecord(): boolean {
+    const at = this.offset - this.bytesStart
+    return at < this.bytesLength && !(at + 4 <= this.bytesLength && this.bytes.units[at >>> 2] === 0)
+  }
+
   /** Reads on from the offset where there is more of the segment than was read, or other bytes stand there. Whether there was. */
   private load(): boolean {
     return this.attempt(() => {
       const fd = this.descriptor()
       if (fd === undefined) return false
-      const size = this.files.sizeBytes(fd)
       const unused = this.bytesStart + this.bytesLength - this.offset
+      const isAtZeros = unused > 0 && !this.isAtRecord
+      const hasOther = this.hasOtherRest(fd)
+      if (isAtZeros && !hasOther) return false
+      const size = this.files.sizeBytes(fd)
       const isAllRead = this.offset + unused >= this.loadedSize
-      const isSame = size === this.loadedSize && !this.hasOtherRest(fd)
-      if (isSame && isAllRead) return false
       // what has been read is the beginning of a large commit: wait for more of it, rather than read it again with each part
       const now = performance.now()
       const isMuch = this.offset === this.bytesStart && this.bytesLength > MUCH_BYTES
       if (isAllRead && isMuch && now < this.loadedMs + PATIENCE_MS) return false
+      // a record that was being written when it was read: its end may have been zeros until then
+      const isSame = size === this.loadedSize && !hasOther && isAllRead
+      const earlier = isSame ? this.bytes.bytes.slice(this.bytesLength - unused, this.bytesLength) : undefined
       this.loadedMs = now
       this.loadedSize = size
-      const wanted = Math.min(Math.max(0, size - this.offset), Math.max(CHUNK_BYTES, unused * 2))
+      const least = isAtZeros ? LEAST_BYTES : CHUNK_BYTES
+      const wanted = Math.min(Math.max(0, size - this.offset), Math.max(least, unused * 2))
       const space = Math.max(CHUNK_BYTES, wanted)
       if (this.bytes.bytes.length !== space) this.bytes = new RecordBytes(new Uint8Array(space))
       this.bytesLength = this.files.read(fd, this.bytes.bytes.subarray(0, wanted), this.offset)
       this.bytesStart = this.offset
-      return !isSame || this.bytesLength > unused
+      if (earlier === undefined) return true
+      return this.bytesLength !== unused || earlier.some((byte, i) => byte !== this.bytes.bytes[i])
     })
   }
 

@@ -26,6 +26,12 @@ export const SEGMENT = {
 /** The segment begins after changes that were never logged: only a file that holds the base version can be continued by it. */
 export const SEGMENT_FLAG = { afterGap: 1 } as const
 
+/**
+ * Zeros may follow a segment's last record, written ahead of the records that will take their place: no record begins with
+ * a zero. The most that they are.
+ */
+export const ZEROS_AHEAD_BYTES = 1 << 18
+
 /** Offsets in a record's header, in units of 4 bytes. */
 export const RECORD = {
   /** Bytes of the whole record, a multiple of 8. */

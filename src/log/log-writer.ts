@@ -1,41 +1,16 @@
 import { join } from 'node:path'
 import { SnapheapError } from '../errors'
 import type { Changes } from '../heap/changes'
-import type { Files } from '../heap/files'
 import type { CommitOptions, Journal } from '../heap/journal'
-import type { Memory } from '../heap/memory'
 import { ioError } from '../heap/pool-file'
 import { encodeSegmentHeader, SEGMENT, segmentName } from './format'
+import type { Durability, LogOptions } from './log-options'
 import { RecordBuffer } from './record'
 import type { LogEndState } from './recovery'
 import { fileNotSynced, logNotSynced } from './refusals'
-import { keepBase, keepsHistory, prune, type Retention } from './retention'
+import { keepBase, keepsHistory, prune } from './retention'
 import { createSegment, syncLogFolders } from './segments'
-
-/**
- * When a commit is on the device. `commit`: before `write` returns. `interval`: at most so many milliseconds, or so many
- * bytes of log, after it. `none`: with the next checkpoint; nothing is logged.
- */
-export type Durability = 'commit' | 'interval' | 'none' | { readonly everyMs?: number; readonly everyBytes?: number }
-
-export interface LogOptions {
-  readonly memory: Memory
-  readonly files: Files
-  /** Of the heap's file. */
-  readonly path: string
-  readonly folder: string
-  readonly heapId: Uint8Array
-  readonly durability: Durability
-  readonly retention: Retention
-  /** A segment is ended when it is larger. */
-  readonly segmentBytes: number
-  /** A commit is cut into parts of this size. */
-  readonly partBytes: number
-  /** Hears that a sync failed: what was committed since the last is no longer in the log, and is not to be shown. */
-  readonly onUnsynced: () => void
-  /** Hears of a failure of what was done in the background. */
-  readonly onFailure: (error: SnapheapError) => void
-}
+import { ZerosAhead } from './zeros-ahead'
 
 const DEFAULT_INTERVAL_MS = 100
 const DEFAULT_INTERVAL_BYTES = 1 << 20
@@ -55,6 +30,7 @@ export class LogWriter implements Journal {
   private timeMs: number
   private fd: number | undefined
   private position = 0
+  private readonly zeros: ZerosAhead
   /** Up to where the segment is on the device. */
   private syncedPosition = 0
   /** Where in the file the commit being written begins, once any of it is there. */
@@ -92,6 +68,7 @@ export class LogWriter implements Journal {
     checkpointVersion: number,
   ) {
     this.buffer = new RecordBuffer(options.memory, options.partBytes)
+    this.zeros = new ZerosAhead(options.files, options.segmentBytes)
     this.version = this.writtenVersion = this.syncedVersion = heapVersion
     this.timeMs = end.timeMs
     this.isAfterGap = heapVersion > end.version || (heapVersion > 0 && end.place === undefined)
@@ -103,6 +80,7 @@ export class LogWriter implements Journal {
     this.fd = this.attempt('open', () => options.files.open(path, 'r+'))
     this.position = this.syncedPosition = offsetBytes
     try {
+      this.zeros.end = options.files.sizeBytes(this.fd)
       // a process that ended before it synced may have left more than the device has, names included
       options.files.sync(this.fd)
       syncLogFolders(options.memory, options.folder)
@@ -232,6 +210,7 @@ export class LogWriter implements Journal {
     try {
       if (this.failure === undefined && this.buffer.sizeBytes > 0) this.flush()
       if (this.failure === undefined && this.fd !== undefined && this.unsyncedBytes > 0) this.syncNow()
+      this.dropZeros()
     } catch (error) {
       this.options.onFailure(error as SnapheapError)
     }
@@ -275,6 +254,7 @@ export class LogWriter implements Journal {
     this.position += bytes.length
     this.writtenBytes += bytes.length
     this.bytesSinceCheckpoint += bytes.length
+    if (this.mode === 'commit') this.zeros.extend(this.fd!, this.position, bytes.length)
     this.buffer.clear()
   }
 
@@ -349,7 +329,7 @@ export class LogWriter implements Journal {
     this.segments++
     this.writtenBytes += header.length
     this.isAfterGap = false
-    this.position = this.syncedPosition = SEGMENT.sizeBytes
+    this.position = this.syncedPosition = this.zeros.end = SEGMENT.sizeBytes
   }
 
   private get unsyncedBytes(): number {
@@ -360,6 +340,7 @@ export class LogWriter implements Journal {
   private leaveSegment(): void {
     if (this.fd === undefined) return
     if (this.unsyncedBytes > 0) this.syncNow()
+    this.dropZeros()
     const { fd, running } = this
     this.fd = undefined
     this.left.add(fd)
@@ -391,9 +372,15 @@ export class LogWriter implements Journal {
   private truncate(): void {
     if (this.fd === undefined) return
     this.syncedPosition = Math.min(this.syncedPosition, this.position)
+    this.zeros.end = this.position
     try {
       this.options.files.truncate(this.fd, this.position)
     } catch {} // the next record is written over it, and does not continue what is left of it
+  }
+
+  /** Gives back what no record will be written to. Zeros that stay do no harm. */
+  private dropZeros(): void {
+    if (this.zeros.end > this.position) this.truncate()
   }
 
   refuse(cause: unknown): void {

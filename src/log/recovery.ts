@@ -9,7 +9,7 @@ import { ioError } from '../heap/pool-file'
 import { LogCursor, type LogEnd, type LoggedCommit, type LogPlace } from './cursor'
 import { isSegmentName, RECORD } from './format'
 import { decodeHead, RecordBytes, type Redo } from './record'
-import { damagedLog, listSegments } from './segments'
+import { contentsEnd, damagedLog, listSegments } from './segments'
 
 /** Commits done again in one step: the words they change often are noted once. */
 const BATCH_COMMITS = 4096
@@ -194,9 +194,10 @@ export function recover(
     const redo = options.keep && redoInto(heap)
     const { commits, end } = replay(heap, cursor, undefined, redo)
     if (end === 'gap') throw missing(folder, heap.version)
-    if (end === 'partial' || end === 'damaged') {
+    const rest = cursor.rest()
+    if (rest.length > 0 || end === 'damaged') {
       const lost = Math.max(cursor.version, heap.version) + 1
-      const damage = cursor.damage ?? damageIn(memory, cursor.rest(), lost, cursor.place!)
+      const damage = cursor.damage ?? damageIn(memory, rest, lost, cursor.place!)
       if (damage !== undefined && !options.isForced) throw damage
       if (options.repair) damaged = cut(memory, files, folder, cursor.place!)
     }
@@ -272,7 +273,7 @@ function setAside(files: Files, path: string, offsetBytes: number): { path: stri
   let target: number | undefined
   try {
     fd = files.open(path, 'r+')
-    const bytes = new Uint8Array(files.sizeBytes(fd) - offsetBytes)
+    const bytes = new Uint8Array(contentsEnd(files, fd, offsetBytes) - offsetBytes)
     files.read(fd, bytes, offsetBytes)
     if (offsetBytes === 0) files.rename(path, kept)
     else {

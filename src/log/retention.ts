@@ -5,7 +5,7 @@ import type { Files } from '../heap/files'
 import type { Memory } from '../heap/memory'
 import { baseName, RECORD, SEGMENT } from './format'
 import { basesOf } from './history'
-import { listSegments, type Segment } from './segments'
+import { contentsEnd, listSegments, type Segment } from './segments'
 
 /** How much log is kept beyond what recovery needs, for points in time: by age, by size, whichever keeps more. */
 export interface Retention {
@@ -85,7 +85,7 @@ function measure(files: Files, path: string): { sizeBytes: number; timeMs: numbe
     const head = new Uint8Array(RECORD.units * 4)
     const count = files.read(fd, head, SEGMENT.sizeBytes)
     const timeMs = count < head.length ? undefined : new DataView(head.buffer).getFloat64(RECORD.timeMs * 4, true)
-    return { sizeBytes: files.sizeBytes(fd), timeMs }
+    return { sizeBytes: contentsEnd(files, fd, SEGMENT.sizeBytes), timeMs }
   } finally {
     files.close(fd)
   }

@@ -7,6 +7,10 @@ import { decodeSegmentHeader, isSegmentName, SEGMENT, type SegmentHeader, segmen
 
 const MOST_ATTEMPTS = 5
 
+const CHUNK_BYTES = 1 << 16
+const chunkBytes = Buffer.alloc(CHUNK_BYTES)
+const zeroBytes = Buffer.alloc(CHUNK_BYTES)
+
 export interface Segment {
   readonly path: string
   readonly header: SegmentHeader
@@ -78,9 +82,22 @@ export function syncLogFolders(memory: Memory, folder: string): void {
 function removeEmpty(files: Files, path: string): void {
   if (!files.exists(path)) return
   const fd = files.open(path, 'r')
-  const isEmpty = files.sizeBytes(fd) <= SEGMENT.sizeBytes
+  const isEmpty = contentsEnd(files, fd, SEGMENT.sizeBytes) === SEGMENT.sizeBytes
   files.close(fd)
   if (isEmpty) files.remove(path)
+}
+
+/** Where a file's contents end, `from` or later: only zeros follow. Throws what `fs` throws. */
+export function contentsEnd(files: Files, fd: number, from: number): number {
+  for (let end = files.sizeBytes(fd); end > from; ) {
+    const begin = Math.max(from, end - CHUNK_BYTES)
+    const chunk = chunkBytes.subarray(0, end - begin)
+    const length = files.read(fd, chunk, begin)
+    if (!chunk.equals(zeroBytes.subarray(0, chunk.length)))
+      for (let i = length; i > 0; i--) if (chunk[i - 1] !== 0) return begin + i
+    end = begin
+  }
+  return from
 }
 
 export function damagedLog(path: string, offsetBytes: number, what: string): SnapheapError {

@@ -91,12 +91,11 @@ async function verifyRun(memory: Memory, cursor: LogCursor, verified: Map<string
     }
     const { damage, place, version } = cursor
     if (damage !== undefined) throw damage
-    const segment = next === 'partial' && place !== undefined ? verified.get(place.path) : undefined
+    const segment = typeof next === 'string' && place !== undefined ? verified.get(place.path) : undefined
     if (segment === undefined) return version
-    const rest = cursor.rest()
-    const lost = damageIn(memory, rest, version + 1, place!)
+    const lost = damageIn(memory, cursor.rest(), version + 1, place!)
     if (lost !== undefined) throw lost
-    verified.set(segment.path, { ...segment, tornBytes: rest.length })
+    verified.set(segment.path, { ...segment, tornBytes: cursor.bytesBehind })
     return version
   } finally {
     cursor.close()

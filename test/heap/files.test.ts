@@ -1,5 +1,5 @@
 import { existsSync, readdirSync, readlinkSync, symlinkSync, writeFileSync } from 'node:fs'
-import { join } from 'node:path'
+import { basename, join } from 'node:path'
 import { expect, test, vi } from 'vitest'
 import { nodeFiles } from '../../src/heap/files'
 import { temporaryFolder } from './support/memories'
@@ -38,3 +38,23 @@ test('what cannot be opened is removed all the same, and what is not there is an
   expect(readdirSync(join(path, '..'))).toEqual([])
   expect(() => nodeFiles.remove(path)).toThrow(expect.objectContaining({ code: 'ENOENT' }))
 })
+
+test.runIf(process.platform === 'linux')(
+  'files removed beside the event loop lose their names in order, and their descriptors soon, even where one cannot be removed',
+  async () => {
+    const folder = temporaryFolder()
+    const paths = ['a', 'b', 'c'].map((name) => join(folder, name))
+    for (const path of paths) writeFileSync(path, new Uint8Array(100_000))
+    for (const path of paths) {
+      await nodeFiles.removeBeside(path)
+      expect(readdirSync(folder)).toEqual(
+        paths.map((each) => basename(each)).filter((each) => join(folder, each) > path),
+      )
+    }
+    await expect(nodeFiles.removeBeside(paths[0])).rejects.toMatchObject({ code: 'ENOENT' })
+    symlinkSync(`${paths[0]}-to-nowhere`, paths[0])
+    await nodeFiles.removeBeside(paths[0])
+    expect(readdirSync(folder)).toEqual([])
+    await vi.waitFor(() => expect(isOpen(folder)).toBe(false))
+  },
+)

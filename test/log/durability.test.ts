@@ -1,7 +1,7 @@
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import { Store } from '../../src/db/store'
-import type { Durability } from '../../src/log/log-writer'
+import type { Durability } from '../../src/log/log-options'
 import { MEMORIES } from '../heap/support/memories'
 import { closeChecked, temporaryPath } from '../support/store'
 import { anyCommand, CommandRunner, SHAPES } from '../table/support/commands'

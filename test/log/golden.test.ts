@@ -1,4 +1,4 @@
-import { mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { appendFileSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { gunzipSync } from 'node:zlib'
@@ -11,6 +11,7 @@ import { MEMORIES, temporaryFolder } from '../heap/support/memories'
 import { closeChecked, rowsOf } from '../support/store'
 import { exact } from '../value/support/values'
 import { GOLDEN_ROWS, GOLDEN_VERSION } from './golden/contents'
+import { segmentsOf } from './support/damage'
 
 const golden = join(dirname(fileURLToPath(import.meta.url)), 'golden')
 const names = readdirSync(golden).filter((name) => name.endsWith('.json.gz'))
@@ -37,8 +38,11 @@ describe.each(names)('%s', (name) => {
     for (const { id, text } of GOLDEN_ROWS) expect(store.table('golden').find({ text })).toEqual([id])
   }
 
-  test.each(MEMORIES.slice(0, 2))('opens for reading and for writing, and shows its rows (%s)', async (_, make) => {
+  const zerosBehind = [0, 1000]
+  const given = MEMORIES.slice(0, 2).flatMap(([of, make]) => zerosBehind.map((zeros) => [of, zeros, make] as const))
+  test.each(given)('opens for reading and for writing, and shows its rows (%s, %i zeros)', async (_, zeros, make) => {
     const path = unpacked()
+    for (const segment of segmentsOf(path)) appendFileSync(segment, new Uint8Array(zeros))
     const memory = make()
     await verify(path, { memory })
     const reader = Store.open(path, { memory, readOnly: true })

@@ -151,7 +151,9 @@ test('a damaged header is no torn one where records behind it prove that it was 
   writeFileSync(segment!, Buffer.concat([Buffer.alloc(20), bytes.subarray(20)]))
   for (const options of [{}, { readOnly: true }])
     expect(errorOf(() => one.open(options))).toMatchObject({ code: 'CORRUPT', details: { path: segment } })
-  expect(one.open({ recovery: 'cut' }).recovery.damaged?.bytes).toBe(bytes.length)
+  const kept = one.open({ recovery: 'cut' }).recovery.damaged!
+  expect(readFileSync(kept.path).subarray(20).equals(bytes.subarray(20))).toBe(true)
+  expect(kept.bytes).toBe(bytes.findLastIndex((byte) => byte !== 0) + 1) // not the zeros ahead of the log
 })
 
 test('a segment of a later format is not taken for a torn one', async () => {

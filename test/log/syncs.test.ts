@@ -1,7 +1,7 @@
 import { existsSync } from 'node:fs'
 import { join } from 'node:path'
 import { expect, onTestFinished, test, vi } from 'vitest'
-import type { Durability } from '../../src/log/log-writer'
+import type { Durability } from '../../src/log/log-options'
 import { nativeMemory, temporaryFolder } from '../heap/support/memories'
 import { closeChecked } from '../support/store'
 import { Device } from './support/device'
