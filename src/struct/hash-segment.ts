@@ -1,6 +1,10 @@
 import type { Heap } from '../heap/heap'
+import { BLOCK_WORDS } from '../heap/layout'
 
 /** How the segments of a `HashTable` are laid out: its head comment has the format. */
+
+export const OCCUPIED = 0x80000000 | 0
+export const FLAG = 0x40000000
 
 /** Entries of a segment of 2^log2 words: at most 7/8 of its slots, so that a search always meets an empty one. */
 export function mostEntries(log2: number): number {
@@ -12,24 +16,49 @@ export function homeOf(hash: number, mask: number): number {
   return home === 0 ? 1 : home
 }
 
-/** The halves of an empty segment. */
-export function segmentHalves(log2: number, depth: number): Int32Array {
-  const halves = new Int32Array(2 << log2)
-  halves[1] = depth | (log2 << 8)
-  return halves
-}
+/** A segment that is filled before anything points to it: where it will stand, unless it takes more than a block. */
+export class NewSegment {
+  readonly address: number
+  private readonly halves: Int32Array
+  /** Index of its first half. */
+  private readonly start: number
+  private readonly mask: number
+  private entries = 0
 
-/** Adds an entry to the halves of a segment. */
-export function putEntry(halves: Int32Array, mask: number, low: number, high: number): void {
-  let slot = homeOf(high, mask)
-  while (halves[slot * 2 + 1] !== 0) slot = slot === mask ? 1 : slot + 1
-  halves[slot * 2] = low
-  halves[slot * 2 + 1] = high
-  halves[0]++
-}
+  constructor(
+    private readonly heap: Heap,
+    private readonly log2: number,
+    private readonly depth: number,
+  ) {
+    const words = 1 << log2
+    const { allocator, writer } = heap
+    this.mask = words - 1
+    this.address = allocator.allocate(words)
+    this.start = words > BLOCK_WORDS ? 0 : writer.open(this.address, words) << 1
+    this.halves = words > BLOCK_WORDS ? new Int32Array(words * 2) : writer.view.halves[writer.view.slotOf(this.address)]
+    this.halves.fill(0, this.start, this.start + words * 2)
+  }
 
-export function writeSegment(heap: Heap, halves: Int32Array): number {
-  const segment = heap.allocator.allocate(halves.length / 2)
-  heap.writer.write(segment, halves, 0, halves.length)
-  return segment
+  /** Adds an entry. There must be room. */
+  put(low: number, high: number): void {
+    const { halves, start, mask } = this
+    let slot = homeOf(high, mask)
+    while (halves[start + slot * 2 + 1] !== 0) slot = slot === mask ? 1 : slot + 1
+    halves[start + slot * 2] = low
+    halves[start + slot * 2 + 1] = high
+    this.entries++
+  }
+
+  /** Adds the entries [from, to) of these arrays; a flag is 1 or 0. */
+  putMany(hashes: Uint32Array, payloads: Uint32Array, flags: Uint32Array, from: number, to: number): void {
+    for (let i = from; i < to; i++) this.put(payloads[i] | 0, hashes[i] | OCCUPIED | (flags[i] === 0 ? 0 : FLAG))
+  }
+
+  /** Ends it. Returns its address. */
+  finish(): number {
+    this.halves[this.start] = this.entries
+    this.halves[this.start + 1] = this.depth | (this.log2 << 8)
+    if (this.mask >= BLOCK_WORDS) this.heap.writer.write(this.address, this.halves, 0, this.halves.length)
+    return this.address
+  }
 }

@@ -2,15 +2,13 @@ import { assert } from '../errors'
 import type { Heap } from '../heap/heap'
 import { BLOCK_WORDS } from '../heap/layout'
 import type { View } from '../heap/view'
-import { homeOf, mostEntries, putEntry, segmentHalves, writeSegment } from './hash-segment'
+import { FLAG, homeOf, mostEntries, NewSegment, OCCUPIED } from './hash-segment'
 import type { Steps } from './steps'
 
 /** Hashes have 30 bits: the top ones choose the segment, the low ones the slot. */
 export const HASH_BITS = 30
 export const HASH_MASK = (1 << HASH_BITS) - 1
 
-const OCCUPIED = 0x80000000 | 0
-const FLAG = 0x40000000
 const SMALLEST_LOG2 = 3
 const LARGEST_LOG2 = 12
 const DEEPEST = 18
@@ -18,6 +16,13 @@ const DEEPEST = 18
 /** The bits of a hash that choose among 2^depth segments. */
 function topBits(hash: number, depth: number): number {
   return depth === 0 ? 0 : hash >>> (HASH_BITS - depth)
+}
+
+/** Where the hashes with these top bits, which begin at `from`, end. */
+function endOfTop(hashes: Uint32Array, from: number, count: number, depth: number, top: number): number {
+  let to = from
+  while (to < count && topBits(hashes[to], depth) === top) to++
+  return to
 }
 
 /** Words that a table's descriptor takes. */
@@ -211,7 +216,7 @@ export class MutableHashTable extends HashTable {
     const { allocator, writer } = heap
     const address = allocator.allocate(DESCRIPTOR_WORDS)
     const directory = allocator.allocate(1)
-    writer.set(directory, writeSegment(heap, segmentHalves(SMALLEST_LOG2, 0)) | 0, SMALLEST_LOG2 << 8)
+    writer.set(directory, new NewSegment(heap, SMALLEST_LOG2, 0).finish() | 0, SMALLEST_LOG2 << 8)
     writer.set(address, directory | 0, 0)
     return address
   }
@@ -225,7 +230,7 @@ export class MutableHashTable extends HashTable {
     count: number,
     hashes: Uint32Array,
     payloads: Uint32Array,
-    flags: Uint8Array,
+    flags: Uint32Array,
   ): Steps<number> {
     const { allocator, writer } = heap
     let depth = 0
@@ -233,22 +238,20 @@ export class MutableHashTable extends HashTable {
     const address = allocator.allocate(DESCRIPTOR_WORDS)
     const directory = allocator.allocate(1 << depth)
     writer.set(address, directory | 0, depth)
-    const table = new MutableHashTable(heap, address)
     const crowded: number[] = []
     for (let i = 0, from = 0; i < 1 << depth; i++) {
-      let to = from
-      while (to < count && (depth === 0 || hashes[to] >>> (HASH_BITS - depth) === i)) to++
+      const to = endOfTop(hashes, from, count, depth, i)
       let log2 = SMALLEST_LOG2
       while (log2 < LARGEST_LOG2 && mostEntries(log2) < to - from) log2++
-      const halves = segmentHalves(log2, depth)
+      const segment = new NewSegment(heap, log2, depth)
       const fitting = Math.min(to, from + mostEntries(log2))
-      for (let at = from; at < fitting; at++)
-        putEntry(halves, (1 << log2) - 1, payloads[at], hashes[at] | OCCUPIED | (flags[at] === 1 ? FLAG : 0))
+      segment.putMany(hashes, payloads, flags, from, fitting)
       for (let at = fitting; at < to; at++) crowded.push(at)
-      writer.set(directory + i, writeSegment(heap, halves) | 0, depth | (log2 << 8))
+      writer.set(directory + i, segment.finish() | 0, depth | (log2 << 8))
       from = to
       yield
     }
+    const table = new MutableHashTable(heap, address)
     for (const at of crowded) table.insert(hashes[at], payloads[at], flags[at] === 1)
     return address
   }
@@ -346,20 +349,19 @@ export class MutableHashTable extends HashTable {
     }
     if (depth === this.view.high(this.address)) this.doubleDirectory()
     const bit = 1 << (HASH_BITS - 1 - depth)
-    const zeros = segmentHalves(log2, depth + 1)
-    const ones = segmentHalves(log2, depth + 1)
+    const zeros = new NewSegment(this.heap, log2, depth + 1)
+    const ones = new NewSegment(this.heap, log2, depth + 1)
     this.moveEntries(segment, bit, zeros, ones)
-    this.point(hash, depth, writeSegment(this.heap, zeros), writeSegment(this.heap, ones))
+    this.point(hash, depth, zeros.finish(), ones.finish())
     this.heap.allocator.free(segment)
   }
 
   /** Gives a segment, to which `hash` belongs, 2^log2 words. */
   private resize(segment: number, hash: number, log2: number): void {
     const depth = this.view.high(segment) & 255
-    const halves = segmentHalves(log2, depth)
-    this.moveEntries(segment, 0, halves, halves)
-    const resized = writeSegment(this.heap, halves)
-    this.point(hash, depth, resized, resized)
+    const resized = new NewSegment(this.heap, log2, depth)
+    this.moveEntries(segment, 0, resized, resized)
+    this.point(hash, depth, resized.finish(), resized.address)
     this.heap.allocator.free(segment)
   }
 
@@ -376,13 +378,14 @@ export class MutableHashTable extends HashTable {
   }
 
   /** Puts the entries of a segment whose hashes have this bit into `ones`, the others into `zeros`. */
-  private moveEntries(from: number, bit: number, zeros: Int32Array, ones: Int32Array): void {
+  private moveEntries(from: number, bit: number, zeros: NewSegment, ones: NewSegment): void {
     const { view } = this
     const words = 1 << (view.high(from) >>> 8)
-    const mask = zeros.length / 2 - 1
     for (let slot = 1; slot < words; slot++) {
       const high = view.high(from + slot)
-      if (high !== 0) putEntry((high & bit) === 0 ? zeros : ones, mask, view.low(from + slot), high)
+      if (high === 0) continue
+      if ((high & bit) === 0) zeros.put(view.low(from + slot), high)
+      else ones.put(view.low(from + slot), high)
     }
   }
 

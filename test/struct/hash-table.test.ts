@@ -281,7 +281,7 @@ describe.each(HEAP_MEMORIES)('hash table on %s memory', (_name, makeMemory) => {
                   entries.length,
                   column((each) => each.hash),
                   column((each) => each.payload),
-                  Uint8Array.from(entries, (each) => Number(each.flag)),
+                  Uint32Array.from(entries, (each) => Number(each.flag)),
                 ),
               ),
             )
