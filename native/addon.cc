@@ -21,6 +21,7 @@
 #include "mapping_registry.h"
 #include "number_text.h"
 #include "text_groups.h"
+#include "text_objects.h"
 #include "word_hash.h"
 #include "word_records.h"
 #include "write_back.h"
@@ -271,6 +272,76 @@ Napi::Value GroupTexts(const Napi::CallbackInfo& info) {
   return Napi::Number::New(info.Env(), static_cast<double>(made));
 }
 
+struct GroupedTexts {
+  snapheap::Texts texts;
+  snapheap::TextGroups groups;
+};
+
+// (bytes, starts, ends, groups)
+GroupedTexts TextsWithGroups(const Napi::CallbackInfo& info) {
+  const auto bytes = TypedArray<uint8_t>(info, 0, "bytes", napi_uint8_array);
+  const auto starts = TypedArray<int32_t>(info, 1, "starts", napi_int32_array);
+  const auto ends = TypedArray<int32_t>(info, 2, "ends", napi_int32_array);
+  const auto groups = TypedArray<int32_t>(info, 3, "groups", napi_int32_array);
+  return {{bytes.data, bytes.length, starts.data, ends.data, 0, std::min(starts.length, ends.length)},
+          {reinterpret_cast<uint32_t*>(groups.data), groups.length / snapheap::kGroupHalves}};
+}
+
+// (…, count, most words, ordered, ends) -> how many
+Napi::Value OrderTexts(const Napi::CallbackInfo& info) {
+  const GroupedTexts given = TextsWithGroups(info);
+  const double count = Integer(info, 4, "count", static_cast<double>(given.groups.size));
+  const double most_words = Integer(info, 5, "mostWords", 65535);
+  const auto ordered = TypedArray<uint32_t>(info, 6, "ordered", napi_uint32_array);
+  const auto ends = TypedArray<uint32_t>(info, 7, "ends", napi_uint32_array);
+  if (static_cast<double>(ordered.length) < count || static_cast<double>(ends.length) < most_words + 2) {
+    throw Napi::RangeError::New(info.Env(), "ordered or ends is too short");
+  }
+  for (const auto& out : {ordered, ends}) {
+    CheckApart(info.Env(), out.data, out.length * 4, given.groups.halves, given.groups.size * snapheap::kGroupHalves * 4);
+    CheckApart(info.Env(), out.data, out.length * 4, given.texts.starts, given.texts.count * 4);
+    CheckApart(info.Env(), out.data, out.length * 4, given.texts.ends, given.texts.count * 4);
+  }
+  CheckApart(info.Env(), ordered.data, ordered.length * 4, ends.data, ends.length * 4);
+  const int64_t missing = snapheap::OrderTexts(given.texts, given.groups, static_cast<size_t>(count),
+                                               static_cast<uint32_t>(most_words), ordered.data, ends.data);
+  if (missing == snapheap::kOutside) throw Napi::RangeError::New(info.Env(), "a string leaves its bytes");
+  return Napi::Number::New(info.Env(), static_cast<double>(missing));
+}
+
+// (…, ordered, addresses, from, to, step, objects)
+void LayTexts(const Napi::CallbackInfo& info) {
+  const GroupedTexts given = TextsWithGroups(info);
+  const auto ordered = TypedArray<uint32_t>(info, 4, "ordered", napi_uint32_array);
+  const auto addresses = TypedArray<uint32_t>(info, 5, "addresses", napi_uint32_array);
+  const double to = Integer(info, 7, "to", static_cast<double>(std::min(ordered.length, addresses.length)));
+  const double from = Integer(info, 6, "from", to);
+  const double step = Integer(info, 8, "step", 1 << 28);
+  const auto objects = TypedArray<int32_t>(info, 9, "objects", napi_int32_array);
+  if (step == 0 || static_cast<double>(objects.length) < (to - from) * step * 2) {
+    throw Napi::RangeError::New(info.Env(), "objects is too short");
+  }
+  const auto* bytes = given.texts.bytes;
+  CheckApart(info.Env(), objects.data, objects.length * 4, bytes, given.texts.bytes_size);
+  const auto first = static_cast<size_t>(from);
+  if (!snapheap::LayTexts(given.texts, given.groups, ordered.data + first, static_cast<size_t>(to - from),
+                          addresses.data + first, static_cast<uint32_t>(step), reinterpret_cast<uint32_t*>(objects.data))) {
+    throw Napi::RangeError::New(info.Env(), "a group does not fit its object");
+  }
+}
+
+// (groups, words, at, count)
+void SettleTexts(const Napi::CallbackInfo& info) {
+  const auto groups = TypedArray<int32_t>(info, 0, "groups", napi_int32_array);
+  const auto words = TypedArray<int32_t>(info, 1, "words", napi_int32_array);
+  const double at = Integer(info, 2, "at", static_cast<double>(words.length));
+  const double count = Integer(info, 3, "count", std::floor((static_cast<double>(words.length) - at) / 2));
+  if (!snapheap::SettleTexts({reinterpret_cast<uint32_t*>(groups.data), groups.length / snapheap::kGroupHalves},
+                             reinterpret_cast<uint32_t*>(words.data) + static_cast<size_t>(at), static_cast<size_t>(count))) {
+    throw Napi::RangeError::New(info.Env(), "a word has no group");
+  }
+}
+
 // (bytes, position, fields in a line, capacity, first line, starts, ends, totals) fills totals with position and lines
 void SplitLines(const Napi::CallbackInfo& info) {
   const auto bytes = TypedArray<uint8_t>(info, 0, "bytes", napi_uint8_array);
@@ -446,6 +517,9 @@ Napi::Object Initialise(Napi::Env env, Napi::Object exports) {
   exports.Set("crc32c", Napi::Function::New<Crc32c>(env, "crc32c"));
   exports.Set("copy", Napi::Function::New<Copy>(env, "copy"));
   exports.Set("groupTexts", Napi::Function::New<GroupTexts>(env, "groupTexts"));
+  exports.Set("orderTexts", Napi::Function::New<OrderTexts>(env, "orderTexts"));
+  exports.Set("layTexts", Napi::Function::New<LayTexts>(env, "layTexts"));
+  exports.Set("settleTexts", Napi::Function::New<SettleTexts>(env, "settleTexts"));
   exports.Set("splitLines", Napi::Function::New<SplitLines>(env, "splitLines"));
   exports.Set("parseNumbers", Napi::Function::New<ParseNumbers>(env, "parseNumbers"));
   exports.Set("countWords", Napi::Function::New<CountWords>(env, "countWords"));

@@ -26,6 +26,38 @@ export interface Kernels {
   ): number
 
   /**
+   * `TextCreator.order` (value/text-creator.ts): orders those of the first `count` groups that have no address. In `limits`
+   * the groups of each number of words end, up to `mostWords`, and all of more words behind them. Returns how many there are.
+   */
+  orderTexts(
+    bytes: Uint8Array,
+    starts: Int32Array,
+    ends: Int32Array,
+    groups: Int32Array,
+    count: number,
+    mostWords: number,
+    ordered: Uint32Array,
+    limits: Uint32Array,
+  ): number
+
+  /** `TextCreator.lay`: lays the objects of the ordered groups [from, to) out and gives the groups their addresses. */
+  layTexts(
+    bytes: Uint8Array,
+    starts: Int32Array,
+    ends: Int32Array,
+    groups: Int32Array,
+    ordered: Uint32Array,
+    addresses: Uint32Array,
+    from: number,
+    to: number,
+    step: number,
+    objects: Int32Array,
+  ): void
+
+  /** Puts the addresses of their groups into `count` words from `at` on, those of strings that have the number of a group. */
+  settleTexts(groups: Int32Array, words: Int32Array, at: number, count: number): void
+
+  /**
    * Splits messages of the copy protocol that each hold one line into fields (mirror/copy.ts), from `position` on. Field `f` of
    * line `r`, counted from `first`, goes to `[f * capacity + r]`. Leaves in `totals` the position and number of lines where it
    * stopped: at the capacity, or before a message that is something else.

@@ -64,6 +64,9 @@ class NativeMemory implements Memory {
   constructor(private readonly addon: Addon) {
     this.kernels = {
       groupTexts: (...given) => kernel(() => addon.groupTexts(...given)),
+      orderTexts: (...given) => kernel(() => addon.orderTexts(...given)),
+      layTexts: (...given) => kernel(() => addon.layTexts(...given)),
+      settleTexts: (...given) => kernel(() => addon.settleTexts(...given)),
       splitLines: (...given) => kernel(() => addon.splitLines(...given)),
       countWords: (...given) => kernel(() => addon.countWords(...given)),
       sortWords: (...given) => kernel(() => addon.sortWords(...given)),

@@ -3,6 +3,10 @@ import { BLOCK_WORDS } from '../heap/layout'
 
 /** How the segments of a `HashTable` are laid out: its head comment has the format. */
 
+/** Hashes have 30 bits: the top ones choose the segment, the low ones the slot. */
+export const HASH_BITS = 30
+export const HASH_MASK = (1 << HASH_BITS) - 1
+
 export const OCCUPIED = 0x80000000 | 0
 export const FLAG = 0x40000000
 
@@ -14,6 +18,18 @@ export function mostEntries(log2: number): number {
 export function homeOf(hash: number, mask: number): number {
   const home = hash & mask
   return home === 0 ? 1 : home
+}
+
+/** The bits of a hash that choose among 2^depth segments. */
+export function topBits(hash: number, depth: number): number {
+  return depth === 0 ? 0 : hash >>> (HASH_BITS - depth)
+}
+
+/** Where the hashes with these top bits, which begin at `from`, end. */
+export function endOfTop(hashes: Uint32Array, from: number, count: number, depth: number, top: number): number {
+  let to = from
+  while (to < count && topBits(hashes[to], depth) === top) to++
+  return to
 }
 
 /** A segment that is filled before anything points to it: where it will stand, unless it takes more than a block. */

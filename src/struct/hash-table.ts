@@ -2,28 +2,23 @@ import { assert } from '../errors'
 import type { Heap } from '../heap/heap'
 import { BLOCK_WORDS } from '../heap/layout'
 import type { View } from '../heap/view'
-import { FLAG, homeOf, mostEntries, NewSegment, OCCUPIED } from './hash-segment'
+import { hashTableProblems } from './hash-check'
+import {
+  endOfTop,
+  FLAG,
+  HASH_BITS,
+  HASH_MASK,
+  homeOf,
+  mostEntries,
+  NewSegment,
+  OCCUPIED,
+  topBits,
+} from './hash-segment'
 import type { Steps } from './steps'
-
-/** Hashes have 30 bits: the top ones choose the segment, the low ones the slot. */
-export const HASH_BITS = 30
-export const HASH_MASK = (1 << HASH_BITS) - 1
 
 const SMALLEST_LOG2 = 3
 const LARGEST_LOG2 = 12
 const DEEPEST = 18
-
-/** The bits of a hash that choose among 2^depth segments. */
-function topBits(hash: number, depth: number): number {
-  return depth === 0 ? 0 : hash >>> (HASH_BITS - depth)
-}
-
-/** Where the hashes with these top bits, which begin at `from`, end. */
-function endOfTop(hashes: Uint32Array, from: number, count: number, depth: number, top: number): number {
-  let to = from
-  while (to < count && topBits(hashes[to], depth) === top) to++
-  return to
-}
 
 /** Words that a table's descriptor takes. */
 const DESCRIPTOR_WORDS = 1
@@ -114,36 +109,7 @@ export class HashTable {
 
   /** Proves the invariants above. Returns what is wrong, in words. */
   check(): string[] {
-    const problems: string[] = []
-    const depth = this.view.high(this.address)
-    const directory = this.view.low(this.address) >>> 0
-    for (let i = 0; i < 1 << depth; i++) {
-      const segment = this.view.low(directory + i) >>> 0
-      const local = this.view.high(segment) & 255
-      const first = (i >>> (depth - local)) << (depth - local)
-      if (local > depth || this.view.low(directory + first) >>> 0 !== segment)
-        problems.push(`hash segment ${i} is misplaced`)
-      if (this.view.high(directory + i) !== this.view.high(segment))
-        problems.push(`hash segment ${i} is described wrongly`)
-      if (first !== i) continue
-      const words = 1 << (this.view.high(segment) >>> 8)
-      let count = 0
-      for (let slot = 1; slot < words; slot++) {
-        if (this.view.high(segment + slot) === 0) continue
-        count++
-        const hash = this.hashOf(segment + slot)
-        if (local > 0 && hash >>> (HASH_BITS - local) !== i >>> (depth - local))
-          problems.push('a hash entry is in a foreign segment')
-        for (let at = homeOf(hash, words - 1); at !== slot; at = at === words - 1 ? 1 : at + 1) {
-          if (this.view.high(segment + at) === 0) {
-            problems.push('a hash entry cannot be reached from its home')
-            break
-          }
-        }
-      }
-      if (count !== this.view.low(segment)) problems.push('a hash segment counts its entries wrongly')
-    }
-    return problems
+    return hashTableProblems(this.view, this.address)
   }
 
   protected segmentOf(hash: number): number {

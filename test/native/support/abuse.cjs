@@ -81,6 +81,9 @@ const objects = [
 /** What the loops over many words take: arguments that fit each other nearly always, over words that are anything. */
 const SHAPES = {
   groupTexts: () => [...heap(), index(), index(), bytes(), ...fields(), words(), small(), words()],
+  orderTexts: () => [bytes(), ...fields().slice(0, 2), words(), small(), small(), halves(), halves()],
+  layTexts: () => [bytes(), ...fields().slice(0, 2), words(), halves(), halves(), 0, small(), small(), words()],
+  settleTexts: () => [words(), words(), small(), small()],
   splitLines: () => [messages(), small(), small(), small(), small(), ...outputs(), words()],
   parseNumbers: () => [bytes(), ...fields(), below(2), words(), small()],
   countWords: () => [...heap(), index(), small(), index(), below(40), halves()],
