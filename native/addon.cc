@@ -17,6 +17,7 @@
 #include "file_lock.h"
 #include "folder_sync.h"
 #include "heap_words.h"
+#include "index_layout.h"
 #include "mapping.h"
 #include "mapping_registry.h"
 #include "number_text.h"
@@ -452,6 +453,104 @@ Napi::Value GroupRecords(const Napi::CallbackInfo& info) {
   return Napi::Number::New(info.Env(), static_cast<double>(made));
 }
 
+// (numbers, start, ends, from)
+snapheap::NumberGroups GroupedNumbers(const Napi::CallbackInfo& info) {
+  const auto numbers = TypedArray<uint32_t>(info, 0, "numbers", napi_uint32_array);
+  const auto start = static_cast<uint32_t>(Integer(info, 1, "start", 4294967295.0));
+  const auto ends = TypedArray<uint32_t>(info, 2, "ends", napi_uint32_array);
+  const double from = Integer(info, 3, "from", static_cast<double>(ends.length));
+  return {numbers.data, numbers.length, start, ends.data, ends.length, static_cast<size_t>(from)};
+}
+
+// (…, to, most, payloads, flags, ordered, limits) -> how many lists
+Napi::Value OrderLists(const Napi::CallbackInfo& info) {
+  const snapheap::NumberGroups groups = GroupedNumbers(info);
+  const auto to = static_cast<size_t>(Integer(info, 4, "to", static_cast<double>(groups.count)));
+  const auto most = static_cast<uint32_t>(Integer(info, 5, "most", 65535));
+  const auto payloads = TypedArray<uint32_t>(info, 6, "payloads", napi_uint32_array);
+  const auto flags = TypedArray<uint32_t>(info, 7, "flags", napi_uint32_array);
+  const auto ordered = TypedArray<uint32_t>(info, 8, "ordered", napi_uint32_array);
+  const auto limits = TypedArray<uint32_t>(info, 9, "limits", napi_uint32_array);
+  if (to < groups.from || std::min(payloads.length, flags.length) < to || ordered.length < to - groups.from ||
+      limits.length < most / 2 + 2) {
+    throw Napi::RangeError::New(info.Env(), "payloads, flags, ordered or limits is too short");
+  }
+  const std::vector<Array<uint32_t>> out = {payloads, flags, ordered, limits};
+  for (size_t i = 0; i < out.size(); i++) {
+    CheckApart(info.Env(), out[i].data, out[i].length * 4, groups.ends, groups.count * 4);
+    for (size_t k = 0; k < i; k++) CheckApart(info.Env(), out[i].data, out[i].length * 4, out[k].data, out[k].length * 4);
+  }
+  size_t made = 0;
+  if (!snapheap::OrderLists(groups, to, most, payloads.data, flags.data, ordered.data, limits.data, &made)) {
+    throw Napi::RangeError::New(info.Env(), "a group is not where it should be");
+  }
+  return Napi::Number::New(info.Env(), static_cast<double>(made));
+}
+
+// (…, table, windows, base, ordered, addresses, first, end, words, step, payloads, halves, at)
+void LayLists(const Napi::CallbackInfo& info) {
+  snapheap::NumberGroups groups = GroupedNumbers(info);
+  const HeapWords heap = Words(info, 4);
+  const auto base = static_cast<uint32_t>(Integer(info, 6, "base", 4294967295.0));
+  const auto ordered = TypedArray<uint32_t>(info, 7, "ordered", napi_uint32_array);
+  const auto addresses = TypedArray<uint32_t>(info, 8, "addresses", napi_uint32_array);
+  const auto end = static_cast<size_t>(Integer(info, 10, "end", static_cast<double>(std::min(ordered.length, addresses.length))));
+  const auto first = static_cast<size_t>(Integer(info, 9, "first", static_cast<double>(end)));
+  const auto words = static_cast<size_t>(Integer(info, 11, "words", HeapWords::kBlockMask));
+  const auto step = static_cast<size_t>(Integer(info, 12, "step", HeapWords::kBlockMask));
+  const auto payloads = TypedArray<uint32_t>(info, 13, "payloads", napi_uint32_array);
+  const auto halves = TypedArray<int32_t>(info, 14, "halves", napi_int32_array);
+  const auto at = static_cast<size_t>(Integer(info, 15, "at", static_cast<double>(halves.length)));
+  if (words < 3 || step < words) throw Napi::RangeError::New(info.Env(), "words or step is too small");
+  groups.count = std::min(groups.count, payloads.length);
+  for (const auto& in : {ordered, payloads}) CheckApart(info.Env(), halves.data + at, (halves.length - at) * 4, in.data, in.length * 4);
+  CheckApart(info.Env(), halves.data + at, (halves.length - at) * 4, groups.numbers, groups.size * 4);
+  CheckApart(info.Env(), halves.data + at, (halves.length - at) * 4, groups.ends, groups.count * 4);
+  CheckApart(info.Env(), payloads.data, payloads.length * 4, ordered.data, ordered.length * 4);
+  if (!snapheap::LayLists(groups, heap, base, ordered.data + first, addresses.data + first, end - first, words, step,
+                          payloads.data, reinterpret_cast<uint32_t*>(halves.data) + at, halves.length - at)) {
+    throw Napi::RangeError::New(info.Env(), "a group does not fit its list");
+  }
+}
+
+// The segment of mask + 1 words at a half of an array: its number is argument `index`, the half's the next.
+uint32_t* Segment(const Napi::CallbackInfo& info, size_t index, uint32_t mask) {
+  const auto halves = TypedArray<int32_t>(info, index, "halves", napi_int32_array);
+  const auto at = static_cast<size_t>(Integer(info, index + 1, "at", static_cast<double>(halves.length)));
+  if ((halves.length - at) / 2 <= mask) throw Napi::RangeError::New(info.Env(), "halves is too short");
+  return reinterpret_cast<uint32_t*>(halves.data) + at;
+}
+
+// (hashes, payloads, flags, from, to, mask, halves, at)
+void FillSegment(const Napi::CallbackInfo& info) {
+  const auto hashes = TypedArray<uint32_t>(info, 0, "hashes", napi_uint32_array);
+  const auto payloads = TypedArray<uint32_t>(info, 1, "payloads", napi_uint32_array);
+  const auto flags = TypedArray<uint32_t>(info, 2, "flags", napi_uint32_array);
+  const size_t length = std::min({hashes.length, payloads.length, flags.length});
+  const auto to = static_cast<size_t>(Integer(info, 4, "to", static_cast<double>(length)));
+  const auto from = static_cast<size_t>(Integer(info, 3, "from", static_cast<double>(to)));
+  const auto mask = static_cast<uint32_t>(Integer(info, 5, "mask", snapheap::kHashMask));
+  uint32_t* segment = Segment(info, 6, mask);
+  if (!snapheap::FillSegment(hashes.data + from, payloads.data + from, flags.data + from, to - from, mask, segment)) {
+    throw Napi::RangeError::New(info.Env(), "a segment is full");
+  }
+}
+
+// (halves, at, words, bit, mask, zeros, at, ones, at, counts)
+void SplitSegment(const Napi::CallbackInfo& info) {
+  const auto words = static_cast<uint32_t>(Integer(info, 2, "words", snapheap::kHashMask));
+  const auto bit = static_cast<uint32_t>(Integer(info, 3, "bit", snapheap::kHashMask));
+  const auto mask = static_cast<uint32_t>(Integer(info, 4, "mask", snapheap::kHashMask));
+  const uint32_t* from = Segment(info, 0, words);
+  uint32_t* zeros = Segment(info, 5, mask);
+  uint32_t* ones = Segment(info, 7, mask);
+  const auto counts = TypedArray<uint32_t>(info, 9, "counts", napi_uint32_array);
+  if (counts.length < 2) throw Napi::RangeError::New(info.Env(), "counts is too short");
+  if (!snapheap::SplitSegment(from, words, bit, mask, zeros, ones, counts.data)) {
+    throw Napi::RangeError::New(info.Env(), "a segment is full");
+  }
+}
+
 // A handle, or the holder's pid (0 when it is not known) when the lock is held elsewhere.
 Napi::Value Lock(const Napi::CallbackInfo& info) {
   auto lock = std::make_unique<FileLock>();
@@ -525,6 +624,10 @@ Napi::Object Initialise(Napi::Env env, Napi::Object exports) {
   exports.Set("countWords", Napi::Function::New<CountWords>(env, "countWords"));
   exports.Set("sortWords", Napi::Function::New<SortWords>(env, "sortWords"));
   exports.Set("groupRecords", Napi::Function::New<GroupRecords>(env, "groupRecords"));
+  exports.Set("orderLists", Napi::Function::New<OrderLists>(env, "orderLists"));
+  exports.Set("layLists", Napi::Function::New<LayLists>(env, "layLists"));
+  exports.Set("fillSegment", Napi::Function::New<FillSegment>(env, "fillSegment"));
+  exports.Set("splitSegment", Napi::Function::New<SplitSegment>(env, "splitSegment"));
   exports.Set("lock", Napi::Function::New<Lock>(env, "lock"));
   exports.Set("unlock", Napi::Function::New<Unlock>(env, "unlock"));
   exports.Set("startWriteBack", Napi::Function::New<StartWriteBack>(env, "startWriteBack"));

@@ -56,7 +56,7 @@ export class NewSegment {
   }
 
   /** Adds an entry. There must be room. */
-  put(low: number, high: number): void {
+  private put(low: number, high: number): void {
     const { halves, start, mask } = this
     let slot = homeOf(high, mask)
     while (halves[start + slot * 2 + 1] !== 0) slot = slot === mask ? 1 : slot + 1
@@ -67,7 +67,46 @@ export class NewSegment {
 
   /** Adds the entries [from, to) of these arrays; a flag is 1 or 0. */
   putMany(hashes: Uint32Array, payloads: Uint32Array, flags: Uint32Array, from: number, to: number): void {
+    const { kernels } = this.heap.writer.view
+    if (kernels !== undefined) {
+      kernels.fillSegment(hashes, payloads, flags, from, to, this.mask, this.halves, this.start)
+      this.entries += to - from
+      return
+    }
     for (let i = from; i < to; i++) this.put(payloads[i] | 0, hashes[i] | OCCUPIED | (flags[i] === 0 ? 0 : FLAG))
+  }
+
+  /** Moves the entries of the segment at `from` whose hashes have this bit into `ones`, the others into `zeros`, of the same size. */
+  static split(heap: Heap, from: number, bit: number, zeros: NewSegment, ones: NewSegment): void {
+    const { view } = heap.writer
+    const words = 1 << (view.high(from) >>> 8)
+    if (view.kernels !== undefined && words <= BLOCK_WORDS) {
+      const counts = new Uint32Array(2)
+      const halves = view.halves[view.slotOf(from)]
+      const at = view.indexOf(from) << 1
+      const { mask } = zeros
+      view.kernels.splitSegment(
+        halves,
+        at,
+        words,
+        bit,
+        mask,
+        zeros.halves,
+        zeros.start,
+        ones.halves,
+        ones.start,
+        counts,
+      )
+      zeros.entries += counts[0]
+      ones.entries += counts[1]
+      return
+    }
+    for (let slot = 1; slot < words; slot++) {
+      const high = view.high(from + slot)
+      if (high === 0) continue
+      if ((high & bit) === 0) zeros.put(view.low(from + slot), high)
+      else ones.put(view.low(from + slot), high)
+    }
   }
 
   /** Ends it. Returns its address. */

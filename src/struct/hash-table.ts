@@ -317,7 +317,7 @@ export class MutableHashTable extends HashTable {
     const bit = 1 << (HASH_BITS - 1 - depth)
     const zeros = new NewSegment(this.heap, log2, depth + 1)
     const ones = new NewSegment(this.heap, log2, depth + 1)
-    this.moveEntries(segment, bit, zeros, ones)
+    NewSegment.split(this.heap, segment, bit, zeros, ones)
     this.point(hash, depth, zeros.finish(), ones.finish())
     this.heap.allocator.free(segment)
   }
@@ -326,7 +326,7 @@ export class MutableHashTable extends HashTable {
   private resize(segment: number, hash: number, log2: number): void {
     const depth = this.view.high(segment) & 255
     const resized = new NewSegment(this.heap, log2, depth)
-    this.moveEntries(segment, 0, resized, resized)
+    NewSegment.split(this.heap, segment, 0, resized, resized)
     this.point(hash, depth, resized.finish(), resized.address)
     this.heap.allocator.free(segment)
   }
@@ -341,18 +341,6 @@ export class MutableHashTable extends HashTable {
       if (high !== 0) sides |= (high & bit) === 0 ? 1 : 2
     }
     return sides === 3
-  }
-
-  /** Puts the entries of a segment whose hashes have this bit into `ones`, the others into `zeros`. */
-  private moveEntries(from: number, bit: number, zeros: NewSegment, ones: NewSegment): void {
-    const { view } = this
-    const words = 1 << (view.high(from) >>> 8)
-    for (let slot = 1; slot < words; slot++) {
-      const high = view.high(from + slot)
-      if (high === 0) continue
-      if ((high & bit) === 0) zeros.put(view.low(from + slot), high)
-      else ones.put(view.low(from + slot), high)
-    }
   }
 
   /** Points the directory's entries for the `depth` top bits of `hash`: first half at `zero`, second at `one`. */

@@ -104,20 +104,23 @@ export class IndexBuilder {
     const payloads = this.memory.take('payloads', values)
     const flags = this.memory.take('flags', values)
     const postings = new MutablePostingList(heap)
-    const flat = new FlatLists(heap)
+    const { writer } = heap
+    const flat = new FlatLists(heap, { numbers: rows, ends, payloads, flags }, this.base)
     for (let value = 0, start = 0, unwritten = 0; value < values; start = ends[value - 1]) {
       const count = ends[value] - start
       const from = value++
       if (count <= FLAT_LIMIT) {
         value = this.fewEnd(from)
-        flat.create(rows, start, ends, from, value, payloads)
+        flat.create(from, value)
       } else {
+        flags[from] = 1
         payloads[from] =
           count <= STEP_ROWS
             ? postings.createFrom(rows, start, count)
             : yield* postings.createChunked(rows, start, count)
+        const word = this.base + rows[start]
+        writer.set(payloads[from], writer.view.low(word), writer.view.high(word))
       }
-      this.describe(heap, start, from, value, payloads, flags)
       unwritten += ends[value - 1] - start
       if (unwritten < STEP_ROWS) continue
       unwritten = 0
@@ -133,25 +136,6 @@ export class IndexBuilder {
     let value = from + 1
     while (value < values && ends[value] <= most && ends[value] - ends[value - 1] <= FLAT_LIMIT) value++
     return value
-  }
-
-  /** Completes what the table is told of the values [from, to), whose lists are there: these get the word of their rows. */
-  private describe(
-    heap: Heap,
-    start: number,
-    from: number,
-    to: number,
-    payloads: Uint32Array,
-    flags: Uint32Array,
-  ): void {
-    const { rows, ends, base } = this
-    const { writer } = heap
-    for (let value = from, first = start; value < to; first = ends[value++]) {
-      const row = rows[first]
-      flags[value] = ends[value] - first > 1 ? 1 : 0
-      if (flags[value] === 0) payloads[value] = row
-      else writer.set(payloads[value], writer.view.low(base + row), writer.view.high(base + row))
-    }
   }
 
   /** The second row of a value that has several. */
