@@ -17,10 +17,12 @@
 #include "file_lock.h"
 #include "folder_sync.h"
 #include "heap_words.h"
+#include "index_layout.h"
 #include "mapping.h"
 #include "mapping_registry.h"
 #include "number_text.h"
 #include "text_groups.h"
+#include "text_objects.h"
 #include "word_hash.h"
 #include "word_records.h"
 #include "write_back.h"
@@ -271,6 +273,76 @@ Napi::Value GroupTexts(const Napi::CallbackInfo& info) {
   return Napi::Number::New(info.Env(), static_cast<double>(made));
 }
 
+struct GroupedTexts {
+  snapheap::Texts texts;
+  snapheap::TextGroups groups;
+};
+
+// (bytes, starts, ends, groups)
+GroupedTexts TextsWithGroups(const Napi::CallbackInfo& info) {
+  const auto bytes = TypedArray<uint8_t>(info, 0, "bytes", napi_uint8_array);
+  const auto starts = TypedArray<int32_t>(info, 1, "starts", napi_int32_array);
+  const auto ends = TypedArray<int32_t>(info, 2, "ends", napi_int32_array);
+  const auto groups = TypedArray<int32_t>(info, 3, "groups", napi_int32_array);
+  return {{bytes.data, bytes.length, starts.data, ends.data, 0, std::min(starts.length, ends.length)},
+          {reinterpret_cast<uint32_t*>(groups.data), groups.length / snapheap::kGroupHalves}};
+}
+
+// (…, count, most words, ordered, ends) -> how many
+Napi::Value OrderTexts(const Napi::CallbackInfo& info) {
+  const GroupedTexts given = TextsWithGroups(info);
+  const double count = Integer(info, 4, "count", static_cast<double>(given.groups.size));
+  const double most_words = Integer(info, 5, "mostWords", 65535);
+  const auto ordered = TypedArray<uint32_t>(info, 6, "ordered", napi_uint32_array);
+  const auto ends = TypedArray<uint32_t>(info, 7, "ends", napi_uint32_array);
+  if (static_cast<double>(ordered.length) < count || static_cast<double>(ends.length) < most_words + 2) {
+    throw Napi::RangeError::New(info.Env(), "ordered or ends is too short");
+  }
+  for (const auto& out : {ordered, ends}) {
+    CheckApart(info.Env(), out.data, out.length * 4, given.groups.halves, given.groups.size * snapheap::kGroupHalves * 4);
+    CheckApart(info.Env(), out.data, out.length * 4, given.texts.starts, given.texts.count * 4);
+    CheckApart(info.Env(), out.data, out.length * 4, given.texts.ends, given.texts.count * 4);
+  }
+  CheckApart(info.Env(), ordered.data, ordered.length * 4, ends.data, ends.length * 4);
+  const int64_t missing = snapheap::OrderTexts(given.texts, given.groups, static_cast<size_t>(count),
+                                               static_cast<uint32_t>(most_words), ordered.data, ends.data);
+  if (missing == snapheap::kOutside) throw Napi::RangeError::New(info.Env(), "a string leaves its bytes");
+  return Napi::Number::New(info.Env(), static_cast<double>(missing));
+}
+
+// (…, ordered, addresses, from, to, step, objects)
+void LayTexts(const Napi::CallbackInfo& info) {
+  const GroupedTexts given = TextsWithGroups(info);
+  const auto ordered = TypedArray<uint32_t>(info, 4, "ordered", napi_uint32_array);
+  const auto addresses = TypedArray<uint32_t>(info, 5, "addresses", napi_uint32_array);
+  const double to = Integer(info, 7, "to", static_cast<double>(std::min(ordered.length, addresses.length)));
+  const double from = Integer(info, 6, "from", to);
+  const double step = Integer(info, 8, "step", 1 << 28);
+  const auto objects = TypedArray<int32_t>(info, 9, "objects", napi_int32_array);
+  if (step == 0 || static_cast<double>(objects.length) < (to - from) * step * 2) {
+    throw Napi::RangeError::New(info.Env(), "objects is too short");
+  }
+  const auto* bytes = given.texts.bytes;
+  CheckApart(info.Env(), objects.data, objects.length * 4, bytes, given.texts.bytes_size);
+  const auto first = static_cast<size_t>(from);
+  if (!snapheap::LayTexts(given.texts, given.groups, ordered.data + first, static_cast<size_t>(to - from),
+                          addresses.data + first, static_cast<uint32_t>(step), reinterpret_cast<uint32_t*>(objects.data))) {
+    throw Napi::RangeError::New(info.Env(), "a group does not fit its object");
+  }
+}
+
+// (groups, words, at, count)
+void SettleTexts(const Napi::CallbackInfo& info) {
+  const auto groups = TypedArray<int32_t>(info, 0, "groups", napi_int32_array);
+  const auto words = TypedArray<int32_t>(info, 1, "words", napi_int32_array);
+  const double at = Integer(info, 2, "at", static_cast<double>(words.length));
+  const double count = Integer(info, 3, "count", std::floor((static_cast<double>(words.length) - at) / 2));
+  if (!snapheap::SettleTexts({reinterpret_cast<uint32_t*>(groups.data), groups.length / snapheap::kGroupHalves},
+                             reinterpret_cast<uint32_t*>(words.data) + static_cast<size_t>(at), static_cast<size_t>(count))) {
+    throw Napi::RangeError::New(info.Env(), "a word has no group");
+  }
+}
+
 // (bytes, position, fields in a line, capacity, first line, starts, ends, totals) fills totals with position and lines
 void SplitLines(const Napi::CallbackInfo& info) {
   const auto bytes = TypedArray<uint8_t>(info, 0, "bytes", napi_uint8_array);
@@ -381,6 +453,104 @@ Napi::Value GroupRecords(const Napi::CallbackInfo& info) {
   return Napi::Number::New(info.Env(), static_cast<double>(made));
 }
 
+// (numbers, start, ends, from)
+snapheap::NumberGroups GroupedNumbers(const Napi::CallbackInfo& info) {
+  const auto numbers = TypedArray<uint32_t>(info, 0, "numbers", napi_uint32_array);
+  const auto start = static_cast<uint32_t>(Integer(info, 1, "start", 4294967295.0));
+  const auto ends = TypedArray<uint32_t>(info, 2, "ends", napi_uint32_array);
+  const double from = Integer(info, 3, "from", static_cast<double>(ends.length));
+  return {numbers.data, numbers.length, start, ends.data, ends.length, static_cast<size_t>(from)};
+}
+
+// (…, to, most, payloads, flags, ordered, limits) -> how many lists
+Napi::Value OrderLists(const Napi::CallbackInfo& info) {
+  const snapheap::NumberGroups groups = GroupedNumbers(info);
+  const auto to = static_cast<size_t>(Integer(info, 4, "to", static_cast<double>(groups.count)));
+  const auto most = static_cast<uint32_t>(Integer(info, 5, "most", 65535));
+  const auto payloads = TypedArray<uint32_t>(info, 6, "payloads", napi_uint32_array);
+  const auto flags = TypedArray<uint32_t>(info, 7, "flags", napi_uint32_array);
+  const auto ordered = TypedArray<uint32_t>(info, 8, "ordered", napi_uint32_array);
+  const auto limits = TypedArray<uint32_t>(info, 9, "limits", napi_uint32_array);
+  if (to < groups.from || std::min(payloads.length, flags.length) < to || ordered.length < to - groups.from ||
+      limits.length < most / 2 + 2) {
+    throw Napi::RangeError::New(info.Env(), "payloads, flags, ordered or limits is too short");
+  }
+  const std::vector<Array<uint32_t>> out = {payloads, flags, ordered, limits};
+  for (size_t i = 0; i < out.size(); i++) {
+    CheckApart(info.Env(), out[i].data, out[i].length * 4, groups.ends, groups.count * 4);
+    for (size_t k = 0; k < i; k++) CheckApart(info.Env(), out[i].data, out[i].length * 4, out[k].data, out[k].length * 4);
+  }
+  size_t made = 0;
+  if (!snapheap::OrderLists(groups, to, most, payloads.data, flags.data, ordered.data, limits.data, &made)) {
+    throw Napi::RangeError::New(info.Env(), "a group is not where it should be");
+  }
+  return Napi::Number::New(info.Env(), static_cast<double>(made));
+}
+
+// (…, table, windows, base, ordered, addresses, first, end, words, step, payloads, halves, at)
+void LayLists(const Napi::CallbackInfo& info) {
+  snapheap::NumberGroups groups = GroupedNumbers(info);
+  const HeapWords heap = Words(info, 4);
+  const auto base = static_cast<uint32_t>(Integer(info, 6, "base", 4294967295.0));
+  const auto ordered = TypedArray<uint32_t>(info, 7, "ordered", napi_uint32_array);
+  const auto addresses = TypedArray<uint32_t>(info, 8, "addresses", napi_uint32_array);
+  const auto end = static_cast<size_t>(Integer(info, 10, "end", static_cast<double>(std::min(ordered.length, addresses.length))));
+  const auto first = static_cast<size_t>(Integer(info, 9, "first", static_cast<double>(end)));
+  const auto words = static_cast<size_t>(Integer(info, 11, "words", HeapWords::kBlockMask));
+  const auto step = static_cast<size_t>(Integer(info, 12, "step", HeapWords::kBlockMask));
+  const auto payloads = TypedArray<uint32_t>(info, 13, "payloads", napi_uint32_array);
+  const auto halves = TypedArray<int32_t>(info, 14, "halves", napi_int32_array);
+  const auto at = static_cast<size_t>(Integer(info, 15, "at", static_cast<double>(halves.length)));
+  if (words < 3 || step < words) throw Napi::RangeError::New(info.Env(), "words or step is too small");
+  groups.count = std::min(groups.count, payloads.length);
+  for (const auto& in : {ordered, payloads}) CheckApart(info.Env(), halves.data + at, (halves.length - at) * 4, in.data, in.length * 4);
+  CheckApart(info.Env(), halves.data + at, (halves.length - at) * 4, groups.numbers, groups.size * 4);
+  CheckApart(info.Env(), halves.data + at, (halves.length - at) * 4, groups.ends, groups.count * 4);
+  CheckApart(info.Env(), payloads.data, payloads.length * 4, ordered.data, ordered.length * 4);
+  if (!snapheap::LayLists(groups, heap, base, ordered.data + first, addresses.data + first, end - first, words, step,
+                          payloads.data, reinterpret_cast<uint32_t*>(halves.data) + at, halves.length - at)) {
+    throw Napi::RangeError::New(info.Env(), "a group does not fit its list");
+  }
+}
+
+// The segment of mask + 1 words at a half of an array: its number is argument `index`, the half's the next.
+uint32_t* Segment(const Napi::CallbackInfo& info, size_t index, uint32_t mask) {
+  const auto halves = TypedArray<int32_t>(info, index, "halves", napi_int32_array);
+  const auto at = static_cast<size_t>(Integer(info, index + 1, "at", static_cast<double>(halves.length)));
+  if ((halves.length - at) / 2 <= mask) throw Napi::RangeError::New(info.Env(), "halves is too short");
+  return reinterpret_cast<uint32_t*>(halves.data) + at;
+}
+
+// (hashes, payloads, flags, from, to, mask, halves, at)
+void FillSegment(const Napi::CallbackInfo& info) {
+  const auto hashes = TypedArray<uint32_t>(info, 0, "hashes", napi_uint32_array);
+  const auto payloads = TypedArray<uint32_t>(info, 1, "payloads", napi_uint32_array);
+  const auto flags = TypedArray<uint32_t>(info, 2, "flags", napi_uint32_array);
+  const size_t length = std::min({hashes.length, payloads.length, flags.length});
+  const auto to = static_cast<size_t>(Integer(info, 4, "to", static_cast<double>(length)));
+  const auto from = static_cast<size_t>(Integer(info, 3, "from", static_cast<double>(to)));
+  const auto mask = static_cast<uint32_t>(Integer(info, 5, "mask", snapheap::kHashMask));
+  uint32_t* segment = Segment(info, 6, mask);
+  if (!snapheap::FillSegment(hashes.data + from, payloads.data + from, flags.data + from, to - from, mask, segment)) {
+    throw Napi::RangeError::New(info.Env(), "a segment is full");
+  }
+}
+
+// (halves, at, words, bit, mask, zeros, at, ones, at, counts)
+void SplitSegment(const Napi::CallbackInfo& info) {
+  const auto words = static_cast<uint32_t>(Integer(info, 2, "words", snapheap::kHashMask));
+  const auto bit = static_cast<uint32_t>(Integer(info, 3, "bit", snapheap::kHashMask));
+  const auto mask = static_cast<uint32_t>(Integer(info, 4, "mask", snapheap::kHashMask));
+  const uint32_t* from = Segment(info, 0, words);
+  uint32_t* zeros = Segment(info, 5, mask);
+  uint32_t* ones = Segment(info, 7, mask);
+  const auto counts = TypedArray<uint32_t>(info, 9, "counts", napi_uint32_array);
+  if (counts.length < 2) throw Napi::RangeError::New(info.Env(), "counts is too short");
+  if (!snapheap::SplitSegment(from, words, bit, mask, zeros, ones, counts.data)) {
+    throw Napi::RangeError::New(info.Env(), "a segment is full");
+  }
+}
+
 // A handle, or the holder's pid (0 when it is not known) when the lock is held elsewhere.
 Napi::Value Lock(const Napi::CallbackInfo& info) {
   auto lock = std::make_unique<FileLock>();
@@ -453,11 +623,18 @@ Napi::Object Initialise(Napi::Env env, Napi::Object exports) {
   exports.Set("crc32c", Napi::Function::New<Crc32c>(env, "crc32c"));
   exports.Set("copy", Napi::Function::New<Copy>(env, "copy"));
   exports.Set("groupTexts", Napi::Function::New<GroupTexts>(env, "groupTexts"));
+  exports.Set("orderTexts", Napi::Function::New<OrderTexts>(env, "orderTexts"));
+  exports.Set("layTexts", Napi::Function::New<LayTexts>(env, "layTexts"));
+  exports.Set("settleTexts", Napi::Function::New<SettleTexts>(env, "settleTexts"));
   exports.Set("splitLines", Napi::Function::New<SplitLines>(env, "splitLines"));
   exports.Set("parseNumbers", Napi::Function::New<ParseNumbers>(env, "parseNumbers"));
   exports.Set("countWords", Napi::Function::New<CountWords>(env, "countWords"));
   exports.Set("sortWords", Napi::Function::New<SortWords>(env, "sortWords"));
   exports.Set("groupRecords", Napi::Function::New<GroupRecords>(env, "groupRecords"));
+  exports.Set("orderLists", Napi::Function::New<OrderLists>(env, "orderLists"));
+  exports.Set("layLists", Napi::Function::New<LayLists>(env, "layLists"));
+  exports.Set("fillSegment", Napi::Function::New<FillSegment>(env, "fillSegment"));
+  exports.Set("splitSegment", Napi::Function::New<SplitSegment>(env, "splitSegment"));
   exports.Set("lock", Napi::Function::New<Lock>(env, "lock"));
   exports.Set("unlock", Napi::Function::New<Unlock>(env, "unlock"));
   exports.Set("lockFile", Napi::Function::New<LockFile>(env, "lockFile"));

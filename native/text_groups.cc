@@ -4,22 +4,15 @@
 #include <cstring>
 #include <vector>
 
+#include "text_words.h"
 #include "word_hash.h"
 
 namespace snapheap {
 namespace {
 
-// src/value/word.ts and texts.ts
-constexpr uint32_t kConstantHigh = 0x7ff10000;
-constexpr uint32_t kEmptyString = 6;
-constexpr uint32_t kInlineTag = 0x7ff1;
-constexpr uint32_t kStringHigh = 0xfff10000;
-constexpr uint32_t kInlineBytes = 6;
 // src/struct/hash-table.ts
 constexpr uint32_t kOccupied = 0x80000000;
 constexpr uint32_t kFlag = 0x40000000;
-
-enum Group { kFirst, kHash, kStrings, kAddress };
 
 inline void Prefetch(const void* address) {
 #if defined(__GNUC__)

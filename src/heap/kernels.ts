@@ -5,7 +5,8 @@ export type WindowBuffers = readonly (ArrayBuffer | undefined)[]
  * Loops over many words that native code runs faster than an engine does (docs/decisions.md has the figures). Each has its equal in JavaScript, in the
  * layer that knows what the words mean: that is what it is tested against, and what runs where there is no native code.
  *
- * The heap is handed over as its block table and its windows. Kernels change nothing in it. One that is led outside the heap
+ * The heap is handed over as its block table and its windows. Kernels write only into
+ * arrays that they are handed as such: a new object, or a range of the heap that the writer has opened. One that is led outside the heap
  * throws `CORRUPT`, one whose arguments do not fit each other `INVALID_ARGUMENT`.
  */
 export interface Kernels {
@@ -24,6 +25,38 @@ export interface Kernels {
     at: number,
     groups: Int32Array,
   ): number
+
+  /**
+   * `TextCreator.order` (value/text-creator.ts): orders those of the first `count` groups that have no address. In `limits`
+   * the groups of each number of words end, up to `mostWords`, and all of more words behind them. Returns how many there are.
+   */
+  orderTexts(
+    bytes: Uint8Array,
+    starts: Int32Array,
+    ends: Int32Array,
+    groups: Int32Array,
+    count: number,
+    mostWords: number,
+    ordered: Uint32Array,
+    limits: Uint32Array,
+  ): number
+
+  /** `TextCreator.lay`: lays the objects of the ordered groups [from, to) out and gives the groups their addresses. */
+  layTexts(
+    bytes: Uint8Array,
+    starts: Int32Array,
+    ends: Int32Array,
+    groups: Int32Array,
+    ordered: Uint32Array,
+    addresses: Uint32Array,
+    from: number,
+    to: number,
+    step: number,
+    objects: Int32Array,
+  ): void
+
+  /** Puts the addresses of their groups into `count` words from `at` on, those of strings that have the number of a group. */
+  settleTexts(groups: Int32Array, words: Int32Array, at: number, count: number): void
 
   /**
    * Splits messages of the copy protocol that each hold one line into fields (mirror/copy.ts), from `position` on. Field `f` of
@@ -89,4 +122,64 @@ export interface Kernels {
     hashes: Uint32Array,
     groups: number,
   ): number
+
+  /** `FlatLists.order` (struct/posting-lists.ts): tells of the groups [from, to), and orders those of 2 to `most` numbers. Returns how many. */
+  orderLists(
+    numbers: Uint32Array,
+    start: number,
+    ends: Uint32Array,
+    from: number,
+    to: number,
+    most: number,
+    payloads: Uint32Array,
+    flags: Uint32Array,
+    ordered: Uint32Array,
+    limits: Uint32Array,
+  ): number
+
+  /** `FlatLists.lay`: lays the lists of the ordered groups [first, end) out in `halves` from `at` on, `step` words from one to the next. */
+  layLists(
+    numbers: Uint32Array,
+    start: number,
+    ends: Uint32Array,
+    from: number,
+    table: Uint32Array,
+    windows: WindowBuffers,
+    base: number,
+    ordered: Uint32Array,
+    addresses: Uint32Array,
+    first: number,
+    end: number,
+    words: number,
+    step: number,
+    payloads: Uint32Array,
+    halves: Int32Array,
+    at: number,
+  ): void
+
+  /** `NewSegment.putMany` (struct/hash-segment.ts): puts entries into the segment of mask + 1 words in `halves` from `at` on. */
+  fillSegment(
+    hashes: Uint32Array,
+    payloads: Uint32Array,
+    flags: Uint32Array,
+    from: number,
+    to: number,
+    mask: number,
+    halves: Int32Array,
+    at: number,
+  ): void
+
+  /** Puts the entries of a segment of so many words into two others of mask + 1 words, by a bit of their hashes; adds to `counts` what each gets. */
+  splitSegment(
+    halves: Int32Array,
+    at: number,
+    words: number,
+    bit: number,
+    mask: number,
+    zeros: Int32Array,
+    zerosAt: number,
+    ones: Int32Array,
+    onesAt: number,
+    counts: Uint32Array,
+  ): void
 }

@@ -66,6 +66,13 @@ class NativeMemory implements Memory {
   constructor(private readonly addon: Addon) {
     this.kernels = {
       groupTexts: (...given) => kernel(() => addon.groupTexts(...given)),
+      orderTexts: (...given) => kernel(() => addon.orderTexts(...given)),
+      layTexts: (...given) => kernel(() => addon.layTexts(...given)),
+      settleTexts: (...given) => kernel(() => addon.settleTexts(...given)),
+      orderLists: (...given) => kernel(() => addon.orderLists(...given)),
+      layLists: (...given) => kernel(() => addon.layLists(...given)),
+      fillSegment: (...given) => kernel(() => addon.fillSegment(...given)),
+      splitSegment: (...given) => kernel(() => addon.splitSegment(...given)),
       splitLines: (...given) => kernel(() => addon.splitLines(...given)),
       countWords: (...given) => kernel(() => addon.countWords(...given)),
       sortWords: (...given) => kernel(() => addon.sortWords(...given)),

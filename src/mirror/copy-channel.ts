@@ -1,5 +1,6 @@
 import type pg from 'pg'
 import { SnapheapError } from '../errors'
+import { ChunkGatherer } from './chunk-gatherer'
 import { postgresError } from './connection'
 
 /** Message types of the wire protocol (PostgreSQL manual, "Message Formats"). */
@@ -24,6 +25,11 @@ export interface CopyChannelHandlers {
   onMessages?: (bytes: Buffer, position: number) => number
   /** The server has entered copy mode. */
   onStart?: () => void
+  /**
+   * Received chunks are put together to larger ones, for up to some milliseconds: for data of which much comes at once.
+   * Default false.
+   */
+  gathers?: boolean
   /**
    * With each received chunk: must call `read` once, which hands out what the chunk holds. A promise suspends receiving
    * until it is settled; a rejection ends the channel. Default: just reads.
@@ -54,12 +60,14 @@ export class CopyChannel implements pg.Submittable {
   private partial: Buffer = Buffer.alloc(0)
   private partialBytes = 0
   private sliceStart = 0
+  private readonly gatherer: ChunkGatherer | undefined
 
   constructor(
     private readonly command: string,
     private readonly doing: string,
     private readonly handlers: CopyChannelHandlers,
   ) {
+    if (handlers.gathers === true) this.gatherer = new ChunkGatherer(this.take)
     this.done = new Promise((resolve, reject) => {
       this.resolveDone = resolve
       this.rejectDone = reject
@@ -80,6 +88,7 @@ export class CopyChannel implements pg.Submittable {
     this.passToPg = listeners[0]!
     connection.stream.removeListener('data', this.passToPg)
     connection.stream.on('data', this.receive)
+    if (this.gatherer !== undefined) connection.stream.prependListener('end', this.gatherer.flush)
     this.isReading = true
     connection.query(this.command)
   }
@@ -112,11 +121,17 @@ export class CopyChannel implements pg.Submittable {
 
   /** Gives up: cuts the connection and rejects `done` with `error`. */
   fail(error: Error): void {
+    this.gatherer?.drop()
     this.settle(error)
     this.connection?.stream.destroy()
   }
 
   private readonly receive = (chunk: Buffer): void => {
+    if (this.gatherer === undefined) this.take(chunk)
+    else this.gatherer.add(chunk)
+  }
+
+  private readonly take = (chunk: Buffer): void => {
     this.beginSlice()
     try {
       const read = () => this.read(chunk)
@@ -222,6 +237,10 @@ export class CopyChannel implements pg.Submittable {
     const stream = this.connection!.stream
     this.isReading = false
     stream.removeListener('data', this.receive)
+    if (this.gatherer !== undefined) {
+      this.gatherer.drop()
+      stream.removeListener('end', this.gatherer.flush)
+    }
     stream.on('data', this.passToPg!)
   }
 

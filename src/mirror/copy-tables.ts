@@ -1,5 +1,6 @@
 import type pg from 'pg'
 import type { Store } from '../db/store'
+import { SortMemory } from '../table/sort-memory'
 import { qualifiedName, type SourceTable } from './catalogue'
 import { commit } from './commit'
 import { type ConnectionOptions, connect, disconnect, queryRows } from './connection'
@@ -111,8 +112,9 @@ async function copyTable(request: CopyRequest, client: pg.Client, source: Source
     },
     onProgress: (progress) => meter.update(progress.rows, progress.bytes),
   })
+  const memory = new SortMemory()
   for (const column of indexedColumns(source)) {
-    await indexInSlices(store, copyName, column, checkpoint)
+    await indexInSlices(store, copyName, column, memory, checkpoint)
     await nextTurn()
   }
   meter.end()

@@ -142,7 +142,7 @@ export interface CopyHandlers {
    */
   onMessages?: (bytes: Buffer, position: number) => { position: number; rows: number }
   /**
-   * With each received piece of some 64 KB: must call `read` once, which hands out its rows. A promise suspends the copy
+   * With each received piece of some 256 KB: must call `read` once, which hands out its rows. A promise suspends the copy
    * until it is settled. Default: just reads.
    */
   onChunk?: (read: () => void) => Promise<void> | undefined
@@ -164,6 +164,7 @@ export async function copyRows(
   const parser = new CopyTextParser(columnCount, handlers.onRow)
   const progress: CopyProgress = { rows: 0, bytes: 0 }
   const channel = new CopyChannel(command, 'the copy failed', {
+    gathers: true,
     onData(bytes, start, end) {
       progress.bytes += end - start
       parser.push(bytes, start, end)

@@ -2,23 +2,23 @@ import { assert } from '../errors'
 import type { Heap } from '../heap/heap'
 import { BLOCK_WORDS } from '../heap/layout'
 import type { View } from '../heap/view'
-import { homeOf, mostEntries, putEntry, segmentHalves, writeSegment } from './hash-segment'
+import { hashTableProblems } from './hash-check'
+import {
+  endOfTop,
+  FLAG,
+  HASH_BITS,
+  HASH_MASK,
+  homeOf,
+  mostEntries,
+  NewSegment,
+  OCCUPIED,
+  topBits,
+} from './hash-segment'
 import type { Steps } from './steps'
 
-/** Hashes have 30 bits: the top ones choose the segment, the low ones the slot. */
-export const HASH_BITS = 30
-export const HASH_MASK = (1 << HASH_BITS) - 1
-
-const OCCUPIED = 0x80000000 | 0
-const FLAG = 0x40000000
 const SMALLEST_LOG2 = 3
 const LARGEST_LOG2 = 12
 const DEEPEST = 18
-
-/** The bits of a hash that choose among 2^depth segments. */
-function topBits(hash: number, depth: number): number {
-  return depth === 0 ? 0 : hash >>> (HASH_BITS - depth)
-}
 
 /** Words that a table's descriptor takes. */
 const DESCRIPTOR_WORDS = 1
@@ -109,36 +109,7 @@ export class HashTable {
 
   /** Proves the invariants above. Returns what is wrong, in words. */
   check(): string[] {
-    const problems: string[] = []
-    const depth = this.view.high(this.address)
-    const directory = this.view.low(this.address) >>> 0
-    for (let i = 0; i < 1 << depth; i++) {
-      const segment = this.view.low(directory + i) >>> 0
-      const local = this.view.high(segment) & 255
-      const first = (i >>> (depth - local)) << (depth - local)
-      if (local > depth || this.view.low(directory + first) >>> 0 !== segment)
-        problems.push(`hash segment ${i} is misplaced`)
-      if (this.view.high(directory + i) !== this.view.high(segment))
-        problems.push(`hash segment ${i} is described wrongly`)
-      if (first !== i) continue
-      const words = 1 << (this.view.high(segment) >>> 8)
-      let count = 0
-      for (let slot = 1; slot < words; slot++) {
-        if (this.view.high(segment + slot) === 0) continue
-        count++
-        const hash = this.hashOf(segment + slot)
-        if (local > 0 && hash >>> (HASH_BITS - local) !== i >>> (depth - local))
-          problems.push('a hash entry is in a foreign segment')
-        for (let at = homeOf(hash, words - 1); at !== slot; at = at === words - 1 ? 1 : at + 1) {
-          if (this.view.high(segment + at) === 0) {
-            problems.push('a hash entry cannot be reached from its home')
-            break
-          }
-        }
-      }
-      if (count !== this.view.low(segment)) problems.push('a hash segment counts its entries wrongly')
-    }
-    return problems
+    return hashTableProblems(this.view, this.address)
   }
 
   protected segmentOf(hash: number): number {
@@ -211,7 +182,7 @@ export class MutableHashTable extends HashTable {
     const { allocator, writer } = heap
     const address = allocator.allocate(DESCRIPTOR_WORDS)
     const directory = allocator.allocate(1)
-    writer.set(directory, writeSegment(heap, segmentHalves(SMALLEST_LOG2, 0)) | 0, SMALLEST_LOG2 << 8)
+    writer.set(directory, new NewSegment(heap, SMALLEST_LOG2, 0).finish() | 0, SMALLEST_LOG2 << 8)
     writer.set(address, directory | 0, 0)
     return address
   }
@@ -225,7 +196,7 @@ export class MutableHashTable extends HashTable {
     count: number,
     hashes: Uint32Array,
     payloads: Uint32Array,
-    flags: Uint8Array,
+    flags: Uint32Array,
   ): Steps<number> {
     const { allocator, writer } = heap
     let depth = 0
@@ -233,22 +204,20 @@ export class MutableHashTable extends HashTable {
     const address = allocator.allocate(DESCRIPTOR_WORDS)
     const directory = allocator.allocate(1 << depth)
     writer.set(address, directory | 0, depth)
-    const table = new MutableHashTable(heap, address)
     const crowded: number[] = []
     for (let i = 0, from = 0; i < 1 << depth; i++) {
-      let to = from
-      while (to < count && (depth === 0 || hashes[to] >>> (HASH_BITS - depth) === i)) to++
+      const to = endOfTop(hashes, from, count, depth, i)
       let log2 = SMALLEST_LOG2
       while (log2 < LARGEST_LOG2 && mostEntries(log2) < to - from) log2++
-      const halves = segmentHalves(log2, depth)
+      const segment = new NewSegment(heap, log2, depth)
       const fitting = Math.min(to, from + mostEntries(log2))
-      for (let at = from; at < fitting; at++)
-        putEntry(halves, (1 << log2) - 1, payloads[at], hashes[at] | OCCUPIED | (flags[at] === 1 ? FLAG : 0))
+      segment.putMany(hashes, payloads, flags, from, fitting)
       for (let at = fitting; at < to; at++) crowded.push(at)
-      writer.set(directory + i, writeSegment(heap, halves) | 0, depth | (log2 << 8))
+      writer.set(directory + i, segment.finish() | 0, depth | (log2 << 8))
       from = to
       yield
     }
+    const table = new MutableHashTable(heap, address)
     for (const at of crowded) table.insert(hashes[at], payloads[at], flags[at] === 1)
     return address
   }
@@ -346,20 +315,19 @@ export class MutableHashTable extends HashTable {
     }
     if (depth === this.view.high(this.address)) this.doubleDirectory()
     const bit = 1 << (HASH_BITS - 1 - depth)
-    const zeros = segmentHalves(log2, depth + 1)
-    const ones = segmentHalves(log2, depth + 1)
-    this.moveEntries(segment, bit, zeros, ones)
-    this.point(hash, depth, writeSegment(this.heap, zeros), writeSegment(this.heap, ones))
+    const zeros = new NewSegment(this.heap, log2, depth + 1)
+    const ones = new NewSegment(this.heap, log2, depth + 1)
+    NewSegment.split(this.heap, segment, bit, zeros, ones)
+    this.point(hash, depth, zeros.finish(), ones.finish())
     this.heap.allocator.free(segment)
   }
 
   /** Gives a segment, to which `hash` belongs, 2^log2 words. */
   private resize(segment: number, hash: number, log2: number): void {
     const depth = this.view.high(segment) & 255
-    const halves = segmentHalves(log2, depth)
-    this.moveEntries(segment, 0, halves, halves)
-    const resized = writeSegment(this.heap, halves)
-    this.point(hash, depth, resized, resized)
+    const resized = new NewSegment(this.heap, log2, depth)
+    NewSegment.split(this.heap, segment, 0, resized, resized)
+    this.point(hash, depth, resized.finish(), resized.address)
     this.heap.allocator.free(segment)
   }
 
@@ -373,17 +341,6 @@ export class MutableHashTable extends HashTable {
       if (high !== 0) sides |= (high & bit) === 0 ? 1 : 2
     }
     return sides === 3
-  }
-
-  /** Puts the entries of a segment whose hashes have this bit into `ones`, the others into `zeros`. */
-  private moveEntries(from: number, bit: number, zeros: Int32Array, ones: Int32Array): void {
-    const { view } = this
-    const words = 1 << (view.high(from) >>> 8)
-    const mask = zeros.length / 2 - 1
-    for (let slot = 1; slot < words; slot++) {
-      const high = view.high(from + slot)
-      if (high !== 0) putEntry((high & bit) === 0 ? zeros : ones, mask, view.low(from + slot), high)
-    }
   }
 
   /** Points the directory's entries for the `depth` top bits of `hash`: first half at `zero`, second at `one`. */

@@ -1,4 +1,4 @@
-import { HASH_MASK } from './hash-table'
+import { HASH_MASK } from './hash-segment'
 
 /**
  * Mixing steps of MurmurHash3 (Austin Appleby, public domain), over 32-bit halves. `seed` makes the hashes of one heap

@@ -7,9 +7,9 @@ import { atOnce, type Steps } from './steps'
 /** Numbers in a posting list are below 2^31. */
 export const LARGEST_POSTING = 0x7fffffff
 
-const HEADER_WORDS = 2
+export const HEADER_WORDS = 2
 /** Up to this many numbers stand in one sorted array; more are cut into chunks of 2^16. */
-const FLAT_LIMIT = 512
+export const FLAT_LIMIT = 512
 const CHUNK_SHIFT = 16
 const CHUNK_MASK = 0xffff
 /** A chunk of up to this many numbers is a sorted array, a larger one a bitmap of 2^16 bits. */

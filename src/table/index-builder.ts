@@ -2,10 +2,13 @@ import type { Heap } from '../heap/heap'
 import { BLOCK_MASK, BLOCK_SHIFT, BLOCK_WORDS, ROOT, ZERO_BLOCK } from '../heap/layout'
 import type { View } from '../heap/view'
 import { hashWord } from '../struct/hash'
-import { HASH_BITS, MutableHashTable } from '../struct/hash-table'
-import { MutablePostingList } from '../struct/posting-list'
+import { HASH_BITS } from '../struct/hash-segment'
+import { MutableHashTable } from '../struct/hash-table'
+import { FLAT_LIMIT, MutablePostingList } from '../struct/posting-list'
+import { FlatLists } from '../struct/posting-lists'
 import type { Steps } from '../struct/steps'
 import type { Column } from './column'
+import { SortMemory } from './sort-memory'
 import type { Table } from './table'
 
 /**
@@ -47,23 +50,26 @@ export class IndexBuilder {
     private readonly base: number,
     private readonly limit: number,
     private readonly passRows = PASS_ROWS,
+    private readonly memory = new SortMemory(),
   ) {}
 
-  /** For a column of a table as it is now. */
-  static of(table: Table, column: Column): IndexBuilder {
-    return new IndexBuilder(table.context.view, column.addressOf(0), Math.min(table.rowLimit, column.capacity))
+  /** For a column of a table as it is now. `memory` may serve one builder after the other, until each has written. */
+  static of(table: Table, column: Column, memory: SortMemory): IndexBuilder {
+    const rows = Math.min(table.rowLimit, column.capacity)
+    return new IndexBuilder(table.context.view, column.addressOf(0), rows, PASS_ROWS, memory)
   }
 
   /** Sorts the rows. Changes nothing in the heap and needs no transaction. */
   *sort(): Steps {
-    const records = new Records(this.view, this.base, this.limit, this.passRows)
+    const { memory } = this
+    const records = new Records(this.view, this.base, this.limit, this.passRows, memory)
     yield* records.count()
-    this.rows = new Uint32Array(records.total)
-    this.ends = new Uint32Array(records.total)
-    this.hashes = new Uint32Array(records.total)
+    this.rows = memory.take('rows', records.total)
+    this.ends = memory.take('ends', records.total)
+    this.hashes = memory.take('hashes', records.total)
     for (let pass = 0, done = 0; pass < records.passes; pass++) {
       yield* records.load(pass)
-      const groups = new Groups(records.largest)
+      const groups = new Groups(this.view.kernels === undefined ? records.largest : records.largestBeyond(NATIVE_ROWS))
       for (let bucket = 0; bucket < records.buckets; bucket++) {
         const from = records.start(bucket)
         const to = records.start(bucket + 1)
@@ -95,31 +101,41 @@ export class IndexBuilder {
   *write(heap: Heap, onDuplicate: ((row: number) => never) | undefined): Steps<number> {
     const { rows, ends, hashes, values } = this
     if (onDuplicate !== undefined && values < rows.length) onDuplicate(this.firstDuplicate())
-    const payloads = new Uint32Array(values)
-    const flags = new Uint8Array(values)
+    const payloads = this.memory.take('payloads', values)
+    const flags = this.memory.take('flags', values)
     const postings = new MutablePostingList(heap)
     const { writer } = heap
-    let unwritten = 0
-    for (let value = 0, start = 0; value < values; start = ends[value++]) {
-      const first = rows[start]
+    const flat = new FlatLists(heap, { numbers: rows, ends, payloads, flags }, this.base)
+    for (let value = 0, start = 0, unwritten = 0; value < values; start = ends[value - 1]) {
       const count = ends[value] - start
-      payloads[value] = first
-      if (count > 1) {
-        const list =
+      const from = value++
+      if (count <= FLAT_LIMIT) {
+        value = this.fewEnd(from)
+        flat.create(from, value)
+      } else {
+        flags[from] = 1
+        payloads[from] =
           count <= STEP_ROWS
             ? postings.createFrom(rows, start, count)
             : yield* postings.createChunked(rows, start, count)
-        writer.set(list, writer.view.low(this.base + first), writer.view.high(this.base + first))
-        payloads[value] = list
-        flags[value] = 1
+        const word = this.base + rows[start]
+        writer.set(payloads[from], writer.view.low(word), writer.view.high(word))
       }
-      unwritten += count
-      if (unwritten >= STEP_ROWS) {
-        unwritten = 0
-        yield
-      }
+      unwritten += ends[value - 1] - start
+      if (unwritten < STEP_ROWS) continue
+      unwritten = 0
+      yield
     }
     return yield* MutableHashTable.build(heap, values, hashes, payloads, flags)
+  }
+
+  /** Where the values from `from` on that have so few rows each, and together, that a step writes them end. */
+  private fewEnd(from: number): number {
+    const { ends, values } = this
+    const most = (from === 0 ? 0 : ends[from - 1]) + STEP_ROWS
+    let value = from + 1
+    while (value < values && ends[value] <= most && ends[value] - ends[value - 1] <= FLAT_LIMIT) value++
+    return value
   }
 
   /** The second row of a value that has several. */
@@ -140,7 +156,7 @@ class Records {
   readonly passes: number
   /** Buckets in a pass. */
   readonly buckets: number
-  /** Of the largest bucket in the pass: its rows. */
+  /** Rows of the largest bucket in the pass. */
   largest = 0
   /** Four for each row: row, hash, low and high half of its word. */
   halves = new Int32Array(0)
@@ -154,6 +170,7 @@ class Records {
     private readonly base: number,
     private readonly limit: number,
     passRows: number,
+    private readonly memory: SortMemory,
   ) {
     let passBits = 0
     while (limit >>> passBits > passRows) passBits++
@@ -189,7 +206,8 @@ class Records {
       this.largest = Math.max(this.largest, size)
     }
     const next = starts.slice(0, buckets)
-    const halves = new Int32Array(starts[buckets] * 4)
+    const records = this.memory.take('records', starts[buckets] * 4)
+    const halves = new Int32Array(records.buffer, 0, records.length)
     const { kernels, buffers } = this.view
     const seed = this.view.low(ROOT.seed) >>> 0
     const put: RecordVisitor = (row, hash, low, high) => {
@@ -208,6 +226,11 @@ class Records {
     })
     this.starts = starts
     this.halves = halves
+  }
+
+  /** The same, if they are more than so many, otherwise 0. */
+  largestBeyond(rows: number): number {
+    return this.largest > rows ? this.largest : 0
   }
 
   /** Where a bucket of the pass begins; the next one's beginning is its end. */

@@ -14,6 +14,7 @@ import { noRow, notUnique } from './messages'
 import type { RowBatch } from './row-batch'
 import { missingValue, RowEncoder, type RowWords } from './row-encoder'
 import { RowSet } from './row-set'
+import { SortMemory } from './sort-memory'
 import { integerOf, type Table } from './table'
 
 /**
@@ -24,6 +25,7 @@ export class TableWriter {
   private readonly rows: RowSet
   private indexes: (MutableColumnIndex | undefined)[] = []
   private epoch = -2
+  private sortMemory: SortMemory | undefined
   private readonly encoder: RowEncoder
   private readonly compositeKeys: CompositeKeys
   private readonly indexSet: IndexSet
@@ -223,7 +225,8 @@ export class TableWriter {
 
   /** Builds the index of a column that has none. Throws `UNIQUE` when it must be unique and is not. */
   buildIndex(column: Column): void {
-    const builder = IndexBuilder.of(this.table, column)
+    this.sortMemory ??= new SortMemory()
+    const builder = IndexBuilder.of(this.table, column, this.sortMemory)
     atOnce(builder.sort())
     atOnce(this.writeIndex(column, builder))
   }

@@ -44,7 +44,17 @@ export class Interner extends Encoder {
     const count = this.group(texts, words, at, groups)
     this.mutable.referTo(groups, count)
     this.creator.create(texts, groups, count, () => this.mutable.mutableTable(TAG.string))
-    for (let to = at, end = at + texts.count * 2; to < end; to += 2) {
+    this.settle(groups, words, at, texts.count)
+  }
+
+  /** Puts the addresses of their groups into the words. */
+  private settle(groups: Int32Array, words: Int32Array, at: number, count: number): void {
+    const { kernels } = this.heap.writer.view
+    if (kernels !== undefined) {
+      kernels.settleTexts(groups, words, at, count)
+      return
+    }
+    for (let to = at, end = at + count * 2; to < end; to += 2) {
       if (words[to + 1] === STRING_HIGH) words[to] = groups[words[to] * GROUP_HALVES + GROUP.address]
     }
   }

@@ -2,6 +2,7 @@ import { describe, expect, test } from 'vitest'
 import type { Store } from '../../src/db/store'
 import { indexInSlices } from '../../src/mirror/index-copy'
 import { RowBatch } from '../../src/table/row-batch'
+import { SortMemory } from '../../src/table/sort-memory'
 import { errorOf, memoryStore } from '../support/store'
 
 const ROWS = 300_000
@@ -52,7 +53,8 @@ async function turnsOf(promise: Promise<unknown>, turn: (count: number) => void 
 }
 
 async function indexAll(store: Store, checkpoint: () => void = nobodyStops): Promise<void> {
-  for (const column of COLUMNS) await indexInSlices(store, 'copy', column, checkpoint)
+  const memory = new SortMemory()
+  for (const column of COLUMNS) await indexInSlices(store, 'copy', column, memory, checkpoint)
 }
 
 describe('indexing a large copy', () => {
@@ -87,7 +89,7 @@ describe('indexing a large copy', () => {
     // However far it comes: in the sorting, in the writing, just before the end.
     for (const most of [0, 1, 2, 4, 6]) {
       let checkpoints = 0
-      const stopped = indexInSlices(store, 'copy', 'own', () => {
+      const stopped = indexInSlices(store, 'copy', 'own', new SortMemory(), () => {
         if (checkpoints++ === most) throw errorOf(() => store.table('nothing'))
       })
       await turnsOf(

@@ -3,7 +3,8 @@ import { describe, expect, test } from 'vitest'
 import { walkAllocations } from '../../src/heap/allocator-check'
 import type { Heap } from '../../src/heap/heap'
 import { ROOT } from '../../src/heap/layout'
-import { HASH_BITS, HASH_MASK, HashTable, MutableHashTable } from '../../src/struct/hash-table'
+import { HASH_BITS, HASH_MASK } from '../../src/struct/hash-segment'
+import { HashTable, MutableHashTable } from '../../src/struct/hash-table'
 import { atOnce } from '../../src/struct/steps'
 import { type Drawn, expectSound, fingerprint, HEAP_MEMORIES, inTransaction, withHeap } from '../support/heap'
 
@@ -281,7 +282,7 @@ describe.each(HEAP_MEMORIES)('hash table on %s memory', (_name, makeMemory) => {
                   entries.length,
                   column((each) => each.hash),
                   column((each) => each.payload),
-                  Uint8Array.from(entries, (each) => Number(each.flag)),
+                  Uint32Array.from(entries, (each) => Number(each.flag)),
                 ),
               ),
             )

@@ -81,6 +81,37 @@ const objects = [
 /** What the loops over many words take: arguments that fit each other nearly always, over words that are anything. */
 const SHAPES = {
   groupTexts: () => [...heap(), index(), index(), bytes(), ...fields(), words(), small(), words()],
+  orderTexts: () => [bytes(), ...fields().slice(0, 2), words(), small(), small(), halves(), halves()],
+  layTexts: () => [bytes(), ...fields().slice(0, 2), words(), halves(), halves(), 0, small(), small(), words()],
+  settleTexts: () => [words(), words(), small(), small()],
+  orderLists: () => [...groups(), small(), small(), halves(), halves(), halves(), halves()],
+  layLists: () => [
+    ...groups(),
+    ...heap(),
+    index(),
+    halves(),
+    halves(),
+    0,
+    small(),
+    pick([3, 4, 5]),
+    pick([5, 8]),
+    halves(),
+    words(),
+    small(),
+  ],
+  fillSegment: () => [halves(), halves(), halves(), 0, small(), pick([3, 7, 15]), words(), small()],
+  splitSegment: () => [
+    words(),
+    small(),
+    small(),
+    anyHalf() >>> 4,
+    pick([3, 7]),
+    words(),
+    small(),
+    words(),
+    small(),
+    halves(),
+  ],
   splitLines: () => [messages(), small(), small(), small(), small(), ...outputs(), words()],
   parseNumbers: () => [bytes(), ...fields(), below(2), words(), small()],
   countWords: () => [...heap(), index(), small(), index(), below(40), halves()],
@@ -92,6 +123,7 @@ const index = () => pick([0, 1, 4095, 4096, 4097, below(20000), 2 ** 32 - 1])
 const anyHalf = () => pick([0, 1, 2, 8 << 8, 3 << 8, 4096, below(20000), below(2 ** 32), -1])
 const halves = () => Uint32Array.from({ length: pick([0, 4, 60, 300]) }, anyHalf)
 const words = () => Int32Array.from({ length: pick([0, 4, 60, 300, 300]) }, anyHalf)
+const groups = () => [halves(), small(), halves().map((_, i) => i * pick([1, 1, 2])), small()]
 const outputs = () => [words(), words()]
 const shared = new Int32Array(300)
 const bytes = () => Uint8Array.from({ length: 200 }, () => pick([48, 49, 57, 45, 46, 9, 10, 92, 97, 255]))
