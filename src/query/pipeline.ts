@@ -4,9 +4,9 @@ import { ensureTable, type Flow, VALUES } from './flow'
 import { Slot, type SlotValues } from './operand'
 import type { TableSource } from './path'
 import type { Plan, Step } from './plan'
-import type { RowNumbers } from './row-source'
 import { RowStage, type RowSteps } from './row-stage'
 import { type Stage, stageOf } from './stages'
+import type { RowNumbers } from './table-scan'
 
 /** What queries read from: a database (its newest version), a snapshot, or an open transaction. */
 export interface QueryReader extends TableSource {

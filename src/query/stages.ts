@@ -293,7 +293,7 @@ function grouping(step: StepOf<'group'>, flow: Flow, pipeline: Pipeline): Unname
     isMapping: false,
     begin: nothing,
     start: (next) => {
-      const groups = new Grouping(keys, aggregates)
+      const groups = new Grouping(keys, aggregates, table.context.view)
       return {
         push: (row) => {
           groups.add([row as number])
