@@ -1,4 +1,6 @@
+import type { ColumnType } from '../table/column-type'
 import { compareValues } from '../value/value-order'
+import type { BoundAggregate } from './aggregate'
 import { Binding } from './binding'
 import { compile } from './compile'
 import { rowTest, valueTest } from './condition'
@@ -255,7 +257,7 @@ function projection(
   pipeline: Pipeline,
 ): UnnamedStage {
   const bound = boundFields(fields, table, pipeline)
-  const flow: Flow = { kind: 'records', members: fields.map(({ name }) => name) }
+  const flow: Flow = { kind: 'records', members: fields.map(({ name }) => name), types: typesOf(bound) }
   return mapping(flow, recordMaker(bound) as Make)
 }
 
@@ -276,6 +278,20 @@ function recordMaker(fields: readonly BoundField[]): (row: number) => Record<str
   return (row) => Object.fromEntries(fields.map(({ name, path }) => [name, path.value(row)]))
 }
 
+function typesOf(fields: readonly BoundField[]): Map<string, ColumnType> {
+  const whole = fields.filter(({ path }) => path.path.inside.length === 0)
+  return new Map(whole.map(({ name, path }) => [name, path.column.type]))
+}
+
+function aggregateTypes(aggregates: readonly BoundAggregate[]): Map<string, ColumnType> {
+  const types = new Map<string, ColumnType>()
+  for (const { aggregate, path } of aggregates) {
+    if (aggregate.function === 'count' || aggregate.function === 'avg') types.set(aggregate.name, 'number')
+    else if (path?.path.inside.length === 0) types.set(aggregate.name, path.column.type)
+  }
+  return types
+}
+
 function boundFields(fields: readonly Field[], table: BoundPath['start'], pipeline: Pipeline): BoundField[] {
   return fields.map(({ name, path }) => ({ name, path: new BoundPath(table, path, pipeline.reader) }))
 }
@@ -289,7 +305,7 @@ function grouping(step: StepOf<'group'>, flow: Flow, pipeline: Pipeline): Unname
   }))
   const members = [...step.keys, ...step.aggregates].map(({ name }) => name)
   return {
-    flow: { kind: 'records', members },
+    flow: { kind: 'records', members, types: new Map([...typesOf(keys), ...aggregateTypes(aggregates)]) },
     isMapping: false,
     begin: nothing,
     start: (next) => {
