@@ -1,8 +1,18 @@
+import { SnapheapError } from '../errors'
+import { structureOf } from '../table/index-definition'
+import { termsOf } from '../table/index-type'
 import type { Table } from '../table/table'
+import type { TableIndex } from '../table/table-index'
 import { BoundOperand, BoundOperands, type Slot, type SlotValues } from './operand'
 import { BoundPath, type TableSource } from './path'
-import type { Path, Plan } from './plan'
+import type { ConditionOf, Path, Plan } from './plan'
 import { ValueSet } from './values'
+
+export interface BoundTerms {
+  readonly index: TableIndex
+  /** Those of the present run. */
+  readonly asked: { readonly terms: readonly string[] }
+}
 
 /** Runs a plan that stands within another: without input, with the values of the outer one's slots. */
 export type PlanRunner = (plan: Plan, slots: SlotValues) => Iterable<unknown>
@@ -71,6 +81,21 @@ export class Binding {
     return late
   }
 
+  /** The index by terms that a condition asks, and the terms of what it asks for. Throws `NOT_FOUND` where the column has no such index. */
+  terms(condition: ConditionOf<'terms'>): BoundTerms {
+    const path = this.path(condition.path)
+    const index = termIndexOf(path)
+    const asked: { terms: readonly string[] } = { terms: [] }
+    const slot = condition.value as Slot
+    this.late({
+      take: (slots) => {
+        const value = slots[slot.index]
+        asked.terms = value === null || value === undefined ? [] : [...termsOf(index, value, true)]
+      },
+    })
+    return { index, asked }
+  }
+
   /** The results of a plan, as of the beginning of the run. */
   results(plan: Plan): { set: ValueSet } {
     const late = { set: new ValueSet() }
@@ -86,4 +111,14 @@ export class Binding {
     this.takes.push((slots) => taker.take(slots))
     if (this.slots !== undefined) taker.take(this.slots)
   }
+}
+
+function termIndexOf({ table, column, path }: BoundPath): TableIndex {
+  const index = table.definedIndexes.find((each) => each.columns[0] === column && structureOf(each.kind) === 'terms')
+  if (index !== undefined && path.inside.length === 0) return index
+  throw new SnapheapError(
+    'NOT_FOUND',
+    `${table.name}.${path.label} has no index by terms. Define an index type by defineIndexType, and an index of that kind over the column.`,
+    { table: table.name, column: column.name },
+  )
 }

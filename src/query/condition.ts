@@ -1,6 +1,7 @@
 import { show } from '../arguments'
 import { SnapheapError } from '../errors'
 import type { ColumnType } from '../table/column-type'
+import { termsOf } from '../table/index-type'
 import type { PathStep } from '../value/decoder'
 import { List } from '../value/list'
 import { areComparable, compareValues } from '../value/value-order'
@@ -45,6 +46,8 @@ export function rowTest(condition: Condition, binding: Binding): RowTest {
         return address === 0 ? operands.hasWord(0, 0) : operands.hasWord(view.low(address), view.high(address))
       }
     }
+    case 'terms':
+      return termsTest(condition, binding)
     default: {
       const path = binding.path(condition.path)
       if (condition.kind === 'text' || condition.kind === 'matches') ensureReadsAsText(path)
@@ -65,6 +68,18 @@ function comparisonTest(condition: ConditionOf<'compare'>, binding: Binding): Ro
   return (row) => {
     const value = path.value(row)
     return areComparable(value, operand.value) && holds(operator, compareIn(path.column, value, operand.value))
+  }
+}
+
+/** Whether a value has all terms of what is asked for. */
+function termsTest(condition: ConditionOf<'terms'>, binding: Binding): RowTest {
+  const path = binding.path(condition.path)
+  const { index, asked } = binding.terms(condition)
+  return (row) => {
+    const value = path.value(row)
+    if (value === null || asked.terms.length === 0) return false
+    const terms = termsOf(index, value)
+    return asked.terms.every((term) => terms.has(term))
   }
 }
 
@@ -121,6 +136,12 @@ export function valueTest(condition: Condition, binding: Binding): ValueTest {
       const pattern = binding.value(condition.pattern as unknown as Slot)
       return (value) => typeof value === 'string' && (pattern.value as TextPattern).test(value)
     }
+    case 'terms':
+      throw new SnapheapError(
+        'INVALID_ARGUMENT',
+        `Terms of ${condition.path.label} cannot be asked here: a column with an index by terms has them, not a member or an element. Ask the rows.`,
+        { name: condition.path.label },
+      )
     case 'satisfies': {
       const test = binding.value(condition.test as unknown as Slot)
       return (value) => Boolean((test.value as ValueTest)(value))

@@ -5,7 +5,8 @@ import { Slot, type SlotValues } from './operand'
 import type { TableSource } from './path'
 import type { Plan, Step } from './plan'
 import { RowStage, type RowSteps } from './row-stage'
-import { type Stage, stageOf } from './stages'
+import type { Stage } from './stage'
+import { stageOf } from './stages'
 import type { RowNumbers } from './table-scan'
 
 /** What queries read from: a database (its newest version), a snapshot, or an open transaction. */

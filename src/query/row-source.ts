@@ -9,6 +9,7 @@ import {
   KeyInAccess,
   ReferenceAccess,
   type RowFinder,
+  TermAccess,
   UnionAccess,
 } from './access'
 import { Binding, type PlanRunner } from './binding'
@@ -226,6 +227,13 @@ export class RowSource implements RowFinder {
     switch (condition.kind) {
       case 'compare':
         return condition.operator === 'eq' ? this.accessesOf(condition, covers) : []
+      case 'terms': {
+        const { index, asked } = this.binding.terms(condition)
+        const { hops } = this.binding.path(condition.path)
+        // one of some rows only is left to the check of each row
+        if (hops.length > 0 || index.conditions.length > 0 || !index.isWhole) return []
+        return [new TermAccess(this.table, index, asked, covers)]
+      }
       case 'in': {
         const path = this.binding.path(condition.path)
         if (!path.isDirect) return []

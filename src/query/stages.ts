@@ -1,44 +1,22 @@
-import type { ColumnType } from '../table/column-type'
 import { compareValues } from '../value/value-order'
-import type { BoundAggregate } from './aggregate'
 import { Binding } from './binding'
-import { compile } from './compile'
 import { rowTest, valueTest } from './condition'
 import { ensureMember, type Flow, rowsFor, VALUES } from './flow'
-import { type BoundField, Grouping } from './group'
-import type { Slot, SlotValues } from './operand'
+import type { Slot } from './operand'
 import { firstOf, sortRows } from './order'
 import { BoundPath } from './path'
-import type { Pipeline, Sink } from './pipeline'
-import type { Aggregate, Condition, Field, Path, Step, StepOf } from './plan'
-import type { RowStage } from './row-stage'
+import type { Pipeline } from './pipeline'
+import type { Condition, Path, Step, StepOf } from './plan'
+import { grouping, projection } from './record-stages'
+import { late, type Make, mapping, nothing, type Stage, type Test, type UnnamedStage } from './stage'
 import { ValueSet } from './values'
 
-/** A step of a plan, bound: what it does with each value of a run. */
-export interface Stage {
-  /** What `explain` calls it. */
-  readonly name: string
-  /** What it gives. */
-  readonly flow: Flow
-  /** Whether it gives one value for each that it takes. */
-  readonly isMapping: boolean
-  /** Takes over the values of a run. */
-  begin(slots: SlotValues): void
-  /** What takes the values of one run and gives others to `next`. */
-  start(next: Sink): Sink
-  /** The rows that it finds, for explaining. */
-  readonly rows?: RowStage
-}
-
 const NO_LIMIT = Number.POSITIVE_INFINITY
-const nothing = (): void => {}
 
 /** Binds a step that rows, records or values of a kind reach. Throws where it does not take these. */
 export function stageOf(step: Step, flow: Flow, pipeline: Pipeline): Stage {
   return { name: step.kind, ...bound(step, flow, pipeline) }
 }
-
-type UnnamedStage = Omit<Stage, 'name'>
 
 function bound(step: Step, flow: Flow, pipeline: Pipeline): UnnamedStage {
   switch (step.kind) {
@@ -99,31 +77,6 @@ function bound(step: Step, flow: Flow, pipeline: Pipeline): UnnamedStage {
       }
     default:
       return rowsFor(step, flow) as never
-  }
-}
-
-type Test = (value: unknown) => boolean
-type Make = (value: unknown) => unknown
-
-function mapping(flow: Flow, make: Make): UnnamedStage {
-  return {
-    flow,
-    isMapping: true,
-    begin: nothing,
-    start: (next) => ({ push: (value) => next.push(make(value)), end: () => next.end() }),
-  }
-}
-
-/** A stage that works with what one slot holds. */
-function late(flow: Flow, slot: unknown, isMapping: boolean, make: (held: unknown, next: Sink) => Test): UnnamedStage {
-  let held: unknown
-  return {
-    flow,
-    isMapping,
-    begin: (slots) => {
-      held = slots[(slot as Slot).index]
-    },
-    start: (next) => ({ push: make(held, next), end: () => next.end() }),
   }
 }
 
@@ -247,80 +200,6 @@ function cut(step: StepOf<'skip'> | StepOf<'limit'>, flow: Flow): UnnamedStage {
           ? (value: unknown) => ++seen > count && next.push(value)
           : (value: unknown) => seen >= count || next.push(value) || ++seen >= count
       return { push, end: () => next.end() }
-    },
-  }
-}
-
-function projection(
-  fields: readonly Field[],
-  table: Parameters<typeof boundFields>[1],
-  pipeline: Pipeline,
-): UnnamedStage {
-  const bound = boundFields(fields, table, pipeline)
-  const flow: Flow = { kind: 'records', members: fields.map(({ name }) => name), types: typesOf(bound) }
-  return mapping(flow, recordMaker(bound) as Make)
-}
-
-/** Makes a record of a row: as an object literal of generated code, which engines make several times faster than member by member. */
-function recordMaker(fields: readonly BoundField[]): (row: number) => Record<string, unknown> {
-  const members = fields.map(({ name, path }, i) => {
-    const value = path.isDirect ? `columns[${i}].get(row) ?? null` : `paths[${i}].value(row)`
-    return `${JSON.stringify(name)}: ${value}`
-  })
-  const maker = fields.some(({ name }) => name === '__proto__')
-    ? undefined
-    : compile(`'use strict'\nreturn (row) => ({ ${members.join(', ')} })`, ['columns', 'paths'])
-  if (maker !== undefined) {
-    const paths = fields.map(({ path }) => path)
-    const columns = paths.map((path) => path.column)
-    return maker(columns, paths) as (row: number) => Record<string, unknown>
-  }
-  return (row) => Object.fromEntries(fields.map(({ name, path }) => [name, path.value(row)]))
-}
-
-function typesOf(fields: readonly BoundField[]): Map<string, ColumnType> {
-  const whole = fields.filter(({ path }) => path.path.inside.length === 0)
-  return new Map(whole.map(({ name, path }) => [name, path.column.type]))
-}
-
-function aggregateTypes(aggregates: readonly BoundAggregate[]): Map<string, ColumnType> {
-  const types = new Map<string, ColumnType>()
-  for (const { aggregate, path } of aggregates) {
-    if (aggregate.function === 'count' || aggregate.function === 'avg') types.set(aggregate.name, 'number')
-    else if (path?.path.inside.length === 0) types.set(aggregate.name, path.column.type)
-  }
-  return types
-}
-
-function boundFields(fields: readonly Field[], table: BoundPath['start'], pipeline: Pipeline): BoundField[] {
-  return fields.map(({ name, path }) => ({ name, path: new BoundPath(table, path, pipeline.reader) }))
-}
-
-function grouping(step: StepOf<'group'>, flow: Flow, pipeline: Pipeline): UnnamedStage {
-  const table = rowsFor(step, flow)
-  const keys = boundFields(step.keys, table, pipeline)
-  const aggregates = step.aggregates.map((aggregate: Aggregate) => ({
-    aggregate,
-    path: aggregate.path === undefined ? undefined : new BoundPath(table, aggregate.path, pipeline.reader),
-  }))
-  const members = [...step.keys, ...step.aggregates].map(({ name }) => name)
-  return {
-    flow: { kind: 'records', members, types: new Map([...typesOf(keys), ...aggregateTypes(aggregates)]) },
-    isMapping: false,
-    begin: nothing,
-    start: (next) => {
-      const groups = new Grouping(keys, aggregates, table.context.view)
-      return {
-        push: (row) => {
-          groups.add([row as number])
-          return false
-        },
-        pushRows: (rows) => groups.add(rows),
-        end: () => {
-          groups.records().some((record) => next.push(record))
-          next.end()
-        },
-      }
     },
   }
 }
