@@ -90,7 +90,7 @@ export class Pipeline {
   run(input: unknown, wanted: number, take: Take, trace?: Trace): void {
     let sink: Sink = { push: take, end: () => {} }
     for (let i = this.stages.length - 1; i >= 0; i--) {
-      sink = this.stages[i].start(trace === undefined ? sink : counted(sink, trace, i + 1))
+      sink = this.stages[i].start(trace === undefined ? sink : counted(sink, trace, i + 1), trace)
     }
     if (trace !== undefined) sink = counted(sink, trace, 0)
     if (this.head === undefined) sink.push(input)
@@ -98,6 +98,17 @@ export class Pipeline {
       this.head.each(input, this.isMapping ? wanted : Number.POSITIVE_INFINITY, (rows) => pushRows(sink, rows))
     }
     sink.end()
+  }
+
+  /** Runs it, for every result, within a step of another, whose trace is given. */
+  runWithin(input: unknown, take: Take, outer: Trace | undefined): void {
+    if (outer === undefined) this.run(input, Number.POSITIVE_INFINITY, take)
+    else {
+      const trace = outer.within(this)
+      const started = performance.now()
+      this.run(input, Number.POSITIVE_INFINITY, take, trace)
+      trace.elapsedMs += performance.now() - started
+    }
   }
 
   /** The same in slices of a few milliseconds, other events in between. What it reads must not change meanwhile. */

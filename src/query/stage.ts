@@ -1,6 +1,7 @@
+import type { Trace } from './explain'
 import type { Flow } from './flow'
 import type { Slot, SlotValues } from './operand'
-import type { Sink } from './pipeline'
+import type { Pipeline, Sink } from './pipeline'
 import type { RowStage } from './row-stage'
 
 /** A step of a plan, bound: what it does with each value of a run. */
@@ -14,7 +15,9 @@ export interface Stage {
   /** Takes over the values of a run. */
   begin(slots: SlotValues): void
   /** What takes the values of one run and gives others to `next`. */
-  start(next: Sink): Sink
+  start(next: Sink, trace?: Trace): Sink
+  /** The plans within it, for explaining. */
+  readonly parts?: readonly Pipeline[]
   /** The rows that it finds, for explaining. */
   readonly rows?: RowStage
 }

@@ -1,6 +1,7 @@
 import { compareValues } from '../value/value-order'
 import { Binding } from './binding'
 import { rowTest, valueTest } from './condition'
+import type { Trace } from './explain'
 import { ensureMember, type Flow, rowsFor, VALUES } from './flow'
 import type { Slot } from './operand'
 import { firstOf, sortRows } from './order'
@@ -240,14 +241,16 @@ function product(step: StepOf<'product'>, pipeline: Pipeline): UnnamedStage {
   return {
     flow: VALUES,
     isMapping: false,
+    parts,
     begin: (slots) => {
       for (const part of parts) part.begin(slots)
     },
-    start: (next) => {
+    start: (next, trace) => {
       const combine = (input: unknown, chosen: readonly unknown[]): boolean => {
         if (chosen.length === parts.length) return next.push(chosen)
         let isEnough = false
-        parts[chosen.length].run(input, NO_LIMIT, (value) => (isEnough = combine(input, [...chosen, value])))
+        const take = (value: unknown): boolean => (isEnough = combine(input, [...chosen, value]))
+        parts[chosen.length].runWithin(input, take, trace)
         return isEnough
       }
       return { push: (input) => combine(input, []), end: () => next.end() }
@@ -264,14 +267,15 @@ function union(step: StepOf<'union'>, pipeline: Pipeline): UnnamedStage {
   return {
     flow: isOneTable && first !== undefined ? first : VALUES,
     isMapping: false,
+    parts,
     begin: (slots) => {
       for (const part of parts) part.begin(slots)
     },
-    start: (next) => ({
+    start: (next, trace) => ({
       push: (input) => {
         let isEnough = false
         for (const part of parts) {
-          part.run(input, NO_LIMIT, (value) => (isEnough = next.push(value)))
+          part.runWithin(input, (value) => (isEnough = next.push(value)), trace)
           if (isEnough) break
         }
         return isEnough
@@ -283,20 +287,25 @@ function union(step: StepOf<'union'>, pipeline: Pipeline): UnnamedStage {
 
 function among(step: StepOf<'among'>, flow: Flow, pipeline: Pipeline): UnnamedStage {
   const part = pipeline.nested(step.plan)
-  let results = new ValueSet()
+  let results: ValueSet | undefined
+  const found = (trace: Trace | undefined): ValueSet => {
+    const set = new ValueSet()
+    part.runWithin(undefined, (value) => set.add(value) && false, trace)
+    return set
+  }
   return {
     flow,
     isMapping: false,
+    parts: [part],
     begin: (slots) => {
-      results = new ValueSet()
+      results = undefined
       part.begin(slots)
-      part.run(undefined, NO_LIMIT, (value) => {
-        results.add(value)
-        return false
-      })
     },
-    start: (next) => ({
-      push: (value) => results.has(value) !== step.isNegated && next.push(value),
+    start: (next, trace) => ({
+      push: (value) => {
+        results ??= found(trace)
+        return results.has(value) !== step.isNegated && next.push(value)
+      },
       end: () => next.end(),
     }),
   }
