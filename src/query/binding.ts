@@ -3,7 +3,7 @@ import { structureOf } from '../table/index-definition'
 import { termsOf } from '../table/index-type'
 import type { Table } from '../table/table'
 import type { TableIndex } from '../table/table-index'
-import { BoundOperand, BoundOperands, type Slot, type SlotValues } from './operand'
+import { BoundOperand, BoundOperands, ensureList, type Slot, type SlotValues } from './operand'
 import { BoundPath, type TableSource } from './path'
 import type { ConditionOf, Path, Plan } from './plan'
 import { ValueSet } from './values'
@@ -94,6 +94,27 @@ export class Binding {
       },
     })
     return { index, asked }
+  }
+
+  /** What is made of the values of each run. */
+  made<T>(make: (slots: SlotValues) => T): { readonly value: T } {
+    const late: { value: T } = { value: undefined as T }
+    this.late({
+      take: (slots) => {
+        late.value = make(slots)
+      },
+    })
+    return late
+  }
+
+  /** The values of an `in`, to be looked up. Throws `INVALID_ARGUMENT` where a parameter for all of them is no array. */
+  among({ values, path }: ConditionOf<'in'>): { readonly value: ValueSet } {
+    return this.made((slots) => {
+      if (Array.isArray(values)) return new ValueSet(values.map((slot: Slot) => slots[slot.index]))
+      const all = slots[(values as unknown as Slot).index]
+      ensureList(all, path)
+      return new ValueSet(all)
+    })
   }
 
   /** The results of a plan, as of the beginning of the run. */

@@ -6,9 +6,10 @@ import type { PathStep } from '../value/decoder'
 import { List } from '../value/list'
 import { areComparable, compareValues } from '../value/value-order'
 import type { Binding } from './binding'
-import { type BoundOperand, compareIn, ensureList, type Slot } from './operand'
+import { type BoundOperand, compareIn, type Slot } from './operand'
 import type { BoundPath } from './path'
 import type { Comparison, Condition, ConditionOf, Path, TextPattern } from './plan'
+import { commonPath, rangesTest } from './range-set'
 import { sameValue } from './values'
 
 /** Whether a row fits. */
@@ -25,7 +26,10 @@ export function rowTest(condition: Condition, binding: Binding): RowTest {
     }
     case 'or': {
       const tests = condition.conditions.map((each) => rowTest(each, binding))
-      return (row) => tests.some((test) => test(row))
+      const path = commonPath(condition)
+      if (path === undefined) return (row) => tests.some((test) => test(row))
+      const tell = rangesTest(condition, path, binding)
+      return (row) => tell(row) ?? tests.some((test) => test(row))
     }
     case 'not': {
       const test = rowTest(condition.condition, binding)
@@ -35,10 +39,12 @@ export function rowTest(condition: Condition, binding: Binding): RowTest {
       return comparisonTest(condition, binding)
     case 'in': {
       const path = binding.path(condition.path)
-      const operands = binding.operandsOf(condition.values as readonly Slot[] | Slot, condition.path)
-      if (path.path.inside.length > 0 || path.column.type === 'any') {
-        return (row) => operands.each.some((operand) => equals(path, row, operand))
+      if (path.path.inside.length > 0) {
+        const among = binding.among(condition)
+        return (row) => among.value.has(path.value(row))
       }
+      const operands = binding.operandsOf(condition.values as readonly Slot[] | Slot, condition.path)
+      if (path.column.type === 'any') return (row) => operands.each.some((operand) => equals(path, row, operand))
       const { view } = path.start.context
       return (row) => {
         const at = path.rowAt(row)
@@ -117,13 +123,8 @@ export function valueTest(condition: Condition, binding: Binding): ValueTest {
       return (value) => areComparable(value, operand.value) && holds(operator, compareValues(value, operand.value))
     }
     case 'in': {
-      const { values } = condition
-      if (!Array.isArray(values)) {
-        const all = binding.value(values as unknown as Slot, (given) => ensureList(given, condition.path))
-        return (value) => (all.value as readonly unknown[]).some((each) => sameValue(value, each))
-      }
-      const each = values.map((slot: Slot) => binding.value(slot))
-      return (value) => each.some((operand) => sameValue(value, operand.value))
+      const among = binding.among(condition)
+      return (value) => among.value.has(value)
     }
     case 'text': {
       const operand = binding.value(condition.value as Slot, (given) => ensureText(given, condition))

@@ -6,6 +6,7 @@ import { compile } from './compile'
 import { type RowTest, rowTest } from './condition'
 import { type BoundOperand, ordinalKind, type Slot } from './operand'
 import type { Condition, ConditionOf } from './plan'
+import { commonPath } from './range-set'
 import type { RowNumbers } from './table-scan'
 
 /** Finds the rows of one table that fit, among some or among all. Row numbers are ascending where those given are. */
@@ -92,6 +93,7 @@ class KernelWriter {
       case 'and':
         return `(${condition.conditions.map((each) => this.test(each, mode)).join(' && ') || 'true'})`
       case 'or':
+        if (commonPath(condition) !== undefined) return this.closure(condition, mode)
         return `(${condition.conditions.map((each) => this.test(each, mode)).join(' || ') || 'false'})`
       case 'not':
         return `!${this.test(condition.condition, mode)}`

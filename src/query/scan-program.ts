@@ -15,6 +15,9 @@ const COMPARISON: Partial<Record<Comparison, number>> = { lt: 0, lte: 1, gt: 2, 
 /** Payloads are below this. */
 const PAYLOADS = 2 ** 47
 
+/** More tests than this cost more than looking a value up among ranges. */
+const MOST_TESTS = 64
+
 /** Fewer rows than this are not worth the call. */
 export const LEAST_SCANNED = BLOCK_WORDS
 
@@ -143,6 +146,7 @@ export function isForNative(condition: Condition, binding: Binding): boolean {
   switch (condition.kind) {
     case 'and':
     case 'or':
+      if (condition.conditions.length > MOST_TESTS) return false
       return condition.conditions.length > 0 && condition.conditions.every((each) => isForNative(each, binding))
     case 'not':
       return isForNative(condition.condition, binding)
