@@ -7,6 +7,7 @@ import {
   Column,
   type Database,
   Decimal,
+  defineIndexType,
   diff,
   Entity,
   type EntityTransaction,
@@ -103,6 +104,10 @@ async function opensWith(decorate: (type: new () => object) => unknown): Promise
 }
 
 const CASES: Case[] = [
+  ['defineIndexType(type)', (x) => defineIndexType(x), isNothing],
+  ['defineIndexType({ name })', (x) => defineIndexType({ name: x, terms: () => [] }), isText],
+  ['defineIndexType({ terms })', (x) => defineIndexType({ name: 'some type', terms: x }), isFunction],
+  ['defineIndexType({ asked })', (x) => defineIndexType({ name: 'a type', terms: () => [], asked: x }), isFunction],
   // opening and files
   ['open(path)', (x) => open(x), isAbsent],
   ['open(path, options)', (x) => open(freshPath(), x), isOptions],

@@ -22,8 +22,10 @@
 #include "../mapping_registry.h"
 #include "../number_text.h"
 #include "../text_groups.h"
+#include "../word_groups.h"
 #include "../word_hash.h"
 #include "../word_records.h"
+#include "../word_tests.h"
 #include "../write_back.h"
 
 using namespace snapheap;
@@ -293,6 +295,72 @@ void TestRecords() {
   CHECK(GroupRecords(records.data(), 0, 0, numbers.data(), ends.data(), hashes.data()) == 0);
 }
 
+// An array of 5000 words that are 1 to 5000, or tagged, and bits for all of them.
+struct ScanHeap {
+  ScanHeap() : halves(4 * 4096 * 2), table{0, 1, 2, 3} {
+    for (uint32_t i = 0; i < 5000; i++) Put(i, i + 1);
+    for (size_t i = 0; i < 256; i++) halves[2 * 4096 * 2 + i] = ~0u;
+  }
+  void Put(uint32_t at, double number) { memcpy(&halves[at * 2], &number, 8); }
+  HeapWords Words() const { return HeapWords(table.data(), table.size(), {{halves.data(), 4}}); }
+
+  std::vector<uint32_t> halves;
+  std::vector<uint32_t> table;
+};
+
+void TestScans() {
+  ScanHeap heap;
+  const uint32_t bits = 2 * 4096;
+  const WordArray array = {0, 8192};
+  double bound = 4999;
+  int32_t low_high[2];
+  memcpy(low_high, &bound, 8);
+  std::vector<int32_t> steps = {2, 0, 2, 0, low_high[0], low_high[1]};  // greater than 4999
+  std::vector<int32_t> found(8192);
+  WordTests tests;
+  CHECK(tests.Parse(steps.data(), 1, nullptr, 0, &array, 1));
+  CHECK(tests.Scan(heap.Words(), bits, 0, 5000, found.data()) == 1 && found[0] == 4999);
+  CHECK(tests.Scan(heap.Words(), bits, 0, 4999, nullptr) == 0 && tests.Scan(heap.Words(), 0, 0, 5000, nullptr) == 0);
+  CHECK(tests.Scan(heap.Words(), 99 * 4096, 0, 5000, nullptr) == WordTests::kOutside);
+  heap.halves[10 * 2 + 1] = 0xfff1u << 16;  // a string among the numbers
+  CHECK(tests.Scan(heap.Words(), bits, 0, 5000, nullptr) == WordTests::kUnusual);
+  const WordArray outside = {9 * 4096, 8192};
+  CHECK(tests.Parse(steps.data(), 1, nullptr, 0, &outside, 1));
+  CHECK(tests.Scan(heap.Words(), bits, 0, 10, nullptr) == WordTests::kOutside);
+  CHECK(!tests.Parse(steps.data(), 1, nullptr, 0, &array, 0) && !tests.Parse(steps.data(), 0, nullptr, 0, &array, 1));
+  steps = {1, 0, 0, 0, 0, 2};  // one of two words that are not there
+  CHECK(!tests.Parse(steps.data(), 1, low_high, 1, &array, 1) && tests.Parse(steps.data(), 1, low_high, 2, &array, 1));
+  steps = {4, 0, 0, 0, 0, 0};  // nothing to join
+  CHECK(!tests.Parse(steps.data(), 1, nullptr, 0, &array, 1));
+  const WordArray few = {100, 3};
+  steps = {0, 0, 0, 0, 0, 0};  // absent
+  CHECK(tests.Parse(steps.data(), 1, nullptr, 0, &few, 1) && tests.Scan(heap.Words(), bits, 0, 200, nullptr) == 197);
+}
+
+void TestGroups() {
+  ScanHeap heap;
+  std::vector<int32_t> positions(300);
+  for (size_t i = 0; i < positions.size(); i++) positions[i] = static_cast<int32_t>(i % 150);
+  for (const size_t integers : {size_t{0}, size_t{100}}) {
+    std::vector<int32_t> places(256 * kPlaceHalves);
+    std::vector<int32_t> known(integers);
+    std::vector<int32_t> numbers(300);
+    PairNumbers dictionary = {places.data(), 255, 0};
+    const size_t done =
+        NumberWords(heap.Words(), {0, 8192}, positions.data(), 300, &dictionary, {known.data(), known.size()}, numbers.data());
+    CHECK(done == 127 && dictionary.size == 127 && numbers[126] == 126);  // half full
+    std::vector<double> counts(127);
+    std::vector<double> sums(127);
+    CHECK(GatherNumbers(heap.Words(), {0, 8192}, positions.data(), numbers.data(), 127, Gathering::kSum, counts.data(),
+                        sums.data(), 127) == 127);
+    CHECK(counts[5] == 1 && sums[5] == 6);
+    CHECK(GatherNumbers(heap.Words(), {0, 8192}, positions.data(), numbers.data(), 127, Gathering::kPositions,
+                        counts.data(), sums.data(), 126) == kGroupsOutside);
+  }
+  CHECK(NumberWords(HeapWords(nullptr, 0, {}), {0, 8192}, positions.data(), 1, nullptr, {nullptr, 0}, nullptr) ==
+        kGroupsOutside);
+}
+
 }  // namespace
 
 int main(int count, char** arguments) {
@@ -310,6 +378,8 @@ int main(int count, char** arguments) {
   TestCopyLines();
   TestNumbers();
   TestRecords();
+  TestScans();
+  TestGroups();
   CHECK(!SyncFolder(folder) && SyncFolder(folder + "/missing"));
   puts("native: all holds");
   return 0;

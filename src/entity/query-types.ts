@@ -46,6 +46,8 @@ export type Operators<V> = {
   readonly ne?: V | Parameter
   readonly in?: readonly V[] | Parameter
   readonly isNull?: boolean
+  /** Has all terms of this, by the index type of the column's index by terms. */
+  readonly terms?: unknown
 } & (NonNullable<V> extends Ordered
   ? {
       readonly lt?: NonNullable<V> | Parameter

@@ -182,4 +182,69 @@ export interface Kernels {
     onesAt: number,
     counts: Uint32Array,
   ): void
+
+  /**
+   * Finds positions whose words in some arrays pass tests (`ScanProgram`, query/scan-program.ts): those from `from`, a multiple
+   * of a block's words, to before `to` whose bit in the array of bits at `bits` is set (0: in none). `arrays` has an address and
+   * a size for each; behind its size every word is absent. Leaves them in `found`, where that is not empty. Returns how many; -1
+   * where a word has to be looked at by somebody who knows what it means.
+   */
+  scanWords(
+    table: Uint32Array,
+    windows: WindowBuffers,
+    steps: Int32Array,
+    words: Int32Array,
+    arrays: Uint32Array,
+    bits: number,
+    from: number,
+    to: number,
+    found: Int32Array,
+  ): number
+
+  /**
+   * `WordDictionary.number` (query/word-dictionary.ts) of an array's words at positions. Returns how many are done: it stops where
+   * the dictionary has to grow. `integers` keeps what it says of small integers, for the next call.
+   */
+  numberWords(
+    table: Uint32Array,
+    windows: WindowBuffers,
+    address: number,
+    size: number,
+    positions: Int32Array,
+    from: number,
+    to: number,
+    places: Int32Array,
+    count: Int32Array,
+    integers: Int32Array,
+    numbers: Int32Array,
+  ): number
+
+  /** The same of pairs of halves. `numbers` may be `lows`. */
+  numberPairs(
+    lows: Int32Array,
+    highs: Int32Array,
+    from: number,
+    to: number,
+    places: Int32Array,
+    count: Int32Array,
+    numbers: Int32Array,
+  ): number
+
+  /**
+   * Adds an array's numbers at positions to what their groups have (query/group.ts): 0 counts, 1 adds up, 2 keeps the smallest,
+   * 3 the largest, 4 counts positions, whatever their words. Returns how many are done: it stops before a word that is no number.
+   */
+  gatherNumbers(
+    table: Uint32Array,
+    windows: WindowBuffers,
+    address: number,
+    size: number,
+    positions: Int32Array,
+    groups: Int32Array,
+    from: number,
+    to: number,
+    gathering: number,
+    counts: Float64Array,
+    gathered: Float64Array,
+  ): number
 }

@@ -52,6 +52,6 @@ export const ROOT = {
 
 export const ROOT_SLOTS = 64
 /** The newest layout inside the heap that this version reads and writes. */
-export const LAYOUT_VERSION = 2
+export const LAYOUT_VERSION = 3
 /** What a heap has until something is kept in it that calls for a newer one. */
 export const OLDEST_LAYOUT_VERSION = 1

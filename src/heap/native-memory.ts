@@ -78,6 +78,10 @@ class NativeMemory implements Memory {
       sortWords: (...given) => kernel(() => addon.sortWords(...given)),
       groupRecords: (...given) => kernel(() => addon.groupRecords(...given)),
       parseNumbers: (...given) => kernel(() => addon.parseNumbers(...given)),
+      scanWords: (...given) => kernel(() => addon.scanWords(...given)),
+      numberWords: (...given) => kernel(() => addon.numberWords(...given)),
+      numberPairs: (...given) => kernel(() => addon.numberPairs(...given)),
+      gatherNumbers: (...given) => kernel(() => addon.gatherNumbers(...given)),
     }
   }
 

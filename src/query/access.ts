@@ -1,5 +1,6 @@
 import type { Column } from '../table/column'
 import type { Table } from '../table/table'
+import type { TableIndex } from '../table/table-index'
 import type { BoundOperand, BoundOperands } from './operand'
 
 /** Finds rows of a table, for the operands of the present run. */
@@ -172,6 +173,38 @@ export class ReferenceAccess implements Access {
       if (address !== 0) lists.push(index.rows(view.low(address), view.high(address)))
     }
     return unionOf(lists).slice(0, limit)
+  }
+}
+
+/** By an index of a user's type: the rows that have all of some terms. */
+export class TermAccess implements Access {
+  readonly name: string
+
+  constructor(
+    table: Table,
+    private readonly index: TableIndex,
+    private readonly asked: { readonly terms: readonly string[] },
+    readonly covers: readonly number[],
+  ) {
+    this.name = `${index.kind} index ${table.name}.${index.name}`
+  }
+
+  estimate(): number {
+    const counts = this.asked.terms.map((term) => this.index.terms!.count(term))
+    return counts.length === 0 ? 0 : Math.min(...counts)
+  }
+
+  rows(limit: number): number[] {
+    const { asked } = this
+    const terms = this.index.terms!
+    const [rarest, ...others] = [...asked.terms].sort((a, b) => terms.count(a) - terms.count(b))
+    if (rarest === undefined) return []
+    let rows = terms.rows(rarest)
+    for (const term of others) {
+      if (rows.length === 0) break
+      rows = intersectionOf(rows, terms.rows(term))
+    }
+    return limit < rows.length ? rows.slice(0, limit) : rows
   }
 }
 

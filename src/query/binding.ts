@@ -1,8 +1,18 @@
+import { SnapheapError } from '../errors'
+import { structureOf } from '../table/index-definition'
+import { termsOf } from '../table/index-type'
 import type { Table } from '../table/table'
-import { BoundOperand, BoundOperands, type Slot, type SlotValues } from './operand'
+import type { TableIndex } from '../table/table-index'
+import { BoundOperand, BoundOperands, ensureList, type Slot, type SlotValues } from './operand'
 import { BoundPath, type TableSource } from './path'
-import type { Path, Plan } from './plan'
+import type { ConditionOf, Path, Plan } from './plan'
 import { ValueSet } from './values'
+
+export interface BoundTerms {
+  readonly index: TableIndex
+  /** Those of the present run. */
+  readonly asked: { readonly terms: readonly string[] }
+}
 
 /** Runs a plan that stands within another: without input, with the values of the outer one's slots. */
 export type PlanRunner = (plan: Plan, slots: SlotValues) => Iterable<unknown>
@@ -71,6 +81,42 @@ export class Binding {
     return late
   }
 
+  /** The index by terms that a condition asks, and the terms of what it asks for. Throws `NOT_FOUND` where the column has no such index. */
+  terms(condition: ConditionOf<'terms'>): BoundTerms {
+    const path = this.path(condition.path)
+    const index = termIndexOf(path)
+    const asked: { terms: readonly string[] } = { terms: [] }
+    const slot = condition.value as Slot
+    this.late({
+      take: (slots) => {
+        const value = slots[slot.index]
+        asked.terms = value === null || value === undefined ? [] : [...termsOf(index, value, true)]
+      },
+    })
+    return { index, asked }
+  }
+
+  /** What is made of the values of each run. */
+  made<T>(make: (slots: SlotValues) => T): { readonly value: T } {
+    const late: { value: T } = { value: undefined as T }
+    this.late({
+      take: (slots) => {
+        late.value = make(slots)
+      },
+    })
+    return late
+  }
+
+  /** The values of an `in`, to be looked up. Throws `INVALID_ARGUMENT` where a parameter for all of them is no array. */
+  among({ values, path }: ConditionOf<'in'>): { readonly value: ValueSet } {
+    return this.made((slots) => {
+      if (Array.isArray(values)) return new ValueSet(values.map((slot: Slot) => slots[slot.index]))
+      const all = slots[(values as unknown as Slot).index]
+      ensureList(all, path)
+      return new ValueSet(all)
+    })
+  }
+
   /** The results of a plan, as of the beginning of the run. */
   results(plan: Plan): { set: ValueSet } {
     const late = { set: new ValueSet() }
@@ -86,4 +132,14 @@ export class Binding {
     this.takes.push((slots) => taker.take(slots))
     if (this.slots !== undefined) taker.take(this.slots)
   }
+}
+
+function termIndexOf({ table, column, path }: BoundPath): TableIndex {
+  const index = table.definedIndexes.find((each) => each.columns[0] === column && structureOf(each.kind) === 'terms')
+  if (index !== undefined && path.inside.length === 0) return index
+  throw new SnapheapError(
+    'NOT_FOUND',
+    `${table.name}.${path.label} has no index by terms. Define an index type by defineIndexType, and an index of that kind over the column.`,
+    { table: table.name, column: column.name },
+  )
 }

@@ -1,5 +1,6 @@
 import { show } from '../arguments'
 import { SnapheapError } from '../errors'
+import type { ArrowTable } from './arrow'
 import { Composed, conditionOf } from './conditions'
 import { ensureCount } from './count'
 import { type Cursor, cursorCondition, cursorOf } from './cursor'
@@ -180,6 +181,13 @@ export class QueryBuilder<T, R> {
   /** As `Query.countAsync`. */
   countAsync(): Promise<number> {
     return this.query().countAsync()
+  }
+
+  /** As `Query.toArrow`; of objects of a class all of their properties. */
+  toArrow(): Promise<ArrowTable> {
+    const { object, paths } = this.root
+    const isClass = object.kind === 'object' && object.type !== undefined
+    return (isClass ? this.select(...paths.names()) : this.query()).toArrow()
   }
 
   first(): R | undefined {

@@ -1,13 +1,15 @@
 import { show } from '../arguments'
 import { SnapheapError } from '../errors'
 import type { ColumnType } from '../table/column-type'
+import { termsOf } from '../table/index-type'
 import type { PathStep } from '../value/decoder'
 import { List } from '../value/list'
 import { areComparable, compareValues } from '../value/value-order'
 import type { Binding } from './binding'
-import { type BoundOperand, compareIn, ensureList, type Slot } from './operand'
+import { type BoundOperand, compareIn, type Slot } from './operand'
 import type { BoundPath } from './path'
 import type { Comparison, Condition, ConditionOf, Path, TextPattern } from './plan'
+import { commonPath, rangesTest } from './range-set'
 import { sameValue } from './values'
 
 /** Whether a row fits. */
@@ -24,7 +26,10 @@ export function rowTest(condition: Condition, binding: Binding): RowTest {
     }
     case 'or': {
       const tests = condition.conditions.map((each) => rowTest(each, binding))
-      return (row) => tests.some((test) => test(row))
+      const path = commonPath(condition)
+      if (path === undefined) return (row) => tests.some((test) => test(row))
+      const tell = rangesTest(condition, path, binding)
+      return (row) => tell(row) ?? tests.some((test) => test(row))
     }
     case 'not': {
       const test = rowTest(condition.condition, binding)
@@ -34,10 +39,12 @@ export function rowTest(condition: Condition, binding: Binding): RowTest {
       return comparisonTest(condition, binding)
     case 'in': {
       const path = binding.path(condition.path)
-      const operands = binding.operandsOf(condition.values as readonly Slot[] | Slot, condition.path)
-      if (path.path.inside.length > 0 || path.column.type === 'any') {
-        return (row) => operands.each.some((operand) => equals(path, row, operand))
+      if (path.path.inside.length > 0) {
+        const among = binding.among(condition)
+        return (row) => among.value.has(path.value(row))
       }
+      const operands = binding.operandsOf(condition.values as readonly Slot[] | Slot, condition.path)
+      if (path.column.type === 'any') return (row) => operands.each.some((operand) => equals(path, row, operand))
       const { view } = path.start.context
       return (row) => {
         const at = path.rowAt(row)
@@ -45,6 +52,8 @@ export function rowTest(condition: Condition, binding: Binding): RowTest {
         return address === 0 ? operands.hasWord(0, 0) : operands.hasWord(view.low(address), view.high(address))
       }
     }
+    case 'terms':
+      return termsTest(condition, binding)
     default: {
       const path = binding.path(condition.path)
       if (condition.kind === 'text' || condition.kind === 'matches') ensureReadsAsText(path)
@@ -65,6 +74,18 @@ function comparisonTest(condition: ConditionOf<'compare'>, binding: Binding): Ro
   return (row) => {
     const value = path.value(row)
     return areComparable(value, operand.value) && holds(operator, compareIn(path.column, value, operand.value))
+  }
+}
+
+/** Whether a value has all terms of what is asked for. */
+function termsTest(condition: ConditionOf<'terms'>, binding: Binding): RowTest {
+  const path = binding.path(condition.path)
+  const { index, asked } = binding.terms(condition)
+  return (row) => {
+    const value = path.value(row)
+    if (value === null || asked.terms.length === 0) return false
+    const terms = termsOf(index, value)
+    return asked.terms.every((term) => terms.has(term))
   }
 }
 
@@ -102,13 +123,8 @@ export function valueTest(condition: Condition, binding: Binding): ValueTest {
       return (value) => areComparable(value, operand.value) && holds(operator, compareValues(value, operand.value))
     }
     case 'in': {
-      const { values } = condition
-      if (!Array.isArray(values)) {
-        const all = binding.value(values as unknown as Slot, (given) => ensureList(given, condition.path))
-        return (value) => (all.value as readonly unknown[]).some((each) => sameValue(value, each))
-      }
-      const each = values.map((slot: Slot) => binding.value(slot))
-      return (value) => each.some((operand) => sameValue(value, operand.value))
+      const among = binding.among(condition)
+      return (value) => among.value.has(value)
     }
     case 'text': {
       const operand = binding.value(condition.value as Slot, (given) => ensureText(given, condition))
@@ -121,6 +137,12 @@ export function valueTest(condition: Condition, binding: Binding): ValueTest {
       const pattern = binding.value(condition.pattern as unknown as Slot)
       return (value) => typeof value === 'string' && (pattern.value as TextPattern).test(value)
     }
+    case 'terms':
+      throw new SnapheapError(
+        'INVALID_ARGUMENT',
+        `Terms of ${condition.path.label} cannot be asked here: a column with an index by terms has them, not a member or an element. Ask the rows.`,
+        { name: condition.path.label },
+      )
     case 'satisfies': {
       const test = binding.value(condition.test as unknown as Slot)
       return (value) => Boolean((test.value as ValueTest)(value))

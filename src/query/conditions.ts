@@ -17,6 +17,7 @@ export const OPERATORS = [
   'startsWith',
   'contains',
   'matches',
+  'terms',
   'isNull',
 ] as const
 
@@ -129,6 +130,8 @@ export function operation(path: Path, operator: Operator, operand: unknown): Con
       if (typeof operand !== 'string' && !(operand instanceof Parameter))
         throw wrongOperand(path, operator, operand, 'a text')
       return frozen({ kind: 'text', path, operator, value: operand })
+    case 'terms':
+      return frozen({ kind: 'terms', path, value: operand })
     case 'matches': {
       if (!isPattern(operand)) throw wrongOperand(path, operator, operand, 'a regular expression')
       return frozen({ kind: 'matches', path, pattern: stateless(operand) })

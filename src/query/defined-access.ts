@@ -1,5 +1,6 @@
 import type { Column } from '../table/column'
 import type { ColumnType } from '../table/column-type'
+import { structureOf } from '../table/index-definition'
 import type { OrderedRange } from '../table/ordered-range'
 import type { Table } from '../table/table'
 import type { TableIndex } from '../table/table-index'
@@ -204,6 +205,7 @@ export function definedAccesses(
 ): (OrderedAccess | HashedAccess)[] {
   const bounds = boundsOf(conditions, binding)
   return table.indexes.flatMap((index): (OrderedAccess | HashedAccess)[] => {
+    if (structureOf(index.kind) === 'terms') return [] // what compares values asks for none
     const isWhole = wholeness(index, bounds)
     if (isWhole === undefined) return []
     const equal: Bound[] = []

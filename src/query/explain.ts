@@ -23,6 +23,8 @@ export interface ExplainedStep {
   readonly elapsedMs?: number
   /** The code that checks rows, where it was compiled. */
   readonly code?: string
+  /** The steps of each plan within this one. */
+  readonly parts?: readonly (readonly ExplainedStep[])[]
 }
 
 /** How a query is answered, as data and, by `toString`, as a tree. */
@@ -35,10 +37,18 @@ export class Explanation {
   ) {}
 
   toString(): string {
-    const lines = this.steps.map((step, i) => `${'  '.repeat(i)}${i === 0 ? '' : '└ '}${lineOf(step)}`)
+    const lines = linesOf(this.steps, '')
     if (this.results !== undefined) lines.push(`${this.results} results in ${this.elapsedMs!.toFixed(3)} ms`)
     return lines.join('\n')
   }
+}
+
+function linesOf(steps: readonly ExplainedStep[], margin: string, number = ''): string[] {
+  return steps.flatMap((step, i) => {
+    const left = margin + '  '.repeat(i)
+    const parts = (step.parts ?? []).flatMap((part, k) => linesOf(part, `${left}    `, `${k + 1}: `))
+    return [`${left}${i === 0 ? number : '└ '}${lineOf(step)}`, ...parts]
+  })
 }
 
 function lineOf(step: ExplainedStep): string {
@@ -77,6 +87,19 @@ export class Trace {
   readonly given: number[] = []
   /** Time that the steps after each took. */
   readonly afterMs: number[] = []
+  /** Time of a plan within another, for all inputs. */
+  elapsedMs = 0
+  private readonly inner = new Map<Pipeline, Trace>()
+
+  /** What is counted in a plan within this one. */
+  within(pipeline: Pipeline): Trace {
+    let trace = this.inner.get(pipeline)
+    if (trace === undefined) {
+      trace = new Trace()
+      this.inner.set(pipeline, trace)
+    }
+    return trace
+  }
 
   add(position: number, count: number, ms: number): void {
     this.given[position] = (this.given[position] ?? 0) + count
@@ -98,7 +121,11 @@ function stepsOf(pipeline: Pipeline, trace: Trace | undefined, elapsedMs = 0): E
   if (pipeline.head !== undefined) steps.push({ ...rowStep(pipeline.head, trace), ...head })
   pipeline.stages.forEach((stage, i) => {
     const step = stage.rows === undefined ? { step: stage.name } : rowStep(stage.rows, trace)
-    steps.push({ ...step, ...ran(i + 1) })
+    const parts = stage.parts?.map((part) => {
+      const inner = trace?.within(part)
+      return stepsOf(part, inner, inner?.elapsedMs)
+    })
+    steps.push({ ...step, ...ran(i + 1), ...(parts === undefined ? {} : { parts }) })
   })
   return steps
 }

@@ -1,11 +1,17 @@
 import { SnapheapError } from '../errors'
+import type { ColumnType } from '../table/column-type'
 import type { Table } from '../table/table'
 import type { Step } from './plan'
 
 /** What flows out of a step: row numbers of a table, records with these members, or values of any kind. */
 export type Flow =
   | { readonly kind: 'rows'; readonly table: Table }
-  | { readonly kind: 'records'; readonly members: readonly string[] }
+  | {
+      readonly kind: 'records'
+      readonly members: readonly string[]
+      /** Of members whose values are those of a column. */
+      readonly types?: ReadonlyMap<string, ColumnType>
+    }
   | { readonly kind: 'values' }
 
 export const VALUES: Flow = Object.freeze({ kind: 'values' })

@@ -6,11 +6,13 @@ import { compile } from './compile'
 import { type RowTest, rowTest } from './condition'
 import { type BoundOperand, ordinalKind, type Slot } from './operand'
 import type { Condition, ConditionOf } from './plan'
+import { commonPath } from './range-set'
+import type { RowNumbers } from './table-scan'
 
 /** Finds the rows of one table that fit, among some or among all. Row numbers are ascending where those given are. */
 export interface Kernel {
   /** Those of `rows` that fit, at most `limit`. */
-  filter(rows: readonly number[], limit: number): number[]
+  filter(rows: RowNumbers, limit: number): number[]
   /** Writes into `found` the numbers from `from` to before `to` that fit; row numbers that no row has may be among them. Returns how many. */
   scan(from: number, to: number, found: Int32Array): number
   /** The code that runs, undefined where none could be made. */
@@ -60,7 +62,7 @@ export function kernelOf(condition: Condition, binding: Binding): Kernel {
 }
 
 interface CompiledKernel {
-  filter(rows: readonly number[], limit: number): number[]
+  filter(rows: RowNumbers, limit: number): number[]
   scan(from: number, to: number, found: Int32Array): number
 }
 
@@ -91,6 +93,7 @@ class KernelWriter {
       case 'and':
         return `(${condition.conditions.map((each) => this.test(each, mode)).join(' && ') || 'true'})`
       case 'or':
+        if (commonPath(condition) !== undefined) return this.closure(condition, mode)
         return `(${condition.conditions.map((each) => this.test(each, mode)).join(' || ') || 'false'})`
       case 'not':
         return `!${this.test(condition.condition, mode)}`

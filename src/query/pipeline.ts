@@ -4,9 +4,10 @@ import { ensureTable, type Flow, VALUES } from './flow'
 import { Slot, type SlotValues } from './operand'
 import type { TableSource } from './path'
 import type { Plan, Step } from './plan'
-import type { RowNumbers } from './row-source'
 import { RowStage, type RowSteps } from './row-stage'
-import { type Stage, stageOf } from './stages'
+import type { Stage } from './stage'
+import { stageOf } from './stages'
+import type { RowNumbers } from './table-scan'
 
 /** What queries read from: a database (its newest version), a snapshot, or an open transaction. */
 export interface QueryReader extends TableSource {
@@ -89,7 +90,7 @@ export class Pipeline {
   run(input: unknown, wanted: number, take: Take, trace?: Trace): void {
     let sink: Sink = { push: take, end: () => {} }
     for (let i = this.stages.length - 1; i >= 0; i--) {
-      sink = this.stages[i].start(trace === undefined ? sink : counted(sink, trace, i + 1))
+      sink = this.stages[i].start(trace === undefined ? sink : counted(sink, trace, i + 1), trace)
     }
     if (trace !== undefined) sink = counted(sink, trace, 0)
     if (this.head === undefined) sink.push(input)
@@ -97,6 +98,17 @@ export class Pipeline {
       this.head.each(input, this.isMapping ? wanted : Number.POSITIVE_INFINITY, (rows) => pushRows(sink, rows))
     }
     sink.end()
+  }
+
+  /** Runs it, for every result, within a step of another, whose trace is given. */
+  runWithin(input: unknown, take: Take, outer: Trace | undefined): void {
+    if (outer === undefined) this.run(input, Number.POSITIVE_INFINITY, take)
+    else {
+      const trace = outer.within(this)
+      const started = performance.now()
+      this.run(input, Number.POSITIVE_INFINITY, take, trace)
+      trace.elapsedMs += performance.now() - started
+    }
   }
 
   /** The same in slices of a few milliseconds, other events in between. What it reads must not change meanwhile. */

@@ -57,6 +57,8 @@ export type Condition =
       readonly value: Operand
     }
   | { readonly kind: 'matches'; readonly path: Path; readonly pattern: TextPattern }
+  /** Has all terms of this, by the index type of the column's index by terms. */
+  | { readonly kind: 'terms'; readonly path: Path; readonly value: Operand }
   | { readonly kind: 'satisfies'; readonly path: Path; readonly test: (value: unknown) => boolean }
   /** An element of the array or list that fits: at a path of its test stands what is inside of the element. */
   | { readonly kind: 'element'; readonly path: Path; readonly test: Condition }

@@ -1,10 +1,12 @@
 import diagnosticsChannel from 'node:diagnostics_channel'
 import { SnapheapError } from '../errors'
+import { ArrowResults, type ArrowTable, loadArrow } from './arrow'
 import { ensureCount } from './count'
 import { type ExplainOptions, type Explanation, explain } from './explain'
+import type { Flow } from './flow'
 import { slotValues } from './operand'
 import type { Pipeline, QueryReader, Take } from './pipeline'
-import type { Plan } from './plan'
+import { columnPath, frozen, type Plan } from './plan'
 import { Prepared } from './prepared'
 import { type Shape, shapeOf } from './shape'
 
@@ -142,6 +144,36 @@ export class Query<T> {
     return count
   }
 
+  /**
+   * Every result as a table of the package apache-arrow, which has to be installed beside this one; in slices, as `collectAsync`.
+   * Numbers become Float64, bigints Int64, booleans Bool, timestamps TimestampMicrosecond (UTC), days DateDay, times
+   * TimeMicrosecond, strings, uuids and decimals Dictionary<Utf8>, bytes Binary, everything else JSON as Dictionary<Utf8>; a name
+   * that has no value at all and no column that says its type, Null. Results that are no records are called "value".
+   * Throws `NOT_FOUND` without the package, `TYPE` for values of different types under one name and for bigints of more than 64
+   * bits, `INVALID_ARGUMENT` for objects of a class: select what you need, or ask the builder.
+   */
+  async toArrow(): Promise<ArrowTable> {
+    const last = this.plan.at(-1)
+    if (last?.kind === 'object') {
+      if (last.type === undefined)
+        return new Query(this.asRecords(last.table), this.reader, this.parameters, this.input).toArrow()
+      throw new SnapheapError(
+        'INVALID_ARGUMENT',
+        'Objects of a class are no rows of Arrow. Select what you need of them.',
+      )
+    }
+    const arrow = await loadArrow()
+    let results: ArrowResults | undefined
+    const begin = (flow: Flow): void => {
+      results = new ArrowResults(flow)
+    }
+    await this.runInSlices((value) => {
+      results!.add(value)
+      return false
+    }, begin)
+    return results!.table(arrow)
+  }
+
   /** What `add` makes of each result and of what it made of those before, beginning with `initial`. */
   reduce<R>(add: (sum: R, value: T) => R, initial: R): R {
     let sum = initial
@@ -192,7 +224,13 @@ export class Query<T> {
     }, this.slots())
   }
 
-  private async runInSlices(take: Take): Promise<void> {
+  /** The plan with records of all columns in place of objects. */
+  private asRecords(table: string): Plan {
+    const fields = this.reader.table(table).columnNames.map((name) => ({ name, path: columnPath(name) }))
+    return Object.freeze([...this.plan.slice(0, -1), frozen({ kind: 'project', fields })])
+  }
+
+  private async runInSlices(take: Take, begin: (flow: Flow) => void = () => {}): Promise<void> {
     const { reader } = this
     if (reader.pinnedReader === undefined) {
       throw new SnapheapError(
@@ -211,6 +249,7 @@ export class Query<T> {
       const slots = this.slots()
       const pipeline = Prepared.of(pinned, this.shape()).own()
       pipeline.begin(slots)
+      begin(pipeline.result)
       await pipeline.runInSlices(this.input, take)
     } finally {
       if (pinned !== reader) pinned.close()

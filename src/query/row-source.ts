@@ -1,5 +1,4 @@
 import type { Column } from '../table/column'
-import { keepExisting } from '../table/presence'
 import type { Table } from '../table/table'
 import {
   type Access,
@@ -10,6 +9,7 @@ import {
   KeyInAccess,
   ReferenceAccess,
   type RowFinder,
+  TermAccess,
   UnionAccess,
 } from './access'
 import { Binding, type PlanRunner } from './binding'
@@ -19,6 +19,7 @@ import type { Slot, SlotValues } from './operand'
 import { type BoundOrder, sortRows } from './order'
 import type { TableSource } from './path'
 import { allOf, type Condition, type ConditionOf, conjuncts, type Path } from './plan'
+import { type RowNumbers, TableScan } from './table-scan'
 
 /** Reading a second index pays when it has at most this many times the rows of the first: checking a row costs as much as reading these. */
 const WORTH_INTERSECTING = 4
@@ -30,11 +31,6 @@ const WALKING_COSTS = 0.5
 /** Rows of an ordered index that are checked together. */
 const WALKED_AT_ONCE = 1024
 
-/** Row numbers, as an index gives them or as a scan finds them. Those of a scan are valid until the next portion. */
-export type RowNumbers = readonly number[] | Int32Array
-
-/** Rows scanned at a time, a multiple of a block: what is found of them fits in a cache. */
-const SCANNED_AT_ONCE = 1 << 16
 const NO_LIMIT = Number.POSITIVE_INFINITY
 const NOTHING_COVERED: readonly number[] = []
 
@@ -55,6 +51,7 @@ export class RowSource implements RowFinder {
   private second: Access | undefined
   /** By the conditions that an access has answered; undefined where nothing is left to ask. */
   private readonly kernels = new Map<string, Kernel | undefined>()
+  private scanned: TableScan | undefined
 
   constructor(
     readonly table: Table,
@@ -166,12 +163,8 @@ export class RowSource implements RowFinder {
   /** How many rows there are. */
   count(): number {
     if (this.conditions.length === 0) return this.table.rowCount
-    let count = 0
-    this.each((rows) => {
-      count += rows.length
-      return false
-    })
-    return count
+    const best = this.bestAccess()
+    return best === undefined ? this.beginScan().count(this.examine) : this.check(best, NO_LIMIT).length
   }
 
   /** The access that finds the fewest rows, undefined where a scan looks at no more; in `second` the next best. */
@@ -206,19 +199,19 @@ export class RowSource implements RowFinder {
     return kernel === undefined ? rows : kernel.filter(rows, limit)
   }
 
-  private *scan(): Generator<RowNumbers> {
-    const { table } = this
-    const kernel = this.kernel(NOTHING_COVERED)
-    const { rowLimit } = table
-    const found = new Int32Array(Math.min(rowLimit, SCANNED_AT_ONCE))
-    this.chosen = `scan ${table.name}`
-    for (let from = 0; from < rowLimit; from += SCANNED_AT_ONCE) {
-      const to = Math.min(rowLimit, from + SCANNED_AT_ONCE)
-      const fitting = kernel === undefined ? everyNumber(from, to, found) : kernel.scan(from, to, found)
-      const count = keepExisting(table, found, fitting, from, to)
-      this.examined += to - from
-      yield found.subarray(0, count)
-    }
+  private scan(): Iterable<RowNumbers> {
+    return this.beginScan().portions(this.examine)
+  }
+
+  private beginScan(): TableScan {
+    this.scanned ??= new TableScan(this.table, this.conditions, this.binding, this.kernel(NOTHING_COVERED))
+    this.scanned.begin()
+    this.chosen = this.scanned.name
+    return this.scanned
+  }
+
+  private readonly examine = (rows: number): void => {
+    this.examined += rows
   }
 
   private kernel(covered: readonly number[]): Kernel | undefined {
@@ -234,6 +227,13 @@ export class RowSource implements RowFinder {
     switch (condition.kind) {
       case 'compare':
         return condition.operator === 'eq' ? this.accessesOf(condition, covers) : []
+      case 'terms': {
+        const { index, asked } = this.binding.terms(condition)
+        const { hops } = this.binding.path(condition.path)
+        // one of some rows only is left to the check of each row
+        if (hops.length > 0 || index.conditions.length > 0 || !index.isWhole) return []
+        return [new TermAccess(this.table, index, asked, covers)]
+      }
       case 'in': {
         const path = this.binding.path(condition.path)
         if (!path.isDirect) return []
@@ -281,9 +281,4 @@ export class RowSource implements RowFinder {
 
 function isKey(table: Table, column: Column): boolean {
   return table.keyColumns.length === 1 && table.keyColumns[0] === column
-}
-
-function everyNumber(from: number, to: number, found: Int32Array): number {
-  for (let row = from; row < to; row++) found[row - from] = row
-  return to - from
 }

@@ -4,7 +4,8 @@ import type { Slot, SlotValues } from './operand'
 import type { BoundOrder } from './order'
 import { BoundPath, type TableSource } from './path'
 import { allOf, type Condition, columnPath, type OrderKey, type StepOf } from './plan'
-import { type RowNumbers, RowSource } from './row-source'
+import { RowSource } from './row-source'
+import type { RowNumbers } from './table-scan'
 
 /** What follows a step that gives rows, as far as it is done with the rows themselves. */
 export interface RowSteps {

@@ -107,6 +107,9 @@ class Shaper {
         this.key += `${values.length} `
         return { ...condition, values: values.map((each) => this.slot(each)) }
       }
+      case 'terms':
+        this.path(condition.path)
+        return { ...condition, value: this.slot(condition.value) }
       case 'matches':
         this.path(condition.path)
         return { ...condition, pattern: this.slot(condition.pattern) as never }

@@ -1,42 +1,23 @@
 import { compareValues } from '../value/value-order'
 import { Binding } from './binding'
-import { compile } from './compile'
 import { rowTest, valueTest } from './condition'
+import type { Trace } from './explain'
 import { ensureMember, type Flow, rowsFor, VALUES } from './flow'
-import { type BoundField, Grouping } from './group'
-import type { Slot, SlotValues } from './operand'
+import type { Slot } from './operand'
 import { firstOf, sortRows } from './order'
 import { BoundPath } from './path'
-import type { Pipeline, Sink } from './pipeline'
-import type { Aggregate, Condition, Field, Path, Step, StepOf } from './plan'
-import type { RowStage } from './row-stage'
+import type { Pipeline } from './pipeline'
+import type { Condition, Path, Step, StepOf } from './plan'
+import { grouping, projection } from './record-stages'
+import { late, type Make, mapping, nothing, type Stage, type Test, type UnnamedStage } from './stage'
 import { ValueSet } from './values'
 
-/** A step of a plan, bound: what it does with each value of a run. */
-export interface Stage {
-  /** What `explain` calls it. */
-  readonly name: string
-  /** What it gives. */
-  readonly flow: Flow
-  /** Whether it gives one value for each that it takes. */
-  readonly isMapping: boolean
-  /** Takes over the values of a run. */
-  begin(slots: SlotValues): void
-  /** What takes the values of one run and gives others to `next`. */
-  start(next: Sink): Sink
-  /** The rows that it finds, for explaining. */
-  readonly rows?: RowStage
-}
-
 const NO_LIMIT = Number.POSITIVE_INFINITY
-const nothing = (): void => {}
 
 /** Binds a step that rows, records or values of a kind reach. Throws where it does not take these. */
 export function stageOf(step: Step, flow: Flow, pipeline: Pipeline): Stage {
   return { name: step.kind, ...bound(step, flow, pipeline) }
 }
-
-type UnnamedStage = Omit<Stage, 'name'>
 
 function bound(step: Step, flow: Flow, pipeline: Pipeline): UnnamedStage {
   switch (step.kind) {
@@ -97,31 +78,6 @@ function bound(step: Step, flow: Flow, pipeline: Pipeline): UnnamedStage {
       }
     default:
       return rowsFor(step, flow) as never
-  }
-}
-
-type Test = (value: unknown) => boolean
-type Make = (value: unknown) => unknown
-
-function mapping(flow: Flow, make: Make): UnnamedStage {
-  return {
-    flow,
-    isMapping: true,
-    begin: nothing,
-    start: (next) => ({ push: (value) => next.push(make(value)), end: () => next.end() }),
-  }
-}
-
-/** A stage that works with what one slot holds. */
-function late(flow: Flow, slot: unknown, isMapping: boolean, make: (held: unknown, next: Sink) => Test): UnnamedStage {
-  let held: unknown
-  return {
-    flow,
-    isMapping,
-    begin: (slots) => {
-      held = slots[(slot as Slot).index]
-    },
-    start: (next) => ({ push: make(held, next), end: () => next.end() }),
   }
 }
 
@@ -249,66 +205,6 @@ function cut(step: StepOf<'skip'> | StepOf<'limit'>, flow: Flow): UnnamedStage {
   }
 }
 
-function projection(
-  fields: readonly Field[],
-  table: Parameters<typeof boundFields>[1],
-  pipeline: Pipeline,
-): UnnamedStage {
-  const bound = boundFields(fields, table, pipeline)
-  const flow: Flow = { kind: 'records', members: fields.map(({ name }) => name) }
-  return mapping(flow, recordMaker(bound) as Make)
-}
-
-/** Makes a record of a row: as an object literal of generated code, which engines make several times faster than member by member. */
-function recordMaker(fields: readonly BoundField[]): (row: number) => Record<string, unknown> {
-  const members = fields.map(({ name, path }, i) => {
-    const value = path.isDirect ? `columns[${i}].get(row) ?? null` : `paths[${i}].value(row)`
-    return `${JSON.stringify(name)}: ${value}`
-  })
-  const maker = fields.some(({ name }) => name === '__proto__')
-    ? undefined
-    : compile(`'use strict'\nreturn (row) => ({ ${members.join(', ')} })`, ['columns', 'paths'])
-  if (maker !== undefined) {
-    const paths = fields.map(({ path }) => path)
-    const columns = paths.map((path) => path.column)
-    return maker(columns, paths) as (row: number) => Record<string, unknown>
-  }
-  return (row) => Object.fromEntries(fields.map(({ name, path }) => [name, path.value(row)]))
-}
-
-function boundFields(fields: readonly Field[], table: BoundPath['start'], pipeline: Pipeline): BoundField[] {
-  return fields.map(({ name, path }) => ({ name, path: new BoundPath(table, path, pipeline.reader) }))
-}
-
-function grouping(step: StepOf<'group'>, flow: Flow, pipeline: Pipeline): UnnamedStage {
-  const table = rowsFor(step, flow)
-  const keys = boundFields(step.keys, table, pipeline)
-  const aggregates = step.aggregates.map((aggregate: Aggregate) => ({
-    aggregate,
-    path: aggregate.path === undefined ? undefined : new BoundPath(table, aggregate.path, pipeline.reader),
-  }))
-  const members = [...step.keys, ...step.aggregates].map(({ name }) => name)
-  return {
-    flow: { kind: 'records', members },
-    isMapping: false,
-    begin: nothing,
-    start: (next) => {
-      const groups = new Grouping(keys, aggregates)
-      return {
-        push: (row) => {
-          groups.add([row as number])
-          return false
-        },
-        pushRows: (rows) => groups.add(rows),
-        end: () => {
-          groups.records().some((record) => next.push(record))
-          next.end()
-        },
-      }
-    },
-  }
-}
-
 function objects(step: StepOf<'object'>, flow: Flow, pipeline: Pipeline): UnnamedStage {
   const table = rowsFor(step, flow)
   const { reader } = pipeline
@@ -345,14 +241,16 @@ function product(step: StepOf<'product'>, pipeline: Pipeline): UnnamedStage {
   return {
     flow: VALUES,
     isMapping: false,
+    parts,
     begin: (slots) => {
       for (const part of parts) part.begin(slots)
     },
-    start: (next) => {
+    start: (next, trace) => {
       const combine = (input: unknown, chosen: readonly unknown[]): boolean => {
         if (chosen.length === parts.length) return next.push(chosen)
         let isEnough = false
-        parts[chosen.length].run(input, NO_LIMIT, (value) => (isEnough = combine(input, [...chosen, value])))
+        const take = (value: unknown): boolean => (isEnough = combine(input, [...chosen, value]))
+        parts[chosen.length].runWithin(input, take, trace)
         return isEnough
       }
       return { push: (input) => combine(input, []), end: () => next.end() }
@@ -369,14 +267,15 @@ function union(step: StepOf<'union'>, pipeline: Pipeline): UnnamedStage {
   return {
     flow: isOneTable && first !== undefined ? first : VALUES,
     isMapping: false,
+    parts,
     begin: (slots) => {
       for (const part of parts) part.begin(slots)
     },
-    start: (next) => ({
+    start: (next, trace) => ({
       push: (input) => {
         let isEnough = false
         for (const part of parts) {
-          part.run(input, NO_LIMIT, (value) => (isEnough = next.push(value)))
+          part.runWithin(input, (value) => (isEnough = next.push(value)), trace)
           if (isEnough) break
         }
         return isEnough
@@ -388,20 +287,25 @@ function union(step: StepOf<'union'>, pipeline: Pipeline): UnnamedStage {
 
 function among(step: StepOf<'among'>, flow: Flow, pipeline: Pipeline): UnnamedStage {
   const part = pipeline.nested(step.plan)
-  let results = new ValueSet()
+  let results: ValueSet | undefined
+  const found = (trace: Trace | undefined): ValueSet => {
+    const set = new ValueSet()
+    part.runWithin(undefined, (value) => set.add(value) && false, trace)
+    return set
+  }
   return {
     flow,
     isMapping: false,
+    parts: [part],
     begin: (slots) => {
-      results = new ValueSet()
+      results = undefined
       part.begin(slots)
-      part.run(undefined, NO_LIMIT, (value) => {
-        results.add(value)
-        return false
-      })
     },
-    start: (next) => ({
-      push: (value) => results.has(value) !== step.isNegated && next.push(value),
+    start: (next, trace) => ({
+      push: (value) => {
+        results ??= found(trace)
+        return results.has(value) !== step.isNegated && next.push(value)
+      },
       end: () => next.end(),
     }),
   }

@@ -127,6 +127,10 @@ function checkDefinedIndexes(
     claim(descriptor, `index ${table.name}.${name}`)
     census.word(view.low(descriptor + INDEX.name), view.high(descriptor + INDEX.name))
     for (const { low, high } of each.conditions) census.word(low, high)
+    if (each.terms !== undefined) {
+      const words = [each.typeAddress, ...each.terms.ownWords()]
+      for (const address of words) census.word(view.low(address), view.high(address))
+    }
     const covered = rows.filter((row) => row < each.builtTo && each.covers(row))
     const problems = index.check(covered)
     for (const problem of problems) report(`index ${name}: ${problem}`)

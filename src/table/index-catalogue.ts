@@ -1,10 +1,20 @@
+import { SnapheapError } from '../errors'
 import type { Heap } from '../heap/heap'
 import { requireLayout } from '../heap/layout-version'
 import type { Interner } from '../value/interner'
 import { encodeAs } from './column-type'
-import type { ResolvedIndex } from './index-definition'
+import { type ResolvedIndex, structureOf } from './index-definition'
 import { makeStructure, openStructure } from './index-set'
-import { ALL_ROWS, CONDITION, INDEX, INDEX_KIND, INDEX_LISTS_LAYOUT, INDEX_UNIQUE, TABLE } from './layout'
+import {
+  ALL_ROWS,
+  CONDITION,
+  INDEX,
+  INDEX_KIND,
+  INDEX_LISTS_LAYOUT,
+  INDEX_UNIQUE,
+  TABLE,
+  TERM_INDEXES_LAYOUT,
+} from './layout'
 import { cannotHold } from './messages'
 import type { Table } from './table'
 import type { TableIndex } from './table-index'
@@ -16,16 +26,18 @@ export class IndexCatalogue {
     private readonly interner: Interner,
   ) {}
 
-  /** Lists a new, empty index, which has the rows with numbers below `builtTo` (as a signed half). Throws `TYPE`. */
+  /** Lists a new, empty index, which has the rows with numbers below `builtTo` (as a signed half). Throws `TYPE`, `EXISTS`. */
   add(table: Table, index: ResolvedIndex, builtTo = ALL_ROWS): void {
     const { allocator, writer } = this.heap
-    requireLayout(writer, INDEX_LISTS_LAYOUT)
+    const structure = structureOf(index.kind)
+    if (structure === 'terms') ensureOnlyTerms(table, index)
+    requireLayout(writer, structure === 'terms' ? TERM_INDEXES_LAYOUT : INDEX_LISTS_LAYOUT)
     const conditions = index.where.map((each) => this.encode(table, each))
-    const words = INDEX.parts + index.columns.length + conditions.length * 2
+    const words = INDEX.parts + index.columns.length + conditions.length * 2 + (structure === 'terms' ? 1 : 0)
     const descriptor = allocator.allocateZeroed(words)
     this.interner.string(index.name)
     writer.set(descriptor + INDEX.name, this.interner.low, this.interner.high)
-    const kind = INDEX_KIND[index.kind] | (index.unique ? INDEX_UNIQUE : 0)
+    const kind = INDEX_KIND[structure] | (index.unique ? INDEX_UNIQUE : 0)
     writer.set(descriptor + INDEX.shape, kind, index.columns.length)
     writer.set(descriptor + INDEX.structure, makeStructure(this.heap, index.kind) | 0, conditions.length)
     writer.set(descriptor + INDEX.builtTo, builtTo, 0)
@@ -35,6 +47,10 @@ export class IndexCatalogue {
       writer.set(at++, each.column | 0, each.kind)
       writer.set(at++, each.low, each.high)
     }
+    if (structure === 'terms') {
+      this.interner.string(index.kind)
+      writer.set(at, this.interner.low, this.interner.high)
+    }
     this.list(table, [...table.definedIndexes.map((each) => each.descriptor), descriptor])
   }
 
@@ -43,7 +59,8 @@ export class IndexCatalogue {
     if (dropped.length === 0) return
     const left = table.definedIndexes.filter((each) => !dropped.includes(each))
     for (const each of dropped) {
-      openStructure(this.heap, each).destroy()
+      openStructure(this.heap, this.interner, each).destroy()
+      if (structureOf(each.kind) === 'terms') this.release(each.typeAddress)
       this.release(each.descriptor + INDEX.name)
       for (const { address } of each.conditions) this.release(address)
       this.heap.allocator.free(each.descriptor)
@@ -90,6 +107,19 @@ export class IndexCatalogue {
     }
     writer.set(word, writer.view.low(word), list | 0)
   }
+}
+
+/** Throws `EXISTS` for a second index by terms of one column: which one a condition asks could not be said. */
+function ensureOnlyTerms(table: Table, { name, columns: [column] }: ResolvedIndex): void {
+  const other = table.definedIndexes.find(
+    (each) => structureOf(each.kind) === 'terms' && each.columns[0].name === column,
+  )
+  if (other === undefined) return
+  throw new SnapheapError(
+    'EXISTS',
+    `Column ${table.name}.${column} has an index by terms, ${other.name}, and cannot get ${name} too. Drop that one, or have one type give the terms of both.`,
+    { table: table.name, index: other.name },
+  )
 }
 
 interface EncodedCondition {

@@ -1,9 +1,17 @@
 import { BOOLEAN, ensureOptions, NAME, RECORD, type Rule } from '../arguments'
 import { SnapheapError } from '../errors'
 import type { ColumnType } from './column-type'
+import { findIndexType } from './index-type'
 import { checkName } from './names'
 
-export type IndexKind = 'hash' | 'ordered'
+/** `hash`, `ordered`, or the name of an index type that `defineIndexType` made known. */
+export type IndexKind = 'hash' | 'ordered' | (string & Record<never, never>)
+
+/** How an index of a kind is stored. */
+export function structureOf(kind: IndexKind): 'hash' | 'ordered' | 'terms' {
+  if (kind === 'hash') return 'hash'
+  return kind === 'ordered' ? 'ordered' : 'terms'
+}
 
 /** Which rows a partial index has: those whose columns have these values. null: no value; `{ isNull: false }`: any value. */
 export type IndexCondition = Readonly<Record<string, unknown>>
@@ -13,7 +21,10 @@ export interface IndexDefinition {
   readonly name?: string
   /** In the order in which they are compared. */
   readonly columns: readonly string[]
-  /** `hash` finds rows by values of all its columns; `ordered` also by some of the first, by ranges, and in order. Default `hash`. */
+  /**
+   * `hash` finds rows by values of all its columns; `ordered` also by some of the first, by ranges, and in order; the name of an
+   * index type (`defineIndexType`) by terms of its only column. Default `hash`.
+   */
   readonly kind?: IndexKind
   /** Whether no two of its rows may have the same values. Rows without a value in one of its columns are all different. Default false. */
   readonly unique?: boolean
@@ -61,10 +72,15 @@ export function resolveIndex(
   const { kind = 'hash', unique = false, where = {} } = given
   if (!Array.isArray(given.columns) || given.columns.length === 0)
     throw invalid(`An index of table ${table} has no columns. Name at least one.`)
-  if (kind !== 'hash' && kind !== 'ordered')
-    throw invalid(`An index of table ${table} is of the unknown kind ${String(kind)}. Use 'hash' or 'ordered'.`)
+  if (typeof kind !== 'string' || (structureOf(kind) === 'terms' && findIndexType(kind) === undefined)) {
+    throw invalid(
+      `An index of table ${table} is of the unknown kind ${String(kind)}. Use 'hash' or 'ordered', or define an index type of that name.`,
+    )
+  }
   const name = given.name ?? `${given.columns.join('_')}_${kind}`
   checkName('index', name)
+  if (structureOf(kind) === 'terms' && (unique || given.columns.length > 1))
+    throw invalid(`Index ${name} of table ${table} is by terms: it has one column and is not unique. Define it so.`)
   if (new Set(given.columns).size !== given.columns.length)
     throw invalid(`Index ${name} of table ${table} names a column twice. Name each once.`)
   for (const each of [...given.columns, ...Object.keys(where)]) {

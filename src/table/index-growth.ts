@@ -1,5 +1,6 @@
 import type { Heap } from '../heap/heap'
 import { atOnce } from '../struct/steps'
+import type { Interner } from '../value/interner'
 import { LooseWord } from '../value/loose-word'
 import { notUnique, openStructure } from './index-set'
 import { ALL_ROWS, INDEX } from './layout'
@@ -11,16 +12,16 @@ import type { TableIndex } from './table-index'
 const ROWS_A_LOOK = 128
 
 /** Fills a new index with the rows there are, at once. Throws `UNIQUE`. */
-export function fillIndex(heap: Heap, table: Table, index: TableIndex): void {
-  if (index.kind === 'hash') {
-    addRows(heap, table, index, 0, table.rowLimit)
+export function fillIndex(heap: Heap, interner: Interner, table: Table, index: TableIndex): void {
+  if (index.kind !== 'ordered') {
+    addRows(heap, interner, table, index, 0, table.rowLimit)
     return
   }
   const builder = new OrderedBuilder(index, Uint32Array.from([...table.rows()].filter((row) => index.covers(row))))
   atOnce(builder.sort())
   const duplicate = index.isUnique ? builder.duplicate() : undefined
   if (duplicate !== undefined) throw notUnique(table, index, duplicate)
-  openStructure(heap, index).destroy()
+  openStructure(heap, interner, index).destroy()
   const { writer } = heap
   const word = index.descriptor + INDEX.structure
   writer.set(word, atOnce(builder.write(heap)) | 0, writer.view.high(word))
@@ -31,21 +32,27 @@ export function fillIndex(heap: Heap, table: Table, index: TableIndex): void {
  * Adds further rows to an index that is being built, until `isOver` says so; from then on every change of theirs is kept up.
  * Returns whether the index is whole. Throws `UNIQUE`.
  */
-export function growIndex(heap: Heap, table: Table, index: TableIndex, isOver: () => boolean): boolean {
+export function growIndex(
+  heap: Heap,
+  interner: Interner,
+  table: Table,
+  index: TableIndex,
+  isOver: () => boolean,
+): boolean {
   const { writer } = heap
   const limit = table.rowLimit
   let row = index.builtTo
   do {
     const next = Math.min(limit, row + ROWS_A_LOOK)
-    addRows(heap, table, index, row, next)
+    addRows(heap, interner, table, index, row, next)
     row = next
   } while (row < limit && !isOver())
   writer.set(index.descriptor + INDEX.builtTo, row < limit ? row : ALL_ROWS, 0)
   return row >= limit
 }
 
-function addRows(heap: Heap, table: Table, index: TableIndex, from: number, to: number): void {
-  const structure = openStructure(heap, index)
+function addRows(heap: Heap, interner: Interner, table: Table, index: TableIndex, from: number, to: number): void {
+  const structure = openStructure(heap, interner, index)
   const { view } = heap.writer
   const words = index.columns.map(() => new LooseWord(view))
   for (let row = from; row < to; row++) {

@@ -3,15 +3,19 @@ import { SnapheapError } from '../errors'
 import type { Heap } from '../heap/heap'
 import { MutableHashTable } from '../struct/hash-table'
 import { MutableOrderedTree } from '../struct/ordered-tree-writer'
+import type { Interner } from '../value/interner'
 import { LooseWord } from '../value/loose-word'
 import type { Column } from './column'
 import { MutableHashIndex } from './hash-index'
+import { type IndexKind, structureOf } from './index-definition'
+import { typeOf } from './index-type'
 import { INDEX } from './layout'
 import { MutableOrderedIndex } from './ordered-index'
 import type { RowWords } from './row-encoder'
 import type { MutableRowIndex } from './row-index'
 import type { Table } from './table'
 import { fulfils, type TableIndex } from './table-index'
+import { MutableTermIndex } from './term-index'
 
 /** An index with where its columns stand among the table's. */
 interface Kept {
@@ -25,43 +29,51 @@ interface Kept {
 }
 
 /** Makes an empty structure for an index. Returns its address. */
-export function makeStructure(heap: Heap, kind: 'hash' | 'ordered'): number {
+export function makeStructure(heap: Heap, kind: IndexKind): number {
   return kind === 'ordered' ? MutableOrderedTree.create(heap) : MutableHashTable.create(heap)
 }
 
 /** What can change an index that is there. */
-export function openStructure(heap: Heap, definition: TableIndex): MutableRowIndex {
-  return definition.kind === 'ordered'
-    ? new MutableOrderedIndex(heap, definition)
-    : new MutableHashIndex(heap, definition)
+export function openStructure(heap: Heap, interner: Interner, definition: TableIndex): MutableRowIndex {
+  switch (structureOf(definition.kind)) {
+    case 'ordered':
+      return new MutableOrderedIndex(heap, definition)
+    case 'hash':
+      return new MutableHashIndex(heap, definition)
+    case 'terms':
+      return new MutableTermIndex(heap, interner, definition)
+  }
 }
 
 /** The indexes of a table that were given a definition, kept in step with its rows, within a transaction. */
 export class IndexSet {
   private unique: Kept[] = []
+  private byTerms: Kept[] = []
   private others: Kept[] = []
   /** Positions of the columns that say whether a row may exist beside the others. */
-  readonly uniquePositions: readonly number[]
+  readonly decidingPositions: readonly number[]
 
   constructor(
     private readonly heap: Heap,
+    private readonly interner: Interner,
     private readonly table: Table,
   ) {
-    const unique = table.definedIndexes.filter((each) => each.isUnique)
-    this.uniquePositions = unique.flatMap((each) => {
+    const deciding = table.definedIndexes.filter((each) => each.isUnique || structureOf(each.kind) === 'terms')
+    this.decidingPositions = deciding.flatMap((each) => {
       const columns = [...each.columns, ...each.conditions.map(({ column }) => column)]
       return columns.map((column) => table.columns.indexOf(column))
     })
   }
 
-  /** Looks up again where the indexes are. */
+  /** Looks up again where the indexes are. Throws `SCHEMA` for one whose type this process does not know. */
   refresh(): void {
     const { columns, definedIndexes } = this.table
+    for (const each of definedIndexes) if (structureOf(each.kind) === 'terms') typeOf(each)
     const kept = definedIndexes.map((definition): Kept => {
       const positionOf = (column: Column): number => columns.indexOf(column)
       return {
         definition,
-        index: openStructure(this.heap, definition),
+        index: openStructure(this.heap, this.interner, definition),
         positions: definition.columns.map(positionOf),
         conditionPositions: definition.conditions.map(({ column }) => positionOf(column)),
         words: definition.columns.map(() => new LooseWord(this.heap.writer.view)),
@@ -70,13 +82,20 @@ export class IndexSet {
     })
     this.unique = kept.filter((each) => each.definition.isUnique)
     this.others = kept.filter((each) => !each.definition.isUnique)
+    this.byTerms = kept.filter((each) => structureOf(each.definition.kind) === 'terms')
   }
 
   /**
-   * Throws `UNIQUE` where a row with these words may not exist beside the others. `self` is the row that gets them, in the
-   * `given` columns, or -1 for a new one.
+   * Throws `UNIQUE` where a row with these words may not exist beside the others, `TYPE` where its values have no terms. `self` is
+   * the row that gets them, in the `given` columns, or -1 for a new one.
    */
-  checkUnique(words: RowWords, self: number, given: Uint8Array | undefined): void {
+  check(words: RowWords, self: number, given: Uint8Array | undefined): void {
+    for (const each of this.byTerms) {
+      const [i] = each.positions
+      if (given !== undefined && given[i] === 0) continue
+      if (this.coversWords(each, words, self, given))
+        each.definition.ensureTerms(valueIn(this.table, i, words[i * 2], words[i * 2 + 1]))
+    }
     for (const each of this.unique) {
       if (given !== undefined && !isGiven(each, given)) continue
       if (!this.coversWords(each, words, self, given) || !this.loadWords(each, words, self, given)) continue
@@ -158,6 +177,15 @@ export class IndexSet {
     }
     return true
   }
+}
+
+/** The value that a word is, in a column. */
+function valueIn({ context, columns }: Table, i: number, low: number, high: number): unknown {
+  const word = new LooseWord(context.view)
+  word.set(context.view, low, high)
+  if (word.number === 0) return null
+  const value = word.number === word.number ? word.number : context.decoder.tagged(low, high)
+  return columns[i].type === 'bigint' && typeof value === 'number' ? BigInt(value) : value
 }
 
 function has({ definition }: Kept, row: number): boolean {

@@ -76,12 +76,12 @@ export const INDEX = {
   builtTo: 3,
   /**
    * For each column one word: low = its descriptor. Then for each condition two words: low = a column's descriptor, high =
-   * CONDITION; and the value's word.
+   * CONDITION; and the value's word. Last, for kind `terms`, a string word: the name of the index type.
    */
   parts: 4,
 } as const
 
-export const INDEX_KIND = { hash: 1, ordered: 2 } as const
+export const INDEX_KIND = { hash: 1, ordered: 2, terms: 3 } as const
 export const INDEX_UNIQUE = 16
 export const CONDITION = { equals: 1, present: 2 } as const
 /** As a signed half. */
@@ -89,6 +89,8 @@ export const ALL_ROWS = -1
 
 /** Layout of a heap whose tables have lists of indexes: what does not know them must not write to it. */
 export const INDEX_LISTS_LAYOUT = 2
+/** Layout of a heap that has an index by terms. */
+export const TERM_INDEXES_LAYOUT = 3
 export const SCALE_SHIFT = 8
 export const LARGEST_SCALE = 16383
 

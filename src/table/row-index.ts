@@ -11,6 +11,8 @@ export interface RowIndex {
   /** Proves that it equals one built anew of these rows, which ascend. Returns what is wrong, in words. */
   check(rows: readonly number[]): string[]
   allocations(): Iterable<number>
+  /** Addresses of the words that it holds references to; none by default. */
+  ownWords?(): Iterable<number>
 }
 
 /** The same within a transaction. A row's words are in its columns whenever it is added or removed. */

@@ -238,7 +238,7 @@ export class SchemaWriter {
     const table = this.catalogue.table(tableName)
     const index = table.definedIndexes.find((each) => each.name === name)
     if (index === undefined) throw noIndex(table, name)
-    const isWhole = index.isWhole || growIndex(this.heap, table, index, isOver)
+    const isWhole = index.isWhole || growIndex(this.heap, this.interner, table, index, isOver)
     if (isWhole) this.changeShape(table.descriptor)
     return isWhole
   }
@@ -279,7 +279,7 @@ export class SchemaWriter {
     this.listIndex(tableName, index)
     const table = this.catalogue.table(tableName)
     try {
-      fillIndex(this.heap, table, table.definedIndexes[table.definedIndexes.length - 1])
+      fillIndex(this.heap, this.interner, table, table.definedIndexes[table.definedIndexes.length - 1])
     } catch (error) {
       this.dropIndex(tableName, index.name)
       throw error

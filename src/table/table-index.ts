@@ -3,10 +3,12 @@ import { LooseWord } from '../value/loose-word'
 import type { Column } from './column'
 import { decodeAs } from './column-type'
 import { HashIndex } from './hash-index'
-import type { IndexKind } from './index-definition'
+import { type IndexKind, structureOf } from './index-definition'
+import { termsOf } from './index-type'
 import { ALL_ROWS, CONDITION, INDEX, INDEX_KIND, INDEX_UNIQUE } from './layout'
 import { OrderedIndex } from './ordered-index'
 import type { TableContext } from './table'
+import { TermIndex } from './term-index'
 
 /** A condition that the rows of a partial index fulfil. */
 export interface StoredCondition {
@@ -37,7 +39,7 @@ export class TableIndex {
   /** All of them hold for the rows in the index; none: every row is in it. */
   readonly conditions: readonly StoredCondition[]
   private epoch = -2
-  private structure: OrderedIndex | HashIndex | undefined
+  private structure: OrderedIndex | HashIndex | TermIndex | undefined
   private readonly view: View
 
   constructor(
@@ -49,7 +51,6 @@ export class TableIndex {
     this.view = view
     this.name = decoder.read(descriptor + INDEX.name) as string
     const shape = view.low(descriptor + INDEX.shape)
-    this.kind = (shape & ~INDEX_UNIQUE) === INDEX_KIND.ordered ? 'ordered' : 'hash'
     this.isUnique = (shape & INDEX_UNIQUE) !== 0
     const columnAt = (address: number): Column =>
       table.columns.find((each) => each.descriptor === view.low(address) >>> 0)!
@@ -61,6 +62,9 @@ export class TableIndex {
       const address = part + 1
       return { column: columnAt(part), isPresent, low: view.low(address), high: view.high(address), address }
     })
+    const kind = shape & ~INDEX_UNIQUE
+    if (kind === INDEX_KIND.terms) this.kind = decoder.read(this.typeAddress) as string
+    else this.kind = kind === INDEX_KIND.ordered ? 'ordered' : 'hash'
   }
 
   /** Whether it has every row that it should have; one that is still being built is of no use to a reader. */
@@ -106,16 +110,34 @@ export class TableIndex {
     return index instanceof HashIndex ? index : undefined
   }
 
+  /** What an index by terms can do; undefined for one of another kind. */
+  get terms(): TermIndex | undefined {
+    const { index } = this
+    return index instanceof TermIndex ? index : undefined
+  }
+
+  /** Where the word is that names its type, for an index by terms. */
+  get typeAddress(): number {
+    return this.descriptor + INDEX.parts + this.columns.length + this.conditions.length * 2
+  }
+
+  /** Throws `TYPE` where its type gives no terms for a value, `SCHEMA` where this process does not know the type. */
+  ensureTerms(value: unknown): void {
+    if (value !== null && value !== undefined) termsOf(this, value)
+  }
+
   /** Where its structure is now. */
   get address(): number {
     return this.view.low(this.descriptor + INDEX.structure) >>> 0
   }
 
-  get index(): OrderedIndex | HashIndex {
+  get index(): OrderedIndex | HashIndex | TermIndex {
     if (this.epoch !== this.view.epoch || this.structure === undefined) {
       this.table.ensureUsable()
-      this.structure =
-        this.kind === 'ordered' ? new OrderedIndex(this, this.address) : new HashIndex(this, this.address)
+      const structure = structureOf(this.kind)
+      if (structure === 'ordered') this.structure = new OrderedIndex(this, this.address)
+      else if (structure === 'hash') this.structure = new HashIndex(this, this.address)
+      else this.structure = new TermIndex(this, this.address)
       this.epoch = this.view.epoch
     }
     return this.structure

@@ -48,13 +48,13 @@ export class TableWriter {
     this.rows = new RowSet(heap, table.descriptor)
     this.encoder = new RowEncoder(interner, table)
     this.compositeKeys = new CompositeKeys(heap, table)
-    this.indexSet = new IndexSet(heap, table)
+    this.indexSet = new IndexSet(heap, interner, table)
     const { columns, keyColumns } = table
     this.keyPositions = keyColumns.map((column) => columns.indexOf(column))
     const isOnlyKey = (column: Column): boolean => keyColumns.length === 1 && keyColumns[0] === column
     this.uniquePositions = columns.flatMap((column, i) => (column.isUnique || isOnlyKey(column) ? [i] : []))
     this.allPositions = columns.map((_, i) => i)
-    const claiming = new Set([...this.keyPositions, ...this.uniquePositions, ...this.indexSet.uniquePositions])
+    const claiming = new Set([...this.keyPositions, ...this.uniquePositions, ...this.indexSet.decidingPositions])
     this.claimedPositions = this.allPositions.filter((i) => claiming.has(i))
   }
 
@@ -99,7 +99,7 @@ export class TableWriter {
   private claimAscending(batch: RowBatch): boolean {
     const { table, keyPositions } = this
     if (!table.isDirect || this.claimedPositions.length > 1 || batch.count === 0) return false
-    if (this.indexSet.uniquePositions.length > 0) return false
+    if (this.indexSet.decidingPositions.length > 0) return false
     if (!batch.numberBy(keyPositions[0], this.directLimit())) return false
     if (batch.rows[0] < table.rowLimit && batch.hasAny(table)) return false
     if (this.rows.addAscending(batch.rows, batch.count)) this.moved()
@@ -298,7 +298,7 @@ export class TableWriter {
       if (other >= 0 && other !== self) throw notUnique(this.table, table.columns[i], other)
     }
     if (this.keyPositions.length > 1) this.checkCompositeKey(words, self, given)
-    this.indexSet.checkUnique(words, self, given)
+    this.indexSet.check(words, self, given)
   }
 
   private checkCompositeKey(words: RowWords, self: number, given?: Uint8Array): void {

@@ -1,4 +1,16 @@
 import { describe, expect, test } from 'vitest'
+import {
+  columnEqual,
+  compose,
+  constant,
+  getColumn,
+  indexLookup,
+  inSub,
+  product,
+  query,
+  rows,
+  union,
+} from '../../src/index'
 import { Animal, zoo } from './support/zoo'
 
 describe('explain', () => {
@@ -41,6 +53,57 @@ describe('explain', () => {
         '15 results in # ms',
       ].join('\n'),
     )
+  })
+
+  test('shows the steps of plans within a plan, with what was found in all of their runs', async () => {
+    const db = await zoo(1000)
+    const legs = compose(indexLookup('animal', 'legs'), getColumn('animal', 'id'))
+    const birds = compose(rows('animal'), columnEqual('animal', 'type', 'bird'), getColumn('animal', 'id'))
+    const both = query(db, constant(3, 4), union(legs, legs), inSub(birds))
+    const told = both.explain()
+    expect(told.steps.map(({ step }) => step)).toEqual(['constant', 'union', 'among'])
+    expect(told.steps[1].parts?.map((part) => part.map(({ step, access }) => [step, access]))).toEqual([
+      [
+        ['rows of animal', 'index animal.legs'],
+        ['get', undefined],
+      ],
+      [
+        ['rows of animal', 'index animal.legs'],
+        ['get', undefined],
+      ],
+    ])
+    const ran = both.explain({ run: true })
+    const figures = ran.steps.flatMap(({ parts = [] }) =>
+      parts.map((part) => part.map(({ examinedRows, givenRows }) => [examinedRows, givenRows])),
+    )
+    const found = [3, 4].map((wanted) => db.query(Animal).where({ legs: wanted }).count())
+    const rowsFound = found[0] + found[1]
+    expect(figures).toEqual([
+      [
+        [rowsFound, rowsFound],
+        [undefined, rowsFound],
+      ],
+      [
+        [rowsFound, rowsFound],
+        [undefined, rowsFound],
+      ],
+      [
+        [100, 100],
+        [undefined, 100],
+      ],
+    ])
+    expect(
+      String(ran)
+        .replaceAll(/\d+\.\d{3} ms/g, '# ms')
+        .split('\n')
+        .slice(1, 4),
+    ).toEqual([
+      `  └ union · ${rowsFound * 2} given · # ms`,
+      `      1: rows of animal · by index animal.legs · about ${found[1]} rows · ${rowsFound} examined · ${rowsFound} given · # ms`,
+      `        └ get · ${rowsFound} given · # ms`,
+    ])
+    const pairs = query(db, constant(3), product(legs, constant('x', 'y'))).explain({ run: true })
+    expect(pairs.steps[1].parts?.map((part) => part.at(-1)?.givenRows)).toEqual([found[0], found[0] * 2])
   })
 
   test('shows the code that checks rows', async () => {

@@ -12,6 +12,7 @@ import type { MutableRowIndex } from '../../src/table/row-index'
 import type { Table } from '../../src/table/table'
 import type { TableIndex } from '../../src/table/table-index'
 import { Decimal } from '../../src/value/decimal'
+import { Interner } from '../../src/value/interner'
 import { errorOf, memoryStore, withStore } from '../support/store'
 
 interface Row {
@@ -404,7 +405,7 @@ describe('indexes with a definition', () => {
         if (UNDAMAGED[name]?.includes(i) === true) continue
         heap.begin()
         const definition = store.table('t').definedIndexes.find((each) => each.name === name)!
-        damage(openStructure(heap, definition), definition)
+        damage(openStructure(heap, new Interner(heap), definition), definition)
         expect([name, i, store.check().problems.some((each) => each.includes(`index ${name}`))]).toEqual([
           name,
           i,

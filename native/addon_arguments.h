@@ -1,0 +1,64 @@
+#pragma once
+
+#include <napi.h>
+
+#include <cmath>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "heap_words.h"
+
+// How the N-API boundary takes arguments. A wrong one throws a TypeError or RangeError.
+namespace snapheap {
+
+inline double Integer(const Napi::CallbackInfo& info, size_t index, const char* name, double max) {
+  if (!info[index].IsNumber()) throw Napi::TypeError::New(info.Env(), std::string(name) + " must be a number");
+  const double value = info[index].As<Napi::Number>().DoubleValue();
+  if (!(value >= 0 && value <= max) || value != std::floor(value)) {
+    throw Napi::RangeError::New(info.Env(), std::string(name) + " is out of range");
+  }
+  return value;
+}
+
+template <typename Element>
+struct Array {
+  Element* data;
+  size_t length;
+};
+
+template <typename Element>
+Array<Element> TypedArray(const Napi::CallbackInfo& info, size_t index, const char* name, napi_typedarray_type type) {
+  if (!info[index].IsTypedArray() || info[index].As<Napi::TypedArray>().TypedArrayType() != type) {
+    throw Napi::TypeError::New(info.Env(), std::string(name) + " must be a typed array of another kind");
+  }
+  auto array = info[index].As<Napi::TypedArrayOf<Element>>();
+  return {array.Data(), array.ElementLength()};
+}
+
+// What is written must not change what was checked.
+inline void CheckApart(Napi::Env env, const void* one, size_t one_bytes, const void* other, size_t other_bytes) {
+  const auto a = reinterpret_cast<uintptr_t>(one);
+  const auto b = reinterpret_cast<uintptr_t>(other);
+  if (a < b + other_bytes && b < a + one_bytes) throw Napi::RangeError::New(env, "the arrays overlap");
+}
+
+// A block table and the array of windows that it leads to.
+inline HeapWords Words(const Napi::CallbackInfo& info, size_t index) {
+  const auto table = TypedArray<uint32_t>(info, index, "table", napi_uint32_array);
+  if (!info[index + 1].IsArray()) throw Napi::TypeError::New(info.Env(), "windows must be an array");
+  const auto array = info[index + 1].As<Napi::Array>();
+  std::vector<HeapWords::Window> windows;
+  for (uint32_t slot = 0; slot < array.Length(); slot++) {
+    const Napi::Value each = array.Get(slot);
+    if (!each.IsArrayBuffer()) {
+      windows.push_back({nullptr, 0});
+      continue;
+    }
+    auto window = each.As<Napi::ArrayBuffer>();
+    windows.push_back({static_cast<const uint32_t*>(window.Data()), window.ByteLength() / kBlockBytes});
+  }
+  return HeapWords(table.data, table.length, std::move(windows));
+}
+
+}  // namespace snapheap

@@ -1,0 +1,11 @@
+#pragma once
+
+#include <napi.h>
+
+namespace snapheap {
+
+// Export what src/heap/kernels.ts declares: what lays out words, and what reads them.
+void ExportLoadKernels(Napi::Env env, Napi::Object exports);
+void ExportScanKernels(Napi::Env env, Napi::Object exports);
+
+}  // namespace snapheap
