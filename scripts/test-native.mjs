@@ -17,6 +17,8 @@ const files = [
   'test/table/insert-many.test.ts',
   'test/table/index-builder.test.ts',
   'test/mirror/row-loader.test.ts',
+  'test/struct/posting-lists.test.ts',
+  'test/query/table-scan.test.ts',
 ]
 // A window in JavaScript's own memory is one allocation of 2 GiB, which the sanitizer marks byte by byte.
 const withoutPlainMemory = '^(?!.*\\b(plain|mmap-io) (memory|lock))'
