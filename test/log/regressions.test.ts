@@ -366,6 +366,35 @@ test('a sync under way does not acknowledge what another one, which failed, cut 
   expect(ids(store)).toEqual([])
 })
 
+test('after a failed sync nothing is said to be on the device, though a later one has succeeded (seed 2001638)', async () => {
+  const one = machine()
+  const store = one.open({ segmentBytes: 1 })
+  put(store, 1)
+  one.isHeld = true
+  one.failNext(({ kind, path }) => kind === 'sync' && path.includes('.log/'), { code: 'EIO' })
+  const second = rejectionOf(putAsync(store, 2))
+  while (one.files.isIdle) await turn()
+  put(store, 3) // in another segment, and synced
+  one.isHeld = false
+  expect((await second).code).toBe('IO')
+  expect((await rejectionOf(store.sync())).code).toBe('IO')
+})
+
+test('a segment whose first record was written in part and cannot be cut off is gone on with (seed 2003895)', async () => {
+  const one = machine()
+  const store = one.open({ segmentBytes: 1 })
+  put(store, 1)
+  one.files.faultOf = ({ kind, path, position }) => {
+    const isOfRecord = path.includes('.log/') && (kind === 'truncate' || (kind === 'write' && position > 0))
+    return isOfRecord ? { code: 'EIO', share: 0.5 } : undefined
+  }
+  expect(errorOf(() => put(store, 2)).code).toBe('IO')
+  one.files.faultOf = () => undefined
+  put(store, 3) // by the segment's name, the next that would be begun
+  await one.cutPower()
+  expect(ids(one.open())).toEqual([1, 3])
+})
+
 test('a first file whose name could not be made durable is replaced by the next save (seed 2007490)', async () => {
   const one = machine()
   const store = one.open()
