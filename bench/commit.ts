@@ -1,7 +1,7 @@
-import { fdatasyncSync, openSync, readdirSync, statSync, writeSync } from 'node:fs'
+import { fdatasyncSync, openSync, writeSync } from 'node:fs'
 import { join } from 'node:path'
-import { logFolderOf } from '../src/log/format'
-import { agree, type Contender, type Result, race, randomIntegers } from './harness'
+import { history } from '../src/index'
+import { agree, type Contender, median, type Result, race, randomIntegers } from './harness'
 import { digest, diskFolder, type ItemStore, itemAt, lmdbWithItems, snapheapWithItems, sqliteWithItems } from './items'
 import type { Task } from './run'
 
@@ -61,9 +61,9 @@ export const task: Task = {
         return digest(store, rows)
       },
     })
-    const logFolder = logFolderOf(place('snapheap-commit'))
     await agree([...synced, ...unsynced].map(stateAfter), AGREE_OPERATIONS)
-    const recordBytes = Math.round(folderBytes(logFolder) / AGREE_OPERATIONS)
+    const recordSizes = [...history(place('snapheap-commit'))].map(({ sizeBytes }) => sizeBytes)
+    const recordBytes = median(recordSizes.slice(-AGREE_OPERATIONS))
 
     // apart: what some leave unsynced would be written to the disk together with what others sync
     const results: Record<string, Result> = {
@@ -102,8 +102,4 @@ function bareSync(path: string, sizeBytes: number): Contender {
     return n
   }
   return { name: 'fdatasync', operations: SYNCED_OPERATIONS, run }
-}
-
-function folderBytes(folder: string): number {
-  return readdirSync(folder).reduce((total, name) => total + statSync(join(folder, name)).size, 0)
 }
