@@ -16,6 +16,18 @@ export function markWord(bitmaps: Int32Array, at: number, word: number): boolean
   return true
 }
 
+/** Words whose bits are one half of a bitmap. */
+export const HALF_WORDS = 32
+
+/** Sets the bits of the words from `word` on, the first of a half's, in the bitmap at `at`, if none of them was set before. Returns whether. */
+export function markHalf(bitmaps: Int32Array, at: number, word: number): boolean {
+  const half = word >>> 5
+  if (bitmaps[at + half] !== 0) return false
+  bitmaps[at + half] = -1
+  bitmaps[at + BIT_HALVES + (half >>> 5)] |= 1 << (half & 31)
+  return true
+}
+
 /** A block that became one nobody ever wrote, in a list of moves. */
 export const NOWHERE = 0xffffffff
 

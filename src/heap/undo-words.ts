@@ -1,3 +1,4 @@
+import { HALF_WORDS } from './changes'
 import { BLOCK_SHIFT, BLOCK_WORDS, WINDOW_MASK, WINDOW_SHIFT } from './layout'
 import type { Windows } from './windows'
 
@@ -8,6 +9,10 @@ export class UndoWords {
   private lows = new Int32Array(1024)
   private highs = new Int32Array(1024)
   private count = 0
+  /** The same of runs of words, each as long as a half of a bitmap: where they begin, and what they held. */
+  private runPlaces = new Float64Array(64)
+  private runHalves = new Int32Array(64 * HALF_WORDS * 2)
+  private runs = 0
 
   keep(physical: number, word: number, low: number, high: number): void {
     if (this.count === this.places.length) this.grow()
@@ -17,19 +22,31 @@ export class UndoWords {
     this.highs[i] = high
   }
 
-  /** Writes everything back, the newest first. */
+  /** Keeps a run of words, which stand in `halves` from `index` on. */
+  keepRun(physical: number, word: number, halves: Int32Array, index: number): void {
+    if (this.runs === this.runPlaces.length) this.growRuns()
+    const { runHalves } = this
+    const to = this.runs * HALF_WORDS * 2
+    for (let i = 0; i < HALF_WORDS * 2; i++) runHalves[to + i] = halves[index + i]
+    this.runPlaces[this.runs++] = physical * BLOCK_WORDS + word
+  }
+
+  /** Writes everything back. Every word was kept once, so the order does not matter. */
   restore(windows: Windows): void {
     for (let i = this.count - 1; i >= 0; i--) {
-      const physical = Math.floor(this.places[i] / BLOCK_WORDS)
-      const halves = windows.halves[physical >>> WINDOW_SHIFT]
-      const index = (((physical & WINDOW_MASK) << BLOCK_SHIFT) | (this.places[i] % BLOCK_WORDS)) << 1
+      const { halves, index } = placeOf(windows, this.places[i])
       halves[index] = this.lows[i]
       halves[index + 1] = this.highs[i]
+    }
+    for (let i = 0; i < this.runs; i++) {
+      const { halves, index } = placeOf(windows, this.runPlaces[i])
+      halves.set(this.runHalves.subarray(i * HALF_WORDS * 2, (i + 1) * HALF_WORDS * 2), index)
     }
   }
 
   clear(): void {
     this.count = 0
+    this.runs = 0
   }
 
   private grow(): void {
@@ -41,4 +58,19 @@ export class UndoWords {
     this.lows.set(lows)
     this.highs.set(highs)
   }
+
+  private growRuns(): void {
+    const { runPlaces, runHalves } = this
+    this.runPlaces = new Float64Array(this.runs * 2)
+    this.runHalves = new Int32Array(runHalves.length * 2)
+    this.runPlaces.set(runPlaces)
+    this.runHalves.set(runHalves)
+  }
+}
+
+/** Where a place in physical memory is in the windows. */
+function placeOf(windows: Windows, place: number): { halves: Int32Array; index: number } {
+  const physical = Math.floor(place / BLOCK_WORDS)
+  const halves = windows.halves[physical >>> WINDOW_SHIFT]
+  return { halves, index: (((physical & WINDOW_MASK) << BLOCK_SHIFT) | (place % BLOCK_WORDS)) << 1 }
 }

@@ -1,9 +1,9 @@
 import { assert, SnapheapError } from '../errors'
-import { BITMAP_HALVES, type Changes, eachMarkedRun, eachWrittenRun, markWord, NOWHERE } from './changes'
+import { ChangeNotes, COPIED } from './change-notes'
+import { type Changes, eachWrittenRun, NOWHERE } from './changes'
 import { BLOCK_MASK, BLOCK_SHIFT, BLOCK_WORDS, MAX_BLOCKS, WINDOW_MASK, WINDOW_SHIFT, ZERO_BLOCK } from './layout'
 import type { Pins } from './pins'
 import { TouchedBlocks } from './touched-blocks'
-import { UndoWords } from './undo-words'
 import type { View } from './view'
 import type { Windows } from './windows'
 
@@ -13,7 +13,6 @@ import type { Windows } from './windows'
  */
 const UNTOUCHED = 0
 const FRESH = 0xffffffff
-const COPIED = 0x80000000
 
 /**
  * The one writer: changes words through its view, copying a block only if somebody else could see it, and can take
@@ -32,9 +31,7 @@ export class Writer {
   /** 1 for a block that is among those touched. */
   private isRecorded: Uint8Array
   private readonly touched = new TouchedBlocks()
-  private bitmaps = new Int32Array(64 * BITMAP_HALVES)
-  private bitmapCount = 0
-  private readonly undo = new UndoWords()
+  private readonly notes = new ChangeNotes()
   /** Pairs: block, and the block it was moved to or `NOWHERE`. */
   private moves: number[] = []
   private epochAtBegin = 0
@@ -90,7 +87,7 @@ export class Writer {
     const physical = this.view.table[block]
     const halves = this.windows.halves[physical >>> WINDOW_SHIFT]
     const index = (((physical & WINDOW_MASK) << BLOCK_SHIFT) | (address & BLOCK_MASK)) << 1
-    if (mark !== FRESH) this.note(mark, physical, address, halves, index)
+    if (mark !== FRESH) this.notes.note(mark, physical, address, halves, index)
     halves[index] = low
     halves[index + 1] = high
   }
@@ -103,7 +100,7 @@ export class Writer {
     const physical = this.view.table[block]
     const slot = physical >>> WINDOW_SHIFT
     const index = ((physical & WINDOW_MASK) << BLOCK_SHIFT) | (address & BLOCK_MASK)
-    if (mark !== FRESH) this.note(mark, physical, address, this.windows.halves[slot], index << 1)
+    if (mark !== FRESH) this.notes.note(mark, physical, address, this.windows.halves[slot], index << 1)
     this.windows.numbers[slot][index] = value
   }
 
@@ -119,7 +116,7 @@ export class Writer {
     if (mark !== FRESH) {
       const physical = this.view.table[block]
       const halves = this.windows.halves[physical >>> WINDOW_SHIFT]
-      for (let i = 0; i < words; i++) this.note(mark, physical, address + i, halves, (index + i) << 1)
+      this.notes.noteMany(mark, physical, address, words, halves, index << 1)
     }
     return index
   }
@@ -242,7 +239,7 @@ export class Writer {
           const halves = this.windows.halves[physical >>> WINDOW_SHIFT]
           const index = (physical & WINDOW_MASK) << (BLOCK_SHIFT + 1)
           if (mark === FRESH) eachWrittenRun(halves, index, visit)
-          else eachMarkedRun(this.bitmaps, ((mark & 0x7fffffff) - 1) * BITMAP_HALVES, halves, index, visit)
+          else this.notes.eachRun(mark, halves, index, visit)
         }
       },
     }
@@ -265,7 +262,7 @@ export class Writer {
   /** Takes every change back: the heap's words are as they were at `begin`. */
   rollback(): void {
     assert(!this.isFinal, 'a final transaction is not rolled back')
-    this.undo.restore(this.windows)
+    this.notes.restore(this.windows)
     const { count, blocks, places, births } = this.touched
     for (let i = 0; i < count; i++) {
       if (this.view.table[blocks[i]] === places[i]) continue
@@ -317,9 +314,7 @@ export class Writer {
     }
     this.touched.clear()
     if (this.moves.length > 0) this.moves = []
-    this.bitmaps.fill(0, 0, this.bitmapCount * BITMAP_HALVES)
-    this.bitmapCount = 0
-    this.undo.clear()
+    this.notes.clear()
     this.ownBlocks.clear()
     this.hasMoves = false
     this.isFinal = false
@@ -339,7 +334,7 @@ export class Writer {
       return FRESH
     }
     if (this.isFinal) return this.touchFinally(block, physical)
-    let mark = this.takeBitmap() + 1
+    let mark = this.notes.takeMark()
     if (this.ownBlocks.has(physical)) mark = (mark | COPIED) >>> 0
     else if (this.births[block] <= this.pins.newest || this.births[block] === 0) {
       this.copyBlock(block, physical)
@@ -368,14 +363,6 @@ export class Writer {
     return FRESH
   }
 
-  /** Notes a word as changed; the first change in place of a word keeps its old contents. */
-  private note(mark: number, physical: number, address: number, halves: Int32Array, index: number): void {
-    const word = address & BLOCK_MASK
-    if (!markWord(this.bitmaps, ((mark & 0x7fffffff) - 1) * BITMAP_HALVES, word)) return
-    if (mark >= COPIED) return
-    this.undo.keep(physical, word, halves[index], halves[index + 1])
-  }
-
   /** Remembers where a block was before this transaction, once: every change begins here. Throws `NO_TRANSACTION`, `CORRUPT`. */
   private record(block: number, physical: number): void {
     if (this.isRecorded[block] === 1) return
@@ -389,13 +376,6 @@ export class Writer {
       throw new SnapheapError('CORRUPT', `Block ${block} lies outside the heap. Run verify.`, { block })
     this.touched.add(block, physical, this.births[block])
     this.isRecorded[block] = 1
-  }
-
-  private takeBitmap(): number {
-    if ((this.bitmapCount + 1) * BITMAP_HALVES > this.bitmaps.length) {
-      this.bitmaps = grown(this.bitmaps, new Int32Array(this.bitmaps.length * 2))
-    }
-    return this.bitmapCount++
   }
 
   private ownTable(): void {

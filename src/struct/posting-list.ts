@@ -19,6 +19,9 @@ const BITMAP_WORDS = 1024
 const SPARSE_AGAIN = SPARSE_LIMIT / 2
 const IS_BITMAP = 1 << 16
 
+/** Where a chunk is laid out before it is written. */
+const STAGING = new Int32Array(BITMAP_WORDS * 2)
+
 /**
  * A sorted set of row numbers in the heap, compact for two and for millions: a sorted array while it is small, then
  * chunks of 65,536 numbers, each an array or a bitmap (S. Chambi, D. Lemire et al., "Better bitmap performance with
@@ -184,14 +187,14 @@ export class MutablePostingList extends PostingList {
     const count = to - from
     const isBitmap = count > SPARSE_LIMIT
     const words = isBitmap ? BITMAP_WORDS : wordsFor(count, 2)
-    const halves = new Int32Array(words * 2)
+    STAGING.fill(0, 0, words * 2)
     for (let i = 0; i < count; i++) {
       const value = numbers[from + i] & CHUNK_MASK
-      if (isBitmap) halves[value >>> 5] |= 1 << (value & 31)
-      else halves[i >>> 1] |= value << ((i & 1) * 16)
+      if (isBitmap) STAGING[value >>> 5] |= 1 << (value & 31)
+      else STAGING[i >>> 1] |= value << ((i & 1) * 16)
     }
     const container = allocator.allocate(words)
-    writer.write(container, halves, 0, words * 2)
+    writer.write(container, STAGING, 0, words * 2)
     const chunk = numbers[from] >>> CHUNK_SHIFT
     writer.set(word, container | 0, (chunk << 17) | (isBitmap ? IS_BITMAP : 0) | (count - 1))
   }
