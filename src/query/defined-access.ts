@@ -72,9 +72,9 @@ export class OrderedAccess implements Access {
 
   /**
    * Gives rows in the order of the next columns, those that are equal by `keys` ascending and never apart, in portions of
-   * about `size`, until told to stop by `true`.
+   * about `size`.
    */
-  walk(keys: readonly BoundOrder[], size: number, take: (rows: number[]) => boolean): void {
+  *walk(keys: readonly BoundOrder[], size: number): Generator<number[]> {
     const range = this.bounds()
     if (range === undefined) return
     const { isDescending } = keys[0]
@@ -90,7 +90,7 @@ export class OrderedAccess implements Access {
       if ((isFull || !isSorted) && rows.length > 0 && !areEqual(keys, rows[rows.length - 1], row)) {
         if (!isSorted) sortFrom(rows, equals)
         if (isFull) {
-          if (take(rows)) return
+          yield rows
           rows = []
         }
         equals = rows.length
@@ -98,7 +98,7 @@ export class OrderedAccess implements Access {
       rows.push(row)
     }
     if (!isSorted) sortFrom(rows, equals)
-    if (rows.length > 0) take(rows)
+    if (rows.length > 0) yield rows
   }
 
   /** Undefined where no row can fit: nothing is less or more than what is missing. */

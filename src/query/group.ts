@@ -45,14 +45,14 @@ export class Grouping {
   }
 
   /** A record for each group, in the order in which they were met; without keys one, even of no rows. */
-  records(): Record<string, unknown>[] {
+  *records(): Generator<Record<string, unknown>> {
     const count = this.fields.length === 0 ? 1 : this.examples.length
-    return Array.from({ length: count }, (_, group) => {
+    for (let group = 0; group < count; group++) {
       const record: Record<string, unknown> = {}
       for (const { name, path } of this.fields) record[name] = path.value(this.examples[group])
       for (const each of this.accumulators) record[each.name] = each.result(group)
-      return record
-    })
+      yield record
+    }
   }
 }
 

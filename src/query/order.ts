@@ -1,23 +1,40 @@
+import type { Steps } from '../struct/steps'
 import { compareIn } from './operand'
 import type { BoundPath } from './path'
+import type { RowNumbers } from './table-scan'
+
+type Compare = (a: number, b: number) => number
 
 export interface BoundOrder {
   readonly path: BoundPath
   readonly isDescending: boolean
 }
 
+/** Positions or values that are worked on between two steps. */
+const AT_ONCE = 4096
+
 /**
  * The first `limit` of some rows, in order; rows that are equal by every key stay in the order in which they came. Missing
  * values come last where the order ascends and first where it descends.
  */
-export function sortRows(rows: readonly number[], keys: readonly BoundOrder[], limit: number): number[] {
-  const numbers = keys.length === 1 ? plainNumbers(rows, keys[0].path) : undefined
-  const compare = numbers === undefined ? valueOrder(rows, keys) : numericOrder(numbers, keys[0].isDescending)
-  return firstOf(rows.length, limit, compare).map((position) => rows[position])
+export function* sortedRows(rows: RowNumbers, keys: readonly BoundOrder[], limit: number): Steps<number[]> {
+  const numbers = keys.length === 1 ? yield* plainNumbers(rows, keys[0].path) : undefined
+  const compare = numbers === undefined ? yield* valueOrder(rows, keys) : numericOrder(numbers, keys[0].isDescending)
+  return yield* picked(rows, yield* firstOf(rows.length, limit, compare))
+}
+
+/** What stands at some positions. */
+export function* picked<T>(values: ArrayLike<T>, positions: Int32Array): Steps<T[]> {
+  const taken: T[] = []
+  for (let i = 0; i < positions.length; i++) {
+    taken.push(values[positions[i]])
+    if (i % AT_ONCE === AT_ONCE - 1) yield
+  }
+  return taken
 }
 
 /** What a column of numbers holds in some rows, where each has one; undefined otherwise. */
-function plainNumbers(rows: readonly number[], path: BoundPath): Float64Array | undefined {
+function* plainNumbers(rows: RowNumbers, path: BoundPath): Steps<Float64Array | undefined> {
   const { column } = path
   if (!path.isDirect || (column.type !== 'integer' && column.type !== 'number')) return undefined
   const numbers = new Float64Array(rows.length)
@@ -25,12 +42,21 @@ function plainNumbers(rows: readonly number[], path: BoundPath): Float64Array | 
     const number = column.number(rows[i])
     if (number !== number || (number === 0 && column.get(rows[i]) === null)) return undefined
     numbers[i] = number
+    if (i % AT_ONCE === AT_ONCE - 1) yield
   }
   return numbers
 }
 
-function valueOrder(rows: readonly number[], keys: readonly BoundOrder[]): (a: number, b: number) => number {
-  const values = keys.map(({ path }) => rows.map((row) => path.value(row)))
+function* valueOrder(rows: RowNumbers, keys: readonly BoundOrder[]): Steps<Compare> {
+  const values: unknown[][] = []
+  for (const { path } of keys) {
+    const read: unknown[] = []
+    for (let i = 0; i < rows.length; i++) {
+      read.push(path.value(rows[i]))
+      if (i % AT_ONCE === AT_ONCE - 1) yield
+    }
+    values.push(read)
+  }
   return (a, b) => {
     for (let k = 0; k < keys.length; k++) {
       const order = compareKeys(keys[k], values[k][a], values[k][b])
@@ -40,7 +66,7 @@ function valueOrder(rows: readonly number[], keys: readonly BoundOrder[]): (a: n
   }
 }
 
-function numericOrder(values: Float64Array, isDescending: boolean): (a: number, b: number) => number {
+function numericOrder(values: Float64Array, isDescending: boolean): Compare {
   return isDescending ? (a, b) => values[b] - values[a] || a - b : (a, b) => values[a] - values[b] || a - b
 }
 
@@ -50,15 +76,15 @@ export function compareKeys({ path, isDescending }: BoundOrder, a: unknown, b: u
   return isDescending ? -order : order
 }
 
-/** Below this share of all, keeping the first in a heap is cheaper than sorting all. */
+/** Below this share of all, and no more than that many, keeping the first in a heap is cheaper than sorting all. */
 const HEAP_SHARE = 8
+const LARGEST_HEAP = 8192
+/** Positions that are sorted by themselves first. */
+const RUN = 2048
 
 /** The first `limit` positions of `count`, by an order in which no two are equal. */
-export function firstOf(count: number, limit: number, compare: (a: number, b: number) => number): number[] {
-  if (limit * HEAP_SHARE >= count) {
-    const all = Array.from({ length: count }, (_, i) => i).sort(compare)
-    return limit < count ? all.slice(0, limit) : all
-  }
+export function* firstOf(count: number, limit: number, compare: Compare): Steps<Int32Array> {
+  if (limit * HEAP_SHARE >= count || limit > LARGEST_HEAP) return yield* sorted(count, limit, compare)
   const heap: number[] = []
   for (let position = 0; position < count && limit > 0; position++) {
     if (heap.length < limit) {
@@ -68,12 +94,44 @@ export function firstOf(count: number, limit: number, compare: (a: number, b: nu
       heap[0] = position
       siftDown(heap, compare)
     }
+    if (position % AT_ONCE === AT_ONCE - 1) yield
   }
-  return heap.sort(compare)
+  return Int32Array.from(heap.sort(compare))
+}
+
+/** Sorts runs, and then merges neighbours until one is left; of each as many as are wanted. */
+function* sorted(count: number, limit: number, compare: Compare): Steps<Int32Array> {
+  let runs: Int32Array[] = []
+  for (let from = 0; from < count; from += RUN) {
+    const run = Array.from({ length: Math.min(RUN, count - from) }, (_, i) => from + i).sort(compare)
+    runs.push(Int32Array.from(limit < run.length ? run.slice(0, limit) : run))
+    yield
+  }
+  while (runs.length > 1) {
+    const merged: Int32Array[] = []
+    for (let i = 0; i < runs.length; i += 2) {
+      merged.push(i + 1 < runs.length ? yield* mergedOf(runs[i], runs[i + 1], limit, compare) : runs[i])
+    }
+    runs = merged
+  }
+  return runs[0] ?? new Int32Array(0)
+}
+
+function* mergedOf(a: Int32Array, b: Int32Array, limit: number, compare: Compare): Steps<Int32Array> {
+  const merged = new Int32Array(Math.min(limit, a.length + b.length))
+  for (let to = 0, i = 0, j = 0; to < merged.length; ) {
+    const end = Math.min(merged.length, to + AT_ONCE)
+    for (; to < end; to++) {
+      const isFirst = j >= b.length || (i < a.length && compare(a[i], b[j]) < 0)
+      merged[to] = isFirst ? a[i++] : b[j++]
+    }
+    yield
+  }
+  return merged
 }
 
 /** Restores a heap whose last position may belong higher up; the greatest is at the top. */
-function siftUp(heap: number[], compare: (a: number, b: number) => number): void {
+function siftUp(heap: number[], compare: Compare): void {
   let at = heap.length - 1
   while (at > 0) {
     const parent = (at - 1) >> 1
@@ -83,7 +141,7 @@ function siftUp(heap: number[], compare: (a: number, b: number) => number): void
   }
 }
 
-function siftDown(heap: number[], compare: (a: number, b: number) => number): void {
+function siftDown(heap: number[], compare: Compare): void {
   let at = 0
   for (;;) {
     let greatest = at

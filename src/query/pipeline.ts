@@ -1,4 +1,5 @@
 import { assert } from '../errors'
+import { atOnce, type Steps } from '../struct/steps'
 import type { Trace } from './explain'
 import { ensureTable, type Flow, VALUES } from './flow'
 import { Slot, type SlotValues } from './operand'
@@ -20,6 +21,8 @@ export interface QueryReader extends TableSource {
 /** Longest uninterrupted work of a run in slices, and the rows that are worked on before looking at the clock. */
 const SLICE_MS = 8
 const PUSHED_AT_ONCE = 1024
+/** The same where rows are gathered, which is done to many at once. */
+const GATHERED_AT_ONCE = 1 << 14
 
 /** Takes values one by one. Returns true when it wants no more. */
 export type Take = (value: unknown) => boolean
@@ -88,7 +91,7 @@ export class Pipeline {
 
   /** Runs it for one input. `wanted` is how many results will be taken at most. */
   run(input: unknown, wanted: number, take: Take, trace?: Trace): void {
-    let sink: Sink = { push: take, end: () => {} }
+    let sink: Sink = { push: take, end: nothingMore }
     for (let i = this.stages.length - 1; i >= 0; i--) {
       sink = this.stages[i].start(trace === undefined ? sink : counted(sink, trace, i + 1), trace)
     }
@@ -97,7 +100,7 @@ export class Pipeline {
     else {
       this.head.each(input, this.isMapping ? wanted : Number.POSITIVE_INFINITY, (rows) => pushRows(sink, rows))
     }
-    sink.end()
+    atOnce(sink.end())
   }
 
   /** Runs it, for every result, within a step of another, whose trace is given. */
@@ -113,23 +116,12 @@ export class Pipeline {
 
   /** The same in slices of a few milliseconds, other events in between. What it reads must not change meanwhile. */
   async runInSlices(input: unknown, take: Take): Promise<void> {
-    let sink: Sink = { push: take, end: () => {} }
+    let sink: Sink = { push: take, end: nothingMore }
     for (let i = this.stages.length - 1; i >= 0; i--) sink = this.stages[i].start(sink)
+    const slices = new Slices()
     if (this.head === undefined) sink.push(input)
-    else await this.pushInSlices(sink, this.head.portions(input))
-    sink.end()
-  }
-
-  private async pushInSlices(sink: Sink, portions: Iterable<RowNumbers>): Promise<void> {
-    let started = performance.now()
-    for (const rows of portions) {
-      for (let from = 0; from < rows.length || from === 0; from += PUSHED_AT_ONCE) {
-        if (pushRows(sink, rows.slice(from, from + PUSHED_AT_ONCE))) return
-        if (performance.now() - started < SLICE_MS) continue
-        await new Promise((resolve) => setImmediate(resolve))
-        started = performance.now()
-      }
-    }
+    else await pushInSlices(sink, this.head.portions(input), slices)
+    for (const steps = sink.end(); steps.next().done !== true; ) if (slices.isOver) await slices.next()
   }
 
   /** Every result of a plan that stands within a condition: run without input, once for each run of this one. */
@@ -157,13 +149,40 @@ export class Pipeline {
   }
 }
 
+/** Lets other events have their turn now and then. */
+class Slices {
+  private started = performance.now()
+
+  get isOver(): boolean {
+    return performance.now() - this.started >= SLICE_MS
+  }
+
+  async next(): Promise<void> {
+    await new Promise((resolve) => setImmediate(resolve))
+    this.started = performance.now()
+  }
+}
+
+async function pushInSlices(sink: Sink, portions: Iterable<RowNumbers>, slices: Slices): Promise<void> {
+  const size = sink.pushRows === undefined ? PUSHED_AT_ONCE : GATHERED_AT_ONCE
+  for (const rows of portions) {
+    for (let from = 0; from < rows.length || from === 0; from += size) {
+      if (pushRows(sink, rows.slice(from, from + size))) return
+      if (slices.isOver) await slices.next()
+    }
+  }
+}
+
+function* nothingMore(): Steps {}
+
 /** Takes values in, and is told when there are no more. */
 export interface Sink {
   /** Returns true when no more are wanted. */
   push(value: unknown): boolean
   /** Takes many rows at once, where that is cheaper. They are valid until it returns. */
   pushRows?(rows: RowNumbers): void
-  end(): void
+  /** What is left to do, in steps: nothing is done before the first. */
+  end(): Steps
 }
 
 function pushRows(sink: Sink, rows: RowNumbers): boolean {
@@ -184,9 +203,9 @@ function counted(sink: Sink, trace: Trace, position: number): Sink {
       trace.add(position, 1, performance.now() - started)
       return isEnough
     },
-    end: () => {
+    *end() {
       const started = performance.now()
-      sink.end()
+      yield* sink.end()
       trace.add(position, 0, performance.now() - started)
     },
   }

@@ -121,7 +121,7 @@ export class Query<T> {
 
   /**
    * As `collect`, in slices of a few milliseconds between which other events get their turn, of the version that is the
-   * newest now. Sorting is not sliced. Objects are of a snapshot: ask one for them, and keep it open while they are used.
+   * newest now. Reading an index is not sliced: its rows are found at once. Objects are of a snapshot: ask one for them, and keep it open while they are used.
    * Throws `INVALID_ARGUMENT` for objects of a database, and for an open transaction, in which nothing can wait.
    */
   async collectAsync(): Promise<T[]> {

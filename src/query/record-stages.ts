@@ -6,7 +6,7 @@ import { type BoundField, Grouping } from './group'
 import { BoundPath } from './path'
 import type { Pipeline } from './pipeline'
 import type { Aggregate, Field, StepOf } from './plan'
-import { type Make, mapping, nothing, type UnnamedStage } from './stage'
+import { type Make, mapping, nothing, PUSHED_BETWEEN, type UnnamedStage } from './stage'
 
 /** Rows -> records of some values. */
 export function projection(
@@ -75,9 +75,13 @@ export function grouping(step: StepOf<'group'>, flow: Flow, pipeline: Pipeline):
           return false
         },
         pushRows: (rows) => groups.add(rows),
-        end: () => {
-          groups.records().some((record) => next.push(record))
-          next.end()
+        *end() {
+          let made = 0
+          for (const record of groups.records()) {
+            if (next.push(record)) break
+            if (++made % PUSHED_BETWEEN === 0) yield
+          }
+          yield* next.end()
         },
       }
     },

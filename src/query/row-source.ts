@@ -16,7 +16,7 @@ import { Binding, type PlanRunner } from './binding'
 import { definedAccesses, givesOrder, OrderedAccess } from './defined-access'
 import { type Kernel, kernelOf } from './kernel'
 import type { Slot, SlotValues } from './operand'
-import { type BoundOrder, sortRows } from './order'
+import { type BoundOrder, sortedRows } from './order'
 import type { TableSource } from './path'
 import { allOf, type Condition, type ConditionOf, conjuncts, type Path } from './plan'
 import { type RowNumbers, TableScan } from './table-scan'
@@ -31,6 +31,9 @@ const WALKING_COSTS = 0.5
 /** Rows of an ordered index that are checked together. */
 const WALKED_AT_ONCE = 1024
 
+/** Rows that an index found that are checked before other work gets its turn. */
+const CHECKED_AT_ONCE = 8192
+const NO_ROWS: readonly number[] = []
 const NO_LIMIT = Number.POSITIVE_INFINITY
 const NOTHING_COVERED: readonly number[] = []
 
@@ -114,19 +117,36 @@ export class RowSource implements RowFinder {
    * that looks at fewer rows than sorting all that fit.
    */
   orderedRows(limit: number): number[] {
-    const walk = this.worthWalking(limit)
-    if (walk === undefined) return sortRows(this.rows(NO_LIMIT), this.order, limit)
-    const kernel = this.kernel(walk.covers)
     const found: number[] = []
-    this.chosen = walk.name
-    walk.walk(this.order, Math.min(limit, WALKED_AT_ONCE), (rows) => {
-      this.examined += rows.length
-      const left = limit - found.length
-      const fitting = kernel === undefined ? rows : kernel.filter(rows, left)
-      for (let i = 0; i < fitting.length && i < left; i++) found.push(fitting[i])
-      return found.length >= limit
-    })
+    for (const rows of this.orderedPortions(limit)) for (let i = 0; i < rows.length; i++) found.push(rows[i])
     return found
+  }
+
+  /** The same in portions, some of them empty: other work may be done in between. */
+  *orderedPortions(limit: number): Generator<RowNumbers> {
+    const walk = this.worthWalking(limit)
+    if (walk === undefined) {
+      const all: number[] = []
+      for (const rows of this.portions()) {
+        for (let i = 0; i < rows.length; i++) all.push(rows[i])
+        yield NO_ROWS
+      }
+      const steps = sortedRows(all, this.order, limit)
+      let step = steps.next()
+      for (; step.done !== true; step = steps.next()) yield NO_ROWS
+      yield step.value
+      return
+    }
+    const kernel = this.kernel(walk.covers)
+    let left = limit
+    this.chosen = walk.name
+    for (const rows of walk.walk(this.order, Math.min(limit, WALKED_AT_ONCE))) {
+      this.examined += rows.length
+      const fitting = kernel === undefined ? rows : kernel.filter(rows, left)
+      yield fitting.length > left ? fitting.slice(0, left) : fitting
+      left -= fitting.length
+      if (left <= 0) return
+    }
   }
 
   /** The ordered index that is walked the least for so many rows, undefined where sorting all that fit is cheaper. */
@@ -153,11 +173,11 @@ export class RowSource implements RowFinder {
     else for (const rows of this.scan()) if (take(rows)) return
   }
 
-  /** The same portions, one by one: other work may be done in between. */
-  *portions(): Generator<RowNumbers> {
+  /** The same portions, one by one, of at most `limit` rows where an index finds them: other work may be done in between. */
+  *portions(limit = NO_LIMIT): Generator<RowNumbers> {
     const best = this.bestAccess()
-    if (best !== undefined) yield this.check(best, NO_LIMIT)
-    else yield* this.scan()
+    if (best === undefined) yield* this.scan()
+    else yield* this.checkInPortions(best, limit)
   }
 
   /** How many rows there are. */
@@ -190,13 +210,30 @@ export class RowSource implements RowFinder {
   }
 
   private check(best: Access, limit: number): number[] {
-    const { second } = this
     const kernel = this.kernel(best.covers)
+    const rows = this.found(best, kernel === undefined ? limit : NO_LIMIT)
+    if (kernel !== undefined) return kernel.filter(rows, limit)
+    return rows.length > limit ? rows.slice(0, limit) : rows
+  }
+
+  private *checkInPortions(best: Access, limit: number): Generator<RowNumbers> {
+    const kernel = this.kernel(best.covers)
+    const rows = this.found(best, kernel === undefined ? limit : NO_LIMIT)
+    if (kernel === undefined) yield rows
+    else
+      for (let from = 0; from < rows.length; from += CHECKED_AT_ONCE) {
+        yield kernel.filter(rows.slice(from, from + CHECKED_AT_ONCE), NO_LIMIT)
+      }
+  }
+
+  /** What an access finds, and the second best where reading that too pays. */
+  private found(best: Access, limit: number): number[] {
+    const { second } = this
     this.chosen = second === undefined ? best.name : `${best.name} and ${second.name}`
-    let rows = best.rows(kernel === undefined ? limit : NO_LIMIT)
+    let rows = best.rows(second === undefined ? limit : NO_LIMIT)
     if (second !== undefined) rows = intersectionOf(rows, second.rows(NO_LIMIT))
     this.examined += rows.length
-    return kernel === undefined ? rows : kernel.filter(rows, limit)
+    return rows
   }
 
   private scan(): Iterable<RowNumbers> {

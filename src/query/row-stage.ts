@@ -64,10 +64,21 @@ export class RowStage {
     else if (this.accepts(input)) this.source.each(take)
   }
 
-  /** The same portions, one by one: other work may be done in between. */
+  /** The same portions, one by one, some of them empty: other work may be done in between. */
   *portions(input: unknown): Generator<RowNumbers> {
-    if (this.isBounded) yield this.rows(input, NO_LIMIT)
-    else if (this.accepts(input)) yield* this.source.portions()
+    if (!this.accepts(input)) return
+    const { source, order } = this
+    let { skip, limit: left } = this.bounds(NO_LIMIT)
+    const most = skip + left
+    if (left <= 0) return
+    for (const rows of order.length > 0 ? source.orderedPortions(most) : source.portions(most)) {
+      const from = Math.min(skip, rows.length)
+      const taken = rows.slice(from, from + left)
+      skip -= from
+      left -= taken.length
+      yield taken
+      if (left <= 0) return
+    }
   }
 
   /** Whether it has to know all rows before it gives the first, or gives but some. */

@@ -27,6 +27,9 @@ export type UnnamedStage = Omit<Stage, 'name'>
 export type Test = (value: unknown) => boolean
 export type Make = (value: unknown) => unknown
 
+/** Values that are pushed between two steps of an end. */
+export const PUSHED_BETWEEN = 256
+
 export const nothing = (): void => {}
 
 export function mapping(flow: Flow, make: Make): UnnamedStage {

@@ -1,15 +1,16 @@
+import type { Steps } from '../struct/steps'
 import { compareValues } from '../value/value-order'
 import { Binding } from './binding'
 import { rowTest, valueTest } from './condition'
 import type { Trace } from './explain'
 import { ensureMember, type Flow, rowsFor, VALUES } from './flow'
 import type { Slot } from './operand'
-import { firstOf, sortRows } from './order'
+import { firstOf, picked, sortedRows } from './order'
 import { BoundPath } from './path'
 import type { Pipeline } from './pipeline'
 import type { Condition, Path, Step, StepOf } from './plan'
 import { grouping, projection } from './record-stages'
-import { late, type Make, mapping, nothing, type Stage, type Test, type UnnamedStage } from './stage'
+import { late, type Make, mapping, nothing, PUSHED_BETWEEN, type Stage, type Test, type UnnamedStage } from './stage'
 import { ValueSet } from './values'
 
 const NO_LIMIT = Number.POSITIVE_INFINITY
@@ -142,7 +143,7 @@ function rowOrder(step: StepOf<'order'>, flow: Flow, pipeline: Pipeline): Unname
     path: new BoundPath(table, path, pipeline.reader),
     isDescending: direction === 'desc',
   }))
-  return gathered(flow, (rows) => sortRows(rows as number[], keys, NO_LIMIT))
+  return gathered(flow, (rows) => sortedRows(rows as number[], keys, NO_LIMIT))
 }
 
 function recordOrder(step: StepOf<'order'>, flow: Flow): UnnamedStage {
@@ -150,7 +151,7 @@ function recordOrder(step: StepOf<'order'>, flow: Flow): UnnamedStage {
     member: memberOf(path, flow),
     isDescending: direction === 'desc',
   }))
-  return gathered(flow, (values) => {
+  return gathered(flow, function* (values) {
     const records = values as Record<string, unknown>[]
     const compare = (a: number, b: number): number => {
       for (const { member, isDescending } of keys) {
@@ -160,12 +161,12 @@ function recordOrder(step: StepOf<'order'>, flow: Flow): UnnamedStage {
       }
       return a - b
     }
-    return firstOf(records.length, records.length, compare).map((i) => records[i])
+    return yield* picked(records, yield* firstOf(records.length, records.length, compare))
   })
 }
 
 /** A stage that needs all values before it gives any. */
-function gathered(flow: Flow, make: (values: unknown[]) => readonly unknown[]): UnnamedStage {
+function gathered(flow: Flow, make: (values: unknown[]) => Steps<readonly unknown[]>): UnnamedStage {
   return {
     flow,
     isMapping: false,
@@ -177,9 +178,13 @@ function gathered(flow: Flow, make: (values: unknown[]) => readonly unknown[]): 
           values.push(value)
           return false
         },
-        end: () => {
-          make(values).some((value) => next.push(value))
-          next.end()
+        *end() {
+          const made = yield* make(values)
+          for (let i = 0; i < made.length; i++) {
+            if (next.push(made[i])) break
+            if (i % PUSHED_BETWEEN === PUSHED_BETWEEN - 1) yield
+          }
+          yield* next.end()
         },
       }
     },

@@ -96,3 +96,35 @@ test('no object is made where only values of it, or their number, are asked for'
   expect(() => asked.collect(1)).toThrow('an object was made')
   await db.close()
 })
+
+/** How often others had their turn while a promise was pending, and what it gave. */
+async function turnsDuring<T>(promise: Promise<T>): Promise<{ turns: number; result: T }> {
+  let isOver = false
+  let turns = 0
+  const result = promise.finally(() => {
+    isOver = true
+  })
+  for (; !isOver; turns++) await new Promise((resolve) => setImmediate(resolve))
+  return { turns, result: await result }
+}
+
+test('sorts, groups and what comes after them are done in slices too, and give what they give at once', async () => {
+  const db = await filled()
+  const rows = db.query('t')
+  const asked = [
+    rows.orderBy('a').orderBy('id', 'desc').values('id'),
+    rows.orderBy('a', 'desc').limit(150_000).skip(5).values('id'),
+    rows.groupBy('id', (group) => ({ a: group.max('a') })).orderBy('a'),
+  ]
+  for (const each of asked) {
+    const { turns, result } = await turnsDuring(each.collectAsync())
+    expect(result).toEqual(each.collect())
+    expect(turns).toBeGreaterThan(5)
+  }
+  const indexed = rows.where({ id: { in: [7, 5, 9, 11] }, a: { gt: 5 } }).orderBy('a')
+  for (const each of [indexed.limit(2), indexed.skip(1), indexed.skip(1).limit(1), indexed.limit(0), rows.limit(3)]) {
+    expect(await each.values('id').collectAsync()).toEqual(each.values('id').collect())
+    expect(await each.countAsync()).toBe(each.count())
+  }
+  await db.close()
+})
