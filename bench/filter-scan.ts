@@ -1,63 +1,54 @@
 import { Parameter } from '../src/index'
-import { agree, type Contender, race } from './harness'
-import type { Task } from './run'
+import type { Operation, Race } from './harness'
 import { duckdbUnindexed, snapheapUnindexed, sqliteUnindexed } from './scan-data'
 
 /** How many of all rows fit two conditions that no index answers. */
-export const task: Task = {
+export const task: Race = {
   rows: 10_000_000,
-  async run(rows) {
-    const db = await snapheapUnindexed(rows)
-    const sqlite = sqliteUnindexed(rows)
-    const duckdb = await duckdbUnindexed(rows)
-    const query = db
-      .query('orders')
-      .where({ status: 'paid', amount: { gte: new Parameter('from'), lt: new Parameter('to') } })
-      .query()
-    const select = sqlite
-      .prepare<[number, number], number>(
-        "SELECT count(*) FROM orders WHERE status = 'paid' AND amount >= ? AND amount < ?",
-      )
-      .pluck()
-    const bounds = (i: number): [number, number] => [(i * 811) % 5000, ((i * 811) % 5000) + 500]
-    const contenders: Contender[] = [
-      {
-        name: 'snapheap',
+  operationsToAgree: 3,
+  runners(rows) {
+    const add =
+      (count: (from: number, to: number) => number | Promise<number>): Operation =>
+      async (n) => {
+        let total = 0
+        for (let i = 0; i < n; i++) {
+          const from = (i * 811) % 5000
+          total += await count(from, from + 500)
+        }
+        return total
+      }
+    return {
+      snapheap: {
         operations: 5,
-        run: (n) => {
-          let total = 0
-          for (let i = 0; i < n; i++) {
-            const [from, to] = bounds(i)
-            total += query.with({ from, to }).count()
-          }
-          return total
+        async prepare() {
+          const db = await snapheapUnindexed(rows)
+          const query = db
+            .query('orders')
+            .where({ status: 'paid', amount: { gte: new Parameter('from'), lt: new Parameter('to') } })
+            .query()
+          return add((from, to) => query.with({ from, to }).count())
         },
       },
-      {
-        name: 'better-sqlite3',
+      'better-sqlite3': {
         operations: 1,
-        run: (n) => {
-          let total = 0
-          for (let i = 0; i < n; i++) total += select.get(...bounds(i))!
-          return total
-        },
-      },
-      {
-        name: 'duckdb',
-        operations: 5,
-        run: async (n) => {
-          let total = 0
-          for (let i = 0; i < n; i++) {
-            const [from, to] = bounds(i)
-            total += await duckdb(
-              `SELECT count(*) FROM orders WHERE status = 'paid' AND amount >= ${from} AND amount < ${to}`,
+        prepare() {
+          const select = sqliteUnindexed(rows)
+            .prepare<[number, number], number>(
+              "SELECT count(*) FROM orders WHERE status = 'paid' AND amount >= ? AND amount < ?",
             )
-          }
-          return total
+            .pluck()
+          return add((from, to) => select.get(from, to)!)
         },
       },
-    ]
-    await agree(contenders, 3)
-    return race(contenders, 5)
+      duckdb: {
+        operations: 5,
+        async prepare() {
+          const duckdb = await duckdbUnindexed(rows)
+          return add((from, to) =>
+            duckdb(`SELECT count(*) FROM orders WHERE status = 'paid' AND amount >= ${from} AND amount < ${to}`),
+          )
+        },
+      },
+    }
   },
 }
