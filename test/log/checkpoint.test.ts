@@ -4,7 +4,7 @@ import { openHeap, type StoreOptions } from '../../src/db/open-heap'
 import { Store } from '../../src/db/store'
 import { type Files, nodeFiles } from '../../src/heap/files'
 import { BLOCK_BYTES } from '../../src/heap/layout'
-import { closeChecked, fileStore, temporaryPath } from '../support/store'
+import { closeChecked, fileStore, rejectionOf, temporaryPath } from '../support/store'
 
 /** What is handed to the operating system for the heap's own file, in bytes. */
 class CountingFiles {
@@ -123,4 +123,43 @@ test('the log is pruned to what recovery needs', async () => {
   await closeChecked(store)
   const again = fileStore(path)
   expect(again.table('t').get(199)).toEqual({ id: 199, v: 7 })
+})
+
+test('a save ends when its writes have, also where one of them has failed, and the next one is whole', async () => {
+  const rows = 280_000 // of which a column takes two writes
+  const path = temporaryPath()
+  let underWay = 0
+  let most = 0
+  let failing = 0
+  const writeBeside: Files['writeBeside'] = async (fd, buffers, position) => {
+    most = Math.max(most, ++underWay)
+    try {
+      if (--failing === 0) throw Object.assign(new Error('made to fail'), { code: 'ENOSPC' })
+      await new Promise((resolve) => setTimeout(resolve, 20))
+      await nodeFiles.writeBeside(fd, buffers, position)
+    } finally {
+      underWay--
+    }
+  }
+  const store = CountedStore.over(path, { ...nodeFiles, writeBeside }, { durability: 'interval' })
+  store.write((tx) => {
+    tx.createTable('t', DEFINITION)
+    const writer = tx.writer('t')
+    for (let id = 0; id < rows; id++) writer.insert({ id, v: id })
+  })
+  await store.save()
+  expect(most).toBe(2)
+  for (const which of [1, 2]) {
+    store.write((tx) => {
+      for (let id = 0; id < rows; id++) tx.update('t', id, { v: which + id })
+    })
+    failing = which
+    expect(await rejectionOf(store.save())).toMatchObject({ code: 'IO' })
+    expect(underWay).toBe(0)
+  }
+  await store.save()
+  await closeChecked(store)
+  const again = fileStore(path)
+  expect([again.recovery.commits, again.table('t').get(rows - 1)?.v]).toEqual([0, rows + 1])
+  await closeChecked(again)
 })
