@@ -17,10 +17,10 @@ const AT_ONCE = 4096
  * The first `limit` of some rows, in order; rows that are equal by every key stay in the order in which they came. Missing
  * values come last where the order ascends and first where it descends.
  */
-export function* sortedRows(rows: RowNumbers, keys: readonly BoundOrder[], limit: number): Steps<number[]> {
+export function* sortedRows(rows: RowNumbers, keys: readonly BoundOrder[], limit: number, run = RUN): Steps<number[]> {
   const numbers = keys.length === 1 ? yield* plainNumbers(rows, keys[0].path) : undefined
   const compare = numbers === undefined ? yield* valueOrder(rows, keys) : numericOrder(numbers, keys[0].isDescending)
-  return yield* picked(rows, yield* firstOf(rows.length, limit, compare))
+  return yield* picked(rows, yield* firstOf(rows.length, limit, compare, run))
 }
 
 /** What stands at some positions. */
@@ -79,12 +79,12 @@ export function compareKeys({ path, isDescending }: BoundOrder, a: unknown, b: u
 /** Below this share of all, and no more than that many, keeping the first in a heap is cheaper than sorting all. */
 const HEAP_SHARE = 8
 const LARGEST_HEAP = 8192
-/** Positions that are sorted by themselves first. */
-const RUN = 2048
+/** Positions that are sorted by themselves first, in one step. */
+const RUN = 8192
 
 /** The first `limit` positions of `count`, by an order in which no two are equal. */
-export function* firstOf(count: number, limit: number, compare: Compare): Steps<Int32Array> {
-  if (limit * HEAP_SHARE >= count || limit > LARGEST_HEAP) return yield* sorted(count, limit, compare)
+export function* firstOf(count: number, limit: number, compare: Compare, run = RUN): Steps<Int32Array> {
+  if (limit * HEAP_SHARE >= count || limit > LARGEST_HEAP) return yield* sorted(count, limit, compare, run)
   const heap: number[] = []
   for (let position = 0; position < count && limit > 0; position++) {
     if (heap.length < limit) {
@@ -100,10 +100,10 @@ export function* firstOf(count: number, limit: number, compare: Compare): Steps<
 }
 
 /** Sorts runs, and then merges neighbours until one is left; of each as many as are wanted. */
-function* sorted(count: number, limit: number, compare: Compare): Steps<Int32Array> {
+function* sorted(count: number, limit: number, compare: Compare, size: number): Steps<Int32Array> {
   let runs: Int32Array[] = []
-  for (let from = 0; from < count; from += RUN) {
-    const run = Array.from({ length: Math.min(RUN, count - from) }, (_, i) => from + i).sort(compare)
+  for (let from = 0; from < count; from += size) {
+    const run = Array.from({ length: Math.min(size, count - from) }, (_, i) => from + i).sort(compare)
     runs.push(Int32Array.from(limit < run.length ? run.slice(0, limit) : run))
     yield
   }

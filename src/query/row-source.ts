@@ -118,12 +118,12 @@ export class RowSource implements RowFinder {
    */
   orderedRows(limit: number): number[] {
     const found: number[] = []
-    for (const rows of this.orderedPortions(limit)) for (let i = 0; i < rows.length; i++) found.push(rows[i])
+    for (const rows of this.orderedPortions(limit, NO_LIMIT)) for (let i = 0; i < rows.length; i++) found.push(rows[i])
     return found
   }
 
-  /** The same in portions, some of them empty: other work may be done in between. */
-  *orderedPortions(limit: number): Generator<RowNumbers> {
+  /** The same in portions, some of them empty: other work may be done in between. `run`: as many are sorted without a break. */
+  *orderedPortions(limit: number, run?: number): Generator<RowNumbers> {
     const walk = this.worthWalking(limit)
     if (walk === undefined) {
       const all: number[] = []
@@ -131,7 +131,7 @@ export class RowSource implements RowFinder {
         for (let i = 0; i < rows.length; i++) all.push(rows[i])
         yield NO_ROWS
       }
-      const steps = sortedRows(all, this.order, limit)
+      const steps = sortedRows(all, this.order, limit, run)
       let step = steps.next()
       for (; step.done !== true; step = steps.next()) yield NO_ROWS
       yield step.value

@@ -13,6 +13,7 @@ test('the first of many are those that sorting all of them puts first', () => {
       const compare = (a: number, b: number): number => values[a] - values[b] || a - b
       const sorted = [...values.keys()].sort(compare).slice(0, limit)
       expect([...atOnce(firstOf(values.length, limit, compare))]).toEqual(sorted)
+      expect([...atOnce(firstOf(values.length, limit, compare, 3))]).toEqual(sorted)
     }),
     settings,
   )
