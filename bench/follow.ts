@@ -1,7 +1,10 @@
 import { join } from 'node:path'
-import type pg from 'pg'
+import pg from 'pg'
 import { open } from '../src/index'
+import { NO_LSN } from '../src/mirror/lsn'
+import { ReplicationStream } from '../src/mirror/stream'
 import { mirror } from '../src/postgres'
+import type { ServerConnection } from '../test/support/postgres'
 import { postgresWithOrders, temporaryFolder } from './data'
 import { percentile, type Result, round3 } from './harness'
 import type { Task } from './run'
@@ -9,8 +12,13 @@ import type { Task } from './run'
 const TRANSACTIONS_PER_SECOND = 500
 const SECONDS = 5
 const BACKLOG = 100_000
+/** The first byte of a message that ends a transaction: "C". */
+const COMMIT = 0x43
 
-/** From a commit in Postgres to the value being readable here, at 500 transactions a second; and how fast a backlog is drained. */
+/**
+ * From a commit in Postgres to the value being readable here, at 500 transactions a second; and how fast a backlog is drained,
+ * next to a client that reads the same stream and throws it away.
+ */
 export const task: Task = {
   rows: 100_000,
   async run(rows) {
@@ -33,11 +41,13 @@ export const task: Task = {
           COMMIT;
         END LOOP;
       END $$`)
+    await client.query(`SELECT pg_create_logical_replication_slot('bare', 'pgoutput')`)
     await client.query(`SET synchronous_commit = off`)
     await client.query(`CALL change_many(${BACKLOG})`)
     const {
       rows: [{ lsn }],
     } = await client.query('SELECT pg_current_wal_insert_lsn() AS lsn')
+    const bareTook = await readAndThrowAway(connection, client)
     const start = performance.now()
     const draining = await mirror(db, options)
     await draining.waitFor(lsn, { timeoutMs: 300_000 })
@@ -50,8 +60,34 @@ export const task: Task = {
       p99Ms: round3(percentile(delays, 0.99)),
       perSecond: Math.round(BACKLOG / (took / 1000)),
     }
-    return { snapheap: result }
+    return { snapheap: result, 'bare-stream': { perSecond: Math.round(BACKLOG / (bareTook / 1000)) } }
   },
+}
+
+/** Milliseconds that it takes to read the backlog's stream. */
+async function readAndThrowAway(connection: ServerConnection, client: pg.Client): Promise<number> {
+  const { rows } = await client.query('SELECT pubname FROM pg_publication')
+  const start = performance.now()
+  const replication = new pg.Client({ ...connection, replication: 'database' } as pg.ClientConfig)
+  await replication.connect()
+  let commits = 0
+  await new Promise<void>((resolve, reject) => {
+    const stream = new ReplicationStream(
+      replication,
+      { slot: 'bare', publication: rows[0].pubname, startLsn: NO_LSN },
+      {
+        onMessage: (bytes, at) => {
+          if (bytes[at] === COMMIT && ++commits === BACKLOG) resolve()
+        },
+        onKeepalive: () => {},
+      },
+    )
+    stream.done.catch(reject)
+  })
+  const took = performance.now() - start
+  await replication.end()
+  await client.query(`SELECT pg_terminate_backend(active_pid) FROM pg_replication_slots WHERE slot_name = 'bare'`)
+  return took
 }
 
 /** Commits one-row updates at a steady rate. Returns, for each, the milliseconds from its commit being known to its value being read. */
