@@ -156,8 +156,8 @@ export class PoolFile {
   }
 
   /**
-   * Appends blocks and notes where they are; returns the place behind them. Two writes are under way at a time, so that the
-   * next one waits in the pool of threads, not for a turn of the event loop.
+   * Appends blocks and notes where they are; returns the place behind them. One write is under way at a time: a second one would
+   * take the processor that the event loop runs on, where there are two.
    */
   private async appendBlocks(
     blocks: Iterable<PendingBlock>,
@@ -167,29 +167,20 @@ export class PoolFile {
   ): Promise<number> {
     let next = this.lengthBlocks
     let batch: PendingBlock[] = []
-    let writing = Promise.resolve()
     let writingBack = Promise.resolve()
-    const finish = async (write: Promise<void>, before: Promise<void>, place: number, count: number): Promise<void> => {
-      await Promise.allSettled([write, before])
-      await before
-      await write
-      await writingBack // one at a time: the threads of the pool are everybody's
-      writingBack = this.memory.startWriteBack(this.fd, place * BLOCK_BYTES, count * BLOCK_BYTES)
-      onBlocks(count)
-    }
     const flush = async (): Promise<void> => {
       const bytes = batch.map((each) => each.bytes)
-      const write = this.writeAll(bytes, next * BLOCK_BYTES)
+      const written = this.writeAll(bytes, next * BLOCK_BYTES)
       for (const [i, each] of batch.entries()) {
         places[each.block] = next + i
         checksums[each.block] = each.checksum ?? this.memory.crc32c(each.bytes)
       }
-      const before = writing
-      writing = finish(write, before, next, batch.length)
-      writing.catch(() => undefined) // it is awaited later
+      await written
+      await writingBack // one at a time: the threads of the pool are everybody's
+      writingBack = this.memory.startWriteBack(this.fd, next * BLOCK_BYTES, batch.length * BLOCK_BYTES)
       next += batch.length
+      onBlocks(batch.length)
       batch = []
-      await before
     }
     try {
       for (const block of blocks) {
@@ -197,10 +188,8 @@ export class PoolFile {
         if (batch.length === BLOCKS_PER_WRITE) await flush()
       }
       if (batch.length > 0) await flush()
-      await writing
-      await writingBack
     } finally {
-      await writing.catch(() => undefined) // the caller may let go of the blocks
+      await writingBack // the caller may close the file
     }
     return next
   }
