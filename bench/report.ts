@@ -36,10 +36,10 @@ const TASKS: Record<string, string> = {
 
 /** Tasks that are measured at several sizes, with whom. */
 const GROWTH: Record<string, string> = {
-  'point-read': 'raw,snapheap-column,snapheap-property,map,lmdb,better-sqlite3',
+  'point-read': 'raw,snapheap-column,snapheap-property,map,better-sqlite3',
   'index-lookup': 'snapheap,map,better-sqlite3',
 }
-const SIZES = [10_000, 1_000_000, 10_000_000]
+const SIZES = [10_000, 100_000, 1_000_000, 4_000_000]
 
 /** What was measured so far, by task and, for growth, by task and rows: a report of some tasks keeps the others'. */
 interface Measured {
