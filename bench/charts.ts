@@ -6,19 +6,32 @@ const WIDTH = 560
 
 /** Times of the contenders as bars on a logarithmic axis, the fastest first. Returns SVG. */
 export function barChart(title: string, report: TaskReport): Promise<string> {
-  const values = Object.entries(report.contenders).map(([contender, { nsPerOp }]) => ({ contender, nsPerOp }))
+  const values = Object.entries(report.contenders).map(([contender, { nsPerOp = 0 }]) => ({
+    contender,
+    nsPerOp,
+    label: nsPerOp.toLocaleString('en', { maximumSignificantDigits: 3 }),
+  }))
+  const times = values.map(({ nsPerOp }) => nsPerOp)
+  // a logarithmic axis has no zero for bars to begin at
+  const from = 10 ** Math.floor(Math.log10(Math.min(...times)) - 0.5)
   const isOurs = { test: "indexof(datum.contender, 'snapheap') === 0", value: '#c2410c' }
+  const y = { field: 'contender', type: 'nominal', sort: { field: 'nsPerOp' }, title: null } as const
+  const x = {
+    field: 'nsPerOp',
+    type: 'quantitative' as const,
+    scale: { type: 'log' as const, domain: [from, Math.max(...times) * 4] },
+    axis: { format: '~s', tickCount: 5 },
+    title: 'nanoseconds, logarithmic',
+  }
   return draw({
     title,
     width: WIDTH,
     height: { step: 22 },
     data: { values },
-    mark: 'bar',
-    encoding: {
-      y: { field: 'contender', type: 'nominal', sort: 'x', title: null },
-      x: { field: 'nsPerOp', type: 'quantitative', scale: { type: 'log' }, title: 'nanoseconds, logarithmic' },
-      color: { condition: isOurs, value: '#94a3b8' },
-    },
+    layer: [
+      { mark: 'bar', encoding: { y, x, x2: { datum: from }, color: { condition: isOurs, value: '#94a3b8' } } },
+      { mark: { type: 'text', align: 'left', dx: 4 }, encoding: { y, x, text: { field: 'label' } } },
+    ],
   })
 }
 

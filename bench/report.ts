@@ -1,4 +1,4 @@
-// npm run --silent bench:report -- [TASK ...]
+// npm run --silent bench:report -- [TASK ...]   (draw: only writes what was measured before)
 import { spawn } from 'node:child_process'
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
@@ -52,7 +52,7 @@ const { positionals } = parseArgs({ allowPositionals: true })
 const root = join(dirname(fileURLToPath(import.meta.url)), '..')
 const folder = join(root, 'docs', 'benchmarks')
 const resultsPath = join(folder, 'results.json')
-const known = [...Object.keys(TASKS), 'growth']
+const known = [...Object.keys(TASKS), 'growth', 'draw']
 const wanted = positionals.length === 0 ? known : positionals
 for (const name of wanted) if (!known.includes(name)) fail(`There is no task "${name}". There are ${known.join(', ')}.`)
 
@@ -62,6 +62,7 @@ const measured: Measured = existsSync(resultsPath)
   : { machine: '', tasks: {}, growth: {} }
 measured.machine = machine()
 for (const name of wanted) {
+  if (name === 'draw') continue
   if (name === 'growth') await measureGrowth()
   else measured.tasks[name] = { ...(await run(name)), day: new Date().toISOString().slice(0, 10) }
   writeFileSync(resultsPath, `${JSON.stringify(measured, undefined, 1)}\n`)
