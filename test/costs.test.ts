@@ -9,7 +9,10 @@ interface Costs {
   space: Record<string, number>
 }
 
-/** Bytes of JavaScript's heap for one read: an object takes 40, a number that is handed on as any value 16. */
+/**
+ * Bytes of JavaScript's heap for one read, on Node 20: an object takes 40, a number that is handed on as any value 16. Node 24 and 26
+ * make up to an eighth more.
+ */
 const READ_HEAP_BYTES = {
   'a number by row': 0,
   'a number by row, of a snapshot': 0,
@@ -32,7 +35,7 @@ const WRITE_COUNTS = {
 }
 
 const SPACE_COUNTS = {
-  "kilobytes of JavaScript's heap for a million rows": 1500,
+  "kilobytes of JavaScript's heap for a million rows": 2000, // whatever their number: what the engine keeps of code
   'bytes of an indexed number': 16.2,
   'bytes of it with what is free': 16.2,
 }
@@ -60,7 +63,7 @@ describe('a read', () => {
   })
 
   test.each(Object.entries(READ_HEAP_BYTES))('makes no more objects than it did: %s', (what, was) => {
-    expectNoMore(`Bytes for ${what}`, was, costs.reads[what]?.heapBytes, was * 1.1 + 4)
+    expectNoMore(`Bytes for ${what}`, was, costs.reads[what]?.heapBytes, was * 1.2 + 8)
   })
 })
 
