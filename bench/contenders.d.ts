@@ -1,4 +1,4 @@
-// What the benchmarks use of the databases they compare with, so that types are checked without installing those.
+// What the benchmarks use of the packages that they alone need, so that types are checked without installing those.
 declare module 'better-sqlite3' {
   interface Statement<Parameters extends unknown[], Row> {
     run(...parameters: Parameters): unknown
@@ -42,4 +42,17 @@ declare module '@duckdb/node-api' {
     runAndReadAll(sql: string): Promise<{ getRows(): unknown[][] }>
   }
   export const DuckDBInstance: { create(path: string): Promise<{ connect(): Promise<Connection> }> }
+}
+
+declare module 'vega' {
+  export function parse(specification: object): object
+  export class View {
+    constructor(runtime: object, options: { renderer: 'none' })
+    toSVG(): Promise<string>
+  }
+}
+
+declare module 'vega-lite' {
+  export type TopLevelSpec = Readonly<Record<string, unknown>>
+  export function compile(specification: TopLevelSpec): { spec: object }
 }
