@@ -109,6 +109,7 @@ export class Writer {
    * within the window whose slot is `view.slotOf(address)`; valid until the next change of another kind.
    */
   open(address: number, words: number): number {
+    assert((address & BLOCK_MASK) + words <= BLOCK_WORDS, 'what is opened is in one block')
     const block = address >>> BLOCK_SHIFT
     let mark = this.marks[block]
     if (!mark) mark = this.touch(block)

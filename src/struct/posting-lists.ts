@@ -1,5 +1,6 @@
 import { usableWords } from '../heap/allocator'
 import type { Heap } from '../heap/heap'
+import { BLOCK_MASK } from '../heap/layout'
 import { FLAT_LIMIT, HEADER_WORDS } from './posting-list'
 
 /** Most words that the numbers of a flat list take. */
@@ -85,7 +86,9 @@ export class FlatLists {
     const step = usableWords(words)
     allocator.allocateMany(words, addresses, first, end)
     for (let begin = first, after = first + 1; begin < end; begin = after++) {
-      while (after < end && addresses[after] === addresses[after - 1] + step) after++
+      // the next block may be anywhere in memory, though its addresses go on from those of this one
+      while (after < end && addresses[after] === addresses[after - 1] + step && (addresses[after] & BLOCK_MASK) !== 0)
+        after++
       const at = writer.open(addresses[begin], (after - begin - 1) * step + words) << 1
       this.lay(begin, after, words, step, writer.view.halves[writer.view.slotOf(addresses[begin])], at)
     }

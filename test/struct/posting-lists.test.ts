@@ -68,4 +68,19 @@ describe.each(HEAP_MEMORIES)('posting lists made at once on %s memory', (_name, 
       { numRuns: 30 },
     )
   })
+
+  test('are whole where those of one size go on from one block to the next', () =>
+    withHeap(memory, (heap) => {
+      const each = Array.from({ length: 3000 }, (_, i) => (i < 2000 ? 4 : 12)) // lists of 4 and of 8 words, which fill blocks
+      const groups = groupsOf(each)
+      heap.begin()
+      const base = heap.allocator.allocate(2 ** 17)
+      new FlatLists(heap, groups, base).create(0, each.length)
+      const postings = new MutablePostingList(heap)
+      const { numbers, ends, payloads } = groups
+      for (let i = 0; i < each.length; i++) {
+        expect(postings.read(payloads[i])).toEqual([...numbers.subarray(ends[i] - each[i], ends[i])])
+      }
+      heap.commit()
+    }))
 })
