@@ -2,7 +2,7 @@ import diagnosticsChannel from 'node:diagnostics_channel'
 import { expect, test } from 'vitest'
 import { type Database, open, Query, type QueryMessage } from '../../src/index'
 
-const ROWS = 200_000
+const ROWS = 800_000
 
 async function filled(): Promise<Database> {
   const db = await open()
@@ -89,7 +89,7 @@ test('no object is made where only values of it, or their number, are asked for'
     },
   }
   const asked = query.query().on(reader)
-  expect(asked.count()).toBe(6000)
+  expect(asked.count()).toBe(24_000)
   expect(asked.exists()).toBe(true)
   expect(query.values('a').on(reader).collect(2)).toEqual([0, 1])
   expect(query.groupBy('a').on(reader).collect()).toEqual([{ a: 0 }, { a: 1 }, { a: 2 }])
