@@ -6,9 +6,7 @@
 
 #include "addon_arguments.h"
 #include "addon_kernels.h"
-#include "copy_lines.h"
 #include "index_layout.h"
-#include "number_text.h"
 #include "text_groups.h"
 #include "text_objects.h"
 #include "word_hash.h"
@@ -17,20 +15,18 @@
 namespace snapheap {
 namespace {
 
-// (table, windows, hash table, seed, bytes, starts, ends, first, count, words, at, groups) -> number of groups
+// (seed, bytes, starts, ends, first, count, words, at, groups) -> number of groups
 Napi::Value GroupTextsOf(const Napi::CallbackInfo& info) {
-  const HeapWords heap = Words(info, 0);
-  const auto hash_table = static_cast<uint32_t>(Integer(info, 2, "address", 4294967295.0));
-  const auto seed = static_cast<uint32_t>(Integer(info, 3, "seed", 4294967295.0));
-  const auto bytes = TypedArray<uint8_t>(info, 4, "bytes", napi_uint8_array);
-  const auto starts = TypedArray<int32_t>(info, 5, "starts", napi_int32_array);
-  const auto ends = TypedArray<int32_t>(info, 6, "ends", napi_int32_array);
+  const auto seed = static_cast<uint32_t>(Integer(info, 0, "seed", 4294967295.0));
+  const auto bytes = TypedArray<uint8_t>(info, 1, "bytes", napi_uint8_array);
+  const auto starts = TypedArray<int32_t>(info, 2, "starts", napi_int32_array);
+  const auto ends = TypedArray<int32_t>(info, 3, "ends", napi_int32_array);
   const double length = static_cast<double>(std::min(starts.length, ends.length));
-  const double first = Integer(info, 7, "first", length);
-  const double count = Integer(info, 8, "count", length - first);
-  const auto words = TypedArray<int32_t>(info, 9, "words", napi_int32_array);
-  const double at = Integer(info, 10, "at", static_cast<double>(words.length));
-  const auto groups = TypedArray<int32_t>(info, 11, "groups", napi_int32_array);
+  const double first = Integer(info, 4, "first", length);
+  const double count = Integer(info, 5, "count", length - first);
+  const auto words = TypedArray<int32_t>(info, 6, "words", napi_int32_array);
+  const double at = Integer(info, 7, "at", static_cast<double>(words.length));
+  const auto groups = TypedArray<int32_t>(info, 8, "groups", napi_int32_array);
   if (static_cast<double>(words.length) - at < count * 2 ||
       static_cast<double>(groups.length) < count * static_cast<double>(kGroupHalves)) {
     throw Napi::RangeError::New(info.Env(), "words or groups is too short");
@@ -39,10 +35,9 @@ Napi::Value GroupTextsOf(const Napi::CallbackInfo& info) {
   for (const auto& in : {starts, ends}) CheckApart(info.Env(), words.data, words.length * 4, in.data, in.length * 4);
   const Texts texts = {bytes.data, bytes.length, starts.data, ends.data, static_cast<size_t>(first),
                                  static_cast<size_t>(count)};
-  const int64_t made =
-      GroupTexts(heap, hash_table, seed, texts, reinterpret_cast<uint32_t*>(words.data) + static_cast<size_t>(at),
-                           reinterpret_cast<uint32_t*>(groups.data));
-  if (made == kOutside) throw Napi::RangeError::New(info.Env(), "an address leads outside the heap");
+  const int64_t made = GroupTexts(seed, texts, reinterpret_cast<uint32_t*>(words.data) + static_cast<size_t>(at),
+                                  reinterpret_cast<uint32_t*>(groups.data));
+  if (made == kOutside) throw Napi::RangeError::New(info.Env(), "a string leaves its bytes");
   return Napi::Number::New(info.Env(), static_cast<double>(made));
 }
 
@@ -59,6 +54,17 @@ GroupedTexts TextsWithGroups(const Napi::CallbackInfo& info) {
   const auto groups = TypedArray<int32_t>(info, 3, "groups", napi_int32_array);
   return {{bytes.data, bytes.length, starts.data, ends.data, 0, std::min(starts.length, ends.length)},
           {reinterpret_cast<uint32_t*>(groups.data), groups.length / kGroupHalves}};
+}
+
+// (…, count, table, windows, hash table)
+void FindTextsOf(const Napi::CallbackInfo& info) {
+  const GroupedTexts given = TextsWithGroups(info);
+  const double count = Integer(info, 4, "count", static_cast<double>(given.groups.size));
+  const HeapWords heap = Words(info, 5);
+  const auto hash_table = static_cast<uint32_t>(Integer(info, 7, "address", 4294967295.0));
+  if (!FindTexts(heap, hash_table, given.texts, given.groups.halves, static_cast<size_t>(count))) {
+    throw Napi::RangeError::New(info.Env(), "an address leads outside the heap");
+  }
 }
 
 // (…, count, most words, ordered, ends) -> how many
@@ -114,48 +120,6 @@ void SettleTextsOf(const Napi::CallbackInfo& info) {
                              reinterpret_cast<uint32_t*>(words.data) + static_cast<size_t>(at), static_cast<size_t>(count))) {
     throw Napi::RangeError::New(info.Env(), "a word has no group");
   }
-}
-
-// (bytes, position, fields in a line, capacity, first line, starts, ends, totals) fills totals with position and lines
-void SplitLinesOf(const Napi::CallbackInfo& info) {
-  const auto bytes = TypedArray<uint8_t>(info, 0, "bytes", napi_uint8_array);
-  const double position = Integer(info, 1, "position", static_cast<double>(std::min<size_t>(bytes.length, INT32_MAX)));
-  const double per_line = Integer(info, 2, "fields", 65535);
-  const double capacity = Integer(info, 3, "capacity", 65535);
-  const double first = Integer(info, 4, "first", capacity);
-  const auto starts = TypedArray<int32_t>(info, 5, "starts", napi_int32_array);
-  const auto ends = TypedArray<int32_t>(info, 6, "ends", napi_int32_array);
-  const auto totals = TypedArray<int32_t>(info, 7, "totals", napi_int32_array);
-  if (static_cast<double>(std::min(starts.length, ends.length)) < per_line * capacity || totals.length < 2) {
-    throw Napi::RangeError::New(info.Env(), "starts, ends or totals is too short");
-  }
-  CheckApart(info.Env(), starts.data, starts.length * 4, ends.data, ends.length * 4);
-  for (const auto& out : {starts, ends}) CheckApart(info.Env(), bytes.data, bytes.length, out.data, out.length * 4);
-  const Fields fields = {starts.data, ends.data, static_cast<size_t>(per_line), static_cast<size_t>(capacity)};
-  const auto split = SplitLines(bytes.data, std::min<size_t>(bytes.length, INT32_MAX),
-                                          static_cast<size_t>(position), fields, static_cast<size_t>(first));
-  totals.data[0] = static_cast<int32_t>(split.position);
-  totals.data[1] = static_cast<int32_t>(split.lines);
-}
-
-// (bytes, starts, ends, first, count, is integer, words, at) -> how many
-Napi::Value ParseNumbersOf(const Napi::CallbackInfo& info) {
-  const auto bytes = TypedArray<uint8_t>(info, 0, "bytes", napi_uint8_array);
-  const auto starts = TypedArray<int32_t>(info, 1, "starts", napi_int32_array);
-  const auto ends = TypedArray<int32_t>(info, 2, "ends", napi_int32_array);
-  const double length = static_cast<double>(std::min(starts.length, ends.length));
-  const double first = Integer(info, 3, "first", length);
-  const double count = Integer(info, 4, "count", length - first);
-  const double is_integer = Integer(info, 5, "isInteger", 1);
-  const auto words = TypedArray<int32_t>(info, 6, "words", napi_int32_array);
-  const double at = Integer(info, 7, "at", static_cast<double>(words.length));
-  if (static_cast<double>(words.length) - at < count * 2) throw Napi::RangeError::New(info.Env(), "words is too short");
-  for (const auto& in : {starts, ends}) CheckApart(info.Env(), words.data, words.length * 4, in.data, in.length * 4);
-  const auto offset = static_cast<size_t>(first);
-  const size_t parsed = ParseNumbers(bytes.data, bytes.length, starts.data + offset, ends.data + offset,
-                                               static_cast<size_t>(count), is_integer == 1,
-                                               reinterpret_cast<uint32_t*>(words.data) + static_cast<size_t>(at));
-  return Napi::Number::New(info.Env(), static_cast<double>(parsed));
 }
 
 struct WordRange {
@@ -328,11 +292,10 @@ void SplitSegmentOf(const Napi::CallbackInfo& info) {
 
 void ExportLoadKernels(Napi::Env env, Napi::Object exports) {
   exports.Set("groupTexts", Napi::Function::New<GroupTextsOf>(env, "groupTexts"));
+  exports.Set("findTexts", Napi::Function::New<FindTextsOf>(env, "findTexts"));
   exports.Set("orderTexts", Napi::Function::New<OrderTextsOf>(env, "orderTexts"));
   exports.Set("layTexts", Napi::Function::New<LayTextsOf>(env, "layTexts"));
   exports.Set("settleTexts", Napi::Function::New<SettleTextsOf>(env, "settleTexts"));
-  exports.Set("splitLines", Napi::Function::New<SplitLinesOf>(env, "splitLines"));
-  exports.Set("parseNumbers", Napi::Function::New<ParseNumbersOf>(env, "parseNumbers"));
   exports.Set("countWords", Napi::Function::New<CountWordsOf>(env, "countWords"));
   exports.Set("sortWords", Napi::Function::New<SortWordsOf>(env, "sortWords"));
   exports.Set("groupRecords", Napi::Function::New<GroupRecordsOf>(env, "groupRecords"));

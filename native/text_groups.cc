@@ -22,31 +22,13 @@ inline void Prefetch(const void* address) {
 #endif
 }
 
-// Where the look-up of one group has come to.
-struct Search {
-  uint32_t segment;
-  uint32_t mask;
-  uint32_t slot;
-  uint32_t steps;
-};
-
 class Grouper {
  public:
-  Grouper(const HeapWords& heap, uint32_t table, uint32_t seed, const Texts& texts, uint32_t* words, uint32_t* groups)
-      : heap_(heap), table_(table), seed_(seed), texts_(texts), words_(words), groups_(groups) {}
-
-  int64_t Run() {
-    if (!Assign()) return kOutside;
-    if (table_ != 0 && made_ > 0 && !LookUp()) return kOutside;
-    return static_cast<int64_t>(made_);
-  }
-
- private:
-  const uint8_t* Bytes(size_t i) const { return texts_.bytes + texts_.starts[i]; }
-  uint32_t Size(size_t i) const { return static_cast<uint32_t>(texts_.ends[i] - texts_.starts[i]); }
+  Grouper(uint32_t seed, const Texts& texts, uint32_t* words, uint32_t* groups)
+      : seed_(seed), texts_(texts), words_(words), groups_(groups) {}
 
   // Gives every string its word or group.
-  bool Assign() {
+  int64_t Run() {
     size_t slot_count = 2;
     while (slot_count < texts_.count * 2) slot_count *= 2;
     slots_.assign(slot_count, 0);
@@ -59,7 +41,7 @@ class Grouper {
         word[0] = word[1] = 0;
         continue;
       }
-      if (start < 0 || end < start || static_cast<size_t>(end) > texts_.bytes_size) return false;
+      if (start < 0 || end < start || static_cast<size_t>(end) > texts_.bytes_size) return kOutside;
       const uint32_t size = Size(i);
       if (size <= kInlineBytes) {
         LayInline(Bytes(i), size, word);
@@ -68,8 +50,12 @@ class Grouper {
         word[1] = kStringHigh;
       }
     }
-    return true;
+    return static_cast<int64_t>(made_);
   }
+
+ private:
+  const uint8_t* Bytes(size_t i) const { return texts_.bytes + texts_.starts[i]; }
+  uint32_t Size(size_t i) const { return static_cast<uint32_t>(texts_.ends[i] - texts_.starts[i]); }
 
   static void LayInline(const uint8_t* bytes, uint32_t size, uint32_t* word) {
     if (size == 0) {
@@ -103,20 +89,40 @@ class Grouper {
     return slots_[slot] - 1;
   }
 
-  // Finds the objects of the groups: each step begins for all what the next step needs.
-  bool LookUp() {
-    const uint32_t* descriptor = heap_.At(table_);
+  const uint32_t seed_;
+  const Texts& texts_;
+  uint32_t* const words_;
+  uint32_t* const groups_;
+  size_t made_ = 0;
+  std::vector<uint32_t> slots_;  // open addressing: 1 + group
+};
+
+// Where the look-up of one group has come to.
+struct Search {
+  uint32_t segment;
+  uint32_t mask;
+  uint32_t slot;
+  uint32_t steps;
+};
+
+class Finder {
+ public:
+  Finder(const HeapWords& heap, const Texts& texts, uint32_t* groups, size_t count)
+      : heap_(heap), texts_(texts), groups_(groups), count_(count), searches_(count) {}
+
+  // Each step begins for all what the next step needs.
+  bool Run(uint32_t table) {
+    const uint32_t* descriptor = heap_.At(table);
     if (descriptor == nullptr || descriptor[1] > kHashBits) return false;
-    searches_.resize(made_);
-    for (size_t g = 0; g < made_; g++) {
+    for (size_t g = 0; g < count_; g++) {
       if (!Begin(descriptor[0], descriptor[1], groups_[g * kGroupHalves + kHash], &searches_[g])) return false;
     }
-    for (size_t g = 0; g < made_; g++) {
+    for (size_t g = 0; g < count_; g++) {
       if (!Scan(g)) return false;
       const uint32_t* object = heap_.At(groups_[g * kGroupHalves + kAddress]);
       if (object != nullptr) Prefetch(object);
     }
-    for (size_t g = 0; g < made_; g++) {
+    for (size_t g = 0; g < count_; g++) {
       uint32_t* group = groups_ + g * kGroupHalves;
       while (group[kAddress] != 0) {
         bool is_equal = false;
@@ -130,6 +136,7 @@ class Grouper {
     return true;
   }
 
+ private:
   bool Begin(uint32_t directory, uint32_t depth, uint32_t hash, Search* search) {
     const uint32_t* entry = heap_.At(depth == 0 ? directory : directory + (hash >> (kHashBits - depth)));
     if (entry == nullptr || (entry[1] >> 8) == 0 || (entry[1] >> 8) > kHashBits) return false;
@@ -163,9 +170,13 @@ class Grouper {
   bool IsObject(uint32_t address, size_t i, bool* is_equal) const {
     const uint32_t* object = heap_.At(address);
     if (object == nullptr) return false;
-    const uint32_t size = Size(i);
+    if (i >= texts_.first + texts_.count) return false;
+    const int32_t start = texts_.starts[i];
+    const int32_t end = texts_.ends[i];
+    if (start < 0 || end < start || static_cast<size_t>(end) > texts_.bytes_size) return false;
+    const auto size = static_cast<uint32_t>(end - start);
     *is_equal = object[0] == size;
-    const uint8_t* bytes = Bytes(i);
+    const uint8_t* bytes = texts_.bytes + start;
     uint32_t rest = size;
     for (uint32_t at = address + 1; *is_equal && rest > 0;) {
       const uint32_t* contents = heap_.At(at);
@@ -181,21 +192,20 @@ class Grouper {
   }
 
   const HeapWords& heap_;
-  const uint32_t table_;
-  const uint32_t seed_;
   const Texts& texts_;
-  uint32_t* const words_;
   uint32_t* const groups_;
-  size_t made_ = 0;
-  std::vector<uint32_t> slots_;  // open addressing: 1 + group
+  const size_t count_;
   std::vector<Search> searches_;
 };
 
 }  // namespace
 
-int64_t GroupTexts(const HeapWords& heap, uint32_t table, uint32_t seed, const Texts& texts, uint32_t* words,
-                   uint32_t* groups) {
-  return Grouper(heap, table, seed, texts, words, groups).Run();
+int64_t GroupTexts(uint32_t seed, const Texts& texts, uint32_t* words, uint32_t* groups) {
+  return Grouper(seed, texts, words, groups).Run();
+}
+
+bool FindTexts(const HeapWords& heap, uint32_t table, const Texts& texts, uint32_t* groups, size_t count) {
+  return Finder(heap, texts, groups, count).Run(table);
 }
 
 }  // namespace snapheap

@@ -20,13 +20,15 @@ struct Texts {
 constexpr size_t kGroupHalves = 4;
 constexpr int64_t kOutside = -1;
 
-// What TextGrouper.group of src/value/texts.ts does, for the hash table whose descriptor is at `table` (0: there is none):
-// fills `words` (2 halves a string) and `groups` (kGroupHalves a group, room for one per string). Returns the number of
-// groups, or kOutside when a string leaves its bytes or the table leads outside the heap.
+// What TextGrouper.group of src/value/texts.ts does: fills `words` (2 halves a string) and `groups` (kGroupHalves a group, room for
+// one per string), whose addresses are then 0. Returns the number of groups, or kOutside when a string leaves its bytes.
+int64_t GroupTexts(uint32_t seed, const Texts& texts, uint32_t* words, uint32_t* groups);
+
+// What TextGrouper.find does: gives `count` groups the addresses of their objects in the hash table whose descriptor is at
+// `table`, 0 where there is none. False when the table or a group leads outside.
 //
-// Everything that one string needs from memory is fetched while others are worked on: the slot of the table, then the
+// Everything that one group needs from memory is fetched while others are worked on: the slot of the table, then the
 // object found there.
-int64_t GroupTexts(const HeapWords& heap, uint32_t table, uint32_t seed, const Texts& texts, uint32_t* words,
-                   uint32_t* groups);
+bool FindTexts(const HeapWords& heap, uint32_t table, const Texts& texts, uint32_t* groups, size_t count);
 
 }  // namespace snapheap

@@ -18,6 +18,7 @@
 #include "../file_lock.h"
 #include "../folder_sync.h"
 #include "../heap_words.h"
+#include "../line_batch.h"
 #include "../mapping.h"
 #include "../mapping_registry.h"
 #include "../number_text.h"
@@ -226,7 +227,7 @@ void TestTextGroups() {
   const Texts texts = {reinterpret_cast<const uint8_t*>(bytes.data()), bytes.size(), starts.data(), ends.data(), 0, 6};
   std::vector<uint32_t> words(12, 99);
   std::vector<uint32_t> groups(6 * kGroupHalves, 99);
-  CHECK(GroupTexts(test.heap(), 0, 7, texts, words.data(), groups.data()) == 2);
+  CHECK(GroupTexts(7, texts, words.data(), groups.data()) == 2);
   CHECK(words[0] == 0x726f6873 && words[1] == 0x7ff60074 && words[2] == 0 && words[3] == 0xfff10000 && words[4] == 0);
   CHECK(words[6] == 1 && words[8] == 0 && words[9] == 0 && words[10] == 6 && words[11] == 0x7ff10000);
   CHECK(groups[0] == 1 && groups[2] == 2 && groups[3] == 0 && groups[4] == 3 && groups[6] == 1);
@@ -240,19 +241,19 @@ void TestTextGroups() {
   test.words[2 * (4 + home) + 1] = hash | 0x80000000;
   test.words[2 * 104] = 7;
   memcpy(&test.words[2 * 105], "abcdefg", 7);
-  CHECK(GroupTexts(test.heap(), 4096, 7, texts, words.data(), groups.data()) == 2 && groups[3] == 4200 && groups[7] == 0);
+  CHECK(FindTexts(test.heap(), 4096, texts, groups.data(), 2) && groups[3] == 4200 && groups[7] == 0);
   memcpy(&test.words[2 * 105], "abcdefx", 7);
-  CHECK(GroupTexts(test.heap(), 4096, 7, texts, words.data(), groups.data()) == 2 && groups[3] == 0);
+  CHECK(FindTexts(test.heap(), 4096, texts, groups.data(), 2) && groups[3] == 0);
   for (uint32_t slot = 1; slot < 8; slot++) {  // no end: every slot has the hash
     test.words[2 * (4 + slot)] = 4200;
     test.words[2 * (4 + slot) + 1] = hash | 0xc0000000;
   }
-  CHECK(GroupTexts(test.heap(), 4096, 7, texts, words.data(), groups.data()) == kOutside);
+  CHECK(!FindTexts(test.heap(), 4096, texts, groups.data(), 2));
   test.words[2 * 2] = 0xfffffff0;
-  CHECK(GroupTexts(test.heap(), 4096, 7, texts, words.data(), groups.data()) == kOutside);
-  CHECK(GroupTexts(test.heap(), 0xffffffff, 7, texts, words.data(), groups.data()) == kOutside);
+  CHECK(!FindTexts(test.heap(), 4096, texts, groups.data(), 2));
+  CHECK(!FindTexts(test.heap(), 0xffffffff, texts, groups.data(), 2));
   const Texts outside = {texts.bytes, 25, starts.data(), ends.data(), 0, 6};
-  CHECK(GroupTexts(test.heap(), 0, 7, outside, words.data(), groups.data()) == kOutside);
+  CHECK(GroupTexts(7, outside, words.data(), groups.data()) == kOutside);
 }
 
 void TestCopyLines() {
@@ -265,6 +266,21 @@ void TestCopyLines() {
   CHECK(split.lines == 2 && split.position == 22 && text.substr(7, 3) == "a\nb");
   CHECK(starts[0] == 5 && ends[0] == 6 && starts[3] == 7 && ends[3] == 10 && ends[1] == -1 && starts[4] == 20 && ends[4] == 21);
   CHECK(SplitLines(bytes, text.size(), 23, fields, 0).lines == 0 && SplitLines(bytes, 22, 12, fields, 3).lines == 0);
+}
+
+void TestLineBatch() {
+  std::string text("d\0\0\0\x15" "-5\tlong text\t1.5\n" "d\0\0\0\x15" "70\tlong text\t1e9\n" "c", 45);
+  std::vector<int32_t> starts(9, 0), ends(9, 0), counts(3, 9);
+  std::vector<uint32_t> words(18, 9), groups(3 * kGroupHalves, 9);
+  const std::vector<uint8_t> kinds = {kIntegerField, kTextField, kNumberField};
+  const Fields fields = {starts.data(), ends.data(), 3, 3};
+  auto* bytes = reinterpret_cast<uint8_t*>(&text[0]);
+  const auto split = PrepareLines(bytes, text.size(), 0, fields, 7, {kinds.data(), words.data(), groups.data(), counts.data()});
+  CHECK(split.position == 44 && split.lines == 2);
+  CHECK(counts[0] == 2 && counts[1] == 1 && counts[2] == 1);  // 1e9 is left to others
+  const double minus_five = -5;
+  CHECK(memcmp(&words[0], &minus_five, 8) == 0);
+  CHECK(words[6] == 0 && words[8] == 0 && groups[2] == 2 && groups[3] == 0);
 }
 
 void TestNumbers() {
@@ -376,6 +392,7 @@ int main(int count, char** arguments) {
   TestHeapWords();
   TestTextGroups();
   TestCopyLines();
+  TestLineBatch();
   TestNumbers();
   TestRecords();
   TestScans();

@@ -2,6 +2,7 @@ import { BOOLEAN, ensure, ensureOptions, FUNCTION, PATH, type Rule, TEXT } from 
 import { SnapheapError } from '../errors'
 import type { Heap, HeapSnapshot } from '../heap/heap'
 import type { Kernels } from '../heap/kernels'
+import { ROOT } from '../heap/layout'
 import type { Pin } from '../heap/pins'
 import type { SaveOptions } from '../heap/storage'
 import { Following } from '../log/following'
@@ -148,6 +149,11 @@ export class Store {
   /** Native loops for the layers above, where there are any. */
   get kernels(): Kernels | undefined {
     return this.heap.live.kernels
+  }
+
+  /** The seed of all hashes in the heap, of 32 bits. */
+  get hashSeed(): number {
+    return this.heap.live.low(ROOT.seed) >>> 0
   }
 
   get isReadOnly(): boolean {

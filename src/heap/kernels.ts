@@ -10,11 +10,8 @@ export type WindowBuffers = readonly (ArrayBuffer | undefined)[]
  * throws `CORRUPT`, one whose arguments do not fit each other `INVALID_ARGUMENT`.
  */
 export interface Kernels {
-  /** `TextGrouper.group` (value/texts.ts). `address` is where the strings are looked up, 0 for nowhere. */
+  /** `TextGrouper.group` (value/texts.ts). */
   groupTexts(
-    table: Uint32Array,
-    windows: WindowBuffers,
-    address: number,
     seed: number,
     bytes: Uint8Array,
     starts: Int32Array,
@@ -25,6 +22,18 @@ export interface Kernels {
     at: number,
     groups: Int32Array,
   ): number
+
+  /** `TextGrouper.find`, where the table of strings is at `address`. */
+  findTexts(
+    bytes: Uint8Array,
+    starts: Int32Array,
+    ends: Int32Array,
+    groups: Int32Array,
+    count: number,
+    table: Uint32Array,
+    windows: WindowBuffers,
+    address: number,
+  ): void
 
   /**
    * `TextCreator.order` (value/text-creator.ts): orders those of the first `count` groups that have no address. In `limits`
@@ -68,11 +77,32 @@ export interface Kernels {
     position: number,
     fields: number,
     capacity: number,
-    first: number,
     starts: Int32Array,
     ends: Int32Array,
+    first: number,
     totals: Int32Array,
   ): void
+
+  /**
+   * Splits as `splitLines` does, the first line going to number 0, and does of each field what needs nothing but its bytes, in a thread of
+   * its own: `kinds` says whether it is 1 a number, 2 an integer, 3 text, or 0 something else. Words go to `words`, those of field
+   * `f` and line `r` to `[(f * capacity + r) * 2]`; the groups of the `t`th field of text to `[t * capacity * GROUP_HALVES]`. Leaves
+   * in `totals` position and number of lines, and then for each field how many numbers are parsed, or how many groups there are.
+   * Until the promise is settled nobody may touch any of the arrays.
+   */
+  prepareLines(
+    bytes: Uint8Array,
+    position: number,
+    fields: number,
+    capacity: number,
+    starts: Int32Array,
+    ends: Int32Array,
+    kinds: Uint8Array,
+    seed: number,
+    words: Int32Array,
+    groups: Int32Array,
+    totals: Int32Array,
+  ): Promise<void>
 
   /** Numbers in digits to words, of integers only where `isInteger` is 1. Returns how many: it stops where the text is anything less plain. */
   parseNumbers(

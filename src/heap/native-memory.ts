@@ -66,6 +66,7 @@ class NativeMemory implements Memory {
   constructor(private readonly addon: Addon) {
     this.kernels = {
       groupTexts: (...given) => kernel(() => addon.groupTexts(...given)),
+      findTexts: (...given) => kernel(() => addon.findTexts(...given)),
       orderTexts: (...given) => kernel(() => addon.orderTexts(...given)),
       layTexts: (...given) => kernel(() => addon.layTexts(...given)),
       settleTexts: (...given) => kernel(() => addon.settleTexts(...given)),
@@ -74,6 +75,7 @@ class NativeMemory implements Memory {
       fillSegment: (...given) => kernel(() => addon.fillSegment(...given)),
       splitSegment: (...given) => kernel(() => addon.splitSegment(...given)),
       splitLines: (...given) => kernel(() => addon.splitLines(...given)),
+      prepareLines: (...given) => kernel(() => addon.prepareLines(...given)),
       countWords: (...given) => kernel(() => addon.countWords(...given)),
       sortWords: (...given) => kernel(() => addon.sortWords(...given)),
       groupRecords: (...given) => kernel(() => addon.groupRecords(...given)),

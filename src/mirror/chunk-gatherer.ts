@@ -1,55 +1,107 @@
+import { COPY_DATA, ERROR_RESPONSE, HEADER_BYTES, messageBytes, READY_FOR_QUERY } from './copy-protocol'
+
 /** A piece of this size takes some milliseconds to be read. */
-const PIECE_BYTES = 1 << 18
+export const PIECE_BYTES = 1 << 18
+/** A piece of so many messages too. */
+export const PIECE_MESSAGES = 8192
 /** Longest time that something received waits for more. */
 const LONGEST_WAIT_MS = 8
-/** ReadyForQuery, the last message that the server sends for a command, without its last byte. Row data has no zero bytes. */
-const READY_FOR_QUERY = Buffer.from([0x5a, 0, 0, 0, 5])
+const BUFFER_BYTES = PIECE_BYTES * 2
+const NEWLINE = 10
+
+export interface GathererHandlers {
+  /** Takes a piece of whole messages, whose bytes are its own until it is given back. */
+  onPiece: (bytes: Buffer) => void
+  /** The server has failed: what it said from there on. */
+  onError: (bytes: Buffer) => void
+}
 
 /**
- * Puts received chunks together. A server sends 8 KB at a time; what is done once for each piece that is read (a transaction,
- * a look at every string's place) costs more than the rows of so small a piece.
+ * Puts received chunks of the copy protocol together to pieces of whole messages that begin with a line. A server sends 8 KB
+ * at a time; what is done once for each piece that is read (a transaction, a look at every string's place) costs more than the
+ * rows of so small a piece.
  */
 export class ChunkGatherer {
-  private gathered: Buffer | undefined
+  private buffer: Buffer = Buffer.alloc(0)
+  /** Bytes in it. */
   private size = 0
+  /** Where its whole messages end, and those after which a line begins. */
+  private whole = 0
+  private cut = 0
+  private messages = 0
   private timer: NodeJS.Timeout | undefined
+  private readonly spare: Buffer[] = []
 
-  /** `onPiece` is handed each piece; its bytes stay as they are until it returns, or until more is added. */
-  constructor(private readonly onPiece: (bytes: Buffer) => void) {}
+  constructor(private readonly handlers: GathererHandlers) {}
 
   add(chunk: Buffer): void {
-    const isLast = chunk.indexOf(READY_FOR_QUERY, Math.max(0, chunk.length - READY_FOR_QUERY.length - 1)) >= 0
-    if (this.size === 0 && (isLast || chunk.length >= PIECE_BYTES)) {
-      this.onPiece(chunk)
-      return
-    }
     this.append(chunk)
-    if (isLast || this.size >= PIECE_BYTES) this.flush()
-    else this.timer ??= setTimeout(this.flush, LONGEST_WAIT_MS)
+    if (this.walk()) this.flush()
+    else if (this.cut > 0) this.timer ??= setTimeout(this.flush, LONGEST_WAIT_MS)
   }
 
-  /** Hands out what there is. */
+  /** Hands out what is whole. */
   readonly flush = (): void => {
-    const { size } = this
-    this.drop()
-    if (size > 0) this.onPiece(this.gathered!.subarray(0, size))
-  }
-
-  /** Forgets what there is. */
-  drop(): void {
     clearTimeout(this.timer)
     this.timer = undefined
-    this.size = 0
+    const { buffer, cut } = this
+    if (cut === 0) return
+    const rest = buffer.subarray(cut, this.size)
+    this.whole -= cut
+    this.buffer = this.spare.pop() ?? Buffer.allocUnsafeSlow(Math.max(BUFFER_BYTES, rest.length))
+    if (this.buffer.length < rest.length) this.buffer = Buffer.allocUnsafeSlow(rest.length)
+    rest.copy(this.buffer)
+    this.size = rest.length
+    this.cut = this.messages = 0
+    this.handlers.onPiece(buffer.subarray(0, cut))
+  }
+
+  /** Takes the memory of a piece back that nobody looks at any more. */
+  giveBack(piece: Buffer): void {
+    if (piece.buffer.byteLength === BUFFER_BYTES) this.spare.push(Buffer.from(piece.buffer))
+  }
+
+  /** Forgets what there is, and returns it. */
+  drop(): Buffer {
+    clearTimeout(this.timer)
+    this.timer = undefined
+    const rest = this.buffer.subarray(0, this.size)
+    this.buffer = Buffer.alloc(0)
+    this.size = this.whole = this.cut = this.messages = 0
+    return rest
   }
 
   private append(chunk: Buffer): void {
     const total = this.size + chunk.length
-    if (this.gathered === undefined || this.gathered.length < total) {
-      const larger = Buffer.allocUnsafeSlow(Math.max(total, PIECE_BYTES * 2))
-      this.gathered?.copy(larger, 0, 0, this.size)
-      this.gathered = larger
+    if (this.buffer.length < total) {
+      const isLarge = this.size - this.whole >= HEADER_BYTES
+      const message = isLarge ? this.whole + messageBytes(this.buffer, this.whole) + PIECE_BYTES : 0
+      const larger = Buffer.allocUnsafeSlow(Math.max(total, message, BUFFER_BYTES))
+      this.buffer.copy(larger, 0, 0, this.size)
+      this.buffer = larger
     }
-    chunk.copy(this.gathered, this.size)
+    chunk.copy(this.buffer, this.size)
     this.size = total
+  }
+
+  /** Looks at the messages that have become whole. Returns whether they are to be handed out now. */
+  private walk(): boolean {
+    const { buffer, size } = this
+    let isLast = false
+    while (size - this.whole >= HEADER_BYTES) {
+      const end = this.whole + messageBytes(buffer, this.whole)
+      if (end > size) break
+      const type = buffer[this.whole]
+      if (type === ERROR_RESPONSE) {
+        const { whole } = this
+        this.handlers.onError(Buffer.from(this.drop().subarray(whole)))
+        return false
+      }
+      this.whole = end
+      this.messages++
+      if (type !== COPY_DATA || buffer[end - 1] === NEWLINE) this.cut = end
+      if (type === READY_FOR_QUERY) isLast = true
+    }
+    return isLast || this.cut >= PIECE_BYTES || this.messages >= PIECE_MESSAGES
   }
 }

@@ -2,16 +2,17 @@ import type pg from 'pg'
 import { SnapheapError } from '../errors'
 import { ChunkGatherer } from './chunk-gatherer'
 import { postgresError } from './connection'
-
-/** Message types of the wire protocol (PostgreSQL manual, "Message Formats"). */
-const COPY_DATA = 0x64 // 'd'
-const COPY_DONE = 0x63 // 'c'
-const COPY_OUT_RESPONSE = 0x48 // 'H'
-const COPY_BOTH_RESPONSE = 0x57 // 'W'
-const ERROR_RESPONSE = 0x45 // 'E'
-const READY_FOR_QUERY = 0x5a // 'Z'
-/** Type and length, before the payload of a message. */
-export const HEADER_BYTES = 5
+import {
+  COPY_BOTH_RESPONSE,
+  COPY_DATA,
+  COPY_DONE,
+  COPY_OUT_RESPONSE,
+  ERROR_RESPONSE,
+  HEADER_BYTES,
+  messageBytes,
+  READY_FOR_QUERY,
+} from './copy-protocol'
+import { PieceQueue } from './piece-queue'
 
 /** Longest uninterrupted work on received bytes before other events get their turn. */
 const SLICE_MS = 8
@@ -26,10 +27,12 @@ export interface CopyChannelHandlers {
   /** The server has entered copy mode. */
   onStart?: () => void
   /**
-   * Received chunks are put together to larger ones, for up to some milliseconds: for data of which much comes at once.
-   * Default false.
+   * Received chunks are put together to pieces of whole messages, for up to some milliseconds: for lines of which many come
+   * at once. Default false.
    */
   gathers?: boolean
+  /** With each such piece, before it is read: may begin to prepare it, while others are read. */
+  prepare?: ((bytes: Buffer) => Promise<void> | undefined) | undefined
   /**
    * With each received chunk: must call `read` once, which hands out what the chunk holds. A promise suspends receiving
    * until it is settled; a rejection ends the channel. Default: just reads.
@@ -61,13 +64,21 @@ export class CopyChannel implements pg.Submittable {
   private partialBytes = 0
   private sliceStart = 0
   private readonly gatherer: ChunkGatherer | undefined
+  private readonly queue: PieceQueue
+  private isHeldBack = false
 
   constructor(
     private readonly command: string,
     private readonly doing: string,
     private readonly handlers: CopyChannelHandlers,
   ) {
-    if (handlers.gathers === true) this.gatherer = new ChunkGatherer(this.take)
+    if (handlers.gathers === true) this.gatherer = new ChunkGatherer({ onPiece: this.enqueue, onError: this.hearError })
+    this.queue = new PieceQueue({
+      prepare: handlers.prepare,
+      handOn: this.takePiece,
+      onDone: this.releasePiece,
+      onError: (error) => this.fail(error),
+    })
     this.done = new Promise((resolve, reject) => {
       this.resolveDone = resolve
       this.rejectDone = reject
@@ -88,7 +99,6 @@ export class CopyChannel implements pg.Submittable {
     this.passToPg = listeners[0]!
     connection.stream.removeListener('data', this.passToPg)
     connection.stream.on('data', this.receive)
-    if (this.gatherer !== undefined) connection.stream.prependListener('end', this.gatherer.flush)
     this.isReading = true
     connection.query(this.command)
   }
@@ -122,13 +132,49 @@ export class CopyChannel implements pg.Submittable {
   /** Gives up: cuts the connection and rejects `done` with `error`. */
   fail(error: Error): void {
     this.gatherer?.drop()
+    this.queue.drop()
     this.settle(error)
     this.connection?.stream.destroy()
   }
 
   private readonly receive = (chunk: Buffer): void => {
-    if (this.gatherer === undefined) this.take(chunk)
-    else this.gatherer.add(chunk)
+    if (this.gatherer === undefined) {
+      this.take(chunk)
+      return
+    }
+    try {
+      this.gatherer.add(chunk)
+    } catch (error) {
+      this.fail(error as Error)
+    }
+  }
+
+  private readonly enqueue = (piece: Buffer): void => {
+    this.queue.add(piece)
+    if (this.isHeldBack || !this.queue.isFull) return
+    this.isHeldBack = true
+    this.pause()
+  }
+
+  private readonly takePiece = (piece: Buffer): Promise<void> | undefined => {
+    const read = () => {
+      if (this.isReading) this.read(piece)
+    }
+    return this.handlers.onChunk === undefined ? void read() : this.handlers.onChunk(read)
+  }
+
+  private readonly releasePiece = (piece: Buffer): void => {
+    this.gatherer!.giveBack(piece)
+    if (!this.isHeldBack || this.queue.isFull) return
+    this.isHeldBack = false
+    this.resume()
+  }
+
+  /** What the server has sent before an error is of no use any more. */
+  private readonly hearError = (rest: Buffer): void => {
+    this.queue.drop()
+    this.giveBack()
+    this.passToPg?.(rest)
   }
 
   private readonly take = (chunk: Buffer): void => {
@@ -176,10 +222,13 @@ export class CopyChannel implements pg.Submittable {
       this.handle(chunk, position, end)
       position = end
     }
-    if (position === chunk.length) return
-    const rest = chunk.subarray(position)
-    if (this.isReading) this.keepPartial(rest)
-    else this.passToPg?.(rest)
+    if (this.isReading) {
+      if (position < chunk.length) this.keepPartial(chunk.subarray(position))
+      return
+    }
+    // What has been received behind the end of copy mode is for pg.
+    const rest = [chunk.subarray(position), ...this.queue.drop(), this.gatherer?.drop()]
+    for (const bytes of rest) if (bytes !== undefined && bytes.length > 0) this.passToPg?.(bytes)
   }
 
   /** Adds the head of `chunk` to the incomplete message; returns how much of `chunk` that took. */
@@ -237,10 +286,6 @@ export class CopyChannel implements pg.Submittable {
     const stream = this.connection!.stream
     this.isReading = false
     stream.removeListener('data', this.receive)
-    if (this.gatherer !== undefined) {
-      this.gatherer.drop()
-      stream.removeListener('end', this.gatherer.flush)
-    }
     stream.on('data', this.passToPg!)
   }
 
@@ -255,6 +300,8 @@ export class CopyChannel implements pg.Submittable {
 
   handleError(error: Error): void {
     if (this.isReading) this.giveBack()
+    this.queue.drop()
+    this.gatherer?.drop()
     this.settle(postgresError(this.doing, error))
   }
 
@@ -266,16 +313,4 @@ export class CopyChannel implements pg.Submittable {
 
   /** A WAL sender may still send a keepalive behind its CopyDone. */
   handleCopyData(): void {}
-}
-
-function messageBytes(bytes: Buffer, position: number): number {
-  const length = bytes.readUInt32BE(position + 1)
-  if (length < 4 || length > 0x7fffffff) {
-    throw new SnapheapError(
-      'POSTGRES',
-      `Postgres: a message of ${length} bytes does not fit the protocol. Check that the connection leads straight to a Postgres server.`,
-      { isTransient: true },
-    )
-  }
-  return length + 1
 }

@@ -95,10 +95,11 @@ async function copyTable(request: CopyRequest, client: pg.Client, source: Source
     transaction.createTable(copyName, tableDefinition(source))
     setRole(transaction, copyName, slot, 'copy', describeSource(source, publishedAs.get(source.oid) ?? ''))
   })
-  const loader = new RowLoader(source, store.kernels)
+  const loader = new RowLoader(source, store.kernels, store.hashSeed)
   meter.begin(source)
   await copyRows(client, copyCommand(source), source.columns.length, {
     onRow: (bytes, starts, ends) => loader.load(bytes, starts, ends),
+    prepare: (bytes) => loader.prepare(bytes),
     onMessages: (bytes, position) => loader.loadMessages(bytes, position),
     onChunk(read) {
       checkpoint()

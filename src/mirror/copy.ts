@@ -1,6 +1,7 @@
 import type pg from 'pg'
 import { SnapheapError } from '../errors'
-import { CopyChannel, HEADER_BYTES } from './copy-channel'
+import { CopyChannel } from './copy-channel'
+import { HEADER_BYTES } from './copy-protocol'
 
 const TAB = 9
 const NEWLINE = 10
@@ -141,6 +142,8 @@ export interface CopyHandlers {
    * where it stopped and how many rows those were.
    */
   onMessages?: (bytes: Buffer, position: number) => { position: number; rows: number }
+  /** With each received piece of some 256 KB, before `onChunk`: may begin to prepare it, while others are read. */
+  prepare?: ((bytes: Buffer) => Promise<void> | undefined) | undefined
   /**
    * With each received piece of some 256 KB: must call `read` once, which hands out its rows. A promise suspends the copy
    * until it is settled. Default: just reads.
@@ -165,11 +168,13 @@ export async function copyRows(
   const progress: CopyProgress = { rows: 0, bytes: 0 }
   const channel = new CopyChannel(command, 'the copy failed', {
     gathers: true,
+    prepare: handlers.prepare,
     onData(bytes, start, end) {
       progress.bytes += end - start
       parser.push(bytes, start, end)
     },
     onMessages(bytes, position) {
+      if (parser.isInsideRow && position === 0) throw malformed('a row ends in another piece')
       if (handlers.onMessages === undefined || parser.isInsideRow) return position
       const taken = handlers.onMessages(bytes, position)
       parser.rowCount += taken.rows

@@ -40,8 +40,12 @@ export class Interner extends Encoder {
   /** Puts the words of many strings into `words` from `at` on, low half first, one reference each. */
   texts(texts: Texts, words: Int32Array, at: number): void {
     if (this.groups.length < texts.count * GROUP_HALVES) this.groups = new Int32Array(texts.count * GROUP_HALVES)
-    const { groups } = this
-    const count = this.group(texts, words, at, groups)
+    this.groupedTexts(texts, this.groups, this.group(texts, words, at, this.groups), words, at)
+  }
+
+  /** The same for strings of which `Kernels.prepareLines` has made `count` groups. */
+  groupedTexts(texts: Texts, groups: Int32Array, count: number, words: Int32Array, at: number): void {
+    this.find(texts, groups, count)
     this.mutable.referTo(groups, count)
     this.creator.create(texts, groups, count, () => this.mutable.mutableTable(TAG.string))
     this.settle(groups, words, at, texts.count)
@@ -60,13 +64,19 @@ export class Interner extends Encoder {
   }
 
   private group(texts: Texts, words: Int32Array, at: number, groups: Int32Array): number {
-    const { kernels, table, buffers } = this.heap.writer.view
+    const { kernels } = this.heap.writer.view
     const { mutable } = this
     if (kernels === undefined) return this.grouper.group(mutable, texts, words, at, groups)
     const { bytes, starts, ends, first, count } = texts
-    const strings = mutable.table(TAG.string)?.address ?? 0
-    const { seed } = mutable
-    return kernels.groupTexts(table, buffers, strings, seed, bytes, starts, ends, first, count, words, at, groups)
+    return kernels.groupTexts(mutable.seed, bytes, starts, ends, first, count, words, at, groups)
+  }
+
+  private find(texts: Texts, groups: Int32Array, count: number): void {
+    const { kernels, table, buffers } = this.heap.writer.view
+    const strings = this.mutable.table(TAG.string)
+    if (kernels === undefined) this.grouper.find(this.mutable, texts, groups, count)
+    else if (strings !== undefined && count > 0)
+      kernels.findTexts(texts.bytes, texts.starts, texts.ends, groups, count, table, buffers, strings.address)
   }
 
   protected override place(tag: number, sizeBytes: number): void {

@@ -23,7 +23,7 @@ export const STRING_HIGH = highOf(TAG.string)
 export const INLINE_BYTES = 6
 
 /**
- * Groups the equal ones of many strings and looks each group up once. Native code does the same and
+ * Groups the equal ones of many strings, and looks each group up once. Native code does the same, and
  * has the processor fetch what many look-ups need at the same time; this is what it is tested against.
  */
 export class TextGrouper {
@@ -33,7 +33,7 @@ export class TextGrouper {
 
   /**
    * Puts the word of each string into `words` from `at` on: of one that does not fit its word, the number of its group
-   * takes the place of the address. Fills `groups` and returns how many there are.
+   * takes the place of the address. Fills `groups`, all of them without an address, and returns how many there are.
    */
   group(tables: InternTables, texts: Texts, words: Int32Array, at: number, groups: Int32Array): number {
     const { starts, ends, first, count } = texts
@@ -46,16 +46,23 @@ export class TextGrouper {
       else if (size <= INLINE_BYTES) layInline(texts.bytes, starts[i], size, words, to)
       else {
         const hash = this.lay(tables, texts, i)
-        const group = this.find(texts, i, hash, mask, groups, made)
-        if (group === made) {
-          const address = tables.findWithHash(TAG.string, this.scratch.halves, size, hash)
-          putGroup(groups, made++, i, hash, address)
-        }
+        const group = this.groupOf(texts, i, hash, mask, groups, made)
+        if (group === made) putGroup(groups, made++, i, hash)
         groups[group * GROUP_HALVES + GROUP.strings]++
         words[to] = group
       }
     }
     return made
+  }
+
+  /** Gives `count` groups the addresses of their objects, 0 where there is none. */
+  find(tables: InternTables, texts: Texts, groups: Int32Array, count: number): void {
+    for (let at = 0, end = count * GROUP_HALVES; at < end; at += GROUP_HALVES) {
+      const i = groups[at + GROUP.first]
+      const hash = this.lay(tables, texts, i)
+      const size = texts.ends[i] - texts.starts[i]
+      groups[at + GROUP.address] = tables.findWithHash(TAG.string, this.scratch.halves, size, hash) | 0
+    }
   }
 
   private clearSlots(count: number): number {
@@ -75,7 +82,7 @@ export class TextGrouper {
   }
 
   /** The group of a string, `made` for a new one. */
-  private find(texts: Texts, i: number, hash: number, mask: number, groups: Int32Array, made: number): number {
+  private groupOf(texts: Texts, i: number, hash: number, mask: number, groups: Int32Array, made: number): number {
     const { slots } = this
     let slot = hash & mask
     for (; slots[slot] !== 0; slot = (slot + 1) & mask) {
@@ -114,12 +121,12 @@ function layInline(bytes: Uint8Array, start: number, size: number, words: Int32A
   words[to + 1] = highOf(TAG.inlineString + size, high)
 }
 
-function putGroup(groups: Int32Array, group: number, first: number, hash: number, address: number): void {
+function putGroup(groups: Int32Array, group: number, first: number, hash: number): void {
   const at = group * GROUP_HALVES
   groups[at + GROUP.first] = first
   groups[at + GROUP.hash] = hash
   groups[at + GROUP.strings] = 0
-  groups[at + GROUP.address] = address | 0
+  groups[at + GROUP.address] = 0
 }
 
 function areEqual({ bytes, starts, ends }: Texts, one: number, other: number): boolean {

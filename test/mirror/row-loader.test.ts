@@ -3,8 +3,10 @@ import { describe, expect, test } from 'vitest'
 import type { Store } from '../../src/db/store'
 import { SnapheapError } from '../../src/errors'
 import type { SourceTable } from '../../src/mirror/catalogue'
+import { PIECE_MESSAGES } from '../../src/mirror/chunk-gatherer'
 import { CopyTextParser } from '../../src/mirror/copy'
-import { HEADER_BYTES } from '../../src/mirror/copy-channel'
+import { HEADER_BYTES } from '../../src/mirror/copy-protocol'
+import { MOST_PREPARED } from '../../src/mirror/piece-queue'
 import { RowLoader } from '../../src/mirror/row-loader'
 import { memoryWithoutKernels, nativeMemory } from '../heap/support/memories'
 import { rowsOf, withStore } from '../support/store'
@@ -16,6 +18,17 @@ const SOURCE = {
     type: { kind: 'base', schema: 'pg_catalog', name: type },
   })),
 } as unknown as SourceTable
+
+const DEFINITION = {
+  key: 'id',
+  columns: {
+    id: 'integer',
+    large: { type: 'bigint', nullable: true },
+    float: { type: 'number', nullable: true },
+    word: { type: 'string', nullable: true },
+    day: { type: 'day', nullable: true },
+  },
+} as const
 
 const nullable = (field: fc.Arbitrary<string>) =>
   fc.oneof({ weight: 6, arbitrary: field }, { weight: 1, arbitrary: fc.constant('\\N') })
@@ -54,10 +67,10 @@ const line = fc
   .map((fields) => fields.join('\t'))
 
 /** Messages of the copy protocol, each row in one, or, where `cuts` says so, in two. */
-function messagesOf(lines: readonly string[], cuts: readonly number[]): Buffer {
+function messagesOf(lines: readonly string[], cuts: readonly number[], firstKey = 0): Buffer {
   const messages: Buffer[] = []
   for (const [i, text] of lines.entries()) {
-    const payload = Buffer.from(`${i}\t${text}\n`)
+    const payload = Buffer.from(`${firstKey + i}\t${text}\n`)
     const cut = (cuts[i % (cuts.length + 1)] ?? 0) % payload.length
     for (const part of cut === 0 ? [payload] : [payload.subarray(0, cut), payload.subarray(cut)]) {
       const header = Buffer.from([0x64, 0, 0, 0, 0])
@@ -69,20 +82,12 @@ function messagesOf(lines: readonly string[], cuts: readonly number[]): Buffer {
 }
 
 /** Loads messages as a copy does: natively as far as that goes, the next one by the parser. */
-function load(store: Store, messages: Buffer, isNative: boolean): { byMessage: number; total: number } {
+async function load(store: Store, messages: Buffer, isPrepared = false): Promise<{ byMessage: number; total: number }> {
   let byMessage = 0
+  const loader = new RowLoader(SOURCE, store.kernels, store.hashSeed)
+  if (isPrepared) await loader.prepare(messages)
   const parser = store.write((tx) => {
-    tx.createTable('t', {
-      key: 'id',
-      columns: {
-        id: 'integer',
-        large: { type: 'bigint', nullable: true },
-        float: { type: 'number', nullable: true },
-        word: { type: 'string', nullable: true },
-        day: { type: 'day', nullable: true },
-      },
-    })
-    const loader = new RowLoader(SOURCE, isNative ? store.kernels : undefined)
+    tx.createTable('t', DEFINITION)
     loader.writer = tx.writer('t')
     const rows = new CopyTextParser(SOURCE.columns.length, (bytes, starts, ends) => loader.load(bytes, starts, ends))
     for (let at = 0; at < messages.length; ) {
@@ -111,15 +116,18 @@ function exactRows(store: Store): string[] {
   )
 }
 
-test('rows of messages split natively are those that the parser and the decoders make', async () => {
+test.each([
+  ['split natively', false],
+  ['prepared in another thread', true],
+])('rows of messages %s are those that the parser and the decoders make', async (_how, isPrepared) => {
   await fc.assert(
     fc.asyncProperty(fc.array(line, { maxLength: 80 }), fc.array(fc.nat(30), { maxLength: 5 }), (lines, cuts) =>
       withStore((store) =>
         withStore(
-          (expected) => {
+          async (expected) => {
             const messages = messagesOf(lines, cuts)
-            const loaded = load(store, Buffer.from(messages), true)
-            const { byMessage, total } = load(expected, Buffer.from(messages), false)
+            const loaded = await load(store, Buffer.from(messages), isPrepared)
+            const { byMessage, total } = await load(expected, Buffer.from(messages))
             expect([byMessage, total, loaded.total]).toEqual([0, lines.length, lines.length])
             if (cuts.length === 0) expect(loaded.byMessage).toBe(lines.length)
             expect(exactRows(store)).toEqual(exactRows(expected))
@@ -132,10 +140,41 @@ test('rows of messages split natively are those that the parser and the decoders
   )
 })
 
+test('pieces are loaded as they were prepared, also while the next ones are, and more rows than have room', async () => {
+  await withStore(async (store) => {
+    const loader = new RowLoader(SOURCE, store.kernels, store.hashSeed)
+    store.write((tx) => void tx.createTable('t', DEFINITION))
+    const sizes = [500, 700, PIECE_MESSAGES + 5000, 1, 0, 900]
+    const firstOf = (piece: number) => sizes.slice(0, piece).reduce((sum, size) => sum + size, 0)
+    const textOf = (key: number) => `text ${key % 700} of many`
+    const pieces = sizes.map((size, piece) => {
+      const first = firstOf(piece)
+      const lines = Array.from({ length: size }, (_, i) => `${first + i}\t${i}.5\t${textOf(first + i)}\t\\N`)
+      return messagesOf(lines, [], first)
+    })
+    const ready = pieces.slice(0, MOST_PREPARED).map((piece) => loader.prepare(piece))
+    for (const [i, piece] of pieces.entries()) {
+      await ready[i]
+      store.write((tx) => {
+        loader.writer = tx.writer('t')
+        expect(loader.loadMessages(piece, 0)).toEqual({ position: piece.length, rows: sizes[i] })
+        loader.flush()
+      })
+      const next = pieces[i + MOST_PREPARED]
+      if (next !== undefined) ready.push(loader.prepare(next))
+    }
+    const table = store.table('t')
+    expect(table.rowCount).toBe(firstOf(sizes.length))
+    for (let key = 0; key < table.rowCount; key++)
+      if (table.get(key)?.word !== textOf(key) || table.get(key)?.large !== BigInt(key))
+        expect(table.get(key)).toBe(key)
+  })
+})
+
 test('more rows than fit a batch, in one piece of received bytes', async () => {
-  await withStore((store) => {
+  await withStore(async (store) => {
     const lines = Array.from({ length: 5000 }, (_, i) => `${i * 3}\t${i}.5\ttext number ${i % 100}\t\\N`)
-    expect(load(store, messagesOf(lines, []), true)).toEqual({ byMessage: 5000, total: 5000 })
+    expect(await load(store, messagesOf(lines, []))).toEqual({ byMessage: 5000, total: 5000 })
     expect(store.table('t').get(4999)).toEqual({
       id: 4999,
       large: 14997n,
@@ -170,11 +209,11 @@ describe('what is no row goes its usual way', () => {
     const bytes = Buffer.concat([good, good, bad])
     const totals = new Int32Array(2)
     const [starts, ends] = [new Int32Array(50), new Int32Array(50)]
-    kernels.splitLines(bytes, 0, 5, 10, 3, starts, ends, totals)
+    kernels.splitLines(bytes, 0, 5, 10, starts, ends, 3, totals)
     expect([...totals]).toEqual([good.length * 2, 2])
     expect(bytes.subarray(good.length * 2).equals(bad)).toBe(true)
     expect(starts[3]).toBe(HEADER_BYTES)
-    kernels.splitLines(bytes, 0, 5, 10, 9, starts, ends, totals)
+    kernels.splitLines(bytes, 0, 5, 10, starts, ends, 9, totals)
     expect([...totals]).toEqual([good.length, 1])
   })
 })
@@ -184,13 +223,21 @@ test('arrays that do not fit each other are refused', () => {
   const bytes = Buffer.from('d\0\0\0\x061\n')
   const four = () => new Int32Array(4)
   const shared = four()
+  const text = Uint8Array.of(3)
   for (const run of [
-    () => kernels.splitLines(bytes, 0, 2, 3, 0, four(), four(), four()),
-    () => kernels.splitLines(bytes, 0, 1, 4, 0, shared, shared, four()),
-    () => kernels.splitLines(bytes, 8, 1, 4, 0, four(), four(), four()),
+    () => kernels.splitLines(bytes, 0, 2, 3, four(), four(), 0, four()),
+    () => kernels.splitLines(bytes, 0, 1, 4, shared, shared, 0, four()),
+    () => kernels.splitLines(bytes, 8, 1, 4, four(), four(), 0, four()),
     () => kernels.parseNumbers(bytes, four(), four(), 2, 3, 0, four(), 0),
     () => kernels.parseNumbers(bytes, four(), four(), 0, 2, 0, four(), 1),
     () => kernels.parseNumbers(bytes, shared, four(), 0, 2, 0, shared, 0),
+    () => kernels.prepareLines(bytes, 9, 1, 1, four(), four(), text, 7, four(), four(), four()),
+    () => kernels.prepareLines(bytes, 0, 2, 1, four(), four(), text, 7, four(), four(), four()),
+    () => kernels.prepareLines(bytes, 0, 1, 2, four(), four(), text, 7, four(), four(), four()),
+    () => kernels.prepareLines(bytes, 0, 1, 1, four(), four(), text, 7, new Int32Array(1), four(), four()),
+    () => kernels.prepareLines(bytes, 0, 1, 1, four(), four(), text, 7, four(), four(), new Int32Array(2)),
+    () => kernels.prepareLines(bytes, 0, 1, 1, four(), four(), text, 7, shared, shared, four()),
+    () => kernels.prepareLines(bytes, 0, 1, 1, shared, four(), text, 7, four(), shared, four()),
   ])
     expect(run).toThrow(SnapheapError)
 })

@@ -80,7 +80,8 @@ const objects = [
 
 /** What the loops over many words take: arguments that fit each other nearly always, over words that are anything. */
 const SHAPES = {
-  groupTexts: () => [...heap(), index(), index(), bytes(), ...fields(), words(), small(), words()],
+  groupTexts: () => [index(), bytes(), ...fields(), words(), small(), words()],
+  findTexts: () => [bytes(), ...fields().slice(0, 2), words(), small(), ...heap(), index()],
   orderTexts: () => [bytes(), ...fields().slice(0, 2), words(), small(), small(), halves(), halves()],
   layTexts: () => [bytes(), ...fields().slice(0, 2), words(), halves(), halves(), 0, small(), small(), words()],
   settleTexts: () => [words(), words(), small(), small()],
@@ -112,7 +113,8 @@ const SHAPES = {
     small(),
     halves(),
   ],
-  splitLines: () => [messages(), small(), small(), small(), small(), ...outputs(), words()],
+  splitLines: () => [...received(), small(), words()],
+  prepareLines: () => [...received(), kinds(), index(), words(), words(), words()],
   parseNumbers: () => [bytes(), ...fields(), below(2), words(), small()],
   countWords: () => [...heap(), index(), small(), index(), below(40), halves()],
   sortWords: () => [...heap(), index(), small(), index(), below(40), index(), small(), halves(), words()],
@@ -124,7 +126,8 @@ const anyHalf = () => pick([0, 1, 2, 8 << 8, 3 << 8, 4096, below(20000), below(2
 const halves = () => Uint32Array.from({ length: pick([0, 4, 60, 300]) }, anyHalf)
 const words = () => Int32Array.from({ length: pick([0, 4, 60, 300, 300]) }, anyHalf)
 const groups = () => [halves(), small(), halves().map((_, i) => i * pick([1, 1, 2])), small()]
-const outputs = () => [words(), words()]
+const received = () => [messages(), small(), pick([0, 1, 2, 2, 2, 3, 60]), small(), words(), words()]
+const kinds = () => Uint8Array.from({ length: pick([0, 2, 4, 60]) }, () => pick([0, 1, 2, 3, 3, 255]))
 const shared = new Int32Array(300)
 const bytes = () => Uint8Array.from({ length: 200 }, () => pick([48, 49, 57, 45, 46, 9, 10, 92, 97, 255]))
 const fields = () => {
