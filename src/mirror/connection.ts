@@ -57,12 +57,29 @@ export async function connect(
     const settings = Object.entries(SESSION_SETTINGS).map(([name, value]) => `('${name}', '${value}')`)
     await client.query(
       `SELECT set_config(s.name, s.value, false) FROM (VALUES ${settings.join(', ')}) AS s (name, value)
-       WHERE lower(s.name) IN (SELECT lower(name) FROM pg_catalog.pg_settings)`,
+       WHERE current_setting(s.name, true) IS NOT NULL`,
     )
     return client
   } catch (error) {
     client?.end().catch(() => undefined)
     throw postgresError('connecting failed', error)
+  }
+}
+
+/** Two connections, opened at the same time, for work that looks at the server from two of them; ended when it has ended. Throws `POSTGRES`. */
+export async function withConnections<T>(
+  options: ConnectionOptions,
+  work: (client: pg.Client, outside: pg.Client) => Promise<T>,
+): Promise<T> {
+  const both = await Promise.allSettled([connect(options, 'query'), connect(options, 'query')])
+  try {
+    const [client, outside] = both.map((each) => {
+      if (each.status === 'rejected') throw each.reason
+      return each.value
+    }) as [pg.Client, pg.Client]
+    return await work(client, outside)
+  } finally {
+    await Promise.all(both.map((each) => each.status === 'fulfilled' && disconnect(each.value)))
   }
 }
 

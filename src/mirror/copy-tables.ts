@@ -3,7 +3,7 @@ import type { Store } from '../db/store'
 import { SortMemory } from '../table/sort-memory'
 import { qualifiedName, type SourceTable } from './catalogue'
 import { commit } from './commit'
-import { type ConnectionOptions, connect, disconnect, queryRows } from './connection'
+import { type ConnectionOptions, queryRows, withConnections } from './connection'
 import { copyRows } from './copy'
 import { nextTurn } from './follower'
 import { indexInSlices } from './index-copy'
@@ -54,18 +54,14 @@ export interface Copies {
  * Copies tables at one place of the log into new tables that readers do not look at yet. Throws `POSTGRES`, `TIMEOUT`; what
  * is then left behind has the role `copy`.
  */
-export async function copyTables(request: CopyRequest): Promise<Copies> {
-  const client = await connect(request.connection, 'query')
-  const outside = await connect(request.connection, 'query')
-  try {
+export function copyTables(request: CopyRequest): Promise<Copies> {
+  return withConnections(request.connection, async (client, outside) => {
     const { lsn, sources } = await beginCopy(request, client, outside)
     const copies: Copies = { lsn, tables: [] }
     for (const source of sources) copies.tables.push({ source, copyName: await copyTable(request, client, source) })
     await queryRows(client, 'ending the copy failed', 'COMMIT')
     return copies
-  } finally {
-    await Promise.all([disconnect(client), disconnect(outside)])
-  }
+  })
 }
 
 /** Makes the slot and begins the transaction that shows the tables as they were at its beginning. */

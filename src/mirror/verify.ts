@@ -2,7 +2,7 @@ import type pg from 'pg'
 import type { Snapshot } from '../db/store'
 import type { Table } from '../table/table'
 import type { SourceTable } from './catalogue'
-import { type ConnectionOptions, connect, disconnect, queryRows } from './connection'
+import { type ConnectionOptions, queryRows, withConnections } from './connection'
 import { copyRows } from './copy'
 import { copyCommand } from './copy-tables'
 import type { Follower } from './follower'
@@ -52,25 +52,21 @@ const MOST_ATTEMPTS = 10
  * Compares tables word by word with what Postgres has at the beginning of a temporary slot, whose exported snapshot shows
  * exactly what was committed before.
  */
-export async function verifyTables(request: VerifyRequest): Promise<Verification> {
-  const client = await connect(request.connection, 'query')
-  const outside = await connect(request.connection, 'query')
-  let snapshot: Snapshot | undefined
-  try {
+export function verifyTables(request: VerifyRequest): Promise<Verification> {
+  return withConnections(request.connection, async (client, outside) => {
     for (let attempt = 0; attempt < MOST_ATTEMPTS; attempt++) {
       const place = await placeOf(request, client)
-      snapshot = place.snapshot
-      if ((await lockUnchanged(client, outside, request.sources, SLOT_TIMEOUT_MS)) !== undefined) {
-        return await compareTables(request.sources, place, client)
+      try {
+        if ((await lockUnchanged(client, outside, request.sources, SLOT_TIMEOUT_MS)) !== undefined) {
+          return await compareTables(request.sources, place, client)
+        }
+      } finally {
+        place.snapshot.close()
       }
-      snapshot.close()
       await queryRows(client, 'beginning the verification anew failed', 'ROLLBACK')
     }
     throw neverStill()
-  } finally {
-    snapshot?.close()
-    await Promise.all([disconnect(client), disconnect(outside)])
-  }
+  })
 }
 
 interface Place {
