@@ -157,6 +157,25 @@ function microsOf(date: Date): string {
   return `${date.getTime()} ${date instanceof Timestamp ? date.microseconds : 0}`
 }
 
+test('a text that begins with half of a character is found with an ordered index as without', async () => {
+  const db = await open()
+  db.write((tx) => {
+    const columns = { id: 'integer', text: { type: 'string', index: false } } as const
+    tx.createTable('t', { key: 'id', columns })
+    tx.addIndex('t', { name: 'by_text', columns: ['text'], kind: 'ordered' })
+    const texts = ['\u{1f600}', '\ud83d', '\ud83da', 'a', '\ufffd', '\u{1f601}b']
+    tx.insertMany(
+      't',
+      texts.map((text, id) => ({ id, text })),
+    )
+  })
+  const asked = db.query('t').where({ text: { startsWith: '\ud83d' } })
+  expect(asked.values('id').collect()).toEqual([0, 1, 2, 5])
+  expect(asked.orderBy('text').limit(0).values('id').collect()).toEqual([])
+  expect(asked.orderBy('text').limit(1).values('id').collect()).toEqual([1])
+  await db.close()
+})
+
 test('a number that a column of decimals with a scale is compared with is the decimal that it is written as', async () => {
   const db = await open()
   db.write((tx) => {
@@ -172,5 +191,60 @@ test('a number that a column of decimals with a scale is compared with is the de
     [0, 1, 2],
   ])
   expect([ids({ gt: 0.105 }), ids({ eq: 0.105 }), ids({ in: [0.1, 0.3] })]).toEqual([[1, 2], [], [0, 2]])
+  await db.close()
+})
+
+test.each(['string', 'timestamp', 'day', 'boolean', 'uuid', 'bytes', 'time', 'number[]'] as const)(
+  'values of type %s have no sum and no mean',
+  async (type) => {
+    const db = await open()
+    db.write((tx) => tx.createTable('t', { key: 'id', columns: { id: 'integer', v: { type, nullable: true } } }))
+    for (const how of ['sum', 'avg'] as const) {
+      const asked = db.query('t').groupBy([], (group) => ({ added: group[how]('v') }))
+      expect(() => asked.collect()).toThrow(`which has no ${how}`)
+    }
+    await db.close()
+  },
+)
+
+test('what is no number makes the sum of a column of any values NaN, be it one value or many', async () => {
+  const db = await open()
+  db.write((tx) => {
+    tx.createTable('t', { key: 'id', columns: { id: 'integer', kind: 'string', v: 'any' } })
+    const rows = [
+      ['numbers', 1],
+      ['numbers', Decimal.parse('0.5')],
+      ['text', 'a'],
+      ['date', new Date(5)],
+      ['texts', 'a'],
+      ['texts', 'b'],
+      ['bigint', 2n ** 64n],
+      ['null', null],
+    ] as const
+    tx.insertMany(
+      't',
+      rows.map(([kind, v], id) => ({ id, kind, v })),
+    )
+  })
+  const sums = db.query('t').groupBy('kind', (group) => ({ sum: group.sum('v') }))
+  expect(sums.collect().map(({ kind, sum }) => [kind, sum])).toEqual([
+    ['numbers', 1.5],
+    ['text', Number.NaN],
+    ['date', Number.NaN],
+    ['texts', Number.NaN],
+    ['bigint', 2n ** 64n],
+    ['null', 0],
+  ])
+  await db.close()
+})
+
+test.each([
+  ['n', 'Two members of a result are named "n"'],
+  ['__proto__', 'No member of a result can be named "__proto__"'],
+])('an aggregate of the name %s, which its groups cannot have beside their key, is refused', async (name, message) => {
+  const db = await open()
+  db.write((tx) => tx.createTable('t', { key: 'id', columns: { id: 'integer', n: 'integer' } }))
+  const asked = db.query('t').groupBy('n', (group) => ({ [name]: group.count() }))
+  expect(() => asked.collect()).toThrow(message)
   await db.close()
 })
