@@ -4,8 +4,9 @@
 
 namespace snapheap {
 
-// Export what src/heap/kernels.ts declares: what lays out words, and what reads them.
-void ExportLoadKernels(Napi::Env env, Napi::Object exports);
+// Export what src/heap/kernels.ts declares: for texts, for indexes, and for scans and groups.
+void ExportTextKernels(Napi::Env env, Napi::Object exports);
+void ExportIndexKernels(Napi::Env env, Napi::Object exports);
 void ExportScanKernels(Napi::Env env, Napi::Object exports);
 
 }  // namespace snapheap

@@ -4,7 +4,9 @@
 #include <cstring>
 #include <vector>
 
-#include "text_words.h"
+#include "group_slots.h"
+#include "prefetch.h"
+#include "tagged_words.h"
 #include "word_hash.h"
 
 namespace snapheap {
@@ -13,14 +15,6 @@ namespace {
 // src/struct/hash-table.ts
 constexpr uint32_t kOccupied = 0x80000000;
 constexpr uint32_t kFlag = 0x40000000;
-
-inline void Prefetch(const void* address) {
-#if defined(__GNUC__)
-  __builtin_prefetch(address);
-#else
-  (void)address;
-#endif
-}
 
 // Where the look-up of one group has come to.
 struct Search {
@@ -47,9 +41,7 @@ class Grouper {
 
   // Gives every string its word or group.
   bool Assign() {
-    size_t slot_count = 2;
-    while (slot_count < texts_.count * 2) slot_count *= 2;
-    slots_.assign(slot_count, 0);
+    slots_.Reset(texts_.count);
     for (size_t k = 0; k < texts_.count; k++) {
       const size_t i = texts_.first + k;
       uint32_t* word = words_ + k * 2;
@@ -85,22 +77,20 @@ class Grouper {
 
   uint32_t GroupOf(size_t i, uint32_t size) {
     const uint32_t hash = HashContents(Bytes(i), size, seed_);
-    const size_t mask = slots_.size() - 1;
-    size_t slot = hash & mask;
-    for (; slots_[slot] != 0; slot = (slot + 1) & mask) {
-      uint32_t* group = groups_ + (slots_[slot] - 1) * kGroupHalves;
-      if (group[kHash] != hash || Size(group[kFirst]) != size) continue;
-      if (memcmp(Bytes(group[kFirst]), Bytes(i), size) != 0) continue;
-      group[kStrings]++;
-      return slots_[slot] - 1;
+    uint32_t& slot = slots_.Of(hash, [&](uint32_t g) {
+      const uint32_t* group = groups_ + size_t{g} * kGroupHalves;
+      return group[kHash] == hash && Size(group[kFirst]) == size && memcmp(Bytes(group[kFirst]), Bytes(i), size) == 0;
+    });
+    if (slot == 0) {
+      uint32_t* group = groups_ + made_ * kGroupHalves;
+      group[kFirst] = static_cast<uint32_t>(i);
+      group[kHash] = hash;
+      group[kStrings] = 0;
+      group[kAddress] = 0;
+      slot = static_cast<uint32_t>(++made_);
     }
-    uint32_t* group = groups_ + made_ * kGroupHalves;
-    group[kFirst] = static_cast<uint32_t>(i);
-    group[kHash] = hash;
-    group[kStrings] = 1;
-    group[kAddress] = 0;
-    slots_[slot] = static_cast<uint32_t>(++made_);
-    return slots_[slot] - 1;
+    groups_[(slot - 1) * size_t{kGroupHalves} + kStrings]++;
+    return slot - 1;
   }
 
   // Finds the objects of the groups: each step begins for all what the next step needs.
@@ -187,7 +177,7 @@ class Grouper {
   uint32_t* const words_;
   uint32_t* const groups_;
   size_t made_ = 0;
-  std::vector<uint32_t> slots_;  // open addressing: 1 + group
+  GroupSlots slots_;
   std::vector<Search> searches_;
 };
 
