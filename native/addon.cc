@@ -258,7 +258,8 @@ Napi::Object Initialise(Napi::Env env, Napi::Object exports) {
   exports.Set("crc32c", Napi::Function::New<Crc32c>(env, "crc32c"));
   exports.Set("copy", Napi::Function::New<Copy>(env, "copy"));
   snapheap::ExportLineKernels(env, exports);
-  snapheap::ExportLoadKernels(env, exports);
+  snapheap::ExportTextKernels(env, exports);
+  snapheap::ExportIndexKernels(env, exports);
   snapheap::ExportScanKernels(env, exports);
   exports.Set("lock", Napi::Function::New<Lock>(env, "lock"));
   exports.Set("unlock", Napi::Function::New<Unlock>(env, "unlock"));

@@ -12,6 +12,9 @@
 // How the N-API boundary takes arguments. A wrong one throws a TypeError or RangeError.
 namespace snapheap {
 
+// What a block table can name.
+constexpr uint32_t kMostWindows = 65536;
+
 inline double Integer(const Napi::CallbackInfo& info, size_t index, const char* name, double max) {
   if (!info[index].IsNumber()) throw Napi::TypeError::New(info.Env(), std::string(name) + " must be a number");
   const double value = info[index].As<Napi::Number>().DoubleValue();
@@ -43,14 +46,17 @@ inline void CheckApart(Napi::Env env, const void* one, size_t one_bytes, const v
   if (a < b + other_bytes && b < a + one_bytes) throw Napi::RangeError::New(env, "the arrays overlap");
 }
 
-// A block table and the array of windows that it leads to.
+// A block table and the array of windows that it leads to. An element of that may be anything, a getter too: take it before any
+// other argument, whose memory such a getter could take away.
 inline HeapWords Words(const Napi::CallbackInfo& info, size_t index) {
-  const auto table = TypedArray<uint32_t>(info, index, "table", napi_uint32_array);
   if (!info[index + 1].IsArray()) throw Napi::TypeError::New(info.Env(), "windows must be an array");
   const auto array = info[index + 1].As<Napi::Array>();
+  if (array.Length() > kMostWindows) throw Napi::RangeError::New(info.Env(), "there are too many windows");
+  std::vector<Napi::Value> buffers;
+  for (uint32_t slot = 0; slot < array.Length(); slot++) buffers.push_back(array.Get(slot));
+  const auto table = TypedArray<uint32_t>(info, index, "table", napi_uint32_array);
   std::vector<HeapWords::Window> windows;
-  for (uint32_t slot = 0; slot < array.Length(); slot++) {
-    const Napi::Value each = array.Get(slot);
+  for (const Napi::Value& each : buffers) {
     if (!each.IsArrayBuffer()) {
       windows.push_back({nullptr, 0});
       continue;

@@ -4,9 +4,10 @@
 
 namespace snapheap {
 
-// Export what src/heap/kernels.ts declares: what takes lines apart, what lays out words, and what reads them.
+// Export what src/heap/kernels.ts declares: for received lines, for texts, for indexes, and for scans and groups.
 void ExportLineKernels(Napi::Env env, Napi::Object exports);
-void ExportLoadKernels(Napi::Env env, Napi::Object exports);
+void ExportTextKernels(Napi::Env env, Napi::Object exports);
+void ExportIndexKernels(Napi::Env env, Napi::Object exports);
 void ExportScanKernels(Napi::Env env, Napi::Object exports);
 
 }  // namespace snapheap

@@ -24,7 +24,7 @@ bool SpanOf(const NumberGroups& groups, size_t group, Span* span) {
 }
 
 // Words of so many numbers.
-uint32_t WordsOf(uint32_t count) { return (count + 1) / 2; }
+uint32_t WordsOf(uint32_t count) { return count / 2 + count % 2; }
 
 bool Put(uint32_t low, uint32_t high, uint32_t mask, uint32_t* segment) {
   uint32_t slot = std::max(high & mask, 1u);

@@ -2,12 +2,11 @@
 
 #include <cstring>
 
+#include "tagged_words.h"
+
 namespace snapheap {
 namespace {
 
-constexpr uint32_t kConstantHigh = 0x7ff10000;  // src/value/word.ts
-constexpr uint32_t kZero = 4;
-constexpr uint32_t kMinusZero = 5;
 constexpr int kExactDigits = 15;
 constexpr double kPowersOfTen[] = {1e0, 1e1, 1e2, 1e3, 1e4, 1e5, 1e6, 1e7, 1e8, 1e9, 1e10, 1e11, 1e12, 1e13, 1e14, 1e15};
 

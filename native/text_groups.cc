@@ -4,7 +4,9 @@
 #include <cstring>
 #include <vector>
 
-#include "text_words.h"
+#include "group_slots.h"
+#include "prefetch.h"
+#include "tagged_words.h"
 #include "word_hash.h"
 
 namespace snapheap {
@@ -14,14 +16,6 @@ namespace {
 constexpr uint32_t kOccupied = 0x80000000;
 constexpr uint32_t kFlag = 0x40000000;
 
-inline void Prefetch(const void* address) {
-#if defined(__GNUC__)
-  __builtin_prefetch(address);
-#else
-  (void)address;
-#endif
-}
-
 class Grouper {
  public:
   Grouper(uint32_t seed, const Texts& texts, uint32_t* words, uint32_t* groups)
@@ -29,9 +23,7 @@ class Grouper {
 
   // Gives every string its word or group.
   int64_t Run() {
-    size_t slot_count = 2;
-    while (slot_count < texts_.count * 2) slot_count *= 2;
-    slots_.assign(slot_count, 0);
+    slots_.Reset(texts_.count);
     for (size_t k = 0; k < texts_.count; k++) {
       const size_t i = texts_.first + k;
       uint32_t* word = words_ + k * 2;
@@ -71,22 +63,20 @@ class Grouper {
 
   uint32_t GroupOf(size_t i, uint32_t size) {
     const uint32_t hash = HashContents(Bytes(i), size, seed_);
-    const size_t mask = slots_.size() - 1;
-    size_t slot = hash & mask;
-    for (; slots_[slot] != 0; slot = (slot + 1) & mask) {
-      uint32_t* group = groups_ + (slots_[slot] - 1) * kGroupHalves;
-      if (group[kHash] != hash || Size(group[kFirst]) != size) continue;
-      if (memcmp(Bytes(group[kFirst]), Bytes(i), size) != 0) continue;
-      group[kStrings]++;
-      return slots_[slot] - 1;
+    uint32_t& slot = slots_.Of(hash, [&](uint32_t g) {
+      const uint32_t* group = groups_ + size_t{g} * kGroupHalves;
+      return group[kHash] == hash && Size(group[kFirst]) == size && memcmp(Bytes(group[kFirst]), Bytes(i), size) == 0;
+    });
+    if (slot == 0) {
+      uint32_t* group = groups_ + made_ * kGroupHalves;
+      group[kFirst] = static_cast<uint32_t>(i);
+      group[kHash] = hash;
+      group[kStrings] = 0;
+      group[kAddress] = 0;
+      slot = static_cast<uint32_t>(++made_);
     }
-    uint32_t* group = groups_ + made_ * kGroupHalves;
-    group[kFirst] = static_cast<uint32_t>(i);
-    group[kHash] = hash;
-    group[kStrings] = 1;
-    group[kAddress] = 0;
-    slots_[slot] = static_cast<uint32_t>(++made_);
-    return slots_[slot] - 1;
+    groups_[(slot - 1) * size_t{kGroupHalves} + kStrings]++;
+    return slot - 1;
   }
 
   const uint32_t seed_;
@@ -94,7 +84,7 @@ class Grouper {
   uint32_t* const words_;
   uint32_t* const groups_;
   size_t made_ = 0;
-  std::vector<uint32_t> slots_;  // open addressing: 1 + group
+  GroupSlots slots_;
 };
 
 // Where the look-up of one group has come to.

@@ -18,6 +18,8 @@ struct Texts {
 };
 
 constexpr size_t kGroupHalves = 4;
+// Halves of a group of equal strings.
+enum Group { kFirst, kHash, kStrings, kAddress };
 constexpr int64_t kOutside = -1;
 
 // What TextGrouper.group of src/value/texts.ts does: fills `words` (2 halves a string) and `groups` (kGroupHalves a group, room for

@@ -3,7 +3,8 @@
 #include <algorithm>
 #include <cstring>
 
-#include "text_words.h"
+#include "tagged_words.h"
+
 
 namespace snapheap {
 namespace {

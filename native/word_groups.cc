@@ -4,17 +4,13 @@
 #include <cstring>
 #include <limits>
 
+#include "prefetch.h"
+#include "tagged_words.h"
 #include "wide_registers.h"
 #include "word_hash.h"
 
 namespace snapheap {
 namespace {
-
-// src/value/word.ts: high half of constants and of NaN, low halves of zero and minus zero.
-constexpr uint32_t kConstantHigh = 0x7ff10000;
-constexpr uint32_t kNanHigh = 0x7ff80000;
-constexpr uint32_t kZeroLow = 4;
-constexpr uint32_t kMinusZeroLow = 5;
 
 constexpr uint32_t kNothing[2] = {};
 
@@ -51,14 +47,6 @@ struct Pairs {
   uint32_t highs[kAtOnce];
 };
 
-inline void Prefetch(const void* address) {
-#if defined(__GNUC__)
-  __builtin_prefetch(address);
-#else
-  (void)address;
-#endif
-}
-
 ALWAYS_INLINE void Hash(const Pairs& pairs, uint32_t mask, uint32_t* places) {
   for (size_t i = 0; i < kAtOnce; i++) {
     places[i] = FinishHash(MixHash(MixHash(0, pairs.lows[i]), pairs.highs[i]), 2) & mask;
@@ -70,7 +58,8 @@ WIDE void HashWidely(const Pairs& pairs, uint32_t mask, uint32_t* places) { Hash
 
 const auto kHash = HasWideRegisters() ? HashWidely : HashPlainly;
 
-// Numbers pairs, at most kAtOnce. Returns how many: it stops at a new one that there is no room for.
+// Numbers pairs, at most kAtOnce. Returns how many: it stops at a new one that there is no room for, and where no place is free,
+// which no dictionary lets come.
 size_t Number(const Pairs& pairs, size_t count, PairNumbers* dictionary, int32_t* numbers) {
   const size_t mask = dictionary->mask;
   int32_t* const places = dictionary->places;
@@ -81,7 +70,8 @@ size_t Number(const Pairs& pairs, size_t count, PairNumbers* dictionary, int32_t
     const auto low = static_cast<int32_t>(pairs.lows[i]);
     const auto high = static_cast<int32_t>(pairs.highs[i]);
     int32_t* at = places + first[i] * kPlaceHalves;
-    while (at[2] != 0 && !(at[0] == low && at[1] == high)) {
+    for (size_t steps = 0; at[2] != 0 && !(at[0] == low && at[1] == high); steps++) {
+      if (steps == mask) return i;
       at = places + ((static_cast<size_t>(at - places) / kPlaceHalves + 1) & mask) * kPlaceHalves;
     }
     if (at[2] == 0) {
@@ -90,15 +80,15 @@ size_t Number(const Pairs& pairs, size_t count, PairNumbers* dictionary, int32_t
       at[1] = high;
       at[2] = static_cast<int32_t>(++dictionary->size);
     }
-    numbers[i] = at[2] - 1;
+    numbers[i] = static_cast<int32_t>(static_cast<uint32_t>(at[2]) - 1);
   }
   return count;
 }
 
 // The number that a tagged word is. False where it is none.
 bool TaggedNumber(const uint32_t* word, double* number) {
-  if (word[1] == kConstantHigh && word[0] == kZeroLow) *number = 0.0;
-  else if (word[1] == kConstantHigh && word[0] == kMinusZeroLow) *number = -0.0;
+  if (word[1] == kConstantHigh && word[0] == kZero) *number = 0.0;
+  else if (word[1] == kConstantHigh && word[0] == kMinusZero) *number = -0.0;
   else if (word[1] == kNanHigh && word[0] == 0) *number = std::numeric_limits<double>::quiet_NaN();
   else return false;
   return true;

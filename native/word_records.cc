@@ -2,6 +2,7 @@
 
 #include <vector>
 
+#include "group_slots.h"
 #include "word_hash.h"
 
 namespace snapheap {
@@ -41,29 +42,25 @@ bool SortWords(const uint32_t* words, size_t count, uint32_t number, uint32_t se
 
 size_t GroupRecords(const uint32_t* records, size_t count, uint32_t done, uint32_t* numbers, uint32_t* ends,
                     uint32_t* hashes) {
-  size_t slot_count = 2;
-  while (slot_count < count * 2) slot_count *= 2;
-  const size_t mask = slot_count - 1;
-  static thread_local std::vector<uint32_t> slots;   // open addressing: 1 + group
+  static thread_local GroupSlots slots;
   static thread_local std::vector<uint32_t> groups;  // record -> group
   static thread_local std::vector<uint32_t> firsts;  // group -> record, then where its next number goes
-  slots.assign(slot_count, 0);
+  slots.Reset(count);
   groups.resize(count);
   firsts.clear();
   for (size_t i = 0; i < count; i++) {
     const uint32_t* record = records + i * kRecordHalves;
-    size_t slot = record[kHash] & mask;
-    for (; slots[slot] != 0; slot = (slot + 1) & mask) {
-      const uint32_t* first = records + firsts[slots[slot] - 1] * kRecordHalves;
-      if (first[kLow] == record[kLow] && first[kHigh] == record[kHigh]) break;
-    }
-    if (slots[slot] == 0) {
+    uint32_t& slot = slots.Of(record[kHash], [&](uint32_t group) {
+      const uint32_t* first = records + firsts[group] * kRecordHalves;
+      return first[kLow] == record[kLow] && first[kHigh] == record[kHigh];
+    });
+    if (slot == 0) {
       hashes[firsts.size()] = record[kHash];
       ends[firsts.size()] = 0;
       firsts.push_back(static_cast<uint32_t>(i));
-      slots[slot] = static_cast<uint32_t>(firsts.size());
+      slot = static_cast<uint32_t>(firsts.size());
     }
-    groups[i] = slots[slot] - 1;
+    groups[i] = slot - 1;
     ends[groups[i]]++;
   }
   uint32_t end = 0;

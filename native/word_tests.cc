@@ -1,7 +1,9 @@
 #include "word_tests.h"
 
+#include <algorithm>
 #include <cstring>
 
+#include "tagged_words.h"
 #include "wide_registers.h"
 #include "word_hash.h"
 
@@ -13,8 +15,8 @@ namespace snapheap {
 namespace {
 
 constexpr uint32_t kBlockWords = HeapWords::kBlockMask + 1;
-constexpr uint32_t kZerosHigh = 0x7ff10000;  // src/value/word.ts: the high half of constants
-constexpr uint32_t kZeroLow = 4;             // of zero; 5 of minus zero
+constexpr size_t kMostOpen = 4096;  // tests at once: each has a byte for every word of a block
+static_assert(kMinusZero == kZero + 1 && kZero % 2 == 0, "zeros differ in their lowest bit");
 
 enum StepPart { kKind, kArray, kComparison, kTag, kLow, kHigh };
 
@@ -55,7 +57,7 @@ ALWAYS_INLINE bool MarkNumbers(const uint32_t* words, Value bound, uint8_t* mark
   for (size_t i = 0; i < kBlockWords; i++) {
     const double number = DoubleAt(words, i);
     if (number == number) continue;
-    if (words[i * 2 + 1] != kZerosHigh || (words[i * 2] & ~1u) != kZeroLow) return false;
+    if (words[i * 2 + 1] != kConstantHigh || (words[i * 2] & ~1u) != kZero) return false;
     marks[i] = holds(0.0, bound);
   }
   return true;
@@ -142,6 +144,32 @@ int LowestBit(uint64_t bits) {
 
 }  // namespace
 
+WordSet::WordSet(const int32_t* words, size_t count) {
+  size_t size = 4;
+  while (size < count * 4) size *= 2;
+  places_.assign(size, 0);
+  for (size_t i = 0; i < count; i++) {
+    const uint64_t word = WordOf(words + i * 2);
+    if (word == 0) has_nothing_ = true;
+    else places_[PlaceOf(word)] = word;
+  }
+}
+
+// Where a word is, or would be.
+size_t WordSet::PlaceOf(uint64_t word) const {
+  const size_t mask = places_.size() - 1;
+  size_t place = HashWord(static_cast<uint32_t>(word), static_cast<uint32_t>(word >> 32), 0) & mask;
+  while (places_[place] != 0 && places_[place] != word) place = (place + 1) & mask;
+  return place;
+}
+
+void WordSet::Mark(const uint32_t* words, uint8_t* marks) const {
+  for (size_t i = 0; i < kBlockWords; i++) {
+    const uint64_t word = WordAt(words, i);
+    marks[i] = word == 0 ? has_nothing_ : places_[PlaceOf(word)] == word;
+  }
+}
+
 bool WordTests::Parse(const int32_t* steps, size_t count, const int32_t* words, size_t word_count, const WordArray* arrays,
                       size_t array_count) {
   size_t depth = 0;
@@ -160,7 +188,8 @@ bool WordTests::Parse(const int32_t* steps, size_t count, const int32_t* words, 
       if (kind == TestStep::kIsOneOf && end > word_count) return false;
       const double bound = DoubleOf(step + kLow);
       if (kind == TestStep::kComparePayload && !(bound > -140737488355328.0 && bound < 140737488355328.0)) return false;
-      if (++depth > deepest) deepest = depth;
+      if (++depth > kMostOpen) return false;
+      deepest = std::max(deepest, depth);
     } else {
       return false;
     }
@@ -169,7 +198,6 @@ bool WordTests::Parse(const int32_t* steps, size_t count, const int32_t* words, 
   step_count_ = count;
   words_ = words;
   arrays_ = arrays;
-  set_step_ = nullptr;
   marks_.resize(deepest * kBlockWords);
   return depth == 1;
 }
@@ -187,37 +215,10 @@ const uint32_t* WordTests::BlockOf(const HeapWords& heap, const WordArray& array
   return few_.data();
 }
 
-bool WordTests::MarkOneOf(const int32_t* step, const uint32_t* words, uint8_t* marks) {
-  const auto count = static_cast<size_t>(static_cast<uint32_t>(step[kHigh]));
-  size_t size = 4;
-  while (size < count * 4) size *= 2;
-  const auto place = [size](uint64_t word) {
-    return HashWord(static_cast<uint32_t>(word), static_cast<uint32_t>(word >> 32), 0) & (size - 1);
-  };
-  bool has_nothing = false;
-  if (set_step_ != step || set_.size() < size) {
-    set_step_ = step;
-    set_.assign(size, 0);
-    for (size_t i = 0; i < count; i++) {
-      const uint64_t word = WordOf(words_ + (static_cast<uint32_t>(step[kLow]) + i) * 2);
-      size_t at = place(word);
-      while (set_[at] != 0 && set_[at] != word) at = (at + 1) & (size - 1);
-      set_[at] = word;
-    }
-  }
-  for (size_t i = 0; i < count; i++) has_nothing |= WordOf(words_ + (static_cast<uint32_t>(step[kLow]) + i) * 2) == 0;
-  for (size_t i = 0; i < kBlockWords; i++) {
-    const uint64_t word = WordAt(words, i);
-    size_t at = place(word);
-    while (set_[at] != 0 && set_[at] != word) at = (at + 1) & (size - 1);
-    marks[i] = word == 0 ? has_nothing : set_[at] == word;
-  }
-  return true;
-}
-
 // Leaves what a block's positions pass in the first marks.
-int64_t WordTests::MarkBlock(const HeapWords& heap, uint32_t from) {
+int64_t WordTests::MarkBlock(const HeapWords& heap, uint32_t from, const std::vector<WordSet>& sets) {
   uint8_t* top = marks_.data();
+  size_t set = 0;
   for (size_t i = 0; i < step_count_; i++) {
     const int32_t* step = steps_ + i * kStepHalves;
     uint8_t* below = top - kBlockWords;
@@ -236,9 +237,8 @@ int64_t WordTests::MarkBlock(const HeapWords& heap, uint32_t from) {
       default: {
         const uint32_t* words = BlockOf(heap, arrays_[step[kArray]], from);
         if (words == nullptr) return kOutside;
-        const bool is_usual = static_cast<TestStep>(step[kKind]) == TestStep::kIsOneOf ? MarkOneOf(step, words, top)
-                                                                                       : kMark(step, words, top);
-        if (!is_usual) return kUnusual;
+        if (static_cast<TestStep>(step[kKind]) == TestStep::kIsOneOf) sets[set++].Mark(words, top);
+        else if (!kMark(step, words, top)) return kUnusual;
         top += kBlockWords;
       }
     }
@@ -247,9 +247,15 @@ int64_t WordTests::MarkBlock(const HeapWords& heap, uint32_t from) {
 }
 
 int64_t WordTests::Scan(const HeapWords& heap, uint32_t bits, uint32_t from, uint32_t to, int32_t* found) {
+  std::vector<WordSet> sets;
+  for (size_t i = 0; i < step_count_; i++) {
+    const int32_t* step = steps_ + i * kStepHalves;
+    if (static_cast<TestStep>(step[kKind]) != TestStep::kIsOneOf) continue;
+    sets.emplace_back(words_ + size_t{static_cast<uint32_t>(step[kLow])} * 2, static_cast<uint32_t>(step[kHigh]));
+  }
   int64_t count = 0;
   for (uint32_t block = from; block < to; block += kBlockWords) {
-    const int64_t fault = MarkBlock(heap, block);
+    const int64_t fault = MarkBlock(heap, block, sets);
     if (fault != 0) return fault;
     for (uint32_t at = block; at < to && at < block + kBlockWords; at += 64) {
       const uint32_t* set = bits == 0 ? kNothing : heap.At(bits + at / 64);

@@ -30,6 +30,22 @@ enum class TestStep : int32_t {
 
 enum class Comparison : int32_t { kLess, kLessOrEqual, kGreater, kGreaterOrEqual };
 
+// Words that are sought among, in a table that is made once for many blocks.
+class WordSet {
+ public:
+  // The words are two halves each.
+  WordSet(const int32_t* words, size_t count);
+
+  // Marks those of a block's words that are in it.
+  void Mark(const uint32_t* words, uint8_t* marks) const;
+
+ private:
+  size_t PlaceOf(uint64_t word) const;
+
+  std::vector<uint64_t> places_;  // open addressing; 0 where there is none
+  bool has_nothing_ = false;      // the absent word
+};
+
 class WordTests {
  public:
   // False where the steps do not fit together, or name an array or words that there are not. Nothing is copied.
@@ -45,18 +61,15 @@ class WordTests {
   static constexpr int64_t kOutside = -2;
 
  private:
-  int64_t MarkBlock(const HeapWords& heap, uint32_t from);
+  int64_t MarkBlock(const HeapWords& heap, uint32_t from, const std::vector<WordSet>& sets);
   const uint32_t* BlockOf(const HeapWords& heap, const WordArray& array, uint32_t from);
-  bool MarkOneOf(const int32_t* step, const uint32_t* words, uint8_t* marks);
 
   const int32_t* steps_ = nullptr;
   size_t step_count_ = 0;
   const int32_t* words_ = nullptr;
   const WordArray* arrays_ = nullptr;
-  std::vector<uint8_t> marks_;      // a block's of 0 and 1 for each test that is open
-  std::vector<uint32_t> few_;       // the words of an array of less than a block, and zeros
-  std::vector<uint64_t> set_;       // open addressing; 0 where there is none
-  const int32_t* set_step_ = nullptr;
+  std::vector<uint8_t> marks_;  // a block's of 0 and 1 for each test that is open
+  std::vector<uint32_t> few_;   // the words of an array of less than a block, and zeros
 };
 
 }  // namespace snapheap

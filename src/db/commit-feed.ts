@@ -88,7 +88,8 @@ type Listener<S extends PinnedVersion> = (change: CommitChange<S>) => void
  * that what a commit changes is copied, and can be told by what the versions do not share.
  */
 export class CommitFeed<S extends PinnedVersion> {
-  private readonly listeners = new Set<Listener<S>>()
+  /** With the version from which each listens. */
+  private readonly listeners = new Map<Listener<S>, number>()
   private newest: SharedVersion<S> | undefined
   private readonly waiting: CommitChange<S>[] = []
   private isTelling = false
@@ -98,7 +99,7 @@ export class CommitFeed<S extends PinnedVersion> {
   /** Has every later commit told, until the function returned is called. */
   listen(listener: Listener<S>): () => void {
     this.newest ??= new SharedVersion(this.pin())
-    this.listeners.add(listener)
+    this.listeners.set(listener, this.newest.snapshot.version)
     return () => {
       this.listeners.delete(listener)
       if (this.listeners.size === 0) this.letGo()
@@ -125,7 +126,10 @@ export class CommitFeed<S extends PinnedVersion> {
     this.isTelling = true
     try {
       for (let change = this.waiting.shift(); change !== undefined; change = this.waiting.shift()) {
-        for (const listener of [...this.listeners]) if (this.listeners.has(listener)) callSafely(() => listener(change))
+        for (const [listener, since] of [...this.listeners]) {
+          const isDue = this.listeners.has(listener) && change.after.version > since
+          if (isDue) callSafely(() => listener(change))
+        }
         change.release()
       }
     } finally {

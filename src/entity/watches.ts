@@ -198,10 +198,11 @@ class KeyWatches<S extends ObjectVersion> {
   add(id: Key, listener: KeyListener): () => void {
     const key = valueKey(id)
     const known = this.listeners.get(key)
-    if (known === undefined) this.listeners.set(key, new Set([listener]))
-    else known.add(listener)
+    const own: KeyListener = (change) => listener(change) // the same function may listen twice
+    if (known === undefined) this.listeners.set(key, new Set([own]))
+    else known.add(own)
     this.stop ??= this.listen((change) => this.tell(change))
-    return () => this.remove(key, listener)
+    return () => this.remove(key, own)
   }
 
   private remove(key: unknown, listener: KeyListener): void {

@@ -87,7 +87,7 @@ export function queryEvents<S extends Version & QueryReader, R>(
   let before = watched.results()
   return (change) => {
     if (!tables.some((table) => change.touches(table)) && rows?.areTouchedBy(change) !== true) return undefined
-    const last = before
+    const last = watched.rowTable === undefined ? before : before.renumbered(change.rows(watched.rowTable))
     const now = watched.results(readerOf(change.after))
     before = now
     const updated = new Set<unknown>(rows && new WatchedChange(rows, change).updates().map(({ to }) => to))
@@ -125,6 +125,8 @@ export class ChangeIterator<S extends Version, E> implements AsyncIterableIterat
   private failure: SnapheapError | undefined
   private isOver = false
   private readonly stop: () => void
+  /** What was asked for last. */
+  private asked: Promise<unknown> = Promise.resolve()
 
   constructor(
     private readonly eventOf: EventOf<S, E>,
@@ -135,12 +137,19 @@ export class ChangeIterator<S extends Version, E> implements AsyncIterableIterat
     this.stop = listen((change) => this.take(change))
   }
 
-  async next(): Promise<IteratorResult<E>> {
+  /** Events that are asked for at once come one after the other. */
+  next(): Promise<IteratorResult<E>> {
+    const event = this.asked.then(() => this.event())
+    this.asked = event.catch(() => undefined)
+    return event
+  }
+
+  private async event(): Promise<IteratorResult<E>> {
     for (;;) {
       this.current?.release()
       this.current = this.waiting.shift()
       if (this.current !== undefined) {
-        const event = this.eventOf(this.current)
+        const event = await this.eventOfCurrent(this.current)
         if (event !== undefined) return { done: false, value: event }
       } else if (this.failure !== undefined) {
         const error = this.failure
@@ -148,6 +157,16 @@ export class ChangeIterator<S extends Version, E> implements AsyncIterableIterat
         throw error
       } else if (this.isOver) return { done: true, value: undefined }
       else await new Promise<void>((resolve) => (this.wake = resolve))
+    }
+  }
+
+  /** An iteration that fails is over. */
+  private async eventOfCurrent(change: CommitChange<S>): Promise<E | undefined> {
+    try {
+      return this.eventOf(change)
+    } catch (error) {
+      await this.return()
+      throw error
     }
   }
 

@@ -6,8 +6,8 @@ export type WindowBuffers = readonly (ArrayBuffer | undefined)[]
  * layer that knows what the words mean: that is what it is tested against, and what runs where there is no native code.
  *
  * The heap is handed over as its block table and its windows. Kernels write only into
- * arrays that they are handed as such: a new object, or a range of the heap that the writer has opened. One that is led outside the heap
- * throws `CORRUPT`, one whose arguments do not fit each other `INVALID_ARGUMENT`.
+ * arrays that they are handed as such: a new object, or a range of the heap that the writer has opened. One that is led outside the
+ * heap, or whose arguments do not fit each other, throws `CORRUPT`.
  */
 export interface Kernels {
   /** `TextGrouper.group` (value/texts.ts). */

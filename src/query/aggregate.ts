@@ -133,9 +133,10 @@ function grown(values: Float64Array<ArrayBuffer>, size: number): Float64Array<Ar
   return larger
 }
 
+/** Of a sum and a value; NaN where that is no number. */
 function sumOf(a: unknown, b: unknown): unknown {
   if (typeof a === 'number' && typeof b === 'number') return a + b
-  if (a === 0) return b
+  if (a === 0 && (typeof b === 'bigint' || b instanceof Decimal || b instanceof Rational)) return b
   if (typeof a === 'bigint' && typeof b === 'bigint') return a + b
   if (a instanceof Decimal && b instanceof Decimal) {
     const scale = Math.max(a.scale, b.scale)

@@ -6,7 +6,7 @@ import type { PathStep } from '../value/decoder'
 import { List } from '../value/list'
 import { areComparable, compareValues } from '../value/value-order'
 import type { Binding } from './binding'
-import { type BoundOperand, compareIn, type Slot } from './operand'
+import { areComparableIn, type BoundOperand, compareIn, type Slot } from './operand'
 import type { BoundPath } from './path'
 import type { Comparison, Condition, ConditionOf, Path, TextPattern } from './plan'
 import { commonPath, rangesTest } from './range-set'
@@ -73,7 +73,10 @@ function comparisonTest(condition: ConditionOf<'compare'>, binding: Binding): Ro
   if (operator === 'ne') return (row) => !equals(path, row, operand)
   return (row) => {
     const value = path.value(row)
-    return areComparable(value, operand.value) && holds(operator, compareIn(path.column, value, operand.value))
+    return (
+      areComparableIn(path.column, value, operand.value) &&
+      holds(operator, compareIn(path.column, value, operand.value))
+    )
   }
 }
 

@@ -55,7 +55,7 @@ export class OrderedAccess implements Access {
   }
 
   estimate(): number {
-    if (!this.isWhole()) return Number.POSITIVE_INFINITY
+    if (!this.isWhole() || this.range.some(isBeyondIndex)) return Number.POSITIVE_INFINITY
     const range = this.bounds()
     return range === undefined ? 0 : this.index.ordered!.estimate(range)
   }
@@ -133,6 +133,11 @@ export class OrderedAccess implements Access {
   private get column(): Column {
     return this.index.columns[this.equal.length]
   }
+}
+
+/** Whether a bound is a beginning with a lone surrogate: it may be half of a character, and no index finds those. */
+function isBeyondIndex({ operator, operand: { value } }: Bound): boolean {
+  return operator === 'startsWith' && typeof value === 'string' && /\p{Surrogate}/u.test(value)
 }
 
 /** Sorts the rows from a place on. */

@@ -5,7 +5,7 @@ import { cannotHold } from '../table/messages'
 import { atScale } from '../table/scale'
 import { Decimal } from '../value/decimal'
 import { formatTimeOfDay, parseDay, parseTimeOfDay, Timestamp } from '../value/timestamp'
-import { compareValues } from '../value/value-order'
+import { areComparable, compareValues } from '../value/value-order'
 import type { BoundPath } from './path'
 import { Parameter, type Path } from './plan'
 
@@ -72,7 +72,8 @@ function canonical({ column, path }: BoundPath, value: unknown): unknown {
     case 'uuid':
       return typeof value === 'string' ? value.toLowerCase() : value
     case 'decimal':
-      return typeof value === 'string' ? decimalOf(value) : value
+      // 0.1 is the decimal that it is written as, not the double, which is a little more
+      return typeof value === 'string' || Number.isFinite(value) ? decimalOf(String(value)) : value
     default:
       return value
   }
@@ -168,6 +169,11 @@ export function slotValues(slots: readonly unknown[], parameters: Readonly<Recor
 /** Negative, zero or positive as one value of a column sorts before, with or after another. */
 export function compareIn(column: Column, a: unknown, b: unknown): number {
   return column.type === 'day' ? compareValues(dayNumber(a), dayNumber(b)) : compareValues(a, b)
+}
+
+/** Whether one of two values of a column can be said to be less than the other. */
+export function areComparableIn(column: Column, a: unknown, b: unknown): boolean {
+  return column.type === 'day' ? areComparable(dayNumber(a), dayNumber(b)) : areComparable(a, b)
 }
 
 function dayNumber(value: unknown): unknown {

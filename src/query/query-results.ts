@@ -1,3 +1,4 @@
+import type { RowChanges } from '../table/row-changes'
 import type { QueryReader } from './pipeline'
 import type { StepOf } from './plan'
 import type { Query } from './query'
@@ -9,13 +10,16 @@ export class WatchedQuery<R> {
   readonly objects: StepOf<'object'> | undefined
   /** The same without the last step, where its results are rows: each result is of one. */
   private readonly rows: Query<unknown> | undefined
+  /** The table of those rows. */
+  readonly rowTable: string | undefined
 
   constructor(private readonly query: Query<R>) {
     const last = query.plan.at(-1)
     this.objects = last?.kind === 'object' ? last : undefined
     const isOfRows = last?.kind === 'object' || last?.kind === 'project' || last?.kind === 'get'
     const rows = isOfRows ? query.withoutLast() : undefined
-    this.rows = rows?.givesRows === true ? rows : undefined
+    this.rowTable = rows?.rowTable
+    this.rows = this.rowTable === undefined ? undefined : rows
   }
 
   /** The results in one version. Default: in that which the query was made for. */
@@ -31,7 +35,7 @@ export class WatchedQuery<R> {
   resultIn(version: QueryReader, results: QueryResults<R>, identity: unknown): R {
     const { objects, rows } = this
     if (objects === undefined || rows === undefined) return results.result(identity)
-    const row = identity as number
+    const row = results.rowOf(identity)
     return (
       objects.type === undefined ? version.table(objects.table).read(row) : version.objectOf!(objects.type, row)
     ) as R
@@ -48,8 +52,29 @@ export class QueryResults<R> {
   constructor(
     private readonly results: readonly R[],
     readonly identities: readonly unknown[],
+    private readonly rows: readonly unknown[] = identities,
   ) {
     for (const [place, identity] of identities.entries()) this.places.set(identity, place)
+  }
+
+  /**
+   * Results of rows by the numbers that these have after a commit: one that is made anew may have another, and one that is
+   * deleted leaves its own to another.
+   */
+  renumbered({ updated, updatedFrom, deleted }: RowChanges): QueryResults<R> {
+    const numbers = new Map<unknown, number>()
+    for (const [i, row] of updatedFrom.entries()) numbers.set(row, updated[i])
+    for (const row of deleted) numbers.set(row, -1 - row)
+    return new QueryResults(
+      this.results,
+      this.identities.map((row) => numbers.get(row) ?? row),
+      this.rows,
+    )
+  }
+
+  /** The number of its row in the version that the results are of. */
+  rowOf(identity: unknown): number {
+    return this.rows[this.places.get(identity)!] as number
   }
 
   result(identity: unknown): R {

@@ -54,9 +54,9 @@ export class Query<T> {
     return this.copy(this.reader, this.parameters, input)
   }
 
-  /** Whether what it gives are row numbers. */
-  get givesRows(): boolean {
-    return this.prepared().use((pipeline) => pipeline.result.kind === 'rows', this.slots())
+  /** The table whose row numbers it gives, undefined where it gives anything else. */
+  get rowTable(): string | undefined {
+    return this.prepared().use(({ result }) => (result.kind === 'rows' ? result.table.name : undefined), this.slots())
   }
 
   /** The query before its last step. */

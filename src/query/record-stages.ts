@@ -1,3 +1,4 @@
+import { SnapheapError } from '../errors'
 import type { ColumnType } from '../table/column-type'
 import type { BoundAggregate } from './aggregate'
 import { compile } from './compile'
@@ -36,6 +37,30 @@ function recordMaker(fields: readonly BoundField[]): (row: number) => Record<str
   return (row) => Object.fromEntries(fields.map(({ name, path }) => [name, path.value(row)]))
 }
 
+/** Throws `INVALID_ARGUMENT` for a name that two members would have, or none can. */
+function ensureDifferent(members: readonly string[]): void {
+  const wrong = members.find((name, i) => name === '__proto__' || members.indexOf(name) < i)
+  if (wrong === undefined) return
+  const reason = wrong === '__proto__' ? 'No member of a result can be named' : 'Two members of a result are named'
+  throw new SnapheapError('INVALID_ARGUMENT', `${reason} "${wrong}". Take another name.`, { name: wrong })
+}
+
+/** Types of values that add up, or may. */
+const SUMMABLE: ReadonlySet<ColumnType> = new Set(['integer', 'number', 'bigint', 'decimal', 'any', 'json'])
+
+/** Throws `INVALID_ARGUMENT` for a sum or mean of what is never a number. */
+function ensureNumeric({ aggregate, path }: BoundAggregate): void {
+  const { function: of } = aggregate
+  if (path === undefined || (of !== 'sum' && of !== 'avg')) return
+  const { column } = path
+  if (path.path.inside.length > 0 || SUMMABLE.has(column.type)) return
+  throw new SnapheapError(
+    'INVALID_ARGUMENT',
+    `${path.path.label} is of type ${column.type}, which has no ${of}. Add numbers up, or take count, min or max.`,
+    { name: path.path.label, type: column.type },
+  )
+}
+
 function typesOf(fields: readonly BoundField[]): Map<string, ColumnType> {
   const whole = fields.filter(({ path }) => path.path.inside.length === 0)
   return new Map(whole.map(({ name, path }) => [name, path.column.type]))
@@ -62,7 +87,9 @@ export function grouping(step: StepOf<'group'>, flow: Flow, pipeline: Pipeline):
     aggregate,
     path: aggregate.path === undefined ? undefined : new BoundPath(table, aggregate.path, pipeline.reader),
   }))
+  for (const each of aggregates) ensureNumeric(each)
   const members = [...step.keys, ...step.aggregates].map(({ name }) => name)
+  ensureDifferent(members)
   return {
     flow: { kind: 'records', members, types: new Map([...typesOf(keys), ...aggregateTypes(aggregates)]) },
     isMapping: false,

@@ -159,7 +159,7 @@ export class RowSource implements RowFinder {
       const within = access.estimate()
       // as many as fit are spread over those that the index has within its bounds
       const walked = Math.min(within, (limit * within) / Math.max(1, Math.min(fitting, within)))
-      if (walked > fewest || (walked === fewest && best !== undefined)) continue
+      if (!(walked <= fewest) || (walked === fewest && best !== undefined)) continue // no more than any number is NaN
       best = access
       fewest = walked
     }

@@ -18,6 +18,9 @@ const PAYLOADS = 2 ** 47
 /** More tests than this cost more than looking a value up among ranges. */
 const MOST_TESTS = 64
 
+/** Tests that stand within so many others are left to closures: native code has memory for no more at once. */
+const MOST_DEEP = 64
+
 /** Fewer rows than this are not worth the call. */
 export const LEAST_SCANNED = BLOCK_WORDS
 
@@ -141,15 +144,17 @@ export class ScanProgram {
 }
 
 /** Whether there is native code, and it can tell what a condition asks of rows. */
-export function isForNative(condition: Condition, binding: Binding): boolean {
-  if (binding.table.context.view.kernels === undefined) return false
+export function isForNative(condition: Condition, binding: Binding, depth = 0): boolean {
+  if (binding.table.context.view.kernels === undefined || depth > MOST_DEEP) return false
   switch (condition.kind) {
     case 'and':
     case 'or':
       if (condition.conditions.length > MOST_TESTS) return false
-      return condition.conditions.length > 0 && condition.conditions.every((each) => isForNative(each, binding))
+      return (
+        condition.conditions.length > 0 && condition.conditions.every((each) => isForNative(each, binding, depth + 1))
+      )
     case 'not':
-      return isForNative(condition.condition, binding)
+      return isForNative(condition.condition, binding, depth + 1)
     case 'in':
     case 'compare': {
       const path = binding.path(condition.path)

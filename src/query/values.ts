@@ -1,5 +1,6 @@
 import { Decimal, Rational } from '../value/decimal'
 import { List } from '../value/list'
+import { Timestamp } from '../value/timestamp'
 import { compareValues } from '../value/value-order'
 
 /** Whether two values are equal: numbers by their size, whatever their type; times, bytes, arrays and documents by what they hold; objects of classes only themselves. */
@@ -31,25 +32,29 @@ export function valueKey(value: unknown): unknown {
   }
 }
 
-/** Numbers that doubles hold exactly have those as keys; `Map` takes NaN for equal to itself. */
+/** Numbers that doubles hold exactly have those as keys, all others their fraction in lowest terms; `Map` takes NaN for equal to itself. */
 function numberKey(value: bigint | Decimal | Rational): unknown {
   const double = typeof value === 'bigint' ? Number(value) : value.toNumber()
   if (Number.isFinite(double) && compareValues(double, value) === 0) return double === 0 ? 0 : double
-  return `\0${value instanceof Decimal ? canonicalDecimal(value) : value}`
+  if (value instanceof Decimal) return `\0${reduced(value)}`
+  return typeof value === 'bigint' ? `\0${value}/1` : `\0${value.numerator}/${value.denominator}`
 }
 
-function canonicalDecimal(value: Decimal): string {
-  let { coefficient, scale } = value
-  while (scale > 0 && coefficient % 10n === 0n) {
-    coefficient /= 10n
-    scale--
+/** A decimal as a fraction: tens have no factors but 2 and 5. */
+function reduced({ coefficient, scale }: Decimal): string {
+  let numerator = coefficient
+  let denominator = 1n
+  for (const factor of [2n, 5n]) {
+    let power = scale
+    for (; power > 0 && numerator % factor === 0n; power--) numerator /= factor
+    denominator *= factor ** BigInt(power)
   }
-  return `${coefficient}e-${scale}`
+  return `${numerator}/${denominator}`
 }
 
 function objectKey(value: object): unknown {
   if (value instanceof Decimal || value instanceof Rational) return numberKey(value)
-  if (value instanceof Date) return `\0date ${value.toISOString()}`
+  if (value instanceof Date) return `\0date ${value.getTime()} ${value instanceof Timestamp ? value.microseconds : 0}`
   if (value instanceof Uint8Array) return `\0bytes ${Buffer.from(value).toString('latin1')}`
   if (Array.isArray(value)) return `\0[${value.map(part).join()}]`
   if (value instanceof List) return `\0(${value.items.map(part).join()})`
@@ -61,7 +66,21 @@ function objectKey(value: object): unknown {
 
 function part(value: unknown): string {
   const key = valueKey(value)
-  return typeof key === 'string' ? JSON.stringify(key) : String(key)
+  if (typeof key === 'string') return JSON.stringify(key)
+  return (typeof key === 'object' && key !== null) || typeof key === 'function' ? `#${identityOf(key)}` : String(key)
+}
+
+const identities = new WeakMap<object, number>()
+let identified = 0
+
+/** A number for each object that is equal to itself alone. */
+function identityOf(object: object): number {
+  let identity = identities.get(object)
+  if (identity === undefined) {
+    identity = identified++
+    identities.set(object, identity)
+  }
+  return identity
 }
 
 /** A set of values, told apart as `sameValue` does. */

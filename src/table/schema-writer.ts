@@ -1,22 +1,15 @@
 import { ensure, TEXT } from '../arguments'
 import { SnapheapError } from '../errors'
 import type { Heap } from '../heap/heap'
-import { MutableHashTable } from '../struct/hash-table'
 import type { Interner } from '../value/interner'
 import type { Catalogue } from './catalogue'
-import type { Column } from './column'
 import type { ColumnType } from './column-type'
-import {
-  type ColumnDefinition,
-  type ResolvedColumn,
-  resolveColumn,
-  resolveTable,
-  type TableDefinition,
-} from './definition'
+import { type ColumnDefinition, resolveColumn, resolveTable, type TableDefinition } from './definition'
+import { Descriptors } from './descriptors'
 import { IndexCatalogue } from './index-catalogue'
 import { type IndexDefinition, orderedBy, type ResolvedIndex, resolveIndex } from './index-definition'
 import { fillIndex, growIndex } from './index-growth'
-import { CATALOGUE_SLOT, COLUMN, COLUMN_FLAG, KEY_MODE, SCALE_SHIFT, TABLE } from './layout'
+import { CATALOGUE_SLOT, COLUMN, COLUMN_FLAG, TABLE } from './layout'
 import { checkName } from './names'
 import { ObservedTableWriter, type RowObservers } from './observed-table-writer'
 import type { Table } from './table'
@@ -33,6 +26,7 @@ export class SchemaWriter {
   private readonly writers = new Map<Table, TableWriter>()
   private observers: RowObservers | undefined
   private readonly indexes: IndexCatalogue
+  private readonly descriptors: Descriptors
 
   constructor(
     private readonly heap: Heap,
@@ -42,6 +36,7 @@ export class SchemaWriter {
     private readonly versions: SchemaVersions,
   ) {
     this.indexes = new IndexCatalogue(heap, interner)
+    this.descriptors = new Descriptors(heap, interner)
   }
 
   /** The writer of a table. Throws `NOT_FOUND`. */
@@ -80,25 +75,10 @@ export class SchemaWriter {
     this.ensureFree(name)
     for (const [i, each] of indexes.entries())
       if (indexes.findIndex((other) => other.name === each.name) < i) throw exists('index', `${name}.${each.name}`)
-    const { allocator, writer } = this.heap
-    const descriptor = allocator.allocateZeroed(TABLE.words)
-    this.setString(descriptor + TABLE.name, name)
-    const keyTypes = key.map((each) => columns.find((column) => column.name === each)!.type)
-    const isDirect = key.length === 1 && (keyTypes[0] === 'integer' || keyTypes[0] === 'bigint')
-    const mode = isDirect ? KEY_MODE.direct : key.length === 1 ? KEY_MODE.column : KEY_MODE.composite
-    writer.set(descriptor + TABLE.keyMode, mode, 0)
-    if (mode === KEY_MODE.composite) writer.set(descriptor + TABLE.key, MutableHashTable.create(this.heap) | 0, 0)
-    const list = allocator.allocateZeroed(columns.length)
-    writer.set(descriptor + TABLE.columns, list | 0, columns.length)
-    for (const [i, column] of columns.entries()) {
-      const isOnlyKey = key.length === 1 && key[0] === column.name
-      const index = isOnlyKey ? !isDirect : column.index
-      const address = this.makeColumn({ ...column, index })
-      writer.set(list + i, address | 0, key.indexOf(column.name) + 1)
-    }
-    this.list([...this.catalogue.descriptors(), descriptor])
+    const descriptor = this.descriptors.makeTable(name, key, columns)
+    this.descriptors.list([...this.catalogue.descriptors(), descriptor])
     const version = this.changed()
-    writer.set(descriptor + TABLE.shape, version, version)
+    this.heap.writer.set(descriptor + TABLE.shape, version, version)
     try {
       for (const each of indexes) this.addDefinedIndex(name, each)
     } catch (error) {
@@ -112,16 +92,8 @@ export class SchemaWriter {
     const table = this.catalogue.table(name)
     this.writer(name).truncate()
     this.indexes.drop(table, table.definedIndexes)
-    const { allocator } = this.heap
-    const view = this.heap.writer.view
-    for (const column of table.columns) this.freeColumn(column)
-    const composite = view.low(table.descriptor + TABLE.key) >>> 0
-    if (composite !== 0) new MutableHashTable(this.heap, composite).destroy()
-    this.releaseWord(table.descriptor + TABLE.name)
-    this.releaseWord(table.descriptor + TABLE.properties)
-    allocator.free(view.low(table.descriptor + TABLE.columns) >>> 0)
-    this.list(this.catalogue.descriptors().filter((each) => each !== table.descriptor))
-    allocator.free(table.descriptor)
+    this.descriptors.list(this.catalogue.descriptors().filter((each) => each !== table.descriptor))
+    this.descriptors.freeTable(table)
     this.changed()
   }
 
@@ -129,8 +101,7 @@ export class SchemaWriter {
     const { descriptor } = this.catalogue.table(name)
     checkName('table', newName)
     this.ensureFree(newName)
-    this.releaseWord(descriptor + TABLE.name)
-    this.setString(descriptor + TABLE.name, newName)
+    this.descriptors.setText(descriptor + TABLE.name, newName)
     this.changeShape(descriptor)
   }
 
@@ -151,7 +122,7 @@ export class SchemaWriter {
     }
     this.setColumns(table, (columns) => [
       ...columns,
-      { address: this.makeColumn(column, table.rowCount), keyPosition: 0 },
+      { address: this.descriptors.makeColumn(column, table.rowCount), keyPosition: 0 },
     ])
     if (column.isOrdered) this.addIndex(tableName, orderedBy(name))
     if (value === undefined) return
@@ -180,7 +151,7 @@ export class SchemaWriter {
     )
     this.writer(tableName).emptyColumn(this.catalogue.table(tableName).column(name))
     this.setColumns(table, (columns) => columns.filter((each) => each.address !== column.descriptor))
-    this.freeColumn(column)
+    this.descriptors.freeColumn(column)
   }
 
   renameColumn(tableName: string, name: string, newName: string): void {
@@ -188,8 +159,7 @@ export class SchemaWriter {
     const { descriptor } = table.column(name)
     checkName('column', newName)
     if (table.hasColumn(newName)) throw exists('column', `${tableName}.${newName}`)
-    this.releaseWord(descriptor + COLUMN.name)
-    this.setString(descriptor + COLUMN.name, newName)
+    this.descriptors.setText(descriptor + COLUMN.name, newName)
     this.changeShape(table.descriptor)
   }
 
@@ -263,16 +233,7 @@ export class SchemaWriter {
 
   /** Keeps any value with a table, for the layer above. */
   setProperties(tableName: string, value: unknown): void {
-    const { descriptor } = this.catalogue.table(tableName)
-    try {
-      this.interner.value(value)
-    } catch (error) {
-      this.interner.abandon()
-      throw error
-    }
-    const [low, high] = [this.interner.low, this.interner.high]
-    this.releaseWord(descriptor + TABLE.properties)
-    this.heap.writer.set(descriptor + TABLE.properties, low, high)
+    this.descriptors.setProperties(this.catalogue.table(tableName), value)
   }
 
   private addDefinedIndex(tableName: string, index: ResolvedIndex): void {
@@ -305,54 +266,6 @@ export class SchemaWriter {
     return true
   }
 
-  private makeColumn(column: ResolvedColumn, rows = 0): number {
-    const { allocator, writer } = this.heap
-    const address = allocator.allocateZeroed(COLUMN.words)
-    this.setString(address + COLUMN.name, column.name)
-    this.setString(address + COLUMN.type, column.type)
-    const flags = (column.nullable ? COLUMN_FLAG.nullable : 0) | (column.unique ? COLUMN_FLAG.unique : 0)
-    const scale = column.scale === undefined ? 0 : (column.scale + 1) << SCALE_SHIFT
-    writer.set(address + COLUMN.flags, flags | scale, rows)
-    if (column.index) writer.set(address + COLUMN.index, MutableHashTable.create(this.heap) | 0, 0)
-    return address
-  }
-
-  private freeColumn(column: Column): void {
-    const { view } = this.heap.writer
-    const index = view.low(column.descriptor + COLUMN.index) >>> 0
-    if (index !== 0) new MutableHashTable(this.heap, index).destroy()
-    this.releaseWord(column.descriptor + COLUMN.name)
-    this.releaseWord(column.descriptor + COLUMN.type)
-    this.heap.allocator.free(column.descriptor)
-  }
-
-  private setColumns(table: Table, change: (columns: ColumnEntry[]) => ColumnEntry[]): void {
-    const { allocator, writer } = this.heap
-    const { view } = writer
-    const word = table.descriptor + TABLE.columns
-    const list = view.low(word) >>> 0
-    const columns = Array.from({ length: view.high(word) }, (_, i) => ({
-      address: view.low(list + i) >>> 0,
-      keyPosition: view.high(list + i),
-    }))
-    const changed = change(columns)
-    allocator.free(list)
-    const target = allocator.allocate(changed.length)
-    for (const [i, each] of changed.entries()) writer.set(target + i, each.address | 0, each.keyPosition)
-    writer.set(word, target | 0, changed.length)
-    this.changeShape(table.descriptor)
-  }
-
-  private list(descriptors: readonly number[]): void {
-    const { allocator, writer } = this.heap
-    const earlier = writer.view.low(CATALOGUE_SLOT) >>> 0
-    if (earlier !== 0) allocator.free(earlier)
-    const list = allocator.allocate(descriptors.length + 1)
-    writer.set(list, descriptors.length, 0)
-    for (const [i, descriptor] of descriptors.entries()) writer.set(list + 1 + i, descriptor | 0, 0)
-    writer.set(CATALOGUE_SLOT, list | 0, writer.view.high(CATALOGUE_SLOT))
-  }
-
   /** Raises the schema version, past those that were rolled back: a table handle made there must not fit another table. */
   private changed(): number {
     const { writer } = this.heap
@@ -369,25 +282,14 @@ export class SchemaWriter {
     writer.set(descriptor + TABLE.shape, this.changed(), writer.view.high(descriptor + TABLE.shape))
   }
 
+  private setColumns(table: Table, change: Parameters<Descriptors['setColumns']>[1]): void {
+    this.descriptors.setColumns(table, change)
+    this.changeShape(table.descriptor)
+  }
+
   private ensureFree(name: string): void {
     if (this.catalogue.find(name) !== undefined) throw exists('table', name)
   }
-
-  private setString(address: number, text: string): void {
-    this.interner.string(text)
-    this.heap.writer.set(address, this.interner.low, this.interner.high)
-  }
-
-  private releaseWord(address: number): void {
-    const { view } = this.heap.writer
-    this.interner.release(view.low(address), view.high(address))
-    this.heap.writer.set(address, 0, 0)
-  }
-}
-
-interface ColumnEntry {
-  readonly address: number
-  readonly keyPosition: number
 }
 
 function exists(what: string, name: string): SnapheapError {

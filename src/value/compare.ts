@@ -181,11 +181,17 @@ function rankOfConstant(low: number): number {
 
 /** Exact where either is no double; 0 where both say the same number. Both are finite. */
 export function compareNumbers(a: unknown, b: unknown): number {
-  if (typeof a === 'number' && typeof b === 'number') return a < b ? -1 : a > b ? 1 : 0
+  // the language compares bigints with doubles by their exact size
+  if (isPrimitive(a) && isPrimitive(b)) return a < b ? -1 : a > b ? 1 : 0
+  if (a instanceof Decimal && b instanceof Decimal) return a.compare(b)
   const x = fractionOf(a)
   const y = fractionOf(b)
   const difference = x.numerator * y.denominator - y.numerator * x.denominator
   return difference < 0n ? -1 : difference > 0n ? 1 : 0
+}
+
+function isPrimitive(value: unknown): value is number | bigint {
+  return typeof value === 'number' || typeof value === 'bigint'
 }
 
 function fractionOf(value: unknown): Rational {

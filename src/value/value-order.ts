@@ -1,4 +1,5 @@
 import { compareNumbers } from './compare'
+import { compareStrings } from './contents-order'
 import { Decimal, Rational } from './decimal'
 import { Timestamp } from './timestamp'
 
@@ -76,20 +77,20 @@ function compareDoubles(a: number, b: number): number {
   return a === b ? 0 : Number(Number.isNaN(a)) - Number(Number.isNaN(b))
 }
 
-/** Strings by their code points, which is the order of their UTF-8 bytes. */
+/** As an ordered index has strings: by their UTF-8 bytes, which is by their code points; lone surrogates as `compareStrings` says. */
 export function compareText(a: string, b: string): number {
   const size = Math.min(a.length, b.length)
   for (let i = 0; i < size; i++) {
     const x = a.charCodeAt(i)
     const y = b.charCodeAt(i)
-    if (x !== y) return weight(x) - weight(y)
+    if (x !== y) return isSurrogate(x) || isSurrogate(y) ? compareStrings(a, b) : x - y
   }
   return a.length - b.length
 }
 
-/** Moves surrogates, which stand for the highest code points, above the other units. */
-function weight(unit: number): number {
-  return unit < 0xd800 ? unit : unit < 0xe000 ? unit + 0x2000 : unit - 0x800
+/** Half of a character beyond U+FFFF, or a lone surrogate: its order is not that of its number. */
+function isSurrogate(unit: number): boolean {
+  return unit >= 0xd800 && unit < 0xe000
 }
 
 function compareInstants(a: Date, b: Date): number {

@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import fc from 'fast-check'
 import { afterEach, expect, test } from 'vitest'
-import { Column, type Database, Entity, Id, open, Ref } from '../../src/index'
+import { apply, Column, type Database, Entity, Id, open, query, Ref, rows } from '../../src/index'
 
 @Entity()
 class Person {
@@ -140,6 +140,113 @@ test('the results of a query are told as added, changed, moved and removed', asy
     [['p0'], [], [], ['p2']],
     [['p2'], [], [], ['p3']],
   ])
+})
+
+test('a result whose row number another takes over in one commit is removed, and the other added', async () => {
+  await opened()
+  db.write((tx) => {
+    tx.createTable('thing', { key: 'code', columns: { code: 'string', size: 'integer' } })
+    for (let i = 0; i < 500; i++) tx.insert('thing', { code: `old ${i}`, size: i })
+    for (let i = 100; i < 200; i++) tx.delete('thing', `old ${i}`)
+  })
+  const large = db.query('thing').where({ size: { gte: 497 } })
+  const heard: unknown[][] = [[], [], []]
+  const codes = (all: readonly unknown[]): unknown[] => all.map((each) => (each as { code: string }).code ?? each)
+  for (const [i, asked] of [large, large.select('code'), large.values('code')].entries()) {
+    db.watch(asked as typeof large, ({ added, removed, changed, moved }) => {
+      const news = codes(added)
+      heard[i].push([news.length, codes(removed), codes(changed), codes(moved), news.includes('new 0')])
+    })
+  }
+  const numbers = large.query().withoutLast()
+  const [row] = numbers.collect()
+  db.write((tx) => {
+    tx.delete('thing', 'old 497')
+    for (let i = 0; i < 110; i++) tx.insert('thing', { code: `new ${i}`, size: 1000 + i })
+  })
+  expect(numbers.collect()).toContain(row) // taken over
+  for (const each of heard) expect(each).toEqual([[110, ['old 497'], [], [], true]])
+})
+
+test('a result that is made anew under its key in one commit is changed, whatever its row number is then', async () => {
+  await opened()
+  db.write((tx) => {
+    tx.createTable('thing', { key: 'code', columns: { code: 'string', size: 'integer' } })
+    for (let i = 0; i < 500; i++) tx.insert('thing', { code: `old ${i}`, size: i })
+  })
+  const heard: unknown[] = []
+  db.watch(db.query('thing').where({ size: { gte: 497 } }), ({ added, removed, changed }) => {
+    heard.push([added, removed, changed].map((all) => all.map((each) => each.size)))
+  })
+  db.write((tx) => {
+    for (const code of ['old 497', 'old 3']) tx.delete('thing', code)
+    tx.insert('thing', { code: 'old 3', size: 3 })
+    tx.insert('thing', { code: 'old 497', size: 600 })
+  })
+  expect(heard).toEqual([[[], [], [600]]])
+})
+
+test('a listener that begins while others are told of a commit does not hear of those before', async () => {
+  await opened()
+  const heard: string[] = []
+  db.watch(Person, ({ inserted: [person] }) => {
+    heard.push(person.name)
+    if (person.name !== 'first') return
+    db.write((tx) => tx.create(Person, { id: 2, name: 'second', age: 0 }))
+    db.watch(Person, ({ inserted: [{ name }] }) => heard.push(`late: ${name}`))
+  })
+  db.write((tx) => tx.create(Person, { id: 1, name: 'first', age: 0 }))
+  db.write((tx) => tx.create(Person, { id: 3, name: 'third', age: 0 }))
+  expect(heard).toEqual(['first', 'second', 'third', 'late: third'])
+})
+
+test('a function that listens to one object twice is called twice, and goes on when one of them stops', async () => {
+  await opened()
+  let calls = 0
+  const listener = (): void => {
+    calls++
+  }
+  const stops = [1, 2].map(() => db.watchOne(Person, 1, listener))
+  db.write((tx) => tx.create(Person, { id: 1, name: 'Ada', age: 0 }))
+  expect(calls).toBe(2)
+  stops[0]()
+  stops[0]()
+  db.write((tx) => tx.update('person', 1, { age: 1 }))
+  expect(calls).toBe(3)
+  stops[1]()
+  db.write((tx) => tx.update('person', 1, { age: 2 }))
+  expect(calls).toBe(3)
+  expect(db.stats().snapshots).toEqual([])
+})
+
+test('events that are asked for at once come one after the other', async () => {
+  await opened()
+  const changes = db.changes(Person)
+  const asked = [1, 2, 3].map(() => changes.next())
+  for (const id of [1, 2]) db.write((tx) => tx.create(Person, { id, name: 'a', age: 0 }))
+  const events = await Promise.all(asked.slice(0, 2))
+  expect(events.map(({ value }) => value.inserted.map((each: Person) => each.id))).toEqual([[1], [2]])
+  await changes.return?.()
+  expect(await asked[2]).toEqual({ done: true, value: undefined })
+})
+
+test('an iteration that fails is over, and keeps nothing', async () => {
+  await opened()
+  let fails = false
+  const asked = query(
+    db,
+    rows('person'),
+    apply((row: number) => {
+      if (fails) throw new Error('no')
+      return row
+    }),
+  )
+  const changes = db.changes(asked)
+  fails = true
+  db.write((tx) => tx.create(Person, { id: 1, name: 'a', age: 0 }))
+  await expect(changes.next()).rejects.toThrow('no')
+  expect(await changes.next()).toEqual({ done: true, value: undefined })
+  expect(db.stats().snapshots).toEqual([])
 })
 
 test('an iteration takes events one by one, and those that do not fit its buffer as one', async () => {

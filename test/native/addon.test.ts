@@ -3,7 +3,7 @@ import { join } from 'node:path'
 import { setImmediate as nextTurn } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
 import { Worker } from 'node:worker_threads'
-import { expect, onTestFinished, test } from 'vitest'
+import { describe, expect, onTestFinished, test } from 'vitest'
 import { nativeMemory, temporaryFolder } from '../heap/support/memories'
 import { addonBinary, run } from './support/binary'
 
@@ -81,6 +81,60 @@ test('the addon throws on wrong arguments of every kind and never crashes', () =
     })
   }
 }, 60_000)
+
+describe('loops over words', () => {
+  const loops = nativeMemory().kernels!
+
+  test('take hash segments that end where their memory ends, and none without a slot', () => {
+    const from = Int32Array.of(1, 0, 77, 0x80000000 | 5 | 0)
+    const [zeros, ones, counts] = [new Int32Array(4), new Int32Array(4), new Uint32Array(2)]
+    loops.splitSegment(from, 0, 2, 4, 1, zeros, 0, ones, 0, counts)
+    expect([...zeros, ...ones, ...counts]).toEqual([0, 0, 0, 0, 0, 0, 77, from[3], 0, 1])
+    const entry = [Uint32Array.of(5), Uint32Array.of(77), Uint32Array.of(0)] as const
+    for (const words of [1, 2]) {
+      const fill = () => loops.fillSegment(...entry, 0, 1, 0, new Int32Array(words * 2), 0)
+      expect(fill).toThrow('halves is too short')
+    }
+  })
+
+  test('end in a dictionary that has no free place', () => {
+    const numbers = new Int32Array(3)
+    const full = new Int32Array(4 * 4).fill(9)
+    expect(loops.numberPairs(Int32Array.of(1, 2, 3), numbers, 0, 3, full, Int32Array.of(0), numbers)).toBe(0)
+  })
+
+  test('are led by no getter among the windows to memory that it has taken away', () => {
+    const table = new Uint32Array(1 << 16)
+    const windows: ArrayBuffer[] = [new ArrayBuffer(32768)]
+    Object.defineProperty(windows, 0, {
+      get: () => {
+        if (table.length > 0) structuredClone(table.buffer, { transfer: [table.buffer] })
+        return new ArrayBuffer(32768)
+      },
+    })
+    expect(() => loops.countWords(table, windows, 0, 1, 0, 0, new Uint32Array(1))).toThrow('leads outside the heap')
+    const endless: ArrayBuffer[] = []
+    endless.length = 2 ** 32 - 1
+    expect(() => loops.countWords(table, endless, 0, 1, 0, 0, new Uint32Array(1))).toThrow('too many windows')
+  })
+
+  test('refuse more tests at once than there is memory for', () => {
+    const steps = Int32Array.from({ length: 6 * 2_000_000 }, () => 0)
+    const scan = () =>
+      loops.scanWords(
+        new Uint32Array(1),
+        [new ArrayBuffer(32768)],
+        steps,
+        new Int32Array(0),
+        new Uint32Array(2),
+        0,
+        0,
+        9,
+        new Int32Array(0),
+      )
+    expect(scan).toThrow('the steps or the positions do not fit')
+  })
+})
 
 test('workers terminated while they hold and take windows leave nothing behind', async () => {
   const folder = temporaryFolder()

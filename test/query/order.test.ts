@@ -19,6 +19,30 @@ test('the first of many are those that sorting all of them puts first', () => {
   )
 })
 
+test.each([
+  ['all', 100_000],
+  ['the first 9,000', 9000],
+  ['the first 100', 100],
+])('sorting %s of many can be left after each of many small steps', (_, limit) => {
+  const count = 100_000
+  const values = Uint32Array.from({ length: count }, (_, i) => Math.imul(i + 1, 0x9e3779b1))
+  let compared = 0
+  const steps = firstOf(count, limit, (a, b) => {
+    compared++
+    return values[a] - values[b] || a - b
+  })
+  const costs: number[] = []
+  let step = steps.next()
+  for (; step.done !== true; step = steps.next()) {
+    costs.push(compared)
+    compared = 0
+  }
+  expect(step.value).toHaveLength(limit)
+  expect(costs.length).toBeGreaterThan(10)
+  // what sorting 8,192 takes at the most: their number times its logarithm
+  expect(Math.max(...costs, compared)).toBeLessThanOrEqual(8192 * 13)
+})
+
 test('unions and intersections of ascending rows are ascending, each row once', () => {
   fc.assert(
     fc.property(fc.array(ascending, { maxLength: 4 }), ascending, ascending, (lists, a, b) => {

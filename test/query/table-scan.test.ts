@@ -110,6 +110,15 @@ describe('a scan of a table', () => {
     ).toEqual([69_000])
   })
 
+  test('leaves conditions that are nested very deeply to JavaScript', () => {
+    let condition: object = { small: { lt: 3 } }
+    for (let i = 0; i < 300; i++)
+      condition = i % 2 === 0 ? or({ small: i % 300 }, condition) : and({ id: { gte: i } }, condition)
+    const asked = native.query('thing').where({ number: 2 }).where(condition)
+    const expected = plain.query('thing').where({ number: 2 }).where(condition)
+    expect(asked.values('id').collect()).toEqual(expected.values('id').collect())
+  })
+
   test('checks the rest of a condition in the rows that native code finds', () => {
     const asked = native.query('thing').where({ small: { lt: 3 }, text: { startsWith: 'a text' } })
     const expected = Array.from({ length: ROWS }, (_, id) => id).filter(

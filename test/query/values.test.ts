@@ -6,6 +6,7 @@ import { sameValue, ValueSet } from '../../src/query/values'
 import { WordDictionary } from '../../src/query/word-dictionary'
 
 class Thing {}
+const [thing, other] = [new Thing(), new Thing()]
 
 /** Values in groups of equal ones; no two of different groups are. */
 const GROUPS: readonly (readonly unknown[])[] = [
@@ -14,8 +15,12 @@ const GROUPS: readonly (readonly unknown[])[] = [
   [1, 1n, Decimal.parse('1.0'), new Rational(2n, 2n)],
   [0.5, Decimal.parse('0.50'), new Rational(1n, 2n)],
   [2n ** 70n, Decimal.parse((2n ** 70n).toString())],
-  [2n ** 70n + 1n],
-  [Decimal.parse('0.1')], // not the double, which is a little more
+  [2n ** 70n + 1n, Decimal.parse(`${2n ** 70n + 1n}.0`), new Rational(2n ** 70n + 1n, 1n)],
+  [2n ** 53n + 1n, Decimal.parse(`${2n ** 53n + 1n}`)],
+  [-(2n ** 53n) - 1n, Decimal.parse(`-${2n ** 53n + 1n}.00`)],
+  [Decimal.parse('0.1'), Decimal.parse('0.10'), new Rational(1n, 10n)], // not the double, which is a little more
+  [Decimal.parse('0.35'), new Rational(7n, 20n)],
+  [new Rational(1n, 3n), new Rational(2n, 6n)],
   [0.1],
   [Number.NaN],
   [Number.POSITIVE_INFINITY],
@@ -25,7 +30,8 @@ const GROUPS: readonly (readonly unknown[])[] = [
   ['\0[1]', '\0[1]'],
   [true],
   [false],
-  [new Date(0), new Date(0)],
+  [new Date(0), new Date(0), new Timestamp(0, 0)],
+  [new Date(Number.NaN), new Date(Number.NaN)],
   [new Timestamp(0, 1), new Timestamp(0, 1)],
   [new Uint8Array([1, 2]), Buffer.from([1, 2])],
   [
@@ -44,8 +50,14 @@ const GROUPS: readonly (readonly unknown[])[] = [
   ],
   [{ a: 1 }],
   [{}],
-  [new Thing()],
-  [new Thing()],
+  [thing],
+  [other],
+  [[thing], [thing]],
+  [[other]],
+  [{ a: thing }, { a: thing }],
+  [{ a: other }],
+  [[Thing]],
+  [[class Thing {}]],
 ]
 
 describe('values', () => {

@@ -100,13 +100,13 @@ const SHAPES = {
     words(),
     small(),
   ],
-  fillSegment: () => [halves(), halves(), halves(), 0, small(), pick([3, 7, 15]), words(), small()],
+  fillSegment: () => [halves(), halves(), halves(), 0, small(), pick([0, 1, 3, 7, 15]), words(), small()],
   splitSegment: () => [
     words(),
     small(),
     small(),
     anyHalf() >>> 4,
-    pick([3, 7]),
+    pick([0, 1, 3, 7]),
     words(),
     small(),
     words(),
@@ -118,6 +118,30 @@ const SHAPES = {
   parseNumbers: () => [bytes(), ...fields(), below(2), words(), small()],
   countWords: () => [...heap(), index(), small(), index(), below(40), halves()],
   sortWords: () => [...heap(), index(), small(), index(), below(40), index(), small(), halves(), words()],
+  scanWords: () => [
+    ...heap(),
+    steps(),
+    words(),
+    halves(),
+    index(),
+    pick([0, 4096, 4096, 8192]),
+    pick([4096, 9000]),
+    found(),
+  ],
+  numberWords: () => [...heap(), index(), index(), words(), small(), small(), ...dictionary(), words(), words()],
+  numberPairs: () => [words(), words(), small(), small(), ...dictionary(), words()],
+  gatherNumbers: () => [
+    ...heap(),
+    index(),
+    index(),
+    words(),
+    Int32Array.from({ length: 60 }, () => below(12)),
+    0,
+    small(),
+    below(5),
+    new Float64Array(10),
+    new Float64Array(10),
+  ],
   groupRecords: () => [words(), small(), small(), halves(), small(), halves(), halves(), small()],
 }
 const small = () => pick([0, 0, 1, 2, 3, 10, 60])
@@ -134,6 +158,22 @@ const fields = () => {
   const starts = Int32Array.from({ length: 60 }, () => (below(20) === 0 ? below(2 ** 32) : below(150)))
   const ends = starts.map((start) => (below(20) === 0 ? -1 : start + below(50)))
   return [below(20) === 0 ? shared : starts, below(20) === 0 ? shared : ends, small(), small()]
+}
+/** Tests in postfix order that nearly always fit together, of words of up to three arrays. */
+const steps = () => {
+  const made = []
+  for (let depth = 0; made.length < 60 && (depth !== 1 || below(3) > 0); ) {
+    const kind = depth < 2 ? below(4) : below(7)
+    depth += kind < 4 ? 1 : kind < 6 ? -1 : 0
+    const [low, high] = kind === 1 ? [below(3), small()] : [anyHalf(), below(3) === 0 ? anyHalf() : 0x7ff10000]
+    made.push(kind, below(3), pick([0, 1, 2, 3, 99]), below(65536), low, high)
+  }
+  return Int32Array.from(made)
+}
+const found = () => new Int32Array(pick([0, 0, 60, 9000]))
+const dictionary = () => {
+  const places = pick([() => new Int32Array(pick([4, 64, 256])), () => new Int32Array(64).fill(below(3)), words])()
+  return [places, Int32Array.of(pick([0, 0, 1, 3, 99, -1]))]
 }
 /** A block table that leads into windows, and sometimes out of them. */
 const heap = () => {
