@@ -1,9 +1,10 @@
 import { compileFunction } from 'node:vm'
 import { SnapheapError } from '../errors'
+import { BINDING, type Binding, type EntityObject, ROW } from './binding'
 import { Collection } from './collection'
 import { jsonForm } from './json-form'
 import type { EntityMapping, MappedProperty } from './mapping'
-import { BINDING, type Binding, type EntityObject, ROW, type Source } from './source'
+import type { Source } from './source'
 import type { EntityClass } from './types'
 import { refuseUnknownProperties } from './unknown-properties'
 
@@ -83,22 +84,32 @@ function Row(binding, row) {
   this[ROW] = row
 }
 Row.prototype = prototype
-const bindingOf = (object) => {
-  const binding = object[BINDING]
-  return binding.epoch === binding.view.epoch ? binding : binding.source.verify(object)
-}
+const isCurrent = (binding) => binding.epoch === binding.view.epoch
+const verified = (object) => object[BINDING].source.verify(object)
 return {
   hydrate: (binding, row) => new Row(binding, row),
-  number: (position, other) => function () {
-    const binding = bindingOf(this)
-    const number = binding.columns[position].number(this[ROW])
-    return number === number && number !== 0 ? number : other(binding.source, this[ROW])
+  number: (position, other) => {
+    const checked = (object) => {
+      const binding = verified(object)
+      const number = binding.columns[position].number(object[ROW])
+      return number === number && number !== 0 ? number : other(binding.source, object[ROW])
+    }
+    return function () {
+      const binding = this[BINDING]
+      if (!isCurrent(binding)) return checked(this)
+      const number = binding.columns[position].currentNumber(this[ROW])
+      return number === number && number !== 0 ? number : other(binding.source, this[ROW])
+    }
   },
   value: (position) => function () {
-    return bindingOf(this).columns[position].get(this[ROW])
+    const binding = this[BINDING]
+    return isCurrent(binding)
+      ? binding.columns[position].currentGet(this[ROW])
+      : verified(this).columns[position].get(this[ROW])
   },
   derived: (read) => function () {
-    return read(bindingOf(this).source, this[ROW])
+    const binding = this[BINDING]
+    return read((isCurrent(binding) ? binding : verified(this)).source, this[ROW])
   },
 }`
 

@@ -1,10 +1,11 @@
 import { show } from '../arguments'
 import { SnapheapError } from '../errors'
 import { and } from '../query/builder'
+import { BINDING, type EntityObject, ROW } from './binding'
 import type { MappedCollection } from './collection-mapping'
 import { queryOf } from './queries'
 import type { ClassQuery, Where } from './query-types'
-import { BINDING, type EntityObject, ROW, type Source } from './source'
+import type { Source } from './source'
 import type { EntityClass } from './types'
 
 /** Marks collections, so that types tell them from columns. */

@@ -1,8 +1,9 @@
+import type { EntityObject } from './binding'
 import type { EntityTransaction } from './entity-transaction'
 import type { EntityMapping } from './mapping'
 import { withDefaults } from './property-values'
 import type { Scope } from './scope'
-import type { EntityObject, Source } from './source'
+import type { Source } from './source'
 import type { EntityClass } from './types'
 import { validated } from './validation'
 

@@ -2,8 +2,8 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { SnapheapError } from '../errors'
 import { hasSameValue, rowChanges } from '../table/row-changes'
 import type { Key, Table } from '../table/table'
+import { BINDING, type EntityObject, ROW } from './binding'
 import type { Registry } from './scope'
-import { BINDING, type EntityObject, ROW } from './source'
 import type { Changes, Conditions, EntityClass, EntityReader, NewEntity } from './types'
 
 /** A version to read. */

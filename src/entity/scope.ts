@@ -4,11 +4,12 @@ import { CLOSED_EPOCH } from '../heap/heap'
 import type { View } from '../heap/view'
 import type { Catalogue } from '../table/catalogue'
 import type { Key, Table } from '../table/table'
+import { BINDING, type EntityObject, ROW } from './binding'
 import { snapshotIsFixed } from './faults'
 import { Hooks } from './hooks'
 import { type EntityMapping, mappingOf } from './mapping'
 import { type ReferenceRule, rulesOf } from './reference-rules'
-import { BINDING, type EntityObject, ROW, Source } from './source'
+import { Source } from './source'
 import type { EntityClass } from './types'
 
 /** The classes of one database. */
@@ -156,7 +157,10 @@ export class Scope {
   private seekSource(type: EntityClass): Source {
     this.ensureOpen()
     const known = this.sources.get(type)
-    if (known?.isCurrent === true) return (this.last = known)
+    if (known?.isCurrent === true) {
+      known.ensureBound()
+      return (this.last = known)
+    }
     const source = new Source(this.registry.mapping(type), this)
     this.sources.set(type, source)
     this.made.push(source)
@@ -175,7 +179,8 @@ export class Scope {
   }
 
   get<T extends object>(type: EntityClass<T>, id: Key): T | undefined {
-    return this.reader.source(type).get(id) as T | undefined
+    if (this.transaction !== undefined) return this.transaction.get(type, id)
+    return this.source(type).currentGet(id) as T | undefined
   }
 
   find<T extends object>(type: EntityClass<T>, conditions: object): T[] {

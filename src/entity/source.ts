@@ -5,6 +5,7 @@ import type { Column } from '../table/column'
 import type { Key, Table } from '../table/table'
 import { Decimal } from '../value/decimal'
 import type { Hydrator } from './accessors'
+import { BINDING, Binding, type EntityObject, NO_EPOCH, ROW } from './binding'
 import { snapshotIsFixed } from './faults'
 import { differences, ensureNone } from './fit'
 import { findShared } from './inheritance'
@@ -12,37 +13,7 @@ import type { EntityMapping, MappedProperty } from './mapping'
 import type { Scope } from './scope'
 import type { EntityClass } from './types'
 
-/** The hidden properties of an object: what it is bound to, and the number of its row. */
-export const BINDING = Symbol('snapheap.binding')
-export const ROW = Symbol('snapheap.row')
-
-/** An object of a class, as this layer sees it. It holds no values. */
-export interface EntityObject {
-  [BINDING]: Binding
-  [ROW]: number
-}
-
-/** No view's epoch: an object bound with it is verified with every read. */
-const NO_EPOCH = -3
-
 const sharedKey = new Int32Array(2)
-
-/**
- * What objects share that were known to exist at the same time. While `epoch` is the view's, their rows still exist and
- * `columns` can be read; otherwise `source.verify` finds out. A binding made while a transaction is open, which could
- * remove their rows or be rolled back, has no epoch.
- */
-export class Binding {
-  constructor(
-    readonly source: Source,
-    readonly view: View,
-    readonly epoch: number,
-    /** By position of the property. */
-    readonly columns: readonly Column[],
-    /** What `Table.removals` was. */
-    readonly removals: number,
-  ) {}
-}
 
 /**
  * The rows of one class as one scope sees them, and all that its objects share. Bound to one table for life: a table
@@ -81,8 +52,13 @@ export class Source {
   }
 
   get table(): Table {
-    if (this.epoch !== this.view.epoch) this.bind()
+    this.ensureBound()
     return this.bound!
+  }
+
+  /** Catches up with what has happened to the table. Throws as the constructor. */
+  ensureBound(): void {
+    if (this.epoch !== this.view.epoch) this.bind()
   }
 
   /** Whether this is still the source of the class's table. */
@@ -110,14 +86,28 @@ export class Source {
 
   /** The same for a row that was found otherwise than through this source, which may have to catch up first. */
   foundObject(row: number): object {
-    if (this.epoch !== this.view.epoch) this.bind()
+    this.ensureBound()
     return this.object(row)
   }
 
   /** The object with a key, undefined without one. The key's parts are in the order of the class's ids. */
   get(id: unknown): object | undefined {
-    const row = typeof id === 'number' ? this.table.rowOf(id) : this.rowOfKey(id)
-    return row < 0 ? undefined : this.object(row)
+    this.ensureBound()
+    return this.currentGet(id)
+  }
+
+  /** `get` where this source is known to be up to date. Small, so that engines inline it. */
+  currentGet(id: unknown): object | undefined {
+    const row = typeof id === 'number' ? this.bound.currentRowOf(id) : this.rowOfKey(id)
+    return row < 0 ? this.missing() : this.object(row)
+  }
+
+  /**
+   * No object. A call and not a value, as long as it is never made, engines take it for a way out of compiled code: an object of
+   * which only a property is read need then not be made, which it must be where it may also be undefined.
+   */
+  private missing(): undefined {
+    return undefined
   }
 
   /** The row with a key, -1 without one. */
@@ -389,6 +379,7 @@ export class Source {
     this.bound = table
     this.epoch = this.view.epoch
     const columns = this.mapping.properties.map((each) => table.column(each.column))
+    for (const column of columns) column.ensureUsable()
     const epoch = this.scope.isSettled ? this.epoch : NO_EPOCH
     this.use(new Binding(this, this.view, epoch, columns, table.removals))
   }

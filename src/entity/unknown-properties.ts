@@ -1,5 +1,5 @@
+import { BINDING, Binding, type EntityObject } from './binding'
 import { propertyRecordsOf } from './decorators'
-import { BINDING, Binding, type EntityObject } from './source'
 import type { EntityClass } from './types'
 
 const guards = new WeakSet<object>()

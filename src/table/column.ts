@@ -62,6 +62,11 @@ export class Column {
   /** The value of an existing row: null where it has none (in a dynamic column, undefined). */
   get(row: number): unknown {
     if (this.epoch !== this.view.epoch) this.refresh()
+    return this.currentGet(row)
+  }
+
+  /** `get` where this handle is known to be up to date. */
+  currentGet(row: number): unknown {
     if (row >>> 0 >= this.rows) return this.absent
     const number = this.view.number(this.base + row)
     if (number === 0) return this.absent
@@ -72,6 +77,11 @@ export class Column {
   /** The value as a number: 0 where the row has none, NaN where it is something else. One load, two for a stored 0; makes no object. */
   number(row: number): number {
     if (this.epoch !== this.view.epoch) this.refresh()
+    return this.currentNumber(row)
+  }
+
+  /** `number` where this handle is known to be up to date. */
+  currentNumber(row: number): number {
     if (row >>> 0 >= this.rows) return 0
     const number = this.view.number(this.base + row)
     return number === number ? number : this.taggedNumber(this.base + row)
@@ -141,6 +151,11 @@ export class Column {
       min: extremes === undefined ? undefined : read(extremes.min),
       max: extremes === undefined ? undefined : read(extremes.max),
     }
+  }
+
+  /** Brings this handle up to date. Throws `CLOSED`, `NOT_FOUND` where its table is not there any more. */
+  ensureUsable(): void {
+    if (this.epoch !== this.view.epoch) this.refresh()
   }
 
   private taggedNumber(address: number): number {

@@ -48,6 +48,8 @@ export class Table {
   private readonly byName = new Map<string, Column>()
   private epoch = -2
   private keyMode: number = KEY_MODE.direct
+  /** Rows below this have their numbers as keys and bits that say whether they exist; 0 where keys are looked up. */
+  private directRows = 0
   private presenceBase = 0
   private presenceRows = 0
   /** The schema version in which the table got the shape that this handle knows. */
@@ -171,7 +173,12 @@ export class Table {
   /** Row number of a key, -1 when there is no such row. Throws `TYPE` when the key cannot be one. Small, so that engines inline it. */
   rowOf(key: Key): number {
     if (this.epoch !== this.view.epoch) this.refresh()
-    return typeof key === 'number' && this.keyMode === KEY_MODE.direct && this.isPresent(key) ? key : this.seekKey(key)
+    return this.currentRowOf(key)
+  }
+
+  /** `rowOf` where this handle is known to be up to date. */
+  currentRowOf(key: Key): number {
+    return typeof key === 'number' && this.isBelow(key, this.directRows) && this.isMarked(key) ? key : this.seekKey(key)
   }
 
   /** The whole row as an object, undefined when there is no such key. */
@@ -257,7 +264,14 @@ export class Table {
 
   /** Whether a row exists, where this handle is known to be up to date. */
   private isPresent(row: number): boolean {
-    if (row >>> 0 !== row || row >= this.presenceRows) return false
+    return this.isBelow(row, this.presenceRows) && this.isMarked(row)
+  }
+
+  private isBelow(row: number, limit: number): boolean {
+    return (row | 0) === row && row >= 0 && row < limit
+  }
+
+  private isMarked(row: number): boolean {
     const bits = this.view.half(this.presenceBase + (row >>> 6), (row >>> 5) & 1)
     return (bits & (1 << (row & 31))) !== 0
   }
@@ -345,6 +359,7 @@ export class Table {
     this.keyMode = view.low(descriptor + TABLE.keyMode)
     this.presenceBase = view.low(descriptor + TABLE.presence) >>> 0
     this.presenceRows = this.presenceBase === 0 ? 0 : (64 << view.high(descriptor + TABLE.presence)) >>> 0
+    this.directRows = this.keyMode === KEY_MODE.direct ? this.presenceRows : 0
     this.epoch = view.epoch
   }
 }
