@@ -189,12 +189,15 @@ export function decodeMap(
   const halves = new Uint32Array(bytes.buffer, bytes.byteOffset, root.mapEntries * 2)
   const places = new Uint32Array(root.mapEntries)
   const checksums = new Uint32Array(root.mapEntries)
+  const { mapEntries, fileBlocks } = root
   let live = 0
-  for (let i = 0; i < root.mapEntries; i++) {
-    places[i] = halves[i * 2]
+  for (let i = 0; i < mapEntries; i++) {
+    const place = halves[i * 2]
+    if (place === 0) continue
+    if (place >= fileBlocks) throw damaged(path, `its map places block ${i} outside the file`)
+    places[i] = place
     checksums[i] = halves[i * 2 + 1]
-    if (places[i] >= root.fileBlocks) throw damaged(path, `its map places block ${i} outside the file`)
-    if (places[i] !== 0) live++
+    live++
   }
   if (live !== root.liveBlocks) throw damaged(path, 'its map and its root disagree about the number of blocks')
   return { places, checksums }

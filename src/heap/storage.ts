@@ -76,10 +76,14 @@ export class Storage {
   adopt(file: PoolFile, table: Uint32Array): void {
     this.file = file
     this.heapId = file.heapId
-    this.fileWindows = new FileWindows(this.windows, file.fd)
-    this.fileWindows.cover(0, file.root.fileBlocks)
-    for (let block = 0; block < file.places.length; block++)
-      table[block] = this.fileWindows.physicalOf(file.places[block])
+    const fileWindows = new FileWindows(this.windows, file.fd)
+    this.fileWindows = fileWindows
+    fileWindows.cover(0, file.root.fileBlocks)
+    const { places } = file
+    for (let block = 0; block < places.length; block++) {
+      const place = places[block]
+      if (place !== 0) table[block] = fileWindows.physicalOf(place) // everywhere else it has the block of zeros
+    }
   }
 
   /**
