@@ -26,13 +26,15 @@ export function ensure(what: string, value: unknown, [isMet, expected]: Rule): v
 
 /** The same for an object of options: each that is given must be one of these, and meet its rule. */
 export function ensureOptions(of: string, options: unknown, rules: Readonly<Record<string, Rule>>): void {
-  ensure(`What ${of} takes as options`, options, RECORD)
-  for (const [name, value] of Object.entries(options as object)) {
+  if (!isRecord(options)) ensure(`What ${of} takes as options`, options, RECORD)
+  for (const name of Object.keys(options as object)) {
     if (!Object.hasOwn(rules, name)) {
       const known = Object.keys(rules).join(', ')
       throw new SnapheapError('INVALID_ARGUMENT', `${of} has no option "${name}". Its options are ${known}.`)
     }
-    if (value !== undefined) ensure(`The option ${name} of ${of}`, value, rules[name])
+    const value = (options as Record<string, unknown>)[name]
+    const rule = rules[name]
+    if (value !== undefined && !rule[0](value)) ensure(`The option ${name} of ${of}`, value, rule)
   }
 }
 

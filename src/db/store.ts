@@ -40,6 +40,7 @@ export interface WriteOptions {
 }
 
 const WRITE_RULES = { sync: BOOLEAN }
+const DEFAULTS: WriteOptions = {}
 const SAVE_RULES: Readonly<Record<keyof SaveOptions, Rule>> = {
   replace: BOOLEAN,
   annotation: TEXT,
@@ -175,8 +176,12 @@ export class Store {
    * Runs `change` and commits what it did, all or nothing; when it throws, nothing has happened. It must not be async.
    * Returns what it returned. Throws `BUSY` inside another transaction, `READ_ONLY`.
    */
-  write<T>(change: (transaction: Transaction) => T, options: WriteOptions = {}): T {
+  write<T>(change: (transaction: Transaction) => T, options: WriteOptions = DEFAULTS): T {
     ensureChange(change, options)
+    return this.commitOf(change, options.sync !== false)
+  }
+
+  private commitOf<T>(change: (transaction: Transaction) => T, sync: boolean): T {
     this.heap.begin()
     const transaction = this.transactionOn(this.schema!)
     let isCommitted = false
@@ -190,7 +195,7 @@ export class Store {
         )
       }
       transaction.complete()
-      this.heap.commit({ ...options, annotation: transaction.annotation })
+      this.heap.commit({ annotation: transaction.annotation, sync })
       isCommitted = true
       return result
     } catch (error) {
@@ -209,9 +214,9 @@ export class Store {
    * As `write`, but resolves when the commit is as durable as the database promises: calls at the same time share one sync,
    * and the event loop does not wait for it. The change itself is made, and can be read, at once.
    */
-  async writeAsync<T>(change: (transaction: Transaction) => T, options: WriteOptions = {}): Promise<T> {
+  async writeAsync<T>(change: (transaction: Transaction) => T, options: WriteOptions = DEFAULTS): Promise<T> {
     ensureChange(change, options)
-    const result = this.write(change, { ...options, sync: false })
+    const result = this.commitOf(change, false)
     if (this.log?.durability === 'commit' && options.sync !== false) await this.log.sync()
     return result
   }
@@ -395,7 +400,7 @@ export class Store {
 
 function ensureChange(change: unknown, options?: WriteOptions): void {
   ensure('What makes the change', change, FUNCTION)
-  if (options !== undefined) ensureOptions('write', options, WRITE_RULES)
+  if (options !== undefined && options !== DEFAULTS) ensureOptions('write', options, WRITE_RULES)
 }
 
 function isPromise(value: unknown): value is PromiseLike<unknown> {

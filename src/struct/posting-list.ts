@@ -231,7 +231,9 @@ export class MutablePostingList extends PostingList {
   }
 
   destroy(list: number): void {
-    for (const address of [...this.allocations(list)]) this.heap.allocator.free(address)
+    const { allocator } = this.heap
+    if (this.view.high(list + 1) === 0) allocator.free(list)
+    else for (const address of [...this.allocations(list)]) allocator.free(address)
   }
 
   private moveFlat(list: number, count: number): number {

@@ -48,7 +48,9 @@ export class RowEncoder {
     if (typeof values !== 'object' || values === null)
       ensure(`What is written into table ${table.name}`, values, RECORD)
     for (const name of Object.keys(values)) if (!table.hasColumn(name)) table.column(name)
-    for (const [i, column] of table.columns.entries()) {
+    const { columns } = table
+    for (let i = 0; i < columns.length; i++) {
+      const column = columns[i]
       const value = Object.hasOwn(values, column.name) ? values[column.name] : undefined
       if (value === undefined) continue
       if (value === null && column.type !== 'any') {

@@ -291,7 +291,8 @@ export class TableWriter {
     const { table } = this
     for (const i of this.uniquePositions) {
       if (given !== undefined && given[i] === 0) continue
-      const [low, high] = [words[i * 2], words[i * 2 + 1]]
+      const low = words[i * 2]
+      const high = words[i * 2 + 1]
       const isAbsent = low === 0 && high === 0
       if (isAbsent && this.keyPositions.includes(i)) throw missingValue(table, table.columns[i])
       const other = isAbsent ? -1 : (this.indexes[i]?.first(low, high) ?? -1)
@@ -317,12 +318,12 @@ export class TableWriter {
   private changesKey(row: number, words: RowWords, given: Uint8Array): boolean {
     const { table } = this
     if (!table.isDirect && table.keyColumns.length === 1) return false
-    return this.keyPositions.some((i) => {
-      if (given[i] === 0) return false
-      const address = table.columns[i].addressOf(row)
-      const { view } = this.heap.writer
-      return view.low(address) !== words[i * 2] || view.high(address) !== words[i * 2 + 1]
-    })
+    const { view } = this.heap.writer
+    for (const i of this.keyPositions) {
+      const isChanged = given[i] === 1 && !view.isWord(table.columns[i].addressOf(row), words[i * 2], words[i * 2 + 1])
+      if (isChanged) return true
+    }
+    return false
   }
 
   /** Gives a row another key where the key decides the row number, or is indexed over several columns. */

@@ -124,7 +124,12 @@ export function elementWords(tag: number, words: number): number {
   return Math.floor((words * 2) / 5) * 2
 }
 
+/** Contents of most objects: they are looked at where those of the one before were. */
+const FEW_WORDS = 32
+
 class MutableInternTables extends InternTables {
+  private readonly fewHalves = new Int32Array(FEW_WORDS * 2)
+
   constructor(private readonly heap: Heap) {
     super(heap.writer.view)
   }
@@ -149,9 +154,9 @@ class MutableInternTables extends InternTables {
     return references
   }
 
-  /** Frees an object and returns what its contents were. */
+  /** Frees an object and returns what its contents were: valid until the next one is freed. */
   remove(tag: number, address: number, words: number): Int32Array {
-    const halves = new Int32Array(words * 2)
+    const halves = words <= FEW_WORDS ? this.fewHalves : new Int32Array(words * 2)
     for (let i = 0; i < words; i++) {
       halves[i * 2] = this.view.low(address + OBJECT_HEADER_WORDS + i)
       halves[i * 2 + 1] = this.view.high(address + OBJECT_HEADER_WORDS + i)

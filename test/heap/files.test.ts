@@ -1,5 +1,6 @@
-import { existsSync, readdirSync, readlinkSync, symlinkSync, writeFileSync } from 'node:fs'
+import { existsSync, readdirSync, readFileSync, readlinkSync, symlinkSync, writeFileSync } from 'node:fs'
 import { basename, join } from 'node:path'
+import fc from 'fast-check'
 import { expect, test, vi } from 'vitest'
 import { nodeFiles } from '../../src/heap/files'
 import { temporaryFolder } from './support/memories'
@@ -30,6 +31,26 @@ test.runIf(process.platform === 'linux')(
     await vi.waitFor(() => expect(isOpen(path)).toBe(false))
   },
 )
+
+test('what is written with several calls stands where it was to be, whatever the sizes of its pieces', async () => {
+  const sizes = fc.array(fc.oneof(fc.constantFrom(0, 1, 32_768, 65_536), fc.nat({ max: 200_000 })), { maxLength: 8 })
+  await fc.assert(
+    fc.asyncProperty(sizes, fc.nat({ max: 100 }), async (lengths, position) => {
+      const pieces = lengths.map((length, i) => Buffer.alloc(length, `piece ${i}, `))
+      const expected = Buffer.concat([Buffer.alloc(position), ...pieces])
+      const path = join(temporaryFolder(), 'file')
+      const fd = nodeFiles.open(path, 'wx+')
+      nodeFiles.write(fd, expected.subarray(0, position), 0)
+      await nodeFiles.writeBeside(fd, pieces, position)
+      expect(readFileSync(path).equals(expected)).toBe(true)
+      nodeFiles.truncate(fd, 0)
+      nodeFiles.write(fd, expected, 0)
+      expect(readFileSync(path).equals(expected)).toBe(true)
+      nodeFiles.close(fd)
+    }),
+    { numRuns: 50 },
+  )
+})
 
 test('what cannot be opened is removed all the same, and what is not there is an error', () => {
   const path = join(temporaryFolder(), 'link')
