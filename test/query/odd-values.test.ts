@@ -157,6 +157,65 @@ function microsOf(date: Date): string {
   return `${date.getTime()} ${date instanceof Timestamp ? date.microseconds : 0}`
 }
 
+test('days of groups compare and sort as those of rows do', async () => {
+  const db = await open()
+  const days = [...ASCENDING.day!.flat(), null]
+  db.write((tx) => {
+    tx.createTable('t', { key: 'id', columns: { id: 'integer', day: { type: 'day', nullable: true } } })
+    const rows = days.map((day, i) => ({ id: (i * 5) % days.length, day }))
+    tx.insertMany('t', rows as never)
+  })
+  const groups = db.query('t').groupBy('day', (group) => ({ last: group.max('day') }))
+  for (const member of ['day', 'last']) {
+    const sorted = groups.orderBy(member).collect() as Record<string, unknown>[]
+    expect(sorted.map((each) => each[member])).toEqual(days)
+    for (const [i, day] of days.slice(0, -1).entries()) {
+      const before = groups
+        .having({ [member]: { lt: day } })
+        .orderBy(member)
+        .collect() as Record<string, unknown>[]
+      expect(before.map((each) => each[member])).toEqual(days.slice(0, i))
+    }
+  }
+  await db.close()
+})
+
+test('what the members of groups are compared with may be written as for columns', async () => {
+  const db = await open()
+  db.write((tx) => {
+    const columns = {
+      id: 'integer',
+      price: { type: 'decimal', scale: 2 },
+      day: 'day',
+      time: 'time',
+      code: 'uuid',
+    } as const
+    tx.createTable('t', { key: 'id', columns })
+    const [day, time, code] = ['2024-02-29', '10:00:00', 'c0ffee00-0000-4000-8000-000000000000']
+    for (const [id, price] of ['0.10', '0.30'].entries()) tx.insert('t', { id, price, day, time, code })
+  })
+  const groups = db.query('t').groupBy(['id', 'price', 'day', 'time', 'code'], (group) => ({ sum: group.sum('price') }))
+  const ids = (condition: object): unknown[] =>
+    groups
+      .having(condition)
+      .collect()
+      .map(({ id }) => id)
+  for (const member of ['price', 'sum']) {
+    expect([ids({ [member]: 0.1 }), ids({ [member]: '0.1' }), ids({ [member]: { in: [0.1, '0.300'] } })]).toEqual([
+      [0],
+      [0],
+      [0, 1],
+    ])
+    expect([ids({ [member]: { gte: 0.1 } }), ids({ [member]: { lte: 0.3 } })]).toEqual([
+      [0, 1],
+      [0, 1],
+    ])
+  }
+  expect(ids({ day: new Date('2024-02-29T12:00:00Z'), time: '10:00' })).toEqual([0, 1])
+  expect(ids({ code: 'C0FFEE00-0000-4000-8000-000000000000' })).toEqual([0, 1])
+  await db.close()
+})
+
 test('a text that begins with half of a character is found with an ordered index as without', async () => {
   const db = await open()
   db.write((tx) => {
