@@ -96,31 +96,34 @@ test.each(Object.keys(ASCENDING) as ColumnType[])(
         .map(([id]) => id)
         .join()
     const isSame = (a: unknown, b: unknown): boolean => Object.is(a, b)
+    /** Indexes are the same whoever scans. */
+    const askedOf = (column: string): Database[] => (column === 'scanned' ? [native, plain] : [native])
     const found = (column: string, condition: object): unknown[] =>
-      [native, plain].map((db) => {
+      askedOf(column).map((db) => {
         const query = db.query('t').where({ [column]: condition })
         const ids = query.values('id').collect()
         expect(query.count()).toBe(ids.length)
         return ids.join()
       })
     for (const column of COLUMNS) {
+      const all = (ids: string): string[] => askedOf(column).map(() => ids)
       for (const { value, rank } of asked) {
         const label = `${column} ${String(value)}`
         const same = idsOf((each) => isSame(each, value))
         const others = idsOf((each) => !isSame(each, value))
-        expect([label, 'eq', ...found(column, { eq: value })]).toEqual([label, 'eq', same, same])
-        expect([label, 'ne', ...found(column, { ne: value })]).toEqual([label, 'ne', others, others])
+        expect([label, 'eq', ...found(column, { eq: value })]).toEqual([label, 'eq', ...all(same)])
+        expect([label, 'ne', ...found(column, { ne: value })]).toEqual([label, 'ne', ...all(others)])
         const few = idsOf((each) => isSame(each, value) || isSame(each, asked[0].value))
-        expect([label, 'in', ...found(column, { in: [asked[0].value, value] })]).toEqual([label, 'in', few, few])
+        expect([label, 'in', ...found(column, { in: [asked[0].value, value] })]).toEqual([label, 'in', ...all(few)])
         for (const [operator, holds] of Object.entries(HOLDS)) {
           const fitting = idsOf((each, other) => each !== null && holds(other - rank))
           const ids = found(column, { [operator]: value })
-          expect([label, operator, ...ids]).toEqual([label, operator, fitting, fitting])
+          expect([label, operator, ...ids]).toEqual([label, operator, ...all(fitting)])
         }
       }
       const ascending = [...values].sort(([a, x], [b, y]) => x.rank - y.rank || a - b).map(([id]) => id)
       const descending = [...values].sort(([a, x], [b, y]) => y.rank - x.rank || a - b).map(([id]) => id)
-      for (const db of [native, plain]) {
+      for (const db of askedOf(column)) {
         const query = db.query('t')
         expect(query.orderBy(column).values('id').collect()).toEqual(ascending)
         expect(query.orderBy(column, 'desc').values('id').collect()).toEqual(descending)
