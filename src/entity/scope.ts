@@ -1,7 +1,7 @@
 import { show } from '../arguments'
 import { SnapheapError } from '../errors'
-import { CLOSED_EPOCH } from '../heap/heap'
 import type { View } from '../heap/view'
+import { CLOSED_EPOCH } from '../heap/view'
 import type { Catalogue } from '../table/catalogue'
 import type { Key, Table } from '../table/table'
 import { BINDING, type EntityObject, ROW } from './binding'

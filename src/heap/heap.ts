@@ -12,23 +12,13 @@ import { checkLayout } from './layout-version'
 import type { FileLock, Memory } from './memory'
 import { type Pin, Pins } from './pins'
 import { ioError, PoolFile } from './pool-file'
+import { type HeapSnapshot, Snapshots } from './snapshots'
 import { type SaveOptions, Storage } from './storage'
 import { removeAbandoned, removeLeftovers } from './temporary-files'
 import { Turns } from './turns'
-import { View } from './view'
+import { CLOSED_EPOCH, View } from './view'
 import { Windows } from './windows'
 import { Writer } from './writer'
-
-/** An immutable view of one version. Hold it as short as you can: blocks it alone sees cannot be reused until `release`. */
-export interface HeapSnapshot {
-  readonly view: View
-  /** The heap's commit version that this view shows. */
-  readonly version: number
-  readonly pin: Pin
-  readonly isReleased: boolean
-  /** Lets go. Idempotent; the view must not be read afterwards. */
-  release(): void
-}
 
 /**
  * A persistent heap: 64-bit words by address, versions, transactions, and the file they live in. Knows nothing of what
@@ -48,8 +38,7 @@ export class Heap {
   private storage: Storage
   private lock: FileLock | undefined
   private detachedPin: Pin | undefined
-  /** The views of snapshots that are not released. */
-  private readonly pinnedViews = new Map<Pin, View>()
+  private readonly snapshots: Snapshots
   /** Saves and detached transactions, one after the other. */
   readonly turns = new Turns()
   private closed = false
@@ -63,6 +52,7 @@ export class Heap {
   ) {
     this.windows = new Windows(memory)
     this.pins = new Pins(this.windows)
+    this.snapshots = new Snapshots(this.windows, this.pins)
     this.live = new View(new Uint32Array(initialBlocks), this.windows)
     this.writer = new Writer(this.windows, this.pins, this.live)
     this.allocator = new Allocator(this.writer)
@@ -216,25 +206,12 @@ export class Heap {
         ? this.pins.pin(this.live.table, owner)
         : this.pins.pinSame(this.detachedPin, owner)
     if (this.detachedPin === undefined) this.writer.shareTable()
-    const view = new View(pin.table, this.windows)
-    this.pinnedViews.set(pin, view)
-    return {
-      view,
-      version: this.version,
-      pin,
-      get isReleased() {
-        return view.epoch === CLOSED_EPOCH
-      },
-      release: () => this.release(pin),
-    }
+    return this.snapshots.of(pin, this.version)
   }
 
   /** Lets go of what a snapshot pinned. Idempotent. */
   release(pin: Pin): void {
-    const view = this.pinnedViews.get(pin)
-    if (view !== undefined) view.epoch = CLOSED_EPOCH
-    this.pinnedViews.delete(pin)
-    this.pins.release(pin)
+    this.snapshots.release(pin)
   }
 
   /**
@@ -284,7 +261,7 @@ export class Heap {
       this.closed = true
       this.journal?.close()
       this.live.epoch = CLOSED_EPOCH
-      for (const pin of this.pinnedViews.keys()) this.release(pin)
+      this.snapshots.releaseAll()
       this.pins.clear()
       this.windows.close()
       this.storage.close()
@@ -394,9 +371,6 @@ export class Heap {
     if (this.closed) throw new SnapheapError('CLOSED', 'The database is closed. Open it again.', { path: this.path })
   }
 }
-
-/** The epoch of a view that must not be read any more: whoever remembered an address finds it. */
-export const CLOSED_EPOCH = -1
 
 function tableLength(blocks: number): number {
   let length = RESERVED_BLOCKS

@@ -10,6 +10,9 @@ export interface ViewedWindows {
   readonly memory: { readonly kernels?: Kernels | undefined }
 }
 
+/** The epoch of a view that must not be read any more: whoever remembered an address finds it. */
+export const CLOSED_EPOCH = -1
+
 /**
  * How words are read: one version of the block table over the windows. A read is two shifts, one table load and one
  * load; it makes no object and never calls native code.

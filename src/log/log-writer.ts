@@ -3,14 +3,13 @@ import { SnapheapError } from '../errors'
 import type { Changes } from '../heap/changes'
 import type { CommitOptions, Journal } from '../heap/journal'
 import { ioError } from '../heap/pool-file'
-import { encodeSegmentHeader, SEGMENT, segmentName } from './format'
+import { encodeSegmentHeader, segmentName } from './format'
 import type { Durability, LogOptions } from './log-options'
 import { RecordBuffer } from './record'
 import type { LogEndState } from './recovery'
 import { fileNotSynced, logNotSynced } from './refusals'
 import { keepBase, keepsHistory, prune } from './retention'
-import { createSegment, syncLogFolders } from './segments'
-import { ZerosAhead } from './zeros-ahead'
+import { SegmentFile } from './segment-file'
 
 const DEFAULT_INTERVAL_MS = 100
 const DEFAULT_INTERVAL_BYTES = 1 << 20
@@ -28,11 +27,7 @@ export class LogWriter implements Journal {
   private version: number
   private writtenVersion: number
   private timeMs: number
-  private fd: number | undefined
-  private position = 0
-  private readonly zeros: ZerosAhead
-  /** Up to where the segment is on the device. */
-  private syncedPosition = 0
+  private readonly segment: SegmentFile
   /** Where in the file the commit being written begins, once any of it is there. */
   private commitStart: number | undefined
   /** The file ends within a commit, the rest of which is in the buffer: a commit lies in one segment. */
@@ -40,11 +35,6 @@ export class LogWriter implements Journal {
   /** Checksum of the last record in the file. */
   private writtenChecksum: number
   private isAfterGap: boolean
-  /** Written to segments since the log was opened, and how much of that is on the device. */
-  private writtenBytes = 0
-  private syncedBytes = 0
-  /** Segments entered so far: tells one from the next, for their descriptors may have the same number. */
-  private segments = 0
   /** After a failed sync nobody knows what is on the device. */
   private failure: SnapheapError | undefined
   private running: Promise<void> | undefined
@@ -56,8 +46,6 @@ export class LogWriter implements Journal {
   /** Records wait in memory until the file holds what was not logged. */
   private isHeld = false
   private isClosed = false
-  /** Descriptors of segments that were left, but are not closed yet. */
-  private readonly left = new Set<number>()
   private previousCheckpoint: number
 
   constructor(
@@ -68,7 +56,7 @@ export class LogWriter implements Journal {
     checkpointVersion: number,
   ) {
     this.buffer = new RecordBuffer(options.memory, options.partBytes)
-    this.zeros = new ZerosAhead(options.files, options.segmentBytes)
+    this.segment = new SegmentFile(options.memory, options.files, options.segmentBytes)
     this.version = this.writtenVersion = this.syncedVersion = heapVersion
     this.timeMs = end.timeMs
     this.isAfterGap = heapVersion > end.version || (heapVersion > 0 && end.place === undefined)
@@ -77,15 +65,10 @@ export class LogWriter implements Journal {
     this.setDurability(options.durability)
     if (end.place === undefined || this.isAfterGap) return
     const { path, offsetBytes } = end.place
-    this.fd = this.attempt('open', () => options.files.open(path, 'r+'))
-    this.position = this.syncedPosition = offsetBytes
+    this.attempt('open', () => this.segment.open(path, offsetBytes))
     try {
-      this.zeros.end = options.files.sizeBytes(this.fd)
-      // a process that ended before it synced may have left more than the device has, names included
-      options.files.sync(this.fd)
-      syncLogFolders(options.memory, options.folder)
+      this.segment.syncFound(options.folder)
     } catch (error) {
-      options.files.close(this.fd)
       throw logNotSynced(options.folder, error)
     }
   }
@@ -209,17 +192,15 @@ export class LogWriter implements Journal {
   close(): void {
     try {
       if (this.failure === undefined && this.buffer.sizeBytes > 0) this.flush()
-      if (this.failure === undefined && this.fd !== undefined && this.unsyncedBytes > 0) this.syncNow()
-      this.dropZeros()
+      if (this.failure === undefined && this.segment.isOpen && this.segment.unsyncedBytes > 0) this.syncNow()
+      this.segment.dropZeros()
     } catch (error) {
       this.options.onFailure(error as SnapheapError)
     }
     this.isClosed = true
     clearTimeout(this.timer)
     clearImmediate(this.flushing)
-    if (this.fd !== undefined) this.left.add(this.fd)
-    this.fd = undefined
-    for (const fd of this.left) this.closeLeft(fd)
+    this.segment.close()
   }
 
   /** Hands everything pending to the operating system. Throws `IO`. */
@@ -245,16 +226,13 @@ export class LogWriter implements Journal {
 
   private writeBuffer(bytesBeforeCommit: number): void {
     const { bytes } = this.buffer
-    const { files, segmentBytes } = this.options
-    const isFull = this.position > Math.max(segmentBytes, SEGMENT.sizeBytes) // without a record, its name is the next one's, too
-    if (this.fd !== undefined && !this.endsInParts && isFull) this.leaveSegment()
-    if (this.fd === undefined) this.beginSegment()
-    this.attempt('write', () => files.write(this.fd!, bytes, this.position))
-    this.commitStart ??= this.position + bytesBeforeCommit
-    this.position += bytes.length
-    this.writtenBytes += bytes.length
+    const { segment } = this
+    if (segment.isOpen && !this.endsInParts && segment.isFull) this.leaveSegment()
+    if (!segment.isOpen) this.beginSegment()
+    const start = segment.position
+    this.attempt('write', () => segment.write(bytes, this.mode === 'commit'))
+    this.commitStart ??= start + bytesBeforeCommit
     this.bytesSinceCheckpoint += bytes.length
-    if (this.mode === 'commit') this.zeros.extend(this.fd!, this.position, bytes.length)
     this.buffer.clear()
   }
 
@@ -271,11 +249,11 @@ export class LogWriter implements Journal {
 
   /** Has a sync begin when half of what may be lost is reached; where the turn leaves it no chance, all of it is the end. */
   private syncLater(): void {
-    if (this.unsyncedBytes >= this.everyBytes) {
+    if (this.segment.unsyncedBytes >= this.everyBytes) {
       this.syncNow()
       return
     }
-    if (this.unsyncedBytes >= this.everyBytes / 2) this.syncBehind()
+    if (this.segment.unsyncedBytes >= this.everyBytes / 2) this.syncBehind()
     else this.timer ??= setTimeout(() => this.syncBehind(), this.everyMs).unref()
   }
 
@@ -286,14 +264,11 @@ export class LogWriter implements Journal {
   }
 
   private syncNow(): void {
-    const { files } = this.options
     try {
-      files.sync(this.fd!)
+      this.segment.sync()
     } catch (error) {
       throw this.fail(error)
     }
-    this.syncedBytes = this.writtenBytes
-    this.syncedPosition = this.position
     this.syncedVersion = Math.max(this.syncedVersion, this.writtenVersion)
   }
 
@@ -301,23 +276,21 @@ export class LogWriter implements Journal {
     await new Promise(setImmediate) // whoever commits in this turn shares it
     if (this.failure !== undefined) throw this.failure
     this.flush()
-    const { fd, writtenVersion, writtenBytes, segments, position } = this
-    if (fd !== undefined && this.unsyncedBytes > 0) {
-      try {
-        await this.options.files.syncBeside(fd)
-      } catch (error) {
-        // also where the segment was left meanwhile: the sync at leaving it need not be told of what this one was
-        if (!this.isClosed) throw this.fail(error)
-      }
+    const { writtenVersion, segment } = this
+    const { written } = segment
+    try {
+      await segment.syncBeside(written)
+    } catch (error) {
+      // also where the segment was left meanwhile: the sync at leaving it need not be told of what this one was
+      if (!this.isClosed) throw this.fail(error)
     }
     if (this.failure !== undefined) throw this.failure // another sync has failed meanwhile, and what this one was for is cut off
-    if (this.segments === segments) this.syncedPosition = Math.max(this.syncedPosition, position)
-    this.syncedBytes = Math.max(this.syncedBytes, writtenBytes)
+    segment.synced(written)
     this.syncedVersion = Math.max(this.syncedVersion, writtenVersion)
   }
 
   private beginSegment(): void {
-    const { files, folder, memory, heapId } = this.options
+    const { folder, memory, heapId } = this.options
     const path = join(folder, segmentName(this.writtenVersion))
     const header = encodeSegmentHeader(memory, {
       heapId,
@@ -325,31 +298,15 @@ export class LogWriter implements Journal {
       baseChecksum: this.writtenChecksum,
       isAfterGap: this.isAfterGap,
     })
-    this.fd = this.attempt('begin', () => createSegment(memory, files, path, header))
-    this.segments++
-    this.writtenBytes += header.length
+    this.attempt('begin', () => this.segment.begin(path, header))
     this.isAfterGap = false
-    this.position = this.syncedPosition = this.zeros.end = SEGMENT.sizeBytes
-  }
-
-  private get unsyncedBytes(): number {
-    return this.writtenBytes - this.syncedBytes
   }
 
   /** Ends the segment; what it holds is on the device then. */
   private leaveSegment(): void {
-    if (this.fd === undefined) return
-    if (this.unsyncedBytes > 0) this.syncNow()
-    this.dropZeros()
-    const { fd, running } = this
-    this.fd = undefined
-    this.left.add(fd)
-    if (running === undefined) this.closeLeft(fd)
-    else void running.catch(() => undefined).then(() => this.closeLeft(fd)) // it may be syncing this very file
-  }
-
-  private closeLeft(fd: number): void {
-    if (this.left.delete(fd)) this.options.files.close(fd)
+    if (!this.segment.isOpen) return
+    if (this.segment.unsyncedBytes > 0) this.syncNow()
+    this.segment.leave(this.running)
   }
 
   /** Takes the commit back that was begun last, whether any of it is in the file already or not. */
@@ -358,29 +315,17 @@ export class LogWriter implements Journal {
     this.version = version
     this.timeMs = timeMs
     if (this.failure !== undefined) return // nothing is left of it in the log
-    if (this.commitStart === undefined) this.buffer.reset(mark)
-    else {
+    const { segment } = this
+    if (this.commitStart === undefined) {
+      this.buffer.reset(mark)
+      segment.cut(segment.position)
+    } else {
       this.buffer.clear()
       this.endsInParts = false
-      this.position = this.commitStart
       this.writtenVersion = version
       this.writtenChecksum = this.buffer.checksum = mark.checksum
+      segment.cut(this.commitStart)
     }
-    this.truncate() // what is behind must not be taken for a commit
-  }
-
-  private truncate(): void {
-    if (this.fd === undefined) return
-    this.syncedPosition = Math.min(this.syncedPosition, this.position)
-    this.zeros.end = this.position
-    try {
-      this.options.files.truncate(this.fd, this.position)
-    } catch {} // the next record is written over it, and does not continue what is left of it
-  }
-
-  /** Gives back what no record will be written to. Zeros that stay do no harm. */
-  private dropZeros(): void {
-    if (this.zeros.end > this.position) this.truncate()
   }
 
   refuse(cause: unknown): void {
@@ -390,8 +335,7 @@ export class LogWriter implements Journal {
   private fail(error: unknown): SnapheapError {
     this.failure = logNotSynced(this.options.folder, error)
     // a page whose sync failed may count as written from then on: nothing must ever be built upon it
-    this.position = this.syncedPosition
-    this.truncate()
+    this.segment.cutUnsynced()
     this.options.onUnsynced()
     return this.failure
   }

@@ -3,7 +3,7 @@ import { structureOf } from '../table/index-definition'
 import { termsOf } from '../table/index-type'
 import type { Table } from '../table/table'
 import type { TableIndex } from '../table/table-index'
-import { BoundOperand, BoundOperands, ensureList, type Slot, type SlotValues } from './operand'
+import { ANY, BoundOperand, BoundOperands, ensureList, readAs, type Slot, type SlotValues } from './operand'
 import { BoundPath, type TableSource } from './path'
 import type { ConditionOf, Path, Plan } from './plan'
 import { ValueSet } from './values'
@@ -108,12 +108,12 @@ export class Binding {
   }
 
   /** The values of an `in`, to be looked up. Throws `INVALID_ARGUMENT` where a parameter for all of them is no array. */
-  among({ values, path }: ConditionOf<'in'>): { readonly value: ValueSet } {
+  among({ values, path }: ConditionOf<'in'>, of = ANY): { readonly value: ValueSet } {
     return this.made((slots) => {
-      if (Array.isArray(values)) return new ValueSet(values.map((slot: Slot) => slots[slot.index]))
+      if (Array.isArray(values)) return new ValueSet(values.map((slot: Slot) => readAs(of, slots[slot.index])))
       const all = slots[(values as unknown as Slot).index]
       ensureList(all, path)
-      return new ValueSet(all)
+      return new ValueSet(all.map((each) => readAs(of, each)))
     })
   }
 

@@ -101,7 +101,7 @@ export class QueryBuilder<T, R> {
     return this.query(frozen({ kind: 'get', path: this.root.paths.path(name) }), ...read)
   }
 
-  /** A record for each combination of the values of these names, with what `aggregate` adds to it. */
+  /** A record for each combination of the values of these names, with what `aggregate` adds to it under other names. */
   groupBy(
     names: string | readonly string[],
     aggregate: (group: Group) => Readonly<Record<string, Aggregation>> = () => ({}),
@@ -260,12 +260,12 @@ export class Group {
     return { function: 'count', of }
   }
 
-  /** 0 without values. */
+  /** 0 without values. Throws `INVALID_ARGUMENT`, when the query is asked, for a column whose values are no numbers. */
   sum(of: string): Aggregation {
     return { function: 'sum', of }
   }
 
-  /** Null without values. */
+  /** Null without values. Throws as `sum`. */
   avg(of: string): Aggregation {
     return { function: 'avg', of }
   }

@@ -4,9 +4,8 @@ import type { ColumnType } from '../table/column-type'
 import { termsOf } from '../table/index-type'
 import type { PathStep } from '../value/decoder'
 import { List } from '../value/list'
-import { areComparable, compareValues } from '../value/value-order'
 import type { Binding } from './binding'
-import { areComparableIn, type BoundOperand, compareIn, type Slot } from './operand'
+import { ANY, areComparableIn, type BoundOperand, compareIn, readAs, type Slot } from './operand'
 import type { BoundPath } from './path'
 import type { Comparison, Condition, ConditionOf, Path, TextPattern } from './plan'
 import { commonPath, rangesTest } from './range-set'
@@ -104,29 +103,31 @@ export function equals(path: BoundPath, row: number, operand: BoundOperand): boo
 }
 
 /** The test of a condition on one value: a member of a record, an element of an array. Its paths are not looked at. */
-export function valueTest(condition: Condition, binding: Binding): ValueTest {
+export function valueTest(condition: Condition, binding: Binding, of = ANY): ValueTest {
   switch (condition.kind) {
     case 'and': {
-      const tests = condition.conditions.map((each) => valueTest(each, binding))
+      const tests = condition.conditions.map((each) => valueTest(each, binding, of))
       return (value) => tests.every((test) => test(value))
     }
     case 'or': {
-      const tests = condition.conditions.map((each) => valueTest(each, binding))
+      const tests = condition.conditions.map((each) => valueTest(each, binding, of))
       return (value) => tests.some((test) => test(value))
     }
     case 'not': {
-      const test = valueTest(condition.condition, binding)
+      const test = valueTest(condition.condition, binding, of)
       return (value) => !test(value)
     }
     case 'compare': {
-      const operand = binding.value(condition.value as Slot)
+      const slot = condition.value as Slot
+      const operand = binding.made((slots) => readAs(of, slots[slot.index]))
       const { operator } = condition
       if (operator === 'eq') return (value) => sameValue(value, operand.value)
       if (operator === 'ne') return (value) => !sameValue(value, operand.value)
-      return (value) => areComparable(value, operand.value) && holds(operator, compareValues(value, operand.value))
+      return (value) =>
+        areComparableIn(of, value, operand.value) && holds(operator, compareIn(of, value, operand.value))
     }
     case 'in': {
-      const among = binding.among(condition)
+      const among = binding.among(condition, of)
       return (value) => among.value.has(value)
     }
     case 'text': {

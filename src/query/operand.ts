@@ -58,11 +58,14 @@ export class BoundOperand {
   }
 }
 
-/** The value as its column reads it, where it may be written otherwise: what it is compared with by order. */
 function canonical({ column, path }: BoundPath, value: unknown): unknown {
+  return readAs(path.inside.length > 0 ? ANY : column, value)
+}
+
+/** A value as what has values of a type reads it, where it may be written otherwise: what it is compared with by order. */
+export function readAs({ type }: Typed, value: unknown): unknown {
   if (value === undefined) return null
-  if (path.inside.length > 0) return value
-  switch (column.type) {
+  switch (type) {
     case 'day':
       return value instanceof Date && !Number.isNaN(value.getTime()) ? value.toISOString().split('T')[0] : value
     case 'time': {
@@ -166,13 +169,21 @@ export function slotValues(slots: readonly unknown[], parameters: Readonly<Recor
   })
 }
 
+/** What has values of one type: a column, a member of records. */
+export interface Typed {
+  readonly type: ColumnType
+}
+
+/** Values of whatever type. */
+export const ANY: Typed = Object.freeze({ type: 'any' })
+
 /** Negative, zero or positive as one value of a column sorts before, with or after another. */
-export function compareIn(column: Column, a: unknown, b: unknown): number {
+export function compareIn(column: Typed, a: unknown, b: unknown): number {
   return column.type === 'day' ? compareValues(dayNumber(a), dayNumber(b)) : compareValues(a, b)
 }
 
 /** Whether one of two values of a column can be said to be less than the other. */
-export function areComparableIn(column: Column, a: unknown, b: unknown): boolean {
+export function areComparableIn(column: Typed, a: unknown, b: unknown): boolean {
   return column.type === 'day' ? areComparable(dayNumber(a), dayNumber(b)) : areComparable(a, b)
 }
 

@@ -1,10 +1,9 @@
 import type { Steps } from '../struct/steps'
-import { compareValues } from '../value/value-order'
 import { Binding } from './binding'
 import { rowTest, valueTest } from './condition'
 import type { Trace } from './explain'
 import { ensureMember, type Flow, rowsFor, VALUES } from './flow'
-import type { Slot } from './operand'
+import { compareIn, type Slot, type Typed } from './operand'
 import { firstOf, picked, sortedRows } from './order'
 import { BoundPath } from './path'
 import type { Pipeline } from './pipeline'
@@ -126,7 +125,7 @@ function recordTest(condition: Condition, flow: Flow, binding: Binding): RecordT
     }
     default: {
       const member = memberOf(condition.path, flow)
-      const test = valueTest(condition, binding)
+      const test = valueTest(condition, binding, typeOf(member, flow))
       return (record) => test(record[member])
     }
   }
@@ -135,6 +134,11 @@ function recordTest(condition: Condition, flow: Flow, binding: Binding): RecordT
 function memberOf(path: Path, flow: Flow): string {
   ensureMember(flow, path.column)
   return path.column
+}
+
+/** Some members have the values of a column. */
+function typeOf(member: string, flow: Flow): Typed {
+  return { type: (flow.kind === 'records' ? flow.types?.get(member) : undefined) ?? 'any' }
 }
 
 function rowOrder(step: StepOf<'order'>, flow: Flow, pipeline: Pipeline): UnnamedStage {
@@ -149,14 +153,15 @@ function rowOrder(step: StepOf<'order'>, flow: Flow, pipeline: Pipeline): Unname
 function recordOrder(step: StepOf<'order'>, flow: Flow): UnnamedStage {
   const keys = step.by.map(({ path, direction }) => ({
     member: memberOf(path, flow),
+    type: typeOf(path.column, flow),
     isDescending: direction === 'desc',
   }))
   return gathered(flow, function* (values) {
     const records = values as Record<string, unknown>[]
     const compare = (a: number, b: number): number => {
-      for (const { member, isDescending } of keys) {
+      for (const { member, type, isDescending } of keys) {
         const [x, y] = [records[a][member] ?? null, records[b][member] ?? null]
-        const order = x === null || y === null ? Number(x === null) - Number(y === null) : compareValues(x, y)
+        const order = x === null || y === null ? Number(x === null) - Number(y === null) : compareIn(type, x, y)
         if (order !== 0) return isDescending ? -order : order
       }
       return a - b

@@ -1,15 +1,12 @@
 import type { Heap } from '../heap/heap'
-import { freeFlatArray, growFlatArray } from '../struct/flat-array'
-import { MutableHashTable } from '../struct/hash-table'
 import { atOnce, type Steps } from '../struct/steps'
 import type { Interner } from '../value/interner'
-import { isPointer } from '../value/word'
 import type { Column } from './column'
-import { MutableColumnIndex } from './column-index'
+import { ColumnWriter } from './column-writer'
 import { CompositeKeys } from './composite-keys'
 import { IndexBuilder } from './index-builder'
 import { IndexSet } from './index-set'
-import { COLUMN, DIRECT_AT_LEAST, DIRECT_SPREAD, KEY_MODE, MAX_ROWS, TABLE } from './layout'
+import { DIRECT_AT_LEAST, DIRECT_SPREAD, KEY_MODE, MAX_ROWS, TABLE } from './layout'
 import { noRow, notUnique } from './messages'
 import type { RowBatch } from './row-batch'
 import { missingValue, RowEncoder, type RowWords } from './row-encoder'
@@ -23,7 +20,7 @@ import { integerOf, type Table } from './table'
  */
 export class TableWriter {
   private readonly rows: RowSet
-  private indexes: (MutableColumnIndex | undefined)[] = []
+  private readonly columns: readonly ColumnWriter[]
   private epoch = -2
   private sortMemory: SortMemory | undefined
   private readonly encoder: RowEncoder
@@ -46,6 +43,7 @@ export class TableWriter {
     readonly table: Table,
   ) {
     this.rows = new RowSet(heap, table.descriptor)
+    this.columns = table.columns.map((column) => new ColumnWriter(heap, interner, column))
     this.encoder = new RowEncoder(interner, table)
     this.compositeKeys = new CompositeKeys(heap, table)
     this.indexSet = new IndexSet(heap, interner, table)
@@ -91,7 +89,8 @@ export class TableWriter {
     this.refresh()
     const isClaimed = this.claimAscending(batch)
     if (!isClaimed) this.claimEach(batch)
-    for (const i of this.allPositions) if (isClaimed || !this.claimedPositions.includes(i)) this.putColumn(i, batch)
+    for (const i of this.allPositions)
+      if (isClaimed || !this.claimedPositions.includes(i)) this.columns[i].putBatch(batch, i)
     for (let r = 0; r < batch.count; r++) this.indexSet.add(batch.rows[r], false)
   }
 
@@ -129,29 +128,12 @@ export class TableWriter {
     }
   }
 
-  /** Writes one column of rows that have none of its values. */
-  private putColumn(i: number, batch: RowBatch): void {
-    const { rows, words, count } = batch
-    const { descriptor } = this.table.columns[i]
-    const absent = batch.absentIn(i)
-    if (absent > 0) this.countAbsent(i, absent)
-    if (absent === count) return
-    if (growFlatArray(this.heap, descriptor + COLUMN.data, batch.highestRow)) this.moved()
-    const { writer } = this.heap
-    batch.write(writer, writer.view.low(descriptor + COLUMN.data) >>> 0, i)
-    const index = this.indexes[i]
-    if (index === undefined) return
-    for (let r = 0, at = batch.start(i); r < count; r++, at += 2) {
-      if (words[at] !== 0 || words[at + 1] !== 0) index.add(rows[r], words[at], words[at + 1])
-    }
-  }
-
   /** Makes a row exist, with its words in these columns. */
   private occupy(row: number, words: RowWords, positions: readonly number[]): void {
     if (this.rows.add(row)) this.moved()
     for (const i of positions) {
-      if (words[i * 2] === 0 && words[i * 2 + 1] === 0) this.countAbsent(i, 1)
-      else this.put(i, row, words[i * 2], words[i * 2 + 1])
+      if (words[i * 2] === 0 && words[i * 2 + 1] === 0) this.columns[i].countAbsent(1)
+      else this.columns[i].put(row, words[i * 2], words[i * 2 + 1])
     }
     if (this.keyPositions.length > 1) this.compositeKeys.add(row)
     this.indexSet.add(row, true)
@@ -161,7 +143,7 @@ export class TableWriter {
   private vacate(row: number, positions: readonly number[]): void {
     this.indexSet.remove(row, true)
     if (this.keyPositions.length > 1) this.compositeKeys.remove(row)
-    for (const i of positions) if (!this.erase(i, row)) this.countAbsent(i, -1)
+    for (const i of positions) if (!this.columns[i].erase(row)) this.columns[i].countAbsent(-1)
   }
 
   /** Changes the columns of a row whose `given` is 1 to these words, one reference each, which this takes over even when it throws. */
@@ -178,7 +160,7 @@ export class TableWriter {
     if (this.changesKey(row, words, given)) return this.rekey(row, words, given)
     this.indexSet.leave(row, words, given)
     for (let i = 0; i < table.columns.length; i++) {
-      if (given[i] === 1) this.replace(i, row, words[i * 2], words[i * 2 + 1])
+      if (given[i] === 1) this.columns[i].replace(row, words[i * 2], words[i * 2 + 1])
     }
     this.indexSet.enter(row)
     return row
@@ -197,7 +179,7 @@ export class TableWriter {
   truncate(): void {
     this.refresh()
     this.indexSet.clear()
-    for (const column of this.table.columns) this.emptyColumn(column)
+    for (const column of this.columns) column.empty(this.table.rowLimit)
     this.rows.clear()
     if (this.keyPositions.length > 1) this.compositeKeys.clear()
     this.moved()
@@ -205,22 +187,7 @@ export class TableWriter {
 
   /** Empties a column: every value, its space and its index; an indexed column keeps an empty index. */
   emptyColumn(column: Column): void {
-    const { view } = this.heap.writer
-    const index = MutableColumnIndex.of(this.heap, column)
-    for (let row = 0; row < this.table.rowLimit; row++) {
-      const address = column.addressOf(row)
-      if (address === 0) break
-      const high = view.high(address)
-      if (isPointer(high)) this.interner.release(view.low(address), high)
-    }
-    if (index !== undefined) {
-      index.destroy()
-      this.setIndex(column, MutableHashTable.create(this.heap))
-    }
-    freeFlatArray(this.heap, column.descriptor + COLUMN.data)
-    const flags = column.descriptor + COLUMN.flags
-    this.heap.writer.set(flags, view.low(flags), 0)
-    this.moved()
+    this.writerOf(column).empty(this.table.rowLimit)
   }
 
   /** Builds the index of a column that has none. Throws `UNIQUE` when it must be unique and is not. */
@@ -237,15 +204,12 @@ export class TableWriter {
     const fail = (row: number): never => {
       throw notUnique(this.table, column, row)
     }
-    this.setIndex(column, yield* builder.write(this.heap, isUnique ? fail : undefined))
-    this.moved()
+    this.writerOf(column).setIndex(yield* builder.write(this.heap, isUnique ? fail : undefined))
   }
 
   /** Drops a column's index. */
   dropIndex(column: Column): void {
-    MutableColumnIndex.of(this.heap, column)?.destroy()
-    this.setIndex(column, 0)
-    this.moved()
+    this.writerOf(column).dropIndex()
   }
 
   /** The row number for a new row with these words. Throws `UNIQUE`, `NOT_NULL`. */
@@ -295,7 +259,7 @@ export class TableWriter {
       const high = words[i * 2 + 1]
       const isAbsent = low === 0 && high === 0
       if (isAbsent && this.keyPositions.includes(i)) throw missingValue(table, table.columns[i])
-      const other = isAbsent ? -1 : (this.indexes[i]?.first(low, high) ?? -1)
+      const other = isAbsent ? -1 : (this.columns[i].index?.first(low, high) ?? -1)
       if (other >= 0 && other !== self) throw notUnique(this.table, table.columns[i], other)
     }
     if (this.keyPositions.length > 1) this.checkCompositeKey(words, self, given)
@@ -349,53 +313,8 @@ export class TableWriter {
     return this.insertWords(all)
   }
 
-  /** Gives a row its value in a column where it has none. */
-  private put(i: number, row: number, low: number, high: number): void {
-    const column = this.table.columns[i]
-    let address = column.addressOf(row)
-    if (address === 0) {
-      growFlatArray(this.heap, column.descriptor + COLUMN.data, row)
-      this.moved()
-      address = column.addressOf(row)
-    }
-    this.heap.writer.set(address, low, high)
-    this.indexes[i]?.add(row, low, high)
-  }
-
-  /** Takes a row's value in a column away. Returns whether it had one. */
-  private erase(i: number, row: number): boolean {
-    const address = this.table.columns[i].addressOf(row)
-    const { writer } = this.heap
-    if (address === 0 || writer.view.isAbsent(address)) return false
-    const low = writer.view.low(address)
-    const high = writer.view.high(address)
-    this.indexes[i]?.remove(row, low, high)
-    writer.set(address, 0, 0)
-    this.interner.release(low, high)
-    return true
-  }
-
-  private replace(i: number, row: number, low: number, high: number): void {
-    const address = this.table.columns[i].addressOf(row)
-    const isAbsent = low === 0 && high === 0
-    if (address === 0 ? isAbsent : this.heap.writer.view.isWord(address, low, high)) {
-      this.interner.release(low, high)
-      return
-    }
-    const wasAbsent = !this.erase(i, row)
-    if (wasAbsent !== isAbsent) this.countAbsent(i, isAbsent ? 1 : -1)
-    if (!isAbsent) this.put(i, row, low, high)
-  }
-
-  /** Counts rows without a value in a column. */
-  private countAbsent(i: number, change: number): void {
-    const { writer } = this.heap
-    const flags = this.table.columns[i].descriptor + COLUMN.flags
-    writer.set(flags, writer.view.low(flags), writer.view.high(flags) + change)
-  }
-
-  private setIndex(column: Column, address: number): void {
-    this.heap.writer.set(column.descriptor + COLUMN.index, address | 0, 0)
+  private writerOf(column: Column): ColumnWriter {
+    return this.columns[this.table.columns.indexOf(column)]
   }
 
   private ensureRow(row: number): void {
@@ -410,7 +329,7 @@ export class TableWriter {
   private refresh(): void {
     this.table.ensureUsable()
     if (this.epoch === this.heap.writer.view.epoch) return
-    this.indexes = this.table.columns.map((column) => MutableColumnIndex.of(this.heap, column))
+    for (const column of this.columns) column.refresh()
     this.indexSet.refresh()
     this.epoch = this.heap.writer.view.epoch
   }

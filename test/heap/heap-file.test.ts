@@ -6,10 +6,11 @@ import { describe, expect, test } from 'vitest'
 import type { SnapheapError } from '../../src/errors'
 import { mapBlocks } from '../../src/heap/file-format'
 import { nodeFiles } from '../../src/heap/files'
-import { Heap, type HeapSnapshot } from '../../src/heap/heap'
+import { Heap } from '../../src/heap/heap'
 import { BLOCK_BYTES, BLOCK_WORDS } from '../../src/heap/layout'
 import type { Memory } from '../../src/heap/memory'
 import { PoolFile } from '../../src/heap/pool-file'
+import type { HeapSnapshot } from '../../src/heap/snapshots'
 import { verifyFile } from '../../src/heap/verify'
 import {
   codeOf,

@@ -1,7 +1,8 @@
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
-import type { Heap, HeapSnapshot } from '../../src/heap/heap'
+import type { Heap } from '../../src/heap/heap'
 import { BLOCK_WORDS, WINDOW_MASK, ZERO_BLOCK } from '../../src/heap/layout'
+import type { HeapSnapshot } from '../../src/heap/snapshots'
 import {
   codeOf,
   type Drawn,
