@@ -1,12 +1,11 @@
 // npm run --silent bench:report -- [TASK ...]   (draw: only writes what was measured before)
-import { spawn } from 'node:child_process'
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
-import { text } from 'node:stream/consumers'
 import { fileURLToPath } from 'node:url'
 import { parseArgs } from 'node:util'
 import { barChart, growthChart } from './charts'
 import { machine, type TaskReport } from './harness'
+import { fail, jsonFrom } from './process'
 
 /** What each task measures, in the order of the report. */
 const TASKS: Record<string, string> = {
@@ -81,14 +80,8 @@ async function measureGrowth(): Promise<void> {
 
 async function run(task: string, ...flags: string[]): Promise<TaskReport> {
   process.stderr.write(`${task} ${flags.join(' ')}\n`)
-  const child = spawn(process.execPath, ['scripts/run-bundled.mjs', 'bench/run.ts', task, '--json', ...flags], {
-    cwd: root,
-    stdio: ['ignore', 'pipe', 'inherit'],
-  })
-  const exited = new Promise<number | null>((resolve, reject) => child.on('error', reject).on('close', resolve))
-  const [exitCode, output] = await Promise.all([exited, text(child.stdout)])
-  if (exitCode !== 0) fail(`${task} failed.`)
-  return JSON.parse(output) as TaskReport
+  const program = ['scripts/run-bundled.mjs', 'bench/run.ts', task, '--json', ...flags]
+  return (await jsonFrom(task, program, root)) as TaskReport
 }
 
 async function writeReport(): Promise<void> {
@@ -147,9 +140,4 @@ function duration(ns: number | undefined): string {
 
 function plain(value: number | undefined): string {
   return value === undefined ? '' : value.toLocaleString('en', { maximumSignificantDigits: 3 })
-}
-
-function fail(message: string): never {
-  process.stderr.write(`${message}\n`)
-  process.exit(2)
 }

@@ -1,6 +1,4 @@
 // npm run --silent bench -- TASK [--json] [--rows N] [--only CONTENDER,CONTENDER]
-import { spawn } from 'node:child_process'
-import { text } from 'node:stream/consumers'
 import { parseArgs } from 'node:util'
 import {
   type Apart,
@@ -12,6 +10,7 @@ import {
   resultsOf,
   type Sample,
 } from './harness'
+import { fail, jsonFrom } from './process'
 
 /** A race, a task whose contenders are measured apart, or one that times its contenders itself. */
 export type Task =
@@ -66,10 +65,7 @@ const { values, positionals } = parseArgs({
 
 for (const name of positionals.length === 0 ? Object.keys(TASKS) : positionals) {
   const load = TASKS[name]
-  if (load === undefined) {
-    process.stderr.write(`There is no benchmark "${name}". There are ${Object.keys(TASKS).join(', ')}.\n`)
-    process.exit(2)
-  }
+  if (load === undefined) fail(`There is no benchmark "${name}". There are ${Object.keys(TASKS).join(', ')}.`)
   const { task } = await load()
   const rows = values.rows === undefined ? task.rows : Number(values.rows)
   if (values.contender !== undefined) {
@@ -130,16 +126,7 @@ async function apart(name: string, task: Apart, rows: number): Promise<Record<st
 
 async function inNewProcess(name: string, rows: number, contender: string, shared: unknown): Promise<unknown> {
   const flags = ['--rows', String(rows), '--contender', contender, '--shared', JSON.stringify(shared ?? null)]
-  const child = spawn(process.execPath, [...process.execArgv, import.meta.filename, name, ...flags], {
-    stdio: ['ignore', 'pipe', 'inherit'],
-  })
-  const exited = new Promise<number | null>((resolve, reject) => child.on('error', reject).on('close', resolve))
-  const [exitCode, output] = await Promise.all([exited, text(child.stdout)])
-  if (exitCode !== 0) {
-    process.stderr.write(`The process that measured ${name} ${contender} ended with ${exitCode}.\n`)
-    process.exit(1)
-  }
-  return JSON.parse(output)
+  return jsonFrom(`${name} ${contender}`, [...process.execArgv, import.meta.filename, name, ...flags])
 }
 
 function progress(line: string): void {
