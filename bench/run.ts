@@ -38,6 +38,7 @@ const TASKS: Record<string, () => Promise<{ task: Task }>> = {
   'filter-scan': () => import('./filter-scan'),
   group: () => import('./group'),
   entity: () => import('./entity'),
+  hydrate: () => import('./hydrate'),
   request: () => import('./request'),
   memory: () => import('./memory'),
   gc: () => import('./gc'),
