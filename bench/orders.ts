@@ -1,5 +1,6 @@
 import { join } from 'node:path'
 import { Column, Entity, Id, open, type Database as Snapheap } from '../src/index'
+import { insertColumns } from './column-load'
 import { amountAt, ordersUpTo } from './data'
 import { temporaryFolder } from './folders'
 import { openSqlite, type Sqlite, type SqlitePackage } from './sqlite'
@@ -33,7 +34,7 @@ export async function snapheapOrders(rows: number, path?: string): Promise<Snaph
   const db = await open(path, { entities: [orderClass(rows)] })
   await db.bulkLoad(async (tx) => {
     if (rows > MOST_WHOLE_ORDERS) {
-      tx.insertMany('orders', narrowOrders(rows))
+      insertColumns(tx.writer('orders'), rows, { id: (id) => id, amount: amountAt })
       return
     }
     for (const column of INDEXED) tx.dropIndex('orders', column)
@@ -54,9 +55,4 @@ export function sqliteOrders(name: SqlitePackage, rows: number): Sqlite {
   })
   sqlite.exec('CREATE INDEX orders_customer ON orders (customer)')
   return sqlite
-}
-
-/** A few objects in turn: whoever loads them reads each before it comes back. */
-function* narrowOrders(rows: number): Generator<{ id: number; amount: number }> {
-  for (let id = 0; id < rows; id++) yield { id, amount: amountAt(id) }
 }

@@ -1,5 +1,6 @@
 import { DuckDBInstance } from '@duckdb/node-api'
 import { open, type Database as Snapheap } from '../src/index'
+import { insertColumns } from './column-load'
 import { amountAt, STATUSES } from './data'
 import { openSqlite, type Sqlite, type SqlitePackage } from './sqlite'
 
@@ -22,19 +23,22 @@ export async function snapheapUnindexed(rows: number): Promise<Snapheap> {
         status: { type: 'string', index: false },
       },
     })
-    tx.insertMany('orders', scannedOrders(rows))
+    insertColumns(tx.writer('orders'), rows, {
+      id: (id) => id,
+      customer: customerAt,
+      amount: amountAt,
+      status: statusAt,
+    })
   })
   return db
 }
 
-function* scannedOrders(rows: number): Generator<{ id: number; customer: number; amount: number; status: string }> {
-  for (let id = 0; id < rows; id++) {
-    yield { id, customer: customerAt(id), amount: amountAt(id), status: STATUSES[id % STATUSES.length] }
-  }
-}
-
 function customerAt(id: number): number {
   return (id * 7919) % CUSTOMERS
+}
+
+function statusAt(id: number): string {
+  return STATUSES[id % STATUSES.length]
 }
 
 /** The same in SQLite, in memory. */
@@ -43,7 +47,7 @@ export function sqliteUnindexed(name: SqlitePackage, rows: number): Sqlite {
   sqlite.exec('CREATE TABLE orders (id INTEGER PRIMARY KEY, customer INTEGER, amount REAL, status TEXT)')
   const insert = sqlite.prepare('INSERT INTO orders VALUES (?, ?, ?, ?)')
   sqlite.transaction(() => {
-    for (const { id, customer, amount, status } of scannedOrders(rows)) insert.run(id, customer, amount, status)
+    for (let id = 0; id < rows; id++) insert.run(id, customerAt(id), amountAt(id), statusAt(id))
   })
   return sqlite
 }
