@@ -11,7 +11,7 @@ import { median, type Together } from './harness'
 /** A row's document takes up a block of the heap: the share of rows changed is the share of the database. */
 const DOCUMENT_BYTES = 32_000
 const SHARES = { onePercent: 0.01, tenPercent: 0.1, all: 1 }
-const ROUNDS_IN_PROCESS = 4
+const ROUNDS_IN_PROCESS = 3
 const BATCH_ROWS = 100
 const DELAY_RESOLUTION_MS = 1
 

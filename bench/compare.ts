@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { parseArgs } from 'node:util'
-import { median, type TaskReport } from './harness'
+import { figuresOf, median, type TaskReport } from './harness'
 import { fail, jsonFrom } from './process'
 
 /** Tasks that tell the most, where none is named. */
@@ -57,9 +57,9 @@ async function compare(task: string): Promise<void> {
     for (const tree of trees) reports.set(tree, await run(tree, task))
     for (const [name, figures] of Object.entries(reports.get(here)!.contenders)) {
       const others = reports.get(there)!.contenders[name]
-      for (const [figure, value] of Object.entries(figures)) {
+      for (const { figure, value } of figuresOf(figures)) {
         const other = others?.[figure]
-        if (other === undefined || value === undefined || other === 0) continue
+        if (other === undefined || other === 0) continue
         const key = `${name} ${figure}`
         ratios.set(key, [...(ratios.get(key) ?? []), value / other])
       }

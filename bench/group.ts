@@ -33,6 +33,7 @@ export const task: Race = {
       },
       ...onSqlite((name) => ({
         settings: 'in memory, statements prepared once',
+        rounds: 1,
         leftOut: beyond(rows, 10_000_000, 'loading takes many minutes'),
         operations: COLUMNS.length,
         prepare() {

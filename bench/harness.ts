@@ -13,9 +13,9 @@ export interface TaskReport {
   rows: number
   contenders: Record<string, Result>
   /** How a contender was set up, where that needs saying. */
-  settings: Record<string, string>
+  settings?: Record<string, string>
   /** Why a contender was not measured. */
-  leftOut: Record<string, string>
+  leftOut?: Record<string, string>
 }
 
 /** Does `operations` of its operations and returns something that depends on all of them. */
@@ -27,6 +27,8 @@ export interface Entrant {
   readonly settings?: string | undefined
   /** Why it cannot be measured here. */
   readonly leftOut?: string | undefined
+  /** Processes that it is measured in, where one takes a minute: fewer than the others'. */
+  readonly rounds?: number
   /** Starts what all its processes use, a server that ends with this process. Returns what they are told of it, as JSON. */
   share?(): Promise<unknown>
 }
@@ -81,6 +83,8 @@ export interface Sample {
 
 const ROUNDS_IN_PROCESS = 5
 const ROUNDS_BEFORE = 2
+/** Whoever needs longer than this for a round has fewer of them. */
+const LONG_ROUND_MS = 2000
 
 /** Answers and times one contender of a race, in this process. */
 export async function measure(runner: Runner, operationsToAgree: number, shared: unknown): Promise<Sample> {
@@ -89,14 +93,16 @@ export async function measure(runner: Runner, operationsToAgree: number, shared:
   return { answer, figures: { nsPerOp: await nsPerOperation(run, runner.operations) } }
 }
 
-/** The median of some rounds, in nanoseconds for each operation, after two that are not counted. */
+/** The median of some rounds, in nanoseconds for each operation, after two that are not counted; of long rounds one each. */
 export async function nsPerOperation(run: Operation, operations: number): Promise<number> {
   const samples: number[] = []
   for (let round = -ROUNDS_BEFORE; round < ROUNDS_IN_PROCESS; round++) {
     const start = performance.now()
     const result = run(operations)
     if (result instanceof Promise) await result
-    if (round >= 0) samples.push(((performance.now() - start) * 1e6) / operations)
+    const tookMs = performance.now() - start
+    if (round >= 0) samples.push((tookMs * 1e6) / operations)
+    if (tookMs > LONG_ROUND_MS) round = round < 0 ? -1 : ROUNDS_IN_PROCESS
   }
   return median(samples)
 }
@@ -195,7 +201,7 @@ export function formatReport(report: TaskReport): string {
 }
 
 /** What is said below a table: how contenders were set up, and who was left out. */
-export function notesOf({ settings, leftOut }: TaskReport): string[] {
+export function notesOf({ settings = {}, leftOut = {} }: TaskReport): string[] {
   const notes = Object.entries(settings).map(([name, text]) => `${name}: ${text}.`)
   return [...notes, ...Object.entries(leftOut).map(([name, reason]) => `Left out: ${name}, ${reason}.`)]
 }

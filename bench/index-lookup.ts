@@ -21,7 +21,7 @@ export const task: Race = {
     return {
       snapheap: {
         operations: 1 << 16,
-        leftOut: beyond(rows, 10_000_000, 'five columns and their indexes take more than 10 GB'),
+        leftOut: beyond(rows, 10_000_000, 'five columns and an index take more than 10 GB'),
         async prepare() {
           const table = (await snapheapOrders(rows)).table('orders')
           return sumOf((customer) => table.find({ customer }))

@@ -9,9 +9,9 @@ import { openSqlite, type Sqlite, type SqlitePackage } from './sqlite'
 export class Order {
   @Id({ type: 'integer' }) id!: number
   @Column({ type: 'integer' }) customer!: number
-  @Column({ type: 'number' }) amount!: number
-  @Column({ type: 'string' }) status!: string
-  @Column({ type: 'string' }) note!: string
+  @Column({ type: 'number', index: false }) amount!: number
+  @Column({ type: 'string', index: false }) status!: string
+  @Column({ type: 'string', index: false }) note!: string
 }
 
 /** Of orders too many for memory: what a read of one column touches. */
@@ -22,14 +22,13 @@ class NarrowOrder {
 }
 
 const MOST_WHOLE_ORDERS = 10_000_000
-const INDEXED = ['customer', 'amount', 'status', 'note']
 
 /** The class of so many orders: beyond 10 M they have their key and amount alone. */
 export function orderClass(rows: number): typeof NarrowOrder {
   return rows > MOST_WHOLE_ORDERS ? NarrowOrder : Order
 }
 
-/** Orders in snapheap, every column indexed, in memory where no path is given. */
+/** Orders in snapheap, their customers indexed, in memory where no path is given. */
 export async function snapheapOrders(rows: number, path?: string): Promise<Snapheap> {
   const db = await open(path, { entities: [orderClass(rows)] })
   await db.bulkLoad(async (tx) => {
@@ -37,9 +36,9 @@ export async function snapheapOrders(rows: number, path?: string): Promise<Snaph
       insertColumns(tx.writer('orders'), rows, { id: (id) => id, amount: amountAt })
       return
     }
-    for (const column of INDEXED) tx.dropIndex('orders', column)
+    tx.dropIndex('orders', 'customer')
     tx.insertMany('orders', ordersUpTo(rows))
-    for (const column of INDEXED) tx.addIndex('orders', column)
+    tx.addIndex('orders', 'customer')
   })
   return db
 }

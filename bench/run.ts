@@ -103,7 +103,8 @@ async function apart(name: string, task: Race | Apart, rows: number, rounds: num
   const samples = new Map<string, Figures[]>(trials.map(([each]) => [each, []]))
   for (let round = 1; round <= rounds; round++) {
     const answers = new Map<string, number>()
-    for (const [contender] of trials) {
+    for (const [contender, trial] of trials) {
+      if (trial.rounds !== undefined && trial.rounds < round) continue
       progress(`${name}: round ${round} of ${rounds}, ${contender}`)
       const { answer, figures } = (await inNewProcess(name, rows, contender, shared.get(contender))) as Sample
       samples.get(contender)!.push(figures)

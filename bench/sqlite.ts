@@ -1,3 +1,4 @@
+import { isBuiltin } from 'node:module'
 import Better from 'better-sqlite3'
 import type { Entrant } from './harness'
 
@@ -42,7 +43,7 @@ export function onSqlite<Contender>(
     settings: 'write-ahead log, a cache of 1 GB, statements prepared once',
     ...make(name),
   }))
-  const missing = nodeSqlite() === undefined ? `which Node ${process.versions.node} does not have` : undefined
+  const missing = isBuiltin('node:sqlite') ? undefined : `which Node ${process.versions.node} does not have`
   return { 'better-sqlite3': better, 'node:sqlite': { ...node, leftOut: missing ?? node.leftOut } }
 }
 
@@ -65,7 +66,8 @@ function betterSqlite(path: string): Sqlite {
 }
 
 function nodeSqliteAt(path: string): Sqlite {
-  const sqlite = new (nodeSqlite()!.DatabaseSync)(path)
+  const { DatabaseSync } = process.getBuiltinModule('node:sqlite') as NodeSqlite
+  const sqlite = new DatabaseSync(path)
   return {
     exec: (sql) => sqlite.exec(sql),
     prepare: (sql) => sqlite.prepare(sql),
@@ -83,8 +85,4 @@ function nodeSqliteAt(path: string): Sqlite {
     },
     close: () => sqlite.close(),
   }
-}
-
-function nodeSqlite(): NodeSqlite | undefined {
-  return process.getBuiltinModule?.('node:sqlite') as NodeSqlite | undefined
 }
