@@ -32,7 +32,7 @@ export const task: Race = {
       },
       ...onSqlite((name) => ({
         settings: 'in memory, statements prepared once',
-        leftOut: beyond(rows, 10_000_000, 'loading takes many minutes'),
+        leftOut: beyond(rows, 10_000_000, 'loading takes minutes'),
         operations: 1,
         prepare() {
           const select = sqliteUnindexed(name, rows).values<[number, number], number>(

@@ -45,8 +45,8 @@ export const GROWTH: Record<string, Growth> = {
   range: { sizes: UP_TO_10_M, contenders: ['snapheap', 'map', 'better-sqlite3'] },
   'filter-scan': { sizes: UP_TO_100_M, contenders: ['snapheap', 'better-sqlite3', 'duckdb'] },
   group: { sizes: UP_TO_10_M, contenders: ['snapheap', 'better-sqlite3', 'duckdb'] },
-  commit: { sizes: UP_TO_10_M, contenders: ['snapheap-none', 'better-sqlite3-none', 'immutable'] },
-  batch: { sizes: UP_TO_10_M, contenders: ['snapheap', 'better-sqlite3', 'immutable'] },
+  commit: { sizes: UP_TO_10_M, contenders: ['snapheap-none', 'better-sqlite3-none'] },
+  batch: { sizes: UP_TO_10_M, contenders: ['snapheap', 'better-sqlite3'] },
   bulk: { sizes: UP_TO_10_M, contenders: ['snapheap', 'better-sqlite3'] },
   'initial-copy': { sizes: UP_TO_10_M, contenders: ['snapheap', 'copy-to-stdout'] },
 }
