@@ -54,7 +54,7 @@ export function growthChart(title: string, reports: readonly TaskReport[]): Prom
         field: figure,
         type: 'quantitative',
         scale: { type: 'log' },
-        title: figure === 'nsPerOp' ? 'nanoseconds' : 'a second',
+        title: figure === 'nsPerOp' ? 'nanoseconds' : 'rows a second',
         axis: { tickCount: 6 },
       },
       color: { field: 'contender', type: 'nominal', title: null },

@@ -7,7 +7,7 @@ import { barChart, growthChart } from './charts'
 import { machine, notesOf, type TaskReport } from './harness'
 import { fail, jsonFrom } from './process'
 import { GROWTH, ON_NODES, TASKS } from './report-tasks'
-import { tableBy, tableOf } from './report-text'
+import { mainFigure, tableBy, tableOf } from './report-text'
 
 /** What was measured so far: of growth by task and rows, of versions of Node by version. A report of some parts keeps the others'. */
 interface Measured {
@@ -62,7 +62,8 @@ function part(whole: TaskReport, names: readonly string[]): TaskReport {
 }
 
 async function onNodes(): Promise<Record<string, TaskReport>> {
-  const program = ['scripts/bench-nodes.mjs', '--json', ON_NODES.task, '--only', ON_NODES.contenders.join()]
+  const { task, rows, contenders } = ON_NODES
+  const program = ['scripts/bench-nodes.mjs', '--json', task, '--rows', String(rows), '--only', contenders.join()]
   return timed('nodes', async () => (await jsonFrom('bench:nodes', program, root)) as Record<string, TaskReport>)
 }
 
@@ -110,7 +111,9 @@ async function growthSection(name: string): Promise<string[]> {
   writeFileSync(join(folder, `${name}-growth.svg`), await growthChart(title, reports))
   const heads = reports.map(({ rows }) => rows.toLocaleString('en'))
   const leftOut = Object.assign({}, ...reports.map((each) => each.leftOut))
-  const lines = ['', `## ${name} as rows grow`, '', ...tableBy(heads, reports)]
+  const what = mainFigure(reports) === 'nsPerOp' ? 'Time' : 'Rows a second'
+  const by = `${what}, by rows; one process for each but where the table above has several.`
+  const lines = ['', `## ${name} as rows grow`, '', by, '', ...tableBy(heads, reports)]
   return [
     ...lines,
     ...notes([{ ...reports[0], settings: {}, leftOut }]),
