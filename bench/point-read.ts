@@ -76,7 +76,7 @@ export const task: Race = {
         },
       },
       immutable: {
-        operations: 1 << 19,
+        operations: 1 << 18,
         settings: 'filled within one withMutations',
         prepare() {
           const map = ImmutableMap<number, Order>().withMutations((filled) => {
