@@ -14,7 +14,7 @@ export type Order = {
 export const STATUSES = ['open', 'paid', 'packed', 'shipped', 'delivered', 'returned']
 
 /** The same orders in every run, of so many customers in turn. */
-export function orderAt(id: number, customers: number): Order {
+function orderAt(id: number, customers: number): Order {
   return {
     id,
     customer: (id * 7919) % customers,

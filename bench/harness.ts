@@ -161,7 +161,7 @@ export function percentile(values: readonly number[], share: number): number {
   return sorted[Math.min(sorted.length - 1, Math.floor(sorted.length * share))]
 }
 
-export function round3(value: number): number {
+function round3(value: number): number {
   return Number(value.toPrecision(3))
 }
 

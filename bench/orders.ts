@@ -6,7 +6,7 @@ import { temporaryFolder } from './folders'
 import { openSqlite, type Sqlite, type SqlitePackage } from './sqlite'
 
 @Entity({ name: 'orders' })
-export class Order {
+class Order {
   @Id({ type: 'integer' }) id!: number
   @Column({ type: 'integer' }) customer!: number
   @Column({ type: 'number', index: false }) amount!: number

@@ -30,6 +30,8 @@ interface Growth {
   sizes: readonly number[]
   /** Those whose growth tells something, and whose set-up does not take longer than all the others'. */
   contenders: readonly string[]
+  /** What is different at some size. */
+  note?: string
 }
 
 const UP_TO_10_M = [10_000, 1_000_000, 10_000_000]
@@ -39,6 +41,7 @@ export const GROWTH: Record<string, Growth> = {
   'point-read': {
     sizes: UP_TO_100_M,
     contenders: ['raw', 'snapheap-column', 'snapheap-property', 'map', 'better-sqlite3'],
+    note: 'Beyond 10,000,000 rows snapheap has nothing but the key and the column that is read.',
   },
   'index-lookup': { sizes: UP_TO_10_M, contenders: ['snapheap', 'map', 'better-sqlite3'] },
   lookup: { sizes: UP_TO_10_M, contenders: ['snapheap', 'map', 'better-sqlite3'] },

@@ -108,11 +108,12 @@ async function taskSection(name: string): Promise<string[]> {
 async function growthSection(name: string): Promise<string[]> {
   const reports = Object.values(measured.growth[name])
   const title = `${TASKS[name]}: by rows`
+  const note = GROWTH[name].note === undefined ? '' : ` ${GROWTH[name].note}`
   writeFileSync(join(folder, `${name}-growth.svg`), await growthChart(title, reports))
   const heads = reports.map(({ rows }) => rows.toLocaleString('en'))
   const leftOut = Object.assign({}, ...reports.map((each) => each.leftOut))
   const what = mainFigure(reports) === 'nsPerOp' ? 'Time' : 'Rows a second'
-  const by = `${what}, by rows; one process for each but where the table above has several.`
+  const by = `${what}, by rows; one process for each but where the table above has several.${note}`
   const lines = ['', `## ${name} as rows grow`, '', by, '', ...tableBy(heads, reports)]
   return [
     ...lines,

@@ -96,7 +96,10 @@ type Outcome = Omit<TaskReport, 'task' | 'node' | 'rows'>
 /** Every contender in new processes, in turn, round after round. */
 async function apart(name: string, task: Race | Apart, rows: number, rounds: number): Promise<Outcome> {
   const only = values.only?.split(',')
-  const all = Object.entries(trialsOf(task, rows)).filter(([each]) => only === undefined || only.includes(each))
+  const everybody = Object.entries(trialsOf(task, rows))
+  const all = everybody.filter(([each]) => only === undefined || only.includes(each))
+  if (all.length === 0)
+    fail(`${name} has none of ${values.only}. It has ${everybody.map(([each]) => each).join(', ')}.`)
   const trials = all.filter(([, { leftOut }]) => leftOut === undefined)
   const shared = new Map<string, unknown>()
   for (const [contender, trial] of trials) shared.set(contender, await trial.share?.())
