@@ -1,7 +1,16 @@
 import { join } from 'node:path'
-import { agree, type Contender, race, randomIntegers } from './harness'
-import { digest, diskFolder, type ItemStore, itemAt, lmdbWithItems, snapheapWithItems, sqliteWithItems } from './items'
-import type { Task } from './run'
+import { diskFolder } from './folders'
+import { type Apart, nsPerOperation, randomIntegers, type Sample } from './harness'
+import {
+  ITEM_SETTINGS,
+  type ItemStore,
+  immutableWithItems,
+  lmdbWithItems,
+  snapheapWithItems,
+  sqliteWithItems,
+} from './item-stores'
+import { digest, itemAt } from './items'
+import { onSqlite } from './sqlite'
 
 const BATCH_ROWS = 1000
 const BATCHES = 10
@@ -9,47 +18,44 @@ const BATCHES = 10
 const UNSYNCED = { everyMs: 2 ** 31 - 1, everyBytes: Number.POSITIVE_INFINITY }
 
 /**
- * Transactions that each update all five indexed columns of 1,000 random rows; nobody syncs, everybody hands what was
- * committed to the operating system. lmdb puts whole rows and indexes nothing.
+ * Transactions that each update all five indexed columns of 1,000 random rows; nobody syncs, everybody with a file hands what was
+ * committed to the operating system.
  */
-export const task: Task = {
+export const task: Apart = {
   rows: 100_000,
-  async run(rows) {
-    const folder = diskFolder()
-    const ids = randomIntegers(1 << 20, rows)
-    const stores: Record<string, ItemStore> = {
-      snapheap: await snapheapWithItems(join(folder, 'snapheap'), rows, { durability: UNSYNCED }),
-      'better-sqlite3': sqliteWithItems(join(folder, 'sqlite'), rows, 'OFF'),
-      lmdb: lmdbWithItems(join(folder, 'lmdb'), rows, false),
-    }
-    const contenders = Object.entries(stores).map(([name, store]): Contender => {
-      let change = 0
-      const nextItem = () => itemAt(ids[++change % ids.length], change)
-      const run = async (batches: number): Promise<number> => {
-        for (let i = 0; i < batches; i++) {
-          store.changeAll(Array.from({ length: BATCH_ROWS }, nextItem))
-          await new Promise(setImmediate) // what is done in the background gets its turn
-        }
-        return change
-      }
-      return { name, operations: BATCHES, run }
+  contenders(rows) {
+    const trial = (make: (path: string) => ItemStore | Promise<ItemStore>) => ({
+      measure: async () => changed(await make(join(diskFolder(), 'items')), rows),
     })
-    const stateAfter = ({ name, operations, run }: Contender): Contender => ({
-      name,
-      operations,
-      run: async (n) => {
-        await run(n)
-        return digest(stores[name], rows)
+    return {
+      snapheap: trial((path) => snapheapWithItems(path, rows, { durability: UNSYNCED })),
+      ...onSqlite((name) => ({
+        settings: `${ITEM_SETTINGS.sqlite} OFF`,
+        ...trial((path) => sqliteWithItems(name, path, rows, 'OFF')),
+      })),
+      lmdb: { settings: `${ITEM_SETTINGS.lmdb}, noSync`, ...trial((path) => lmdbWithItems(path, rows, false)) },
+      immutable: {
+        settings: ITEM_SETTINGS.immutable,
+        ...trial(() => immutableWithItems(rows)),
       },
-    })
-    await agree(contenders.map(stateAfter), BATCHES)
-    const results = await race(contenders)
-    for (const store of Object.values(stores)) await store.close()
-    return Object.fromEntries(
-      Object.entries(results).map(([name, { nsPerOp }]) => [
-        name,
-        { perSecond: Math.round((BATCH_ROWS * 1e9) / nsPerOp!) },
-      ]),
-    )
+    }
   },
+}
+
+async function changed(store: ItemStore, rows: number): Promise<Sample> {
+  const ids = randomIntegers(1 << 20, rows)
+  let change = 0
+  const nextItem = () => itemAt(ids[++change % ids.length], change)
+  const run = async (batches: number): Promise<number> => {
+    for (let i = 0; i < batches; i++) {
+      store.changeAll(Array.from({ length: BATCH_ROWS }, nextItem))
+      await new Promise(setImmediate) // what is done in the background gets its turn
+    }
+    return change
+  }
+  await run(BATCHES)
+  const answer = digest(store.get, ids.subarray(0, BATCHES * BATCH_ROWS))
+  const perSecond = (BATCH_ROWS * 1e9) / (await nsPerOperation(run, BATCHES))
+  await store.close()
+  return { answer, figures: { perSecond } }
 }

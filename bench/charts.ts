@@ -1,6 +1,7 @@
 import { parse, View } from 'vega'
 import { compile, type TopLevelSpec } from 'vega-lite'
 import type { TaskReport } from './harness'
+import { mainFigure } from './report-text'
 
 const WIDTH = 560
 
@@ -35,10 +36,11 @@ export function barChart(title: string, report: TaskReport): Promise<string> {
   })
 }
 
-/** Times by number of rows, a line for each contender, both axes logarithmic. Returns SVG. */
+/** Times, or rows a second, by number of rows, a line for each contender, both axes logarithmic. Returns SVG. */
 export function growthChart(title: string, reports: readonly TaskReport[]): Promise<string> {
+  const figure = mainFigure(reports)
   const values = reports.flatMap(({ rows, contenders }) =>
-    Object.entries(contenders).map(([contender, { nsPerOp }]) => ({ rows, contender, nsPerOp })),
+    Object.entries(contenders).map(([contender, result]) => ({ rows, contender, [figure]: result[figure] })),
   )
   return draw({
     title,
@@ -49,10 +51,10 @@ export function growthChart(title: string, reports: readonly TaskReport[]): Prom
     encoding: {
       x: { field: 'rows', type: 'quantitative', scale: { type: 'log' }, axis: { format: '~s', tickCount: 5 } },
       y: {
-        field: 'nsPerOp',
+        field: figure,
         type: 'quantitative',
         scale: { type: 'log' },
-        title: 'nanoseconds',
+        title: figure === 'nsPerOp' ? 'nanoseconds' : 'rows a second',
         axis: { tickCount: 6 },
       },
       color: { field: 'contender', type: 'nominal', title: null },

@@ -1,12 +1,12 @@
 // npm run --silent bench:compare -- REF [TASK ...] [--rows N] [--rounds N]
-import { spawn, spawnSync } from 'node:child_process'
+import { spawnSync } from 'node:child_process'
 import { existsSync, mkdtempSync, readFileSync, rmSync, symlinkSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
-import { text } from 'node:stream/consumers'
 import { fileURLToPath } from 'node:url'
 import { parseArgs } from 'node:util'
-import { median, type TaskReport } from './harness'
+import { figuresOf, median, type TaskReport } from './harness'
+import { fail, jsonFrom } from './process'
 
 /** Tasks that tell the most, where none is named. */
 const TASKS = ['point-read', 'index-lookup', 'lookup', 'range', 'request', 'bulk']
@@ -57,9 +57,9 @@ async function compare(task: string): Promise<void> {
     for (const tree of trees) reports.set(tree, await run(tree, task))
     for (const [name, figures] of Object.entries(reports.get(here)!.contenders)) {
       const others = reports.get(there)!.contenders[name]
-      for (const [figure, value] of Object.entries(figures)) {
+      for (const { figure, value } of figuresOf(figures)) {
         const other = others?.[figure]
-        if (other === undefined || value === undefined || other === 0) continue
+        if (other === undefined || other === 0) continue
         const key = `${name} ${figure}`
         ratios.set(key, [...(ratios.get(key) ?? []), value / other])
       }
@@ -76,21 +76,10 @@ async function compare(task: string): Promise<void> {
 
 async function run(tree: string, task: string): Promise<TaskReport> {
   const flags = ['--json', ...(values.rows === undefined ? [] : ['--rows', values.rows])]
-  const child = spawn(process.execPath, ['scripts/run-bundled.mjs', 'bench/run.ts', task, ...flags], {
-    cwd: tree,
-    stdio: ['ignore', 'pipe', 'inherit'],
-  })
-  const exited = new Promise<number | null>((resolve, reject) => child.on('error', reject).on('close', resolve))
-  const [exitCode, output] = await Promise.all([exited, text(child.stdout)])
-  if (exitCode !== 0) fail(`${task} failed in ${tree}.`)
-  return JSON.parse(output) as TaskReport
+  const program = ['scripts/run-bundled.mjs', 'bench/run.ts', task, ...flags]
+  return (await jsonFrom(`${task} in ${tree}`, program, tree)) as TaskReport
 }
 
 function git(...words: string[]): { status: number | null; stderr: string } {
   return spawnSync('git', words, { cwd: here, encoding: 'utf8' })
-}
-
-function fail(message: string): never {
-  process.stderr.write(`${message}\n`)
-  process.exit(2)
 }

@@ -8,7 +8,6 @@ declare module 'better-sqlite3' {
   }
   export default class Database {
     constructor(path: string)
-    pragma(text: string): unknown
     exec(sql: string): unknown
     prepare<Parameters extends unknown[] = unknown[], Row = unknown>(sql: string): Statement<Parameters, Row>
     transaction<Parameters extends unknown[]>(
@@ -34,6 +33,28 @@ declare module 'lmdb' {
     transactionSync(work: () => void): void
     close(): Promise<void>
   }
+}
+
+declare module 'immutable' {
+  interface ImmutableMap<Key, Value> {
+    get(key: Key): Value | undefined
+    set(key: Key, value: Value): ImmutableMap<Key, Value>
+    withMutations(change: (map: ImmutableMap<Key, Value>) => unknown): ImmutableMap<Key, Value>
+  }
+  // biome-ignore lint/suspicious/noShadowRestrictedNames: that is what it is called
+  export const Map: <Key, Value>() => ImmutableMap<Key, Value>
+}
+
+declare module 'redis' {
+  export interface RedisClient {
+    connect(): Promise<unknown>
+    close(): Promise<void>
+    eval(script: string, given: { keys: string[]; arguments: string[] }): Promise<unknown>
+    hGet(key: string, field: string): Promise<string | null>
+    hmGet(key: string, fields: string[]): Promise<(string | null)[]>
+    sMembers(key: string): Promise<string[]>
+  }
+  export function createClient(options: { socket: { path: string } }): RedisClient
 }
 
 declare module '@duckdb/node-api' {

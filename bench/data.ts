@@ -1,12 +1,9 @@
-import { mkdtempSync, rmSync } from 'node:fs'
-import { tmpdir } from 'node:os'
-import { join } from 'node:path'
 import pg from 'pg'
 import type { ServerConnection } from '../test/support/postgres'
 import { startPostgres } from '../test/support/postgres'
 
 /** One order of a shop: what most services look up by the hundred. */
-export interface Order {
+export type Order = {
   id: number
   customer: number
   amount: number
@@ -14,24 +11,31 @@ export interface Order {
   note: string
 }
 
-const STATUSES = ['open', 'paid', 'packed', 'shipped', 'delivered', 'returned']
+export const STATUSES = ['open', 'paid', 'packed', 'shipped', 'delivered', 'returned']
 
-/** The same orders in every run: about 20 of each customer. */
-export function orderAt(id: number): Order {
+/** The same orders in every run, of so many customers in turn. */
+function orderAt(id: number, customers: number): Order {
   return {
     id,
-    customer: Math.floor((id * 7919) % 50_000),
-    amount: (id % 9973) + 0.25,
+    customer: (id * 7919) % customers,
+    amount: amountAt(id),
     status: STATUSES[id % STATUSES.length],
     note: `order number ${id}`,
   }
 }
 
-/** A folder of its own, gone when the process ends. */
-export function temporaryFolder(): string {
-  const folder = mkdtempSync(join(tmpdir(), 'snapheap-bench-'))
-  process.on('exit', () => rmSync(folder, { recursive: true, force: true }))
-  return folder
+export function amountAt(id: number): number {
+  return (id % 9973) + 0.25
+}
+
+/** How many customers so many orders are of: 20 orders each, however many there are. */
+export function customersOf(rows: number): number {
+  return Math.ceil(rows / 20)
+}
+
+export function* ordersUpTo(rows: number): Generator<Order> {
+  const customers = customersOf(rows)
+  for (let id = 0; id < rows; id++) yield orderAt(id, customers)
 }
 
 /** A server with a table "orders" of so many rows, indexed as the heap indexes it; ends with the process. */
@@ -43,10 +47,10 @@ export async function postgresWithOrders(rows: number): Promise<{ connection: Se
     'CREATE TABLE orders (id integer PRIMARY KEY, customer integer NOT NULL, amount double precision NOT NULL, status text NOT NULL, note text NOT NULL)',
   )
   await client.query(
-    `INSERT INTO orders SELECT id, (id::bigint * 7919) % 50000, id % 9973 + 0.25,
-       (ARRAY['open','paid','packed','shipped','delivered','returned'])[id % 6 + 1], 'order number ' || id
+    `INSERT INTO orders SELECT id, (id::bigint * 7919) % ${customersOf(rows)}, id % 9973 + 0.25,
+       ($2::text[])[id % ${STATUSES.length} + 1], 'order number ' || id
      FROM generate_series(0, $1::integer - 1) AS id`,
-    [rows],
+    [rows, STATUSES],
   )
   await client.query('CREATE INDEX ON orders (customer)')
   await client.query('VACUUM ANALYZE orders')
@@ -66,3 +70,6 @@ export async function clientOf(connection: unknown): Promise<pg.Client> {
   await client.connect()
   return client
 }
+
+/** How contenders on Postgres are set up. */
+export const POSTGRES_SETTINGS = 'prepared statements over a unix socket, one awaited after the other'

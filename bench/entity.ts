@@ -1,6 +1,6 @@
-import { orderAt } from './data'
 import { type Operation, type Race, randomIntegers } from './harness'
-import { Orders, productOf, snapheapShop, sqliteShop } from './shop'
+import { Orders, shopOrders, snapheapShop, sqliteShop } from './shop'
+import { onSqlite } from './sqlite'
 
 const COUNT = 1000
 
@@ -37,20 +37,17 @@ export const task: Race = {
         operations: 1 << 7,
         prepare() {
           const map = new Map<number, Plain>()
-          for (let id = 0; id < rows; id++) {
-            const { customer, amount, status } = orderAt(id)
-            map.set(id, { id, customer, product: productOf(id), amount, status })
-          }
+          for (const order of shopOrders(rows)) map.set(order.id, order)
           return add((id) => map.get(id)!)
         },
       },
-      'better-sqlite3': {
+      ...onSqlite((name) => ({
         operations: 1 << 4,
         prepare() {
-          const select = sqliteShop(rows).prepare<[number], Plain>('SELECT * FROM orders WHERE id = ?')
+          const select = sqliteShop(name, rows).prepare<[number], Plain>('SELECT * FROM orders WHERE id = ?')
           return add((id) => select.get(id)!)
         },
-      },
+      })),
     }
   },
 }

@@ -1,6 +1,7 @@
 import { Parameter } from '../src/index'
-import type { Operation, Race } from './harness'
-import { duckdbUnindexed, snapheapUnindexed, sqliteUnindexed } from './scan-data'
+import { beyond, type Operation, type Race } from './harness'
+import { DUCKDB_SETTINGS, duckdbUnindexed, snapheapUnindexed, sqliteUnindexed } from './scan-data'
+import { onSqlite } from './sqlite'
 
 /** How many of all rows fit two conditions that no index answers. */
 export const task: Race = {
@@ -29,18 +30,20 @@ export const task: Race = {
           return add((from, to) => query.with({ from, to }).count())
         },
       },
-      'better-sqlite3': {
+      ...onSqlite((name) => ({
+        settings: 'in memory, statements prepared once',
+        leftOut: beyond(rows, 10_000_000, 'loading takes minutes'),
         operations: 1,
         prepare() {
-          const select = sqliteUnindexed(rows)
-            .prepare<[number, number], number>(
-              "SELECT count(*) FROM orders WHERE status = 'paid' AND amount >= ? AND amount < ?",
-            )
-            .pluck()
+          const select = sqliteUnindexed(name, rows).values<[number, number], number>(
+            "SELECT count(*) AS n FROM orders WHERE status = 'paid' AND amount >= ? AND amount < ?",
+            'n',
+          )
           return add((from, to) => select.get(from, to)!)
         },
-      },
+      })),
       duckdb: {
+        settings: DUCKDB_SETTINGS,
         operations: 5,
         async prepare() {
           const duckdb = await duckdbUnindexed(rows)

@@ -1,48 +1,43 @@
 import { join } from 'node:path'
-import { median, percentile, type Result, randomIntegers, round3 } from './harness'
-import { digest, diskFolder, type ItemStore, itemAt, snapheapWithItems } from './items'
+import { diskFolder } from './folders'
+import { type Apart, percentile, randomIntegers, type Sample } from './harness'
+import { type ItemStore, snapheapWithItems } from './item-stores'
+import { digest, itemAt, someIds } from './items'
 import { startReader } from './reader'
 import { nowMs } from './reader-program'
-import type { Task } from './run'
 
 const TRANSACTIONS_PER_SECOND = 500
 const TRANSACTIONS = 1000
-const ROUNDS = 5
+const ROUNDS_BEFORE = 1
 
 /** From `write` returning to another thread, or another process, seeing the version, at 500 one-row updates a second. */
-export const task: Task = {
+export const task: Apart = {
   rows: 100_000,
-  async run(rows) {
-    const path = join(diskFolder(), 'followed')
-    const store = await snapheapWithItems(path, rows, { durability: 'interval' })
-    const ids = randomIntegers(1 << 16, rows)
-    let change = 0
-    const next = () => itemAt(ids[++change % ids.length], change)
-    const kinds = ['worker', 'process'] as const
-    const p50Ms: Record<string, number[]> = { worker: [], process: [] }
-    const p99Ms: Record<string, number[]> = { worker: [], process: [] }
-    for (let round = 0; round <= ROUNDS; round++) {
-      for (const kind of kinds) {
-        const reader = await startReader(kind, path)
-        const from = await reader.ask('start', undefined)
-        const committed = await commitSteadily(store, next)
-        const { seen, state } = await reader.ask('follow', { version: store.db.version, rows })
-        if (state !== digest(store, rows)) throw new Error(`The ${kind} does not hold what was written.`)
-        await reader.end()
-        const delays = delaysOf(committed, seen, from)
-        if (round === 0) continue
-        p50Ms[kind].push(percentile(delays, 0.5))
-        p99Ms[kind].push(percentile(delays, 0.99))
-      }
-    }
-    await store.close()
-    return Object.fromEntries(
-      kinds.map((kind): [string, Result] => [
-        kind,
-        { p50Ms: round3(median(p50Ms[kind])), p99Ms: round3(median(p99Ms[kind])) },
-      ]),
-    )
-  },
+  contenders: (rows) => ({
+    worker: { measure: () => followed('worker', rows) },
+    process: { measure: () => followed('process', rows) },
+  }),
+}
+
+/** The last of some rounds, each with a reader of its own. */
+async function followed(kind: 'worker' | 'process', rows: number): Promise<Sample> {
+  const path = join(diskFolder(), 'followed')
+  const store = await snapheapWithItems(path, rows, { durability: 'interval' })
+  const ids = randomIntegers(1 << 16, rows)
+  let change = 0
+  const next = () => itemAt(ids[++change % ids.length], change)
+  let delays: number[] = []
+  for (let round = 0; round <= ROUNDS_BEFORE; round++) {
+    const reader = await startReader(kind, path)
+    const from = await reader.ask('start', undefined)
+    const committed = await commitSteadily(store, next)
+    const { seen, state } = await reader.ask('follow', { version: store.db.version, rows })
+    if (state !== digest(store.get, someIds(rows))) throw new Error(`The ${kind} does not hold what was written.`)
+    await reader.end()
+    delays = delaysOf(committed, seen, from)
+  }
+  await store.close()
+  return { figures: { p50Ms: percentile(delays, 0.5), p99Ms: percentile(delays, 0.99) } }
 }
 
 /** Returns when `write` had returned, by version. */

@@ -1,5 +1,6 @@
 import type { Operation, Race } from './harness'
-import { duckdbUnindexed, snapheapUnindexed, sqliteUnindexed } from './scan-data'
+import { DUCKDB_SETTINGS, duckdbUnindexed, snapheapUnindexed, sqliteUnindexed } from './scan-data'
+import { onSqlite } from './sqlite'
 
 const COLUMNS = ['status', 'customer']
 
@@ -9,7 +10,7 @@ export const task: Race = {
   operationsToAgree: COLUMNS.length,
   runners(rows) {
     const sql = (by: string): string =>
-      `SELECT sum(total * n) / 1e9 FROM (SELECT ${by}, sum(amount) AS total, count(*) AS n FROM orders GROUP BY ${by}) AS g`
+      `SELECT sum(total * n) / 1e9 AS answer FROM (SELECT ${by}, sum(amount) AS total, count(*) AS n FROM orders GROUP BY ${by}) AS g`
     const add =
       (sumBy: (column: string) => number | Promise<number>): Operation =>
       async () => {
@@ -30,14 +31,17 @@ export const task: Race = {
           })
         },
       },
-      'better-sqlite3': {
+      ...onSqlite((name) => ({
+        settings: 'in memory, statements prepared once',
+        rounds: 1,
         operations: COLUMNS.length,
         prepare() {
-          const sqlite = sqliteUnindexed(rows)
-          return add((by) => sqlite.prepare<[], number>(sql(by)).pluck().get()!)
+          const sqlite = sqliteUnindexed(name, rows)
+          return add((by) => sqlite.values<[], number>(sql(by), 'answer').get()!)
         },
-      },
+      })),
       duckdb: {
+        settings: DUCKDB_SETTINGS,
         operations: COLUMNS.length,
         async prepare() {
           const duckdb = await duckdbUnindexed(rows)

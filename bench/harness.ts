@@ -1,127 +1,155 @@
 import { readFileSync } from 'node:fs'
 import { cpus } from 'node:os'
 
-/** What one contender achieved: the median over the rounds. */
-export interface Result {
-  nsPerOp?: number
-  perSecond?: number
-  p50Ms?: number
-  p99Ms?: number
-  [detail: string]: number | undefined
-}
+/** What was measured, by name with its unit: `nsPerOp`, `perSecond`, `p99Ms` … */
+export type Figures = Readonly<Record<string, number>>
+
+/** What one contender achieved: of each figure the median over the rounds, and with `min` and `max` before its name the range. */
+export type Result = Figures
 
 export interface TaskReport {
   task: string
   node: string
   rows: number
   contenders: Record<string, Result>
+  /** How a contender was set up, where that needs saying. */
+  settings?: Record<string, string>
+  /** Why a contender was not measured. */
+  leftOut?: Record<string, string>
 }
 
 /** Does `operations` of its operations and returns something that depends on all of them. */
 export type Operation = (operations: number) => number | Promise<number>
 
-export interface Contender {
-  readonly name: string
+/** What is known of a contender before it is measured. */
+export interface Entrant {
+  /** How it is set up, as its own documentation advises, and what of the task it does not do. */
+  readonly settings?: string | undefined
+  /** Why it cannot be measured here. */
+  readonly leftOut?: string | undefined
+  /** Processes that it is measured in, where one takes a minute: fewer than the others'. */
+  readonly rounds?: number
+  /** Starts what all its processes use, a server that ends with this process. Returns what they are told of it, as JSON. */
+  share?(): Promise<unknown>
+}
+
+/** One that does the same operations as the others of a race. */
+export interface Runner extends Entrant {
   /** Operations in one round: fewer for the slow, so that a round of each takes about as long. */
   readonly operations: number
-  readonly run: Operation
-}
-
-/** One of those that are compared each in a process of its own, which holds nothing else. */
-export interface Runner {
-  readonly operations: number
   /** Makes what its operations need. */
-  prepare(): Operation | Promise<Operation>
+  prepare(shared: unknown): Operation | Promise<Operation>
 }
 
-/** A task whose contenders do the same operations on the same rows, each in a process of its own. */
-export interface Race {
+/** One that measures itself. */
+export interface Trial extends Entrant {
+  measure(shared: unknown): Promise<Sample>
+}
+
+interface InRounds {
   /** Rows where nobody says how many. */
   readonly rows: number
-  /** How many operations each does to show that it gives the same answer as the others. */
-  readonly operationsToAgree: number
-  /** What all processes share, told to them as JSON: the connection of a server that ends with this process. */
-  share?(rows: number): Promise<unknown>
-  /** By name. Called in every process: what takes time or memory is for `prepare`. */
-  runners(rows: number, shared: unknown): Record<string, Runner>
+  /** Processes that each contender is measured in, in turn with the others. Default 3. */
+  readonly rounds?: number
 }
 
-/** A task whose contenders are each measured once, in a process of its own: for memory, and for what takes long. */
-export interface Apart {
-  readonly rows: number
-  /** By name: measures that contender. */
-  contenders(rows: number): Record<string, () => Promise<Result>>
+/** A task whose contenders do the same operations on the same rows, each in processes of its own, which hold nothing else. */
+export interface Race extends InRounds {
+  /** How many operations each does to show that it gives the same answer as the others. */
+  readonly operationsToAgree: number
+  /** By name. Called in every process: what takes time or memory is for `prepare`. */
+  runners(rows: number): Record<string, Runner>
 }
+
+/** A task whose contenders measure themselves, each in processes of its own. */
+export interface Apart extends InRounds {
+  /** By name. Called in every process: what takes time or memory is for `measure`. */
+  contenders(rows: number): Record<string, Trial>
+}
+
+/** A task whose contenders need each other: all of them in one process, and a new one for each round. */
+export interface Together extends InRounds {
+  measure(rows: number): Promise<Record<string, Figures>>
+}
+
+export type Task = Race | Apart | Together
 
 /** What one process measured. */
 export interface Sample {
-  readonly answer: number
-  readonly nsPerOp: number
+  /** The same for all who did the same; without one where there is nothing to compare. */
+  readonly answer?: number
+  readonly figures: Figures
 }
 
 const ROUNDS_IN_PROCESS = 5
+const ROUNDS_BEFORE = 2
+/** Whoever needs longer than this for a round has fewer of them. */
+const LONG_ROUND_MS = 2000
 
-/** Answers and times one contender, in this process: the median of some rounds after two that are not counted. */
-export async function measure(runner: Runner, operationsToAgree: number): Promise<Sample> {
-  const run = await runner.prepare()
+/** Answers and times one contender of a race, in this process. */
+export async function measure(runner: Runner, operationsToAgree: number, shared: unknown): Promise<Sample> {
+  const run = await runner.prepare(shared)
   const answer = await run(operationsToAgree)
+  return { answer, figures: { nsPerOp: await nsPerOperation(run, runner.operations) } }
+}
+
+/** The median of some rounds, in nanoseconds for each operation, after two that are not counted; of long rounds one each. */
+export async function nsPerOperation(run: Operation, operations: number): Promise<number> {
   const samples: number[] = []
-  for (let round = -2; round < ROUNDS_IN_PROCESS; round++) {
+  for (let round = -ROUNDS_BEFORE; round < ROUNDS_IN_PROCESS; round++) {
     const start = performance.now()
-    const result = run(runner.operations)
+    const result = run(operations)
     if (result instanceof Promise) await result
-    if (round >= 0) samples.push(((performance.now() - start) * 1e6) / runner.operations)
+    const tookMs = performance.now() - start
+    if (round >= 0) samples.push((tookMs * 1e6) / operations)
+    if (tookMs > LONG_ROUND_MS) round = round < 0 ? -1 : ROUNDS_IN_PROCESS
   }
-  return { answer, nsPerOp: median(samples) }
+  return median(samples)
 }
 
-/** Median, smallest and largest of what several processes of each contender measured. */
-export function resultsOf(samples: ReadonlyMap<string, readonly Sample[]>): Record<string, Result> {
-  const results: Record<string, Result> = {}
-  for (const [name, each] of samples) {
-    const ns = each.map(({ nsPerOp }) => nsPerOp)
-    results[name] = {
-      nsPerOp: round3(median(ns)),
-      minNsPerOp: round3(Math.min(...ns)),
-      maxNsPerOp: round3(Math.max(...ns)),
-    }
+/** Of each figure the median of what several processes measured, and its range where they differ. */
+export function resultOf(samples: readonly Figures[]): Result {
+  const result: Record<string, number> = {}
+  for (const figure of Object.keys(samples[0])) {
+    const values = samples.map((each) => each[figure])
+    const [min, max] = [Math.min(...values), Math.max(...values)].map(round3)
+    result[figure] = round3(median(values))
+    if (min === max) continue
+    const name = figure[0].toUpperCase() + figure.slice(1)
+    result[`min${name}`] = min
+    result[`max${name}`] = max
   }
-  return results
+  return result
 }
 
-/**
- * Times contenders in turn in this process, round after round, so that a machine that slows down slows all of them; the first
- * round is not counted. Returns the median nanoseconds per operation of each.
- */
-export async function race(contenders: readonly Contender[], rounds = 7): Promise<Record<string, Result>> {
-  const samples = new Map<string, number[]>(contenders.map((each) => [each.name, []]))
-  for (let round = 0; round <= rounds; round++) {
-    for (const { name, operations, run } of contenders) {
-      const start = performance.now()
-      const result = run(operations)
-      if (result instanceof Promise) await result
-      const ns = ((performance.now() - start) * 1e6) / operations
-      if (round > 0) samples.get(name)!.push(ns)
-    }
+/** The figures of a result in their order, each with its range where it has one. */
+export function* figuresOf(result: Result): Generator<{ figure: string; value: number; min?: number; max?: number }> {
+  for (const [figure, value] of Object.entries(result)) {
+    const name = figure[0].toUpperCase() + figure.slice(1)
+    if (`min${name}` in result) yield { figure, value, min: result[`min${name}`], max: result[`max${name}`] }
+    else if (!/^(min|max)[A-Z]/.test(figure)) yield { figure, value }
   }
-  return Object.fromEntries([...samples].map(([name, each]) => [name, { nsPerOp: round3(median(each)) }]))
-}
-
-/** Throws unless every contender gives the same answer to the same question. */
-export async function agree(contenders: readonly Contender[], operations: number): Promise<void> {
-  const answers = new Map<string, number>()
-  for (const { name, run } of contenders) answers.set(name, await run(operations))
-  ensureAlike(answers)
 }
 
 /** Throws unless all answers, by who gave them, are the same number but for rounding. */
 export function ensureAlike(answers: ReadonlyMap<string, number>): void {
-  const [[firstName, first]] = answers
+  const [first] = answers
   for (const [name, answer] of answers) {
-    if (Math.abs(answer - first) > Math.abs(first) * 1e-9) {
-      throw new Error(`${name} answers ${answer} where ${firstName} answers ${first}: nothing to compare.`)
+    if (Math.abs(answer - first[1]) > Math.abs(first[1]) * 1e-9) {
+      throw new Error(`${name} answers ${answer} where ${first[0]} answers ${first[1]}: nothing to compare.`)
     }
   }
+}
+
+/** Why a contender is left out where there are too many rows for it, if there are. */
+export function beyond(rows: number, limit: number, reason: string): string | undefined {
+  return rows > limit ? `beyond ${limit.toLocaleString('en')} rows ${reason}` : undefined
+}
+
+/** Calls a function once, however often it is asked for. */
+export function once<T>(make: () => T): () => T {
+  let made: { value: T } | undefined
+  return () => (made ??= { value: make() }).value
 }
 
 export function median(values: readonly number[]): number {
@@ -133,7 +161,7 @@ export function percentile(values: readonly number[], share: number): number {
   return sorted[Math.min(sorted.length - 1, Math.floor(sorted.length * share))]
 }
 
-export function round3(value: number): number {
+function round3(value: number): number {
   return Number(value.toPrecision(3))
 }
 
@@ -160,14 +188,22 @@ export function machine(): string {
 /** A report as a table for people. */
 export function formatReport(report: TaskReport): string {
   const lines = [`${report.task}: ${report.rows.toLocaleString('en')} rows, Node ${report.node}, ${machine()}`]
-  const width = Math.max(...Object.keys(report.contenders).map((name) => name.length))
+  const width = Math.max(0, ...Object.keys(report.contenders).map((name) => name.length))
+  const plain = (value: number): string => value.toLocaleString('en', { maximumSignificantDigits: 3 })
   for (const [name, result] of Object.entries(report.contenders)) {
-    const figures = Object.entries(result).map(
-      ([what, value]) => `${value?.toLocaleString('en', { maximumSignificantDigits: 3 })} ${what}`,
+    const figures = [...figuresOf(result)].map(({ figure, value, min, max }) =>
+      min === undefined ? `${plain(value)} ${figure}` : `${plain(value)} (${plain(min)}–${plain(max!)}) ${figure}`,
     )
     lines.push(`  ${name.padEnd(width)}  ${figures.join('   ')}`)
   }
+  for (const note of notesOf(report)) lines.push(`  ${note}`)
   return lines.join('\n')
+}
+
+/** What is said below a table: how contenders were set up, and who was left out. */
+export function notesOf({ settings = {}, leftOut = {} }: TaskReport): string[] {
+  const notes = Object.entries(settings).map(([name, text]) => `${name}: ${text}.`)
+  return [...notes, ...Object.entries(leftOut).map(([name, reason]) => `Left out: ${name}, ${reason}.`)]
 }
 
 function read(path: string): string {

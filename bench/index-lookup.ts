@@ -1,16 +1,15 @@
-import { join } from 'node:path'
-import Database from 'better-sqlite3'
-import { open } from '../src/index'
-import { clientOf, type Order, orderAt, serverWithOrders, temporaryFolder } from './data'
+import { clientOf, customersOf, type Order, ordersUpTo, POSTGRES_SETTINGS, serverWithOrders } from './data'
 import { type Operation, type Race, randomIntegers } from './harness'
+import { snapheapOrders, sqliteOrders } from './orders'
+import { onRedis, redisAt } from './redis'
+import { onSqlite } from './sqlite'
 
-/** All rows with a random value, about 20 of them: their ids added up. */
+/** All rows with a random value, 20 of them: their ids added up. */
 export const task: Race = {
   rows: 1_000_000,
   operationsToAgree: 200,
-  share: serverWithOrders,
-  runners(rows, shared) {
-    const customers = randomIntegers(1 << 18, Math.min(50_000, rows))
+  runners(rows) {
+    const customers = randomIntegers(1 << 18, customersOf(rows))
     const mask = customers.length - 1
     const sumOf =
       (idsOf: (customer: number) => readonly number[]): Operation =>
@@ -23,16 +22,7 @@ export const task: Race = {
       snapheap: {
         operations: 1 << 16,
         async prepare() {
-          const db = await open()
-          db.write((tx) => {
-            tx.createTable('orders', {
-              key: 'id',
-              columns: { id: 'integer', customer: 'integer', amount: 'number', status: 'string', note: 'string' },
-            })
-            const writer = tx.writer('orders')
-            for (let id = 0; id < rows; id++) writer.insert({ ...orderAt(id) })
-          })
-          const table = db.table('orders')
+          const table = (await snapheapOrders(rows)).table('orders')
           return sumOf((customer) => table.find({ customer }))
         },
       },
@@ -40,8 +30,7 @@ export const task: Race = {
         operations: 1 << 16,
         prepare() {
           const map = new Map<number, Order[]>()
-          for (let id = 0; id < rows; id++) {
-            const order = orderAt(id)
+          for (const order of ordersUpTo(rows)) {
             const same = map.get(order.customer)
             if (same === undefined) map.set(order.customer, [order])
             else same.push(order)
@@ -53,30 +42,34 @@ export const task: Race = {
           }
         },
       },
-      'better-sqlite3': {
+      ...onSqlite((name) => ({
         operations: 1 << 13,
         prepare() {
-          const sqlite = new Database(join(temporaryFolder(), 'sqlite'))
-          sqlite.pragma('journal_mode = WAL')
-          sqlite.pragma('cache_size = -1000000')
-          sqlite.exec(
-            'CREATE TABLE orders (id INTEGER PRIMARY KEY, customer INTEGER, amount REAL, status TEXT, note TEXT)',
-          )
-          const insert = sqlite.prepare('INSERT INTO orders VALUES (?, ?, ?, ?, ?)')
-          sqlite.transaction(() => {
-            for (let id = 0; id < rows; id++) {
-              const order = orderAt(id)
-              insert.run(order.id, order.customer, order.amount, order.status, order.note)
-            }
-          })()
-          sqlite.exec('CREATE INDEX orders_customer ON orders (customer)')
-          const select = sqlite.prepare<[number], number>('SELECT id FROM orders WHERE customer = ?').pluck()
+          const sqlite = sqliteOrders(name, rows)
+          const select = sqlite.values<[number], number>('SELECT id FROM orders WHERE customer = ?', 'id')
           return sumOf((customer) => select.all(customer))
         },
-      },
+      })),
+      redis: onRedis(rows, {
+        operations: 1 << 11,
+        settings:
+          'over a unix socket, nothing persisted, SMEMBERS of a set of ids for each value, one awaited after the other',
+        async prepare(socket) {
+          const redis = await redisAt(socket)
+          return async (n) => {
+            let total = 0
+            for (let i = 0; i < n; i++) {
+              for (const id of await redis.sMembers(`customer:${customers[i & mask]}:orders`)) total += Number(id)
+            }
+            return total
+          }
+        },
+      }),
       postgres: {
         operations: 1 << 9,
-        async prepare() {
+        settings: POSTGRES_SETTINGS,
+        share: () => serverWithOrders(rows),
+        async prepare(shared) {
           const client = await clientOf(shared)
           const query = { name: 'ids', text: 'SELECT id FROM orders WHERE customer = $1' }
           return async (n) => {

@@ -1,14 +1,15 @@
 import { Parameter } from '../src/index'
-import { clientOf } from './data'
+import { clientOf, POSTGRES_SETTINGS } from './data'
 import type { Operation, Race } from './harness'
-import { CITIES, Orders, shopServer, snapheapShop, sqliteShop } from './shop'
+import { Orders, shopServer, snapheapShop, sqliteShop } from './shop'
+import { CITIES } from './shop-data'
+import { onSqlite } from './sqlite'
 
 /** The prices of all products ordered by the customers of a city, about 1,000, over three classes. */
 export const task: Race = {
   rows: 1_000_000,
   operationsToAgree: 16,
-  share: shopServer,
-  runners(rows, shared) {
+  runners(rows) {
     const sql = (parameter: string): string =>
       `SELECT p.price FROM customer c JOIN orders o ON o.customer = c.id JOIN product p ON p.id = o.product WHERE c.city = ${parameter}`
     const city = (i: number): string => `city ${(i * 337) % CITIES}`
@@ -31,16 +32,18 @@ export const task: Race = {
           return add((name) => query.with({ city: name }))
         },
       },
-      'better-sqlite3': {
+      ...onSqlite((name) => ({
         operations: 1 << 6,
         prepare() {
-          const select = sqliteShop(rows).prepare<[string], number>(sql('?')).pluck()
+          const select = sqliteShop(name, rows).values<[string], number>(sql('?'), 'price')
           return add((name) => select.all(name))
         },
-      },
+      })),
       postgres: {
         operations: 1 << 5,
-        async prepare() {
+        settings: POSTGRES_SETTINGS,
+        share: () => shopServer(rows),
+        async prepare(shared) {
           const client = await clientOf(shared)
           return async (n) => {
             let total = 0

@@ -1,27 +1,80 @@
-import { statSync } from 'node:fs'
+import { closeSync, openSync, readFileSync, readSync, statSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { Heap } from '../src/heap/heap'
 import { BLOCK_WORDS } from '../src/heap/layout'
 import { loadNativeMemory } from '../src/heap/native-memory'
-import { temporaryFolder } from './data'
-import { median, type Result, round3 } from './harness'
-import type { Task } from './run'
+import { open } from '../src/index'
+import { temporaryFolder } from './folders'
+import { type Apart, median, once } from './harness'
+import { snapheapOrders } from './orders'
 
 const GIGABYTE_WORDS = 2 ** 27
+const PAGE_BYTES = 4096
+const ORDERS = 1_000_000
+const ROUNDS_IN_PROCESS = 9
 
-/** Opening a file and reading one word: a heap of 10 GB of addresses with 100 blocks written, and a full one of 2 GB. */
-export const task: Task = {
+/** Something opened: how its first value is read, and how it is closed. */
+interface Opened {
+  read(): unknown
+  close(): unknown
+}
+
+/**
+ * Opening a file and reading one value: a heap of 10 GB of addresses with 100 blocks written, a full one of 2 GB, and a
+ * database of a million orders. Next to that a page of 4 KiB mapped and touched, which is one page fault, read by `read`, and read
+ * as a whole file. All of them are in the page cache.
+ */
+export const task: Apart = {
   rows: 2 * GIGABYTE_WORDS,
-  async run(words) {
-    const folder = temporaryFolder()
-    const sparse = await make(join(folder, 'sparse.heap'), 10 * GIGABYTE_WORDS, (10 * GIGABYTE_WORDS) / 100)
-    const full = await make(join(folder, 'full.heap'), words, BLOCK_WORDS)
-    return { snapheap: { ...(await time(sparse, 'sparse10Gb')), ...(await time(full, 'full2Gb')) } }
+  contenders(words) {
+    const folder = once(temporaryFolder)
+    const heap = (size: number, step: number) => ({
+      share: () => makeHeap(join(folder(), `${size}-${step}.heap`), size, step),
+      measure: async (shared: unknown) => {
+        const { path, address } = shared as { path: string; address: number }
+        return timed(path, () => {
+          const opened = Heap.open(loadNativeMemory()!, path, { create: false, readOnly: true })
+          return { read: () => opened.live.number(address + 7), close: () => opened.close() }
+        })
+      },
+    })
+    const page = (openPage: (path: string) => Opened) => ({
+      share: async () => makePage(join(folder(), 'page')),
+      measure: (path: unknown) => timed(path as string, () => openPage(path as string)),
+    })
+    return {
+      'sparse-10-gb': heap(10 * GIGABYTE_WORDS, (10 * GIGABYTE_WORDS) / 100),
+      'full-2-gb': heap(words, BLOCK_WORDS),
+      orders: {
+        share: () => makeOrders(join(folder(), 'orders.heap')),
+        measure: (path) => timed(path as string, () => openOrders(path as string)),
+      },
+      'page-mapped': page(mapPage),
+      'page-read': page(readPage),
+      'page-file': page((path) => ({ read: () => readFileSync(path)[7], close: () => {} })),
+    }
   },
 }
 
-/** Saves a heap with one large object of so many words, one of every `step` blocks of it filled. Returns the path and the object. */
-async function make(path: string, words: number, step: number): Promise<{ path: string; address: number }> {
+async function timed(path: string, openIt: () => Opened | Promise<Opened>) {
+  const opened: number[] = []
+  const read: number[] = []
+  for (let round = 0; round < ROUNDS_IN_PROCESS; round++) {
+    const start = performance.now()
+    const it = await openIt()
+    const between = performance.now()
+    const value = it.read()
+    read.push((performance.now() - between) * 1000)
+    opened.push(between - start)
+    if (value !== 8) throw new Error(`${path} has ${value} where 8 was written.`)
+    await it.close()
+  }
+  const figures = { openMs: median(opened), firstReadUs: median(read), fileMb: statSync(path).size / 1e6 }
+  return { figures }
+}
+
+/** Saves a heap with one large object of so many words, one of every `step` blocks of it filled. */
+async function makeHeap(path: string, words: number, step: number): Promise<{ path: string; address: number }> {
   const heap = Heap.open(loadNativeMemory()!, path, { create: true, readOnly: false })
   heap.begin()
   const address = heap.allocator.allocate(words)
@@ -36,21 +89,53 @@ async function make(path: string, words: number, step: number): Promise<{ path: 
   return { path, address }
 }
 
-async function time({ path, address }: { path: string; address: number }, name: string): Promise<Result> {
-  const opened: number[] = []
-  const read: number[] = []
-  for (let round = 0; round < 9; round++) {
-    const start = performance.now()
-    const heap = Heap.open(loadNativeMemory()!, path, { create: false, readOnly: true })
-    opened.push(performance.now() - start)
-    const between = performance.now()
-    if (heap.live.number(address + 7) !== 8) throw new Error('wrong answer')
-    read.push(performance.now() - between)
-    await heap.close()
-  }
+async function makeOrders(path: string): Promise<string> {
+  const db = await snapheapOrders(ORDERS, path)
+  db.write((tx) => tx.update('orders', ORDERS / 2, { amount: 8 }))
+  await db.save()
+  await db.close()
+  return path
+}
+
+async function openOrders(path: string): Promise<Opened> {
+  const db = await open(path, { readOnly: true })
   return {
-    [`${name}OpenMs`]: round3(median(opened)),
-    [`${name}FirstReadMs`]: round3(median(read)),
-    [`${name}FileMb`]: Math.round(statSync(path).size / 1e6),
+    read: () =>
+      db
+        .table('orders')
+        .column('amount')
+        .number(ORDERS / 2),
+    close: () => db.close(),
+  }
+}
+
+function makePage(path: string): string {
+  writeFileSync(path, Buffer.alloc(PAGE_BYTES, 8))
+  return path
+}
+
+function mapPage(path: string): Opened {
+  const memory = loadNativeMemory()!
+  const fd = openSync(path, 'r')
+  const window = memory.mapFile(fd, 0, PAGE_BYTES)
+  const bytes = new Uint8Array(window)
+  return {
+    read: () => bytes[7],
+    close() {
+      memory.unmap(window)
+      closeSync(fd)
+    },
+  }
+}
+
+function readPage(path: string): Opened {
+  const fd = openSync(path, 'r')
+  const bytes = new Uint8Array(PAGE_BYTES)
+  return {
+    read() {
+      readSync(fd, bytes, 0, PAGE_BYTES, 0)
+      return bytes[7]
+    },
+    close: () => closeSync(fd),
   }
 }

@@ -1,26 +1,23 @@
 import { join } from 'node:path'
-import Database from 'better-sqlite3'
+import { Map as ImmutableMap } from 'immutable'
 import { open as openLmdb } from 'lmdb'
-import { Column, Entity, Id, open, type Database as Snapheap } from '../src/index'
-import { clientOf, orderAt, serverWithOrders, temporaryFolder } from './data'
-import { type Operation, type Race, randomIntegers } from './harness'
+import { amountAt, clientOf, type Order, ordersUpTo, POSTGRES_SETTINGS, serverWithOrders } from './data'
+import { temporaryFolder } from './folders'
+import { beyond, type Operation, type Race, randomIntegers } from './harness'
+import { orderClass, snapheapOrders, sqliteOrders } from './orders'
+import { onRedis, redisAt } from './redis'
+import { onSqlite } from './sqlite'
 
-@Entity({ name: 'orders' })
-class Order {
-  @Id({ type: 'integer' }) id!: number
-  @Column({ type: 'integer' }) customer!: number
-  @Column({ type: 'number' }) amount!: number
-  @Column({ type: 'string' }) status!: string
-  @Column({ type: 'string' }) note!: string
-}
-
-/** One column of a random row by its id. The loops of the fastest are written out: a call would be most of what they cost. */
+/**
+ * One column of a random row by its id. The loops of the fastest are written out: a call would be most of what they cost. Many
+ * rows are read at more places, so that those of one round do not all fit the caches.
+ */
 export const task: Race = {
   rows: 1_000_000,
   operationsToAgree: 1000,
-  share: serverWithOrders,
-  runners(rows, shared) {
-    const ids = randomIntegers(1 << 20, rows)
+  runners(rows) {
+    const reads = rows > 1_000_000 ? 1 << 22 : 1 << 20
+    const ids = randomIntegers(reads, rows)
     const mask = ids.length - 1
     const sumOf =
       (read: (id: number) => number): Operation =>
@@ -31,10 +28,10 @@ export const task: Race = {
       }
     return {
       raw: {
-        operations: 1 << 20,
+        operations: reads,
         prepare() {
           const raw = new Float64Array(rows)
-          for (let id = 0; id < rows; id++) raw[id] = orderAt(id).amount
+          for (let id = 0; id < rows; id++) raw[id] = amountAt(id)
           return (n) => {
             let s = 0
             for (let i = 0; i < n; i++) s += raw[ids[i & mask]]
@@ -43,9 +40,9 @@ export const task: Race = {
         },
       },
       'snapheap-column': {
-        operations: 1 << 20,
+        operations: reads,
         async prepare() {
-          const amounts = (await orders(rows)).table('orders').column('amount')
+          const amounts = (await snapheapOrders(rows)).table('orders').column('amount')
           return (n) => {
             let s = 0
             for (let i = 0; i < n; i++) s += amounts.number(ids[i & mask])
@@ -54,9 +51,10 @@ export const task: Race = {
         },
       },
       'snapheap-property': {
-        operations: 1 << 20,
+        operations: reads,
         async prepare() {
-          const db = await orders(rows)
+          const db = await snapheapOrders(rows)
+          const Order = orderClass(rows)
           return (n) => {
             let s = 0
             for (let i = 0; i < n; i++) s += db.get(Order, ids[i & mask])!.amount
@@ -65,10 +63,11 @@ export const task: Race = {
         },
       },
       map: {
-        operations: 1 << 20,
+        operations: reads,
+        leftOut: beyond(rows, 2 ** 24, 'a Map is full'),
         prepare() {
-          const map = new Map<number, ReturnType<typeof orderAt>>()
-          for (let id = 0; id < rows; id++) map.set(id, orderAt(id))
+          const map = new Map<number, Order>()
+          for (const order of ordersUpTo(rows)) map.set(order.id, order)
           return (n) => {
             let s = 0
             for (let i = 0; i < n; i++) s += map.get(ids[i & mask])!.amount
@@ -76,28 +75,54 @@ export const task: Race = {
           }
         },
       },
+      immutable: {
+        operations: 1 << 18,
+        settings: 'filled within one withMutations',
+        prepare() {
+          const map = ImmutableMap<number, Order>().withMutations((filled) => {
+            for (const order of ordersUpTo(rows)) filled.set(order.id, order)
+          })
+          return sumOf((id) => map.get(id)!.amount)
+        },
+      },
       lmdb: {
         operations: 1 << 16,
-        async prepare() {
-          const lmdb = openLmdb({ path: join(temporaryFolder(), 'lmdb') })
-          await lmdb.transaction(() => {
-            for (let id = 0; id < rows; id++) lmdb.put(id, orderAt(id))
+        settings: 'rows as MessagePack by key',
+        prepare() {
+          const lmdb = openLmdb({ path: join(temporaryFolder(), 'lmdb'), noSync: true })
+          lmdb.transactionSync(() => {
+            for (const order of ordersUpTo(rows)) lmdb.put(order.id, order)
           })
           return sumOf((id) => lmdb.get(id).amount)
         },
       },
-      'better-sqlite3': {
+      ...onSqlite((name) => ({
         operations: 1 << 16,
+        leftOut: beyond(rows, 10_000_000, 'loading takes minutes'),
         prepare() {
-          const select = sqliteWithOrders(rows)
-            .prepare<[number], number>('SELECT amount FROM orders WHERE id = ?')
-            .pluck()
+          const select = sqliteOrders(name, rows).values<[number], number>(
+            'SELECT amount FROM orders WHERE id = ?',
+            'amount',
+          )
           return sumOf((id) => select.get(id)!)
         },
-      },
+      })),
+      redis: onRedis(rows, {
+        operations: 1 << 12,
+        async prepare(socket) {
+          const redis = await redisAt(socket)
+          return async (n) => {
+            let total = 0
+            for (let i = 0; i < n; i++) total += Number(await redis.hGet(`order:${ids[i & mask]}`, 'amount'))
+            return total
+          }
+        },
+      }),
       postgres: {
         operations: 1 << 10,
-        async prepare() {
+        settings: POSTGRES_SETTINGS,
+        share: () => serverWithOrders(rows),
+        async prepare(shared) {
           const client = await clientOf(shared)
           const query = { name: 'amount', text: 'SELECT amount FROM orders WHERE id = $1' }
           return async (n) => {
@@ -110,28 +135,4 @@ export const task: Race = {
       },
     }
   },
-}
-
-async function orders(rows: number): Promise<Snapheap> {
-  const db = await open(undefined, { entities: [Order] })
-  db.write((tx) => {
-    const writer = tx.writer('orders')
-    for (let id = 0; id < rows; id++) writer.insert({ ...orderAt(id) })
-  })
-  return db
-}
-
-function sqliteWithOrders(rows: number): Database {
-  const sqlite = new Database(join(temporaryFolder(), 'sqlite'))
-  sqlite.pragma('journal_mode = WAL')
-  sqlite.pragma('cache_size = -1000000')
-  sqlite.exec('CREATE TABLE orders (id INTEGER PRIMARY KEY, customer INTEGER, amount REAL, status TEXT, note TEXT)')
-  const insert = sqlite.prepare('INSERT INTO orders VALUES (?, ?, ?, ?, ?)')
-  sqlite.transaction(() => {
-    for (let id = 0; id < rows; id++) {
-      const order = orderAt(id)
-      insert.run(order.id, order.customer, order.amount, order.status, order.note)
-    }
-  })()
-  return sqlite
 }

@@ -1,7 +1,8 @@
 import { Parameter } from '../src/index'
-import { orderAt } from './data'
+import { amountAt } from './data'
 import { type Operation, type Race, randomIntegers } from './harness'
 import { Orders, snapheapShop, sqliteShop } from './shop'
+import { onSqlite } from './sqlite'
 
 const COUNT = 1000
 
@@ -37,6 +38,7 @@ export const task: Race = {
       },
       map: {
         operations: 1 << 10,
+        settings: 'a sorted array of objects',
         prepare() {
           const sorted = sortedOrders(rows)
           return add((from) => {
@@ -45,22 +47,22 @@ export const task: Race = {
           })
         },
       },
-      'better-sqlite3': {
+      ...onSqlite((name) => ({
         operations: 1 << 6,
         prepare() {
-          const select = sqliteShop(rows).prepare<[number], Some>(
+          const select = sqliteShop(name, rows).prepare<[number], Some>(
             `SELECT id, amount FROM orders WHERE amount >= ? ORDER BY amount, id LIMIT ${COUNT}`,
           )
           return add((from) => select.all(from))
         },
-      },
+      })),
     }
   },
 }
 
 /** All orders as an array in the order of their amounts: what a program without a database would keep. */
 function sortedOrders(rows: number): Some[] {
-  const sorted = Array.from({ length: rows }, (_, id) => ({ id, amount: orderAt(id).amount }))
+  const sorted = Array.from({ length: rows }, (_, id) => ({ id, amount: amountAt(id) }))
   return sorted.sort((a, b) => a.amount - b.amount || a.id - b.id)
 }
 

@@ -1,7 +1,7 @@
 import { isMainThread, parentPort } from 'node:worker_threads'
 import { open } from '../src/index'
 import { randomIntegers } from './harness'
-import { digest, type Item } from './items'
+import { digest, type Item, someIds } from './items'
 
 /** What a reading thread or process is asked to do, and answers. */
 export interface Questions {
@@ -33,7 +33,7 @@ if (!isMainThread || process.argv[1] === program) {
     start: () => db.version,
     async follow({ version, rows }) {
       await db.following!.waitFor(version)
-      return { seen, state: digest({ get: (id) => items.get(id) as unknown as Item }, rows) }
+      return { seen, state: digest((id) => items.get(id) as unknown as Item, someIds(rows)) }
     },
     read({ reads, rows, seed }) {
       const ids = randomIntegers(1 << 20, rows, seed)

@@ -1,16 +1,16 @@
 import { join } from 'node:path'
-import { median, type Result } from './harness'
-import { diskFolder, snapheapWithItems } from './items'
+import { diskFolder } from './folders'
+import { type Figures, median, type Together } from './harness'
+import { snapheapWithItems } from './item-stores'
 import { startReader } from './reader'
-import type { Task } from './run'
 
 const READS = 2_000_000
-const ROUNDS = 5
+const ROUNDS_IN_PROCESS = 5
 
-/** Random columns of random rows by id, read by one process that follows the database, and by two at the same time. */
-export const task: Task = {
+/** Random columns of random rows by id, read by one process that follows the database, and by two at the same time, which is why they are measured together. */
+export const task: Together = {
   rows: 1_000_000,
-  async run(rows) {
+  async measure(rows) {
     const path = join(diskFolder(), 'read')
     const store = await snapheapWithItems(path, rows, {})
     const readers = await Promise.all([startReader('process', path), startReader('process', path)])
@@ -19,7 +19,7 @@ export const task: Task = {
     if (first.total !== second.total) throw new Error('Two readers of one database read different values.')
 
     const perSecond: Record<number, number[]> = { 1: [], 2: [] }
-    for (let round = 0; round <= ROUNDS; round++) {
+    for (let round = 0; round <= ROUNDS_IN_PROCESS; round++) {
       for (const count of [1, 2]) {
         const asked = readers.slice(0, count).map((each, i) => each.ask('read', { reads: READS, rows, seed: 2 + i }))
         for (const { tookMs } of await Promise.all(asked)) if (round > 0) perSecond[count].push(READS / (tookMs / 1000))
@@ -29,12 +29,12 @@ export const task: Task = {
     await store.close()
     const each = { 1: median(perSecond[1]), 2: median(perSecond[2]) }
     return {
-      'snapheap-1': { perSecond: Math.round(each[1]) },
+      'snapheap-1': { perSecond: each[1] },
       'snapheap-2': {
-        perSecond: Math.round(each[2] * 2),
-        perSecondEach: Math.round(each[2]),
+        perSecond: each[2] * 2,
+        perSecondEach: each[2],
         scaling: (each[2] * 2) / each[1],
       },
-    } satisfies Record<string, Result>
+    } satisfies Record<string, Figures>
   },
 }

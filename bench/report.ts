@@ -1,94 +1,82 @@
-// npm run --silent bench:report -- [TASK ...]   (draw: only writes what was measured before)
-import { spawn } from 'node:child_process'
+// npm run --silent bench:report -- [TASK ...]   (growth, nodes: those parts; draw: only writes what was measured before)
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
-import { text } from 'node:stream/consumers'
 import { fileURLToPath } from 'node:url'
 import { parseArgs } from 'node:util'
 import { barChart, growthChart } from './charts'
-import { machine, type TaskReport } from './harness'
+import { machine, notesOf, type TaskReport } from './harness'
+import { fail, jsonFrom } from './process'
+import { GROWTH, ON_NODES, TASKS } from './report-tasks'
+import { mainFigure, tableBy, tableOf } from './report-text'
 
-/** What each task measures, in the order of the report. */
-const TASKS: Record<string, string> = {
-  'point-read': 'One column of a random row by its key',
-  'index-lookup': 'All rows with a random value, about 20: their keys',
-  lookup: 'All orders of a customer, about 20: two properties of each',
-  range: '1,000 rows in the order of a column: two columns of each',
-  join: 'The prices of about 1,000 products, over three classes',
-  request: 'A request of 300 small look-ups',
-  entity: '1,000 objects by key: three properties of each',
-  'filter-scan': 'How many of all rows fit two conditions that no index answers',
-  group: 'Sums over all rows by a column of six texts, and by one of 50,000 numbers',
-  commit: 'One row updated, five indexed columns',
-  batch: '1,000 rows a transaction, not synced',
-  bulk: 'Rows with five indexes into a new file',
-  'initial-copy': 'A table of Postgres copied, every column indexed',
-  follow: 'A commit in Postgres until it is visible; a backlog drained',
-  recover: 'Opening after a crash: logged transactions done again',
-  checkpoint: 'Changed blocks into the file',
-  'follow-local': 'A commit until another thread or process sees it',
-  readers: 'Processes that read beside each other',
-  open: 'Opening a file',
-  save: 'A whole file, and one after few changes',
-  memory: 'Bytes of an indexed number',
-  gc: 'A minute of reads and writes over 100 M values',
-}
-
-/** Tasks that are measured at several sizes, with whom. */
-const GROWTH: Record<string, string> = {
-  'point-read': 'raw,snapheap-column,snapheap-property,map,better-sqlite3',
-  'index-lookup': 'snapheap,map,better-sqlite3',
-}
-const SIZES = [10_000, 100_000, 1_000_000, 4_000_000]
-
-/** What was measured so far, by task and, for growth, by task and rows: a report of some tasks keeps the others'. */
+/** What was measured so far: of growth by task and rows, of versions of Node by version. A report of some parts keeps the others'. */
 interface Measured {
   machine: string
   tasks: Record<string, TaskReport & { day: string }>
   growth: Record<string, Record<string, TaskReport>>
+  nodes: Record<string, TaskReport>
 }
 
 const { positionals } = parseArgs({ allowPositionals: true })
 const root = join(dirname(fileURLToPath(import.meta.url)), '..')
 const folder = join(root, 'docs', 'benchmarks')
 const resultsPath = join(folder, 'results.json')
-const known = [...Object.keys(TASKS), 'growth', 'draw']
+const known = [...Object.keys(TASKS), 'growth', 'nodes', 'draw']
 const wanted = positionals.length === 0 ? known : positionals
 for (const name of wanted) if (!known.includes(name)) fail(`There is no task "${name}". There are ${known.join(', ')}.`)
 
 mkdirSync(folder, { recursive: true })
+const none: Measured = { machine: '', tasks: {}, growth: {}, nodes: {} }
 const measured: Measured = existsSync(resultsPath)
-  ? (JSON.parse(readFileSync(resultsPath, 'utf8')) as Measured)
-  : { machine: '', tasks: {}, growth: {} }
+  ? { ...none, ...JSON.parse(readFileSync(resultsPath, 'utf8')) }
+  : none
 measured.machine = machine()
 for (const name of wanted) {
-  if (name === 'draw') continue
   if (name === 'growth') await measureGrowth()
-  else measured.tasks[name] = { ...(await run(name)), day: new Date().toISOString().slice(0, 10) }
+  else if (name === 'nodes') measured.nodes = await onNodes()
+  else if (name !== 'draw') measured.tasks[name] = { ...(await run(name)), day: new Date().toISOString().slice(0, 10) }
   writeFileSync(resultsPath, `${JSON.stringify(measured, undefined, 1)}\n`)
 }
 await writeReport()
 process.exit(0)
 
+/** One process for each contender and size, but where this report has measured the task at that size anyway. */
 async function measureGrowth(): Promise<void> {
-  for (const [name, only] of Object.entries(GROWTH)) {
-    for (const rows of SIZES) {
-      const report = await run(name, '--rows', String(rows), '--only', only)
-      ;(measured.growth[name] ??= {})[rows] = report
+  measured.growth = {}
+  for (const [name, { sizes, contenders }] of Object.entries(GROWTH)) {
+    const bySize: Record<string, TaskReport> = {}
+    measured.growth[name] = bySize
+    for (const rows of sizes) {
+      const whole = wanted.includes(name) && measured.tasks[name]?.rows === rows ? measured.tasks[name] : undefined
+      const flags = ['--rows', String(rows), '--rounds', '1', '--only', contenders.join()]
+      bySize[rows] = whole === undefined ? await run(name, ...flags) : part(whole, contenders)
     }
   }
 }
 
+function part(whole: TaskReport, names: readonly string[]): TaskReport {
+  const only = <Of>(all: Record<string, Of>): Record<string, Of> =>
+    Object.fromEntries(Object.entries(all).filter(([name]) => names.includes(name)))
+  const { task, node, rows, contenders, leftOut = {} } = whole
+  return { task, node, rows, contenders: only(contenders), leftOut: only(leftOut) }
+}
+
+async function onNodes(): Promise<Record<string, TaskReport>> {
+  const { task, rows, contenders } = ON_NODES
+  const program = ['scripts/bench-nodes.mjs', '--json', task, '--rows', String(rows), '--only', contenders.join()]
+  return timed('nodes', async () => (await jsonFrom('bench:nodes', program, root)) as Record<string, TaskReport>)
+}
+
 async function run(task: string, ...flags: string[]): Promise<TaskReport> {
-  process.stderr.write(`${task} ${flags.join(' ')}\n`)
-  const child = spawn(process.execPath, ['scripts/run-bundled.mjs', 'bench/run.ts', task, '--json', ...flags], {
-    cwd: root,
-    stdio: ['ignore', 'pipe', 'inherit'],
-  })
-  const exited = new Promise<number | null>((resolve, reject) => child.on('error', reject).on('close', resolve))
-  const [exitCode, output] = await Promise.all([exited, text(child.stdout)])
-  if (exitCode !== 0) fail(`${task} failed.`)
-  return JSON.parse(output) as TaskReport
+  const program = ['scripts/run-bundled.mjs', 'bench/run.ts', task, '--json', ...flags]
+  return timed(`${task} ${flags.join(' ')}`, async () => (await jsonFrom(task, program, root)) as TaskReport)
+}
+
+async function timed<T>(what: string, work: () => Promise<T>): Promise<T> {
+  const start = performance.now()
+  const result = await work()
+  process.stderr.write(`${Math.round((performance.now() - start) / 1000)} s  ${what}\n`)
+  return result
 }
 
 async function writeReport(): Promise<void> {
@@ -96,60 +84,59 @@ async function writeReport(): Promise<void> {
     '# Benchmarks',
     '',
     `Written by \`npm run bench:report\` on ${measured.machine}. Contenders of one table were measured in one run on the same rows, and had`,
-    'to give equal answers first. Where a time has a range, each contender ran in several processes of its own, in turn with the others:',
+    'to give equal answers first. Where a figure has a range, each contender ran in several processes of its own, in turn with the others:',
     'the median, and the smallest and largest in brackets. Machines differ: read ratios.',
   ]
-  for (const [name, title] of Object.entries(TASKS)) {
-    const report = measured.tasks[name]
-    if (report === undefined) continue
-    lines.push(
-      '',
-      `## ${name}`,
-      '',
-      `${title}. ${report.rows.toLocaleString('en')} rows, Node ${report.node}, ${report.day}.`,
-      '',
-    )
-    lines.push(...tableOf(report))
-    if (Object.values(report.contenders).some(({ minNsPerOp }) => minNsPerOp !== undefined)) {
-      writeFileSync(join(folder, `${name}.svg`), await barChart(title, report))
-      lines.push('', `![${title}](benchmarks/${name}.svg)`)
-    }
-  }
-  for (const [name, bySize] of Object.entries(measured.growth)) {
-    const title = `${TASKS[name]}: by rows`
-    writeFileSync(join(folder, `${name}-growth.svg`), await growthChart(title, Object.values(bySize)))
-    lines.push('', `## ${name} as rows grow`, '', `![${title}](benchmarks/${name}-growth.svg)`)
-  }
+  for (const name of Object.keys(TASKS)) if (name in measured.tasks) lines.push(...(await taskSection(name)))
+  for (const name of Object.keys(GROWTH)) if (name in measured.growth) lines.push(...(await growthSection(name)))
+  if (Object.keys(measured.nodes).length > 0) lines.push(...nodesSection())
   writeFileSync(join(root, 'docs', 'benchmarks.md'), `${lines.join('\n')}\n`)
 }
 
-function tableOf(report: TaskReport): string[] {
-  const figures = [...new Set(Object.values(report.contenders).flatMap((each) => Object.keys(each)))]
-  const columns = figures.filter((figure) => figure !== 'minNsPerOp' && figure !== 'maxNsPerOp')
-  const rows = Object.entries(report.contenders).map(([contender, result]) => {
-    const cells = columns.map((figure) => {
-      if (figure === 'nsPerOp' && result.minNsPerOp !== undefined) {
-        return `${duration(result.nsPerOp)} (${duration(result.minNsPerOp)}–${duration(result.maxNsPerOp)})`
-      }
-      return figure === 'nsPerOp' ? duration(result.nsPerOp) : plain(result[figure])
-    })
-    return `| ${contender} | ${cells.join(' | ')} |`
-  })
-  const heads = columns.map((figure) => (figure === 'nsPerOp' ? 'time' : figure))
-  return [`| | ${heads.join(' | ')} |`, `|---|${columns.map(() => '---:|').join('')}`, ...rows]
+async function taskSection(name: string): Promise<string[]> {
+  const report = measured.tasks[name]
+  const title = TASKS[name]
+  const context = `${report.rows.toLocaleString('en')} rows, Node ${report.node}, ${report.day}`
+  const lines = ['', `## ${name}`, '', `${title}. ${context}.`, '', ...tableOf(report.contenders), ...notes([report])]
+  if (Object.values(report.contenders).every(({ nsPerOp }) => nsPerOp !== undefined)) {
+    writeFileSync(join(folder, `${name}.svg`), await barChart(title, report))
+    lines.push('', `![${title}](benchmarks/${name}.svg)`)
+  }
+  return lines
 }
 
-function duration(ns: number | undefined): string {
-  if (ns === undefined) return ''
-  if (ns < 1000) return `${plain(ns)} ns`
-  return ns < 1e6 ? `${plain(ns / 1e3)} µs` : `${plain(ns / 1e6)} ms`
+async function growthSection(name: string): Promise<string[]> {
+  const reports = Object.values(measured.growth[name])
+  const title = `${TASKS[name]}: by rows`
+  const note = GROWTH[name].note === undefined ? '' : ` ${GROWTH[name].note}`
+  writeFileSync(join(folder, `${name}-growth.svg`), await growthChart(title, reports))
+  const heads = reports.map(({ rows }) => rows.toLocaleString('en'))
+  const leftOut = Object.assign({}, ...reports.map((each) => each.leftOut))
+  const what = mainFigure(reports) === 'nsPerOp' ? 'Time' : 'Rows a second'
+  const by = `${what}, by rows; one process for each but where the table above has several.${note}`
+  const lines = ['', `## ${name} as rows grow`, '', by, '', ...tableBy(heads, reports)]
+  return [
+    ...lines,
+    ...notes([{ ...reports[0], settings: {}, leftOut }]),
+    '',
+    `![${title}](benchmarks/${name}-growth.svg)`,
+  ]
 }
 
-function plain(value: number | undefined): string {
-  return value === undefined ? '' : value.toLocaleString('en', { maximumSignificantDigits: 3 })
+function nodesSection(): string[] {
+  const reports = Object.values(measured.nodes)
+  const rows = reports[0].rows.toLocaleString('en')
+  const heads = reports.map(({ node }) => `Node ${node}`)
+  return [
+    '',
+    '## On each version of Node',
+    '',
+    `${TASKS[ON_NODES.task]}. ${rows} rows.`,
+    '',
+    ...tableBy(heads, reports),
+  ]
 }
 
-function fail(message: string): never {
-  process.stderr.write(`${message}\n`)
-  process.exit(2)
+function notes(reports: readonly TaskReport[]): string[] {
+  return reports.flatMap(notesOf).flatMap((note, i) => (i === 0 ? ['', `- ${note}`] : [`- ${note}`]))
 }

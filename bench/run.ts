@@ -1,29 +1,21 @@
-// npm run --silent bench -- TASK [--json] [--rows N] [--only CONTENDER,CONTENDER]
-import { spawn } from 'node:child_process'
-import { text } from 'node:stream/consumers'
+// npm run --silent bench -- TASK [--json] [--rows N] [--rounds N] [--only CONTENDER,CONTENDER]
 import { parseArgs } from 'node:util'
 import {
   type Apart,
   ensureAlike,
+  type Figures,
   formatReport,
   measure,
   type Race,
-  type Result,
-  resultsOf,
+  resultOf,
   type Sample,
+  type Task,
+  type TaskReport,
+  type Trial,
 } from './harness'
+import { fail, jsonFrom } from './process'
 
-/** A race, a task whose contenders are measured apart, or one that times its contenders itself. */
-export type Task =
-  | Race
-  | Apart
-  | {
-      /** Rows where `--rows` says nothing. */
-      readonly rows: number
-      run(rows: number): Promise<Record<string, Result>>
-    }
-
-/** Processes that each contender of a race is measured in. */
+/** Processes that each contender is measured in, where neither task nor caller says. */
 const ROUNDS = 3
 
 const TASKS: Record<string, () => Promise<{ task: Task }>> = {
@@ -46,6 +38,7 @@ const TASKS: Record<string, () => Promise<{ task: Task }>> = {
   'filter-scan': () => import('./filter-scan'),
   group: () => import('./group'),
   entity: () => import('./entity'),
+  hydrate: () => import('./hydrate'),
   request: () => import('./request'),
   memory: () => import('./memory'),
   gc: () => import('./gc'),
@@ -56,7 +49,8 @@ const { values, positionals } = parseArgs({
   options: {
     json: { type: 'boolean', default: false },
     rows: { type: 'string' },
-    /** Contenders of a race that are to be measured; all where none is named. */
+    rounds: { type: 'string' },
+    /** Contenders that are to be measured; all where none is named. */
     only: { type: 'string' },
     /** In the processes that this one starts: which contender to measure, with what the first process shares. */
     contender: { type: 'string' },
@@ -66,80 +60,87 @@ const { values, positionals } = parseArgs({
 
 for (const name of positionals.length === 0 ? Object.keys(TASKS) : positionals) {
   const load = TASKS[name]
-  if (load === undefined) {
-    process.stderr.write(`There is no benchmark "${name}". There are ${Object.keys(TASKS).join(', ')}.\n`)
-    process.exit(2)
-  }
+  if (load === undefined) fail(`There is no benchmark "${name}". There are ${Object.keys(TASKS).join(', ')}.`)
   const { task } = await load()
   const rows = values.rows === undefined ? task.rows : Number(values.rows)
   if (values.contender !== undefined) {
     process.stdout.write(JSON.stringify(await measured(task, rows, values.contender)))
     process.exit(0)
   }
-  const contenders = await ('runners' in task
-    ? raceProcesses(name, task, rows)
-    : 'run' in task
-      ? alone(name, rows)
-      : apart(name, task, rows))
-  const report = { task: name, node: process.versions.node, rows, contenders }
+  const rounds = values.rounds === undefined ? (task.rounds ?? ROUNDS) : Number(values.rounds)
+  const measuredIn = 'measure' in task ? together(name, rows, rounds) : apart(name, task, rows, rounds)
+  const report: TaskReport = { task: name, node: process.versions.node, rows, ...(await measuredIn) }
   process.stdout.write(`${values.json ? JSON.stringify(report) : formatReport(report)}\n`)
 }
 process.exit(0)
 
 /** What a process that was started to measure answers. */
 async function measured(task: Task, rows: number, contender: string): Promise<unknown> {
-  if ('run' in task) return task.run(rows)
-  if ('contenders' in task) return task.contenders(rows)[contender]()
-  return measure(task.runners(rows, JSON.parse(values.shared))[contender], task.operationsToAgree)
+  if ('measure' in task) return task.measure(rows)
+  return trialsOf(task, rows)[contender].measure(JSON.parse(values.shared))
 }
 
+function trialsOf(task: Race | Apart, rows: number): Record<string, Trial> {
+  if ('contenders' in task) return task.contenders(rows)
+  const runners = Object.entries(task.runners(rows))
+  return Object.fromEntries(
+    runners.map(([name, runner]): [string, Trial] => [
+      name,
+      { ...runner, measure: (shared) => measure(runner, task.operationsToAgree, shared) },
+    ]),
+  )
+}
+
+type Outcome = Omit<TaskReport, 'task' | 'node' | 'rows'>
+
 /** Every contender in new processes, in turn, round after round. */
-async function raceProcesses(name: string, task: Race, rows: number): Promise<Record<string, Result>> {
-  const shared = await task.share?.(rows)
+async function apart(name: string, task: Race | Apart, rows: number, rounds: number): Promise<Outcome> {
   const only = values.only?.split(',')
-  const names = Object.keys(task.runners(rows, shared)).filter((each) => only === undefined || only.includes(each))
-  const samples = new Map<string, Sample[]>(names.map((each) => [each, []]))
-  for (let round = 0; round < ROUNDS; round++) {
+  const everybody = Object.entries(trialsOf(task, rows))
+  const all = everybody.filter(([each]) => only === undefined || only.includes(each))
+  if (all.length === 0)
+    fail(`${name} has none of ${values.only}. It has ${everybody.map(([each]) => each).join(', ')}.`)
+  const trials = all.filter(([, { leftOut }]) => leftOut === undefined)
+  const shared = new Map<string, unknown>()
+  for (const [contender, trial] of trials) shared.set(contender, await trial.share?.())
+  const samples = new Map<string, Figures[]>(trials.map(([each]) => [each, []]))
+  for (let round = 1; round <= rounds; round++) {
     const answers = new Map<string, number>()
-    for (const contender of names) {
-      progress(`${name}: round ${round + 1} of ${ROUNDS}, ${contender}`)
-      const sample = (await inNewProcess(name, rows, contender, shared)) as Sample
-      samples.get(contender)!.push(sample)
-      answers.set(contender, sample.answer)
+    for (const [contender, trial] of trials) {
+      if (trial.rounds !== undefined && trial.rounds < round) continue
+      progress(`${name}: round ${round} of ${rounds}, ${contender}`)
+      const { answer, figures } = (await inNewProcess(name, rows, contender, shared.get(contender))) as Sample
+      samples.get(contender)!.push(figures)
+      if (answer !== undefined) answers.set(contender, answer)
     }
     ensureAlike(answers)
   }
   progress('')
-  return resultsOf(samples)
+  const notes = (what: 'settings' | 'leftOut') =>
+    Object.fromEntries(all.flatMap(([each, { [what]: note }]) => (note === undefined ? [] : [[each, note]])))
+  const settings = notes('settings')
+  const leftOut = notes('leftOut')
+  for (const each of Object.keys(leftOut)) delete settings[each]
+  const contenders = Object.fromEntries([...samples].map(([each, figures]) => [each, resultOf(figures)]))
+  return { contenders, settings, leftOut }
 }
 
-/** A task that is not a race, in a process that has not built this program. */
-async function alone(name: string, rows: number): Promise<Record<string, Result>> {
-  return (await inNewProcess(name, rows, '', null)) as Record<string, Result>
-}
-
-async function apart(name: string, task: Apart, rows: number): Promise<Record<string, Result>> {
-  const results: Record<string, Result> = {}
-  for (const contender of Object.keys(task.contenders(rows))) {
-    progress(`${name}: ${contender}`)
-    results[contender] = (await inNewProcess(name, rows, contender, null)) as Result
+/** All contenders in one process, and a new one for each round. */
+async function together(name: string, rows: number, rounds: number): Promise<Outcome> {
+  const samples = new Map<string, Figures[]>()
+  for (let round = 1; round <= rounds; round++) {
+    progress(`${name}: round ${round} of ${rounds}`)
+    const measured = (await inNewProcess(name, rows, '', null)) as Record<string, Figures>
+    for (const [each, figures] of Object.entries(measured)) samples.set(each, [...(samples.get(each) ?? []), figures])
   }
   progress('')
-  return results
+  const contenders = Object.fromEntries([...samples].map(([each, figures]) => [each, resultOf(figures)]))
+  return { contenders, settings: {}, leftOut: {} }
 }
 
-async function inNewProcess(name: string, rows: number, contender: string, shared: unknown): Promise<unknown> {
+function inNewProcess(name: string, rows: number, contender: string, shared: unknown): Promise<unknown> {
   const flags = ['--rows', String(rows), '--contender', contender, '--shared', JSON.stringify(shared ?? null)]
-  const child = spawn(process.execPath, [...process.execArgv, import.meta.filename, name, ...flags], {
-    stdio: ['ignore', 'pipe', 'inherit'],
-  })
-  const exited = new Promise<number | null>((resolve, reject) => child.on('error', reject).on('close', resolve))
-  const [exitCode, output] = await Promise.all([exited, text(child.stdout)])
-  if (exitCode !== 0) {
-    process.stderr.write(`The process that measured ${name} ${contender} ended with ${exitCode}.\n`)
-    process.exit(1)
-  }
-  return JSON.parse(output)
+  return jsonFrom(`${name} ${contender}`, [...process.execArgv, import.meta.filename, name, ...flags])
 }
 
 function progress(line: string): void {

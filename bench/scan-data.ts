@@ -1,7 +1,14 @@
 import { DuckDBInstance } from '@duckdb/node-api'
-import Database from 'better-sqlite3'
 import { open, type Database as Snapheap } from '../src/index'
-import { orderAt } from './data'
+import { insertColumns } from './column-load'
+import { amountAt, STATUSES } from './data'
+import { openSqlite, type Sqlite, type SqlitePackage } from './sqlite'
+
+/** Their number is the same for any number of orders: groups are no more than they were. */
+const CUSTOMERS = 50_000
+
+/** How DuckDB is set up. */
+export const DUCKDB_SETTINGS = 'in memory, one thread, as snapheap'
 
 /** Orders whose amount, status and customer no index helps with: what a scan is asked about. */
 export async function snapheapUnindexed(rows: number): Promise<Snapheap> {
@@ -16,28 +23,32 @@ export async function snapheapUnindexed(rows: number): Promise<Snapheap> {
         status: { type: 'string', index: false },
       },
     })
-    const writer = tx.writer('orders')
-    for (let id = 0; id < rows; id++) {
-      const { customer, amount, status } = orderAt(id)
-      writer.insert({ id, customer, amount, status })
-    }
+    insertColumns(tx.writer('orders'), rows, {
+      id: (id) => id,
+      customer: customerAt,
+      amount: amountAt,
+      status: statusAt,
+    })
   })
   return db
 }
 
-const STATUSES = `['open','paid','packed','shipped','delivered','returned']`
+function customerAt(id: number): number {
+  return (id * 7919) % CUSTOMERS
+}
+
+function statusAt(id: number): string {
+  return STATUSES[id % STATUSES.length]
+}
 
 /** The same in SQLite, in memory. */
-export function sqliteUnindexed(rows: number): Database {
-  const sqlite = new Database(':memory:')
+export function sqliteUnindexed(name: SqlitePackage, rows: number): Sqlite {
+  const sqlite = openSqlite(name, ':memory:')
   sqlite.exec('CREATE TABLE orders (id INTEGER PRIMARY KEY, customer INTEGER, amount REAL, status TEXT)')
   const insert = sqlite.prepare('INSERT INTO orders VALUES (?, ?, ?, ?)')
   sqlite.transaction(() => {
-    for (let id = 0; id < rows; id++) {
-      const { customer, amount, status } = orderAt(id)
-      insert.run(id, customer, amount, status)
-    }
-  })()
+    for (let id = 0; id < rows; id++) insert.run(id, customerAt(id), amountAt(id), statusAt(id))
+  })
   return sqlite
 }
 
@@ -46,8 +57,8 @@ export async function duckdbUnindexed(rows: number): Promise<(sql: string) => Pr
   const connection = await (await DuckDBInstance.create(':memory:')).connect()
   await connection.run('SET threads = 1')
   await connection.run(
-    `CREATE TABLE orders AS SELECT id, (id * 7919) % 50000 AS customer, CAST(id % 9973 + 0.25 AS DOUBLE) AS amount,
-       ${STATUSES}[id % 6 + 1] AS status FROM range(${rows}) AS r(id)`,
+    `CREATE TABLE orders AS SELECT id, (id * 7919) % ${CUSTOMERS} AS customer, CAST(id % 9973 + 0.25 AS DOUBLE) AS amount,
+       ['${STATUSES.join("','")}'][id % ${STATUSES.length} + 1] AS status FROM range(${rows}) AS r(id)`,
   )
   return async (sql) => Number((await (await connection.runAndReadAll(sql)).getRows())[0][0])
 }
