@@ -47,8 +47,9 @@ inline void CheckApart(Napi::Env env, const void* one, size_t one_bytes, const v
 }
 
 // A block table and the array of windows that it leads to. An element of that may be anything, a getter too: take it before any
-// other argument, whose memory such a getter could take away.
-inline HeapWords Words(const Napi::CallbackInfo& info, size_t index) {
+// other argument, whose memory such a getter could take away. `kept` gets what has to be kept from the collector for work that goes on
+// after the call.
+inline HeapWords Words(const Napi::CallbackInfo& info, size_t index, std::vector<Napi::ObjectReference>* kept = nullptr) {
   if (!info[index + 1].IsArray()) throw Napi::TypeError::New(info.Env(), "windows must be an array");
   const auto array = info[index + 1].As<Napi::Array>();
   if (array.Length() > kMostWindows) throw Napi::RangeError::New(info.Env(), "there are too many windows");
@@ -62,8 +63,10 @@ inline HeapWords Words(const Napi::CallbackInfo& info, size_t index) {
       continue;
     }
     auto window = each.As<Napi::ArrayBuffer>();
+    if (kept != nullptr) kept->push_back(Napi::Persistent(each.As<Napi::Object>()));
     windows.push_back({static_cast<const uint32_t*>(window.Data()), window.ByteLength() / kBlockBytes});
   }
+  if (kept != nullptr) kept->push_back(Napi::Persistent(info[index].As<Napi::Object>()));
   return HeapWords(table.data, table.length, std::move(windows));
 }
 

@@ -6,6 +6,7 @@
 #include "addon_arguments.h"
 #include "addon_kernels.h"
 #include "index_layout.h"
+#include "index_sort.h"
 #include "word_hash.h"
 #include "word_records.h"
 
@@ -74,10 +75,72 @@ Napi::Value GroupRecordsOf(const Napi::CallbackInfo& info) {
   CheckApart(info.Env(), ends.data, ends.length * 4, numbers.data, numbers.length * 4);
   CheckApart(info.Env(), ends.data, ends.length * 4, hashes.data, hashes.length * 4);
   const auto* first = reinterpret_cast<const uint32_t*>(records.data) + static_cast<size_t>(from) * kRecordHalves;
-  const size_t made = GroupRecords(
+  static thread_local RecordGrouper grouper;
+  const size_t made = grouper.Group(
       first, static_cast<size_t>(to - from), static_cast<uint32_t>(done), numbers.data + static_cast<size_t>(done),
       ends.data + static_cast<size_t>(groups), hashes.data + static_cast<size_t>(groups));
   return Napi::Number::New(info.Env(), static_cast<double>(made));
+}
+
+// Sorts the words of a column in a thread of the pool. The arrays and windows are kept until it is done; until then nobody else may
+// touch the arrays, change the words or give a window back.
+class SortWork : public Napi::AsyncWorker {
+ public:
+  SortWork(Napi::Env env, HeapWords heap, const IndexedWords& words, const SortSizes& most, const SortedNumbers& sorted,
+           uint32_t* totals, std::vector<Napi::ObjectReference> kept)
+      : Napi::AsyncWorker(env, "snapheap sortIndex"),
+        done_(Napi::Promise::Deferred::New(env)),
+        heap_(std::move(heap)),
+        words_(words),
+        most_(most),
+        sorted_(sorted),
+        totals_(totals),
+        kept_(std::move(kept)) {}
+
+  Napi::Promise Promise() const { return done_.Promise(); }
+
+ protected:
+  void Execute() override {
+    if (!SortIndex(heap_, words_, most_, &sorted_)) SetError("an address leads outside the heap");
+    totals_[0] = sorted_.count;
+    totals_[1] = sorted_.words;
+  }
+  void OnOK() override { done_.Resolve(Env().Undefined()); }
+  void OnError(const Napi::Error& error) override { done_.Reject(error.Value()); }
+
+ private:
+  const Napi::Promise::Deferred done_;
+  const HeapWords heap_;
+  const IndexedWords words_;
+  const SortSizes most_;
+  SortedNumbers sorted_;
+  uint32_t* const totals_;
+  std::vector<Napi::ObjectReference> kept_;
+};
+
+// (table, windows, base, limit, seed, bucket words, pass words, numbers, ends, hashes, totals) -> a promise; fills totals
+Napi::Value SortIndexOf(const Napi::CallbackInfo& info) {
+  std::vector<Napi::ObjectReference> kept;
+  HeapWords heap = Words(info, 0, &kept);
+  const auto table = TypedArray<uint32_t>(info, 0, "table", napi_uint32_array);
+  const auto base = static_cast<uint32_t>(Integer(info, 2, "base", 4294967295.0));
+  const auto limit = static_cast<uint32_t>(Integer(info, 3, "limit", 4294967295.0 - base));
+  const auto seed = static_cast<uint32_t>(Integer(info, 4, "seed", 4294967295.0));
+  const auto bucket = static_cast<uint32_t>(Integer(info, 5, "bucketWords", 4294967295.0));
+  const auto pass = static_cast<uint32_t>(Integer(info, 6, "passWords", 4294967295.0));
+  std::vector<Array<uint32_t>> out;
+  for (size_t i = 7; i < 11; i++) {
+    out.push_back(TypedArray<uint32_t>(info, i, "an output", napi_uint32_array));
+    kept.push_back(Napi::Persistent(info[i].As<Napi::Object>()));
+    if (out.back().length < (i == 10 ? 2 : limit)) throw Napi::RangeError::New(info.Env(), "an output is too short");
+    CheckApart(info.Env(), out.back().data, out.back().length * 4, table.data, table.length * 4);
+    for (size_t k = 7; k < i; k++) CheckApart(info.Env(), out.back().data, out.back().length * 4, out[k - 7].data, out[k - 7].length * 4);
+  }
+  auto* work = new SortWork(info.Env(), std::move(heap), {base, limit, seed}, {std::max(bucket, 16u), std::max(pass, 16u)},
+                            {out[0].data, out[1].data, out[2].data, 0, 0}, out[3].data, std::move(kept));
+  const Napi::Promise promise = work->Promise();
+  work->Queue();  // deletes itself when it is done
+  return promise;
 }
 
 // (numbers, start, ends, from)
@@ -184,6 +247,7 @@ void SplitSegmentOf(const Napi::CallbackInfo& info) {
 void ExportIndexKernels(Napi::Env env, Napi::Object exports) {
   exports.Set("countWords", Napi::Function::New<CountWordsOf>(env, "countWords"));
   exports.Set("sortWords", Napi::Function::New<SortWordsOf>(env, "sortWords"));
+  exports.Set("sortIndex", Napi::Function::New<SortIndexOf>(env, "sortIndex"));
   exports.Set("groupRecords", Napi::Function::New<GroupRecordsOf>(env, "groupRecords"));
   exports.Set("orderLists", Napi::Function::New<OrderListsOf>(env, "orderLists"));
   exports.Set("layLists", Napi::Function::New<LayListsOf>(env, "layLists"));

@@ -1,8 +1,5 @@
 #include "word_records.h"
 
-#include <vector>
-
-#include "group_slots.h"
 #include "word_hash.h"
 
 namespace snapheap {
@@ -40,37 +37,34 @@ bool SortWords(const uint32_t* words, size_t count, uint32_t number, uint32_t se
   return true;
 }
 
-size_t GroupRecords(const uint32_t* records, size_t count, uint32_t done, uint32_t* numbers, uint32_t* ends,
-                    uint32_t* hashes) {
-  static thread_local GroupSlots slots;
-  static thread_local std::vector<uint32_t> groups;  // record -> group
-  static thread_local std::vector<uint32_t> firsts;  // group -> record, then where its next number goes
-  slots.Reset(count);
-  groups.resize(count);
-  firsts.clear();
+size_t RecordGrouper::Group(const uint32_t* records, size_t count, uint32_t done, uint32_t* numbers, uint32_t* ends,
+                            uint32_t* hashes) {
+  slots_.Reset(count);
+  groups_.resize(count);
+  firsts_.clear();
   for (size_t i = 0; i < count; i++) {
     const uint32_t* record = records + i * kRecordHalves;
-    uint32_t& slot = slots.Of(record[kHash], [&](uint32_t group) {
-      const uint32_t* first = records + firsts[group] * kRecordHalves;
+    uint32_t& slot = slots_.Of(record[kHash], [&](uint32_t group) {
+      const uint32_t* first = records + firsts_[group] * kRecordHalves;
       return first[kLow] == record[kLow] && first[kHigh] == record[kHigh];
     });
     if (slot == 0) {
-      hashes[firsts.size()] = record[kHash];
-      ends[firsts.size()] = 0;
-      firsts.push_back(static_cast<uint32_t>(i));
-      slot = static_cast<uint32_t>(firsts.size());
+      hashes[firsts_.size()] = record[kHash];
+      ends[firsts_.size()] = 0;
+      firsts_.push_back(static_cast<uint32_t>(i));
+      slot = static_cast<uint32_t>(firsts_.size());
     }
-    groups[i] = slot - 1;
-    ends[groups[i]]++;
+    groups_[i] = slot - 1;
+    ends[groups_[i]]++;
   }
   uint32_t end = 0;
-  for (size_t group = 0; group < firsts.size(); group++) {
-    firsts[group] = end;
+  for (size_t group = 0; group < firsts_.size(); group++) {
+    firsts_[group] = end;
     end += ends[group];
     ends[group] = done + end;
   }
-  for (size_t i = 0; i < count; i++) numbers[firsts[groups[i]]++] = records[i * kRecordHalves + kNumber];
-  return firsts.size();
+  for (size_t i = 0; i < count; i++) numbers[firsts_[groups_[i]]++] = records[i * kRecordHalves + kNumber];
+  return firsts_.size();
 }
 
 }  // namespace snapheap

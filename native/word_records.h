@@ -2,6 +2,9 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <vector>
+
+#include "group_slots.h"
 
 namespace snapheap {
 
@@ -19,9 +22,17 @@ bool CountWords(const uint32_t* words, size_t count, uint32_t seed, uint32_t shi
 bool SortWords(const uint32_t* words, size_t count, uint32_t number, uint32_t seed, uint32_t shift, uint32_t first_bucket,
                uint32_t* next, size_t buckets, uint32_t* records, size_t capacity);
 
-// Groups records by word. `numbers` gets their numbers, those of a group together, otherwise in their order; `ends`, for each
-// group in the order of their first records, where its numbers end, counted from `done`; `hashes` its hash. Returns how many.
-size_t GroupRecords(const uint32_t* records, size_t count, uint32_t done, uint32_t* numbers, uint32_t* ends,
-                    uint32_t* hashes);
+// Groups records by word. Keeps its memory for the next time.
+class RecordGrouper {
+ public:
+  // `numbers` gets the records' numbers, those of a group together, otherwise in their order; `ends`, for each group in the order
+  // of their first records, where its numbers end, counted from `done`; `hashes` its hash. Returns how many groups there are.
+  size_t Group(const uint32_t* records, size_t count, uint32_t done, uint32_t* numbers, uint32_t* ends, uint32_t* hashes);
+
+ private:
+  GroupSlots slots_;
+  std::vector<uint32_t> groups_;  // record -> group
+  std::vector<uint32_t> firsts_;  // group -> record, then where its next number goes
+};
 
 }  // namespace snapheap

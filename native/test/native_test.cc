@@ -18,6 +18,7 @@
 #include "../file_lock.h"
 #include "../folder_sync.h"
 #include "../heap_words.h"
+#include "../index_sort.h"
 #include "../line_batch.h"
 #include "../mapping.h"
 #include "../mapping_registry.h"
@@ -306,9 +307,28 @@ void TestRecords() {
   CHECK(SortWords(words.data(), 4, 10, 5, kHashBits, 0, &next, 1, records.data(), 3) && next == 3 && records[4] == 12);
   CHECK(!SortWords(words.data(), 4, 10, 5, kHashBits, 0, &next, 1, records.data(), 3));
   std::vector<uint32_t> numbers(3, 0), ends(3, 0), hashes(3, 0);
-  CHECK(GroupRecords(records.data(), 3, 100, numbers.data(), ends.data(), hashes.data()) == 2);
+  RecordGrouper grouper;
+  CHECK(grouper.Group(records.data(), 3, 100, numbers.data(), ends.data(), hashes.data()) == 2);
   CHECK(numbers == std::vector<uint32_t>({10, 13, 12}) && ends[0] == 102 && ends[1] == 103 && hashes[0] == records[1]);
-  CHECK(GroupRecords(records.data(), 0, 0, numbers.data(), ends.data(), hashes.data()) == 0);
+  CHECK(grouper.Group(records.data(), 0, 0, numbers.data(), ends.data(), hashes.data()) == 0);
+}
+
+void TestIndexSort() {
+  TestHeap test;
+  for (uint32_t i = 0; i < 4096 * 2; i++) {  // in blocks 1 and 2, over the border between them
+    test.words[2 * i] = i % 5 == 0 ? 0 : i % 100;
+    test.words[2 * i + 1] = i % 5 == 0 ? 0 : 7;
+  }
+  std::vector<uint32_t> numbers(8000, 0), ends(8000, 0), hashes(8000, 0);
+  for (const uint32_t pass : {100u, 1000u, 100000u}) {
+    SortedNumbers sorted = {numbers.data(), ends.data(), hashes.data(), 9, 9};
+    CHECK(SortIndex(test.heap(), {4100, 8000, 7}, {64, pass}, &sorted) && sorted.count == 6400 && sorted.words == 80);
+    for (uint32_t word = 0, from = 0; word < 80; from = ends[word++]) {
+      CHECK(ends[word] == from + 80 && (word == 0 || hashes[word] >> 24 >= hashes[word - 1] >> 24));
+      for (uint32_t i = from + 1; i < ends[word]; i++) CHECK(numbers[i] > numbers[i - 1] && (numbers[i] - numbers[from]) % 100 == 0);
+    }
+    CHECK(!SortIndex(test.heap(), {4100, 4096 * 3, 7}, {64, pass}, &sorted));
+  }
 }
 
 // An array of 5000 words that are 1 to 5000, or tagged, and bits for all of them.
@@ -395,6 +415,7 @@ int main(int count, char** arguments) {
   TestLineBatch();
   TestNumbers();
   TestRecords();
+  TestIndexSort();
   TestScans();
   TestGroups();
   CHECK(!SyncFolder(folder) && SyncFolder(folder + "/missing"));

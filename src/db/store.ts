@@ -6,6 +6,7 @@ import { ROOT } from '../heap/layout'
 import type { Pin } from '../heap/pins'
 import type { HeapSnapshot } from '../heap/snapshots'
 import type { SaveOptions } from '../heap/storage'
+import type { View } from '../heap/view'
 import { Following } from '../log/following'
 import type { Point } from '../log/history'
 import type { Durability } from '../log/log-options'
@@ -151,6 +152,12 @@ export class Store {
   /** Native loops for the layers above, where there are any. */
   get kernels(): Kernels | undefined {
     return this.heap.live.kernels
+  }
+
+  /** `Heap.readBeside`: for work on the newest version that goes on in other threads. */
+  readBeside<T>(work: (view: View) => Promise<T>): Promise<T> {
+    this.ensureOpen()
+    return this.heap.readBeside(work)
   }
 
   /** The seed of all hashes in the heap, of 32 bits. */

@@ -41,6 +41,8 @@ export class Heap {
   private readonly snapshots: Snapshots
   /** Saves and detached transactions, one after the other. */
   readonly turns = new Turns()
+  /** Work that reads a pinned version beside everything else. */
+  private readonly readers = new Set<Promise<unknown>>()
   private closed = false
 
   private constructor(
@@ -248,6 +250,20 @@ export class Heap {
     await this.withSnapshot(({ pin, version }) => this.storage.saveAs(path, { table: pin.table, version }, options))
   }
 
+  /**
+   * Has `work` look at the newest version also after it has returned, from other threads too: what it sees stays as it is, and in
+   * memory, until the promise is settled. `close` waits for that.
+   */
+  async readBeside<T>(work: (view: View) => Promise<T>): Promise<T> {
+    const snapshot = this.snapshot('work beside')
+    const done = work(snapshot.view).finally(() => {
+      snapshot.release()
+      this.readers.delete(done)
+    })
+    this.readers.add(done)
+    return done
+  }
+
   /** Runs `work` at once, or, where a transaction or a save is under way, as soon as that has ended. */
   whenQuiet(work: () => void): void {
     if (this.turns.isIdle && !this.writer.isWriting) work()
@@ -259,6 +275,7 @@ export class Heap {
     await this.turns.run(async () => {
       if (this.closed) return
       this.closed = true
+      await Promise.allSettled(this.readers)
       this.journal?.close()
       this.live.epoch = CLOSED_EPOCH
       this.snapshots.releaseAll()

@@ -153,6 +153,24 @@ export interface Kernels {
     groups: number,
   ): number
 
+  /**
+   * `IndexBuilder.sort` (table/index-builder.ts) of `limit` words, all of it, in a thread of its own. Leaves in `totals` the number
+   * of words that are not absent, and of different ones. Until the promise is settled nobody may touch the arrays, change the words or give a window back.
+   */
+  sortIndex(
+    table: Uint32Array,
+    windows: WindowBuffers,
+    base: number,
+    limit: number,
+    seed: number,
+    bucketWords: number,
+    passWords: number,
+    numbers: Uint32Array,
+    ends: Uint32Array,
+    hashes: Uint32Array,
+    totals: Uint32Array,
+  ): Promise<void>
+
   /** `FlatLists.order` (struct/posting-lists.ts): tells of the groups [from, to), and orders those of 2 to `most` numbers. Returns how many. */
   orderLists(
     numbers: Uint32Array,

@@ -78,6 +78,7 @@ class NativeMemory implements Memory {
       prepareLines: (...given) => kernel(() => addon.prepareLines(...given)),
       countWords: (...given) => kernel(() => addon.countWords(...given)),
       sortWords: (...given) => kernel(() => addon.sortWords(...given)),
+      sortIndex: (...given) => kernel(() => addon.sortIndex(...given)),
       groupRecords: (...given) => kernel(() => addon.groupRecords(...given)),
       parseNumbers: (...given) => kernel(() => addon.parseNumbers(...given)),
       scanWords: (...given) => kernel(() => addon.scanWords(...given)),

@@ -1,12 +1,10 @@
 import type pg from 'pg'
 import type { Store } from '../db/store'
-import { SortMemory } from '../table/sort-memory'
 import { qualifiedName, type SourceTable } from './catalogue'
 import { commit } from './commit'
 import { type ConnectionOptions, queryRows, withConnections } from './connection'
 import { copyRows } from './copy'
-import { nextTurn } from './follower'
-import { indexInSlices } from './index-copy'
+import { indexColumns } from './index-copy'
 import type { Lsn } from './lsn'
 import { describeSource, indexedColumns, mirrorName, tableDefinition } from './mirrored-table'
 import type { CopyMeter } from './progress'
@@ -109,11 +107,7 @@ async function copyTable(request: CopyRequest, client: pg.Client, source: Source
     },
     onProgress: (progress) => meter.update(progress.rows, progress.bytes),
   })
-  const memory = new SortMemory()
-  for (const column of indexedColumns(source)) {
-    await indexInSlices(store, copyName, column, memory, checkpoint)
-    await nextTurn()
-  }
+  await indexColumns(store, copyName, indexedColumns(source), checkpoint)
   meter.end()
   return copyName
 }

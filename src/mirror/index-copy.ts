@@ -1,7 +1,7 @@
 import type { Store } from '../db/store'
 import type { Steps } from '../struct/steps'
 import { IndexBuilder } from '../table/index-builder'
-import type { SortMemory } from '../table/sort-memory'
+import { SortMemory } from '../table/sort-memory'
 import { UNSYNCED } from './commit'
 import { nextTurn } from './follower'
 
@@ -9,26 +9,47 @@ import { nextTurn } from './follower'
 const SLICE_MS = 8
 
 /**
- * Indexes a column of a finished copy, giving other events their turn at least every 10 ms. Only the writing is a
- * transaction, beside what readers see; the sorting before it keeps nobody from writing. Nothing but this
- * may change the table meanwhile. `memory` may serve one column
- * after the other. `checkpoint` ends it with an error when it throws, and then nothing has happened.
+ * Indexes columns of a finished copy, giving other events their turn at least every 10 ms. Only the writing is a
+ * transaction, beside what readers see; the sorting before it keeps nobody from writing, and goes on in another thread while the
+ * column before is written. Nothing but this may change the table meanwhile. `checkpoint` ends it with an error when it throws, after
+ * whole columns.
  */
-export async function indexInSlices(
+export async function indexColumns(
+  store: Store,
+  tableName: string,
+  columnNames: readonly string[],
+  checkpoint: () => void,
+): Promise<void> {
+  const memories = [new SortMemory(), new SortMemory()]
+  const sort = (i: number) => sorted(store, tableName, columnNames[i]!, memories[i % memories.length]!, checkpoint)
+  let next: Promise<IndexBuilder> | undefined
+  for (const [i, name] of columnNames.entries()) {
+    const builder = await (next ?? sort(i))
+    checkpoint()
+    const isBeside = store.kernels !== undefined && i + 1 < columnNames.length
+    next = isBeside ? sort(i + 1) : undefined
+    next?.catch(() => undefined) // heard when it is its turn
+    await store.writeBeside((transaction) => {
+      transaction.manage()
+      const writer = transaction.writer(tableName)
+      return inSlices(writer.writeIndex(writer.table.column(name), builder), checkpoint)
+    }, UNSYNCED)
+    await nextTurn()
+  }
+}
+
+async function sorted(
   store: Store,
   tableName: string,
   columnName: string,
   memory: SortMemory,
   checkpoint: () => void,
-): Promise<void> {
+): Promise<IndexBuilder> {
   const table = store.table(tableName)
   const builder = IndexBuilder.of(table, table.column(columnName), memory)
-  await inSlices(builder.sort(), checkpoint)
-  await store.writeBeside((transaction) => {
-    transaction.manage()
-    const writer = transaction.writer(tableName)
-    return inSlices(writer.writeIndex(writer.table.column(columnName), builder), checkpoint)
-  }, UNSYNCED)
+  if (store.kernels === undefined) await inSlices(builder.sort(), checkpoint)
+  else await store.readBeside((view) => builder.sortBeside(view))
+  return builder
 }
 
 async function inSlices(steps: Steps, checkpoint: () => void): Promise<void> {

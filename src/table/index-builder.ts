@@ -86,6 +86,31 @@ export class IndexBuilder {
     }
   }
 
+  /** The same in a thread of its own, where there is native code. The column must stay as `view` sees it until it is done. */
+  async sortBeside(view: View): Promise<void> {
+    const { memory, limit } = this
+    const rows = memory.take('rows', limit)
+    this.ends = memory.take('ends', limit)
+    this.hashes = memory.take('hashes', limit)
+    const totals = new Uint32Array(2)
+    const seed = view.low(ROOT.seed) >>> 0
+    await view.kernels!.sortIndex(
+      view.table,
+      view.buffers,
+      this.base,
+      limit,
+      seed,
+      BUCKET_ROWS,
+      this.passRows,
+      rows,
+      this.ends,
+      this.hashes,
+      totals,
+    )
+    this.rows = rows.subarray(0, totals[0])
+    this.values = totals[1]
+  }
+
   private take(groups: Groups, rows: number, done: number): void {
     this.rows.set(groups.rows.subarray(0, rows), done)
     for (let group = 0; group < groups.count; group++) {

@@ -1,8 +1,11 @@
 import { describe, expect, test } from 'vitest'
+import type { StoreOptions } from '../../src/db/open-heap'
 import type { Store } from '../../src/db/store'
-import { indexInSlices } from '../../src/mirror/index-copy'
+import { indexColumns } from '../../src/mirror/index-copy'
+import { IndexBuilder } from '../../src/table/index-builder'
 import { RowBatch } from '../../src/table/row-batch'
 import { SortMemory } from '../../src/table/sort-memory'
+import { memoryWithoutKernels, nativeMemory } from '../heap/support/memories'
 import { errorOf, memoryStore } from '../support/store'
 
 const ROWS = 300_000
@@ -10,8 +13,8 @@ const COLUMNS = ['same', 'few', 'many', 'own']
 const nobodyStops = () => undefined
 
 /** Columns of one value, of few, of many and of a value for each row; none is indexed. */
-function storeWithRows(): Store {
-  const store = memoryStore()
+function storeWithRows(options: StoreOptions = {}): Store {
+  const store = memoryStore(options)
   store.write((tx) => {
     tx.createTable('note', { key: 'id', columns: { id: 'integer', text: 'string' } })
     tx.createTable('copy', {
@@ -52,14 +55,16 @@ async function turnsOf(promise: Promise<unknown>, turn: (count: number) => void 
   return turns
 }
 
-async function indexAll(store: Store, checkpoint: () => void = nobodyStops): Promise<void> {
-  const memory = new SortMemory()
-  for (const column of COLUMNS) await indexInSlices(store, 'copy', column, memory, checkpoint)
+function indexAll(store: Store): Promise<void> {
+  return indexColumns(store, 'copy', COLUMNS, nobodyStops)
 }
 
 describe('indexing a large copy', () => {
-  test('leaves other events their turns, and those of the sorting free to write', async () => {
-    const store = storeWithRows()
+  test.each([
+    ['in another thread', nativeMemory()],
+    ['in slices', memoryWithoutKernels()],
+  ])('leaves other events their turns, and those of the sorting, %s, free to write', async (_where, memory) => {
+    const store = storeWithRows({ memory })
     let written = 0
     let refused = 0
     const turns = await turnsOf(indexAll(store), (count) => {
@@ -89,7 +94,7 @@ describe('indexing a large copy', () => {
     // However far it comes: in the sorting, in the writing, just before the end.
     for (const most of [0, 1, 2, 4, 6]) {
       let checkpoints = 0
-      const stopped = indexInSlices(store, 'copy', 'own', new SortMemory(), () => {
+      const stopped = indexColumns(store, 'copy', ['own'], () => {
         if (checkpoints++ === most) throw errorOf(() => store.table('nothing'))
       })
       await turnsOf(
@@ -104,5 +109,18 @@ describe('indexing a large copy', () => {
       expect(store.stats().usedBytes).toBe(before)
       expect(store.check().problems).toEqual([])
     }
+  })
+
+  test('is waited for by a database that closes', async () => {
+    const store = storeWithRows()
+    let isSorted = false
+    const table = store.table('copy')
+    const sorting = store.readBeside(async (view) => {
+      await IndexBuilder.of(table, table.column('own'), new SortMemory()).sortBeside(view)
+      isSorted = true
+    })
+    await store.close()
+    expect(isSorted).toBe(true)
+    await sorting
   })
 })

@@ -53,6 +53,34 @@ describe('an index built over existing rows', () => {
     )
   })
 
+  test('is sorted in a thread of its own as in steps, in one pass and in several', async () => {
+    const sortedBy = (builder: IndexBuilder) => {
+      const { rows, ends, hashes, values } = builder as unknown as Record<string, Uint32Array> & { values: number }
+      return [rows, ends.subarray(0, values), hashes.subarray(0, values)].map((each) => Array.from(each))
+    }
+    await fc.assert(
+      fc.asyncProperty(
+        fc.integer({ min: 1, max: 400 }),
+        fc.oneof(fc.integer({ min: 0, max: 9000 }), fc.constantFrom(0, 1, 4096)),
+        fc.constantFrom(20, 700, 1 << 20),
+        async (distinct, rows, passRows) => {
+          const store = tableOf(Array.from({ length: rows }, (_, i) => (i % 17 === 0 ? null : (i * 7919) % distinct)))
+          const table = store.table('t')
+          const { view } = table.context
+          const column = table.column('value')
+          const limit = Math.min(table.rowLimit, column.capacity)
+          const [steps, beside] = [0, 1].map(() => new IndexBuilder(view, column.addressOf(0), limit, passRows))
+          atOnce(steps.sort())
+          await store.readBeside((pinned) => beside.sortBeside(pinned))
+          expect(sortedBy(beside)).toEqual(sortedBy(steps))
+          expect(sortedBy(beside)[0].length).toBe(rows - Math.ceil(rows / 17))
+          await opened.pop()!.close()
+        },
+      ),
+      { numRuns: 30 },
+    )
+  })
+
   test.each([1500, 1793, 2000, 2048, 2049, 3000, 3585, 4000, 4097])(
     'has %i different values, each where it is sought',
     (count) => {
