@@ -5,7 +5,6 @@
 
 #include "tagged_words.h"
 
-
 namespace snapheap {
 namespace {
 

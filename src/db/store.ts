@@ -154,13 +154,13 @@ export class Store {
     return this.heap.live.kernels
   }
 
-  /** `Heap.readBeside`: for work on the newest version that goes on in other threads. */
+  /** `Heap.readBeside`: for work on the newest version that goes on in other threads. @internal */
   readBeside<T>(work: (view: View) => Promise<T>): Promise<T> {
     this.ensureOpen()
     return this.heap.readBeside(work)
   }
 
-  /** The seed of all hashes in the heap, of 32 bits. */
+  /** The seed of all hashes in the heap, of 32 bits. @internal */
   get hashSeed(): number {
     return this.heap.live.low(ROOT.seed) >>> 0
   }

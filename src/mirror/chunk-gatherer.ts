@@ -2,7 +2,7 @@ import { COPY_DATA, ERROR_RESPONSE, HEADER_BYTES, messageBytes, READY_FOR_QUERY 
 
 /** A piece of this size takes some milliseconds to be read. */
 export const PIECE_BYTES = 1 << 18
-/** A piece of so many messages too. */
+/** A piece of so many messages too; with the chunk that makes them so many, there may be more. */
 export const PIECE_MESSAGES = 8192
 /** Longest time that something received waits for more. */
 const LONGEST_WAIT_MS = 8

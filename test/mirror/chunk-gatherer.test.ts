@@ -68,7 +68,7 @@ test('what was received is handed out whole and in order, in pieces of whole mes
   )
 })
 
-test('a piece has no more messages than its rows have room for', () => {
+test('so many messages make a piece, however small they are', () => {
   const { gatherer, pieces } = gather()
   for (let i = 0; i < PIECE_MESSAGES; i += 2) gatherer.add(Buffer.concat([LINE, LINE]))
   expect(pieces.map((piece) => piece.length)).toEqual([PIECE_MESSAGES * LINE.length])
