@@ -1,6 +1,6 @@
 import { compileFunction } from 'node:vm'
 import { SnapheapError } from '../errors'
-import { BINDING, type Binding, type EntityObject, ROW } from './binding'
+import { BINDING, Binding, type EntityObject, ROW } from './binding'
 import { Collection } from './collection'
 import { jsonForm } from './json-form'
 import type { EntityMapping, MappedProperty } from './mapping'
@@ -22,9 +22,9 @@ export function hasAccessors(type: EntityClass): boolean {
  * Gives the class's prototype one accessor for each property, and a form for JSON and for the console. Returns what makes
  * its objects.
  */
-export function installAccessors(mapping: EntityMapping): Hydrator {
+export function installAccessors(mapping: EntityMapping): ClassCode {
   const { type } = mapping
-  const code = compileFor(type)
+  const code = compileFor(mapping)
   withAccessors.add(type)
   const prototype = type.prototype as object
   for (const property of mapping.all) {
@@ -57,14 +57,15 @@ export function installAccessors(mapping: EntityMapping): Hydrator {
   if (!('toJSON' in prototype)) define(prototype, 'toJSON', toJson)
   define(prototype, Symbol.for('nodejs.util.inspect.custom'), inspect)
   refuseUnknownProperties(type)
-  return code.hydrate
+  return code
 }
 
 /** What the code of one class makes. The values at `position` are those of `Binding.columns`. */
-interface ClassCode {
+export interface ClassCode {
   readonly hydrate: Hydrator
-  /** A property of numbers; `other` is asked for words that are not plain numbers. */
-  readonly number: (position: number, other: (source: Source, row: number) => unknown) => () => unknown
+  readonly bind: (...state: ConstructorParameters<typeof Binding>) => Binding
+  /** By position, what makes the accessor of a property of numbers; `other` is asked for words that are not plain numbers. */
+  readonly numbers: Record<number, (other: (source: Source, row: number) => unknown) => () => unknown>
   readonly value: (position: number) => () => unknown
   /** A property that `read` gets the value of. */
   readonly derived: (read: (source: Source, row: number) => unknown) => () => unknown
@@ -75,55 +76,81 @@ interface ClassCode {
  * from one place in a program share what the engine learns about the objects they meet, and from the fifth class on it
  * gives up (megamorphic access): measured, a property then costs 35 ns instead of 7, and an object 100 instead of 60.
  *
- * An object is made as `new` would make it, but without running the class's constructor. In `number`, zero means absent:
- * a stored zero is a tagged word, like everything that reads as NaN.
+ * An object is made as `new` would make it, but without running the class's constructor. `numbers` are the positions of
+ * the properties that are numbers.
  */
-const CLASS_CODE = `'use strict'
+const classCode = (numbers: readonly number[]): string => `'use strict'
 function Row(binding, row) {
   this[BINDING] = binding
   this[ROW] = row
 }
 Row.prototype = prototype
-const isCurrent = (binding) => binding.epoch === binding.view.epoch
+class ClassBinding extends Binding {
+  constructor(source, view, epoch, columns, removals) {
+    super(source, view, epoch, columns, removals)
+${numbers.map(placeOf).join('')}  }
+}
 const verified = (object) => object[BINDING].source.verify(object)
+const verifiedNumber = (object, position, other) => {
+  const { source, columns } = verified(object)
+  const number = columns[position].number(object[ROW])
+  return number === number && number !== 0 ? number : other(source, object[ROW])
+}
 return {
   hydrate: (binding, row) => new Row(binding, row),
-  number: (position, other) => {
-    const checked = (object) => {
-      const binding = verified(object)
-      const number = binding.columns[position].number(object[ROW])
-      return number === number && number !== 0 ? number : other(binding.source, object[ROW])
-    }
-    return function () {
-      const binding = this[BINDING]
-      if (!isCurrent(binding)) return checked(this)
-      const number = binding.columns[position].currentNumber(this[ROW])
-      return number === number && number !== 0 ? number : other(binding.source, this[ROW])
-    }
-  },
+  bind: (source, view, epoch, columns, removals) => new ClassBinding(source, view, epoch, columns, removals),
+  numbers: {
+${numbers.map(numberGetter).join('')}  },
   value: (position) => function () {
     const binding = this[BINDING]
-    return isCurrent(binding)
+    return binding.epoch === binding.view.epoch
       ? binding.columns[position].currentGet(this[ROW])
       : verified(this).columns[position].get(this[ROW])
   },
   derived: (read) => function () {
     const binding = this[BINDING]
-    return read((isCurrent(binding) ? binding : verified(this)).source, this[ROW])
+    return read((binding.epoch === binding.view.epoch ? binding : verified(this)).source, this[ROW])
   },
 }`
 
-function compileFor(type: EntityClass): ClassCode {
-  const compiled = compileFunction(CLASS_CODE, ['prototype', 'BINDING', 'ROW'])
-  return compiled(type.prototype, BINDING, ROW) as ClassCode
+/** Where a column's words are, beside the binding's epoch: a read then need not look at the column, nor at the list of them. */
+const placeOf = (position: number): string => `
+    this.first${position} = columns[${position}].firstAddress
+    this.limit${position} = columns[${position}].capacity
+`
+
+/**
+ * Zero means absent: a stored zero is a tagged word, like everything that reads as NaN. Whatever is no plain number comes from
+ * `other`, absent values too: as long as it was never called, engines keep the number as one, and make no object of it.
+ */
+const numberGetter = (position: number): string => `
+    ${position}: (other) => function () {
+      const binding = this[BINDING]
+      const { view } = binding
+      if (binding.epoch !== view.epoch) return verifiedNumber(this, ${position}, other)
+      const row = this[ROW]
+      if (row >= binding.limit${position}) return other(binding.source, row)
+      const number = view.number(binding.first${position} + row)
+      return number === number && number !== 0 ? number : other(binding.source, row)
+    },
+`
+
+function compileFor({ type, properties }: EntityMapping): ClassCode {
+  const numbers = properties.filter(isNumber).map((each) => each.position)
+  const compiled = compileFunction(classCode(numbers), ['prototype', 'BINDING', 'ROW', 'Binding'])
+  return compiled(type.prototype, BINDING, ROW, Binding) as ClassCode
+}
+
+/** Whether a property is read as a number where its word is one. */
+function isNumber({ type, target, values }: MappedProperty): boolean {
+  return (type === 'number' || type === 'integer') && target === undefined && values?.isConverted !== true
 }
 
 function getterOf(code: ClassCode, property: MappedProperty): () => unknown {
   const { position, type } = property
   if (property.target !== undefined) return code.derived((source, row) => source.reference(row, property))
   if (property.values?.isConverted === true) return code.derived((source, row) => source.converted(row, property))
-  if (type === 'number' || type === 'integer')
-    return code.number(position, (source, row) => source.numberAt(row, property))
+  if (isNumber(property)) return code.numbers[position]((source, row) => source.numberAt(row, property))
   if (type === 'bigint') return code.derived((source, row) => source.bigintAt(row, property))
   return code.value(position)
 }

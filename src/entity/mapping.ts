@@ -3,7 +3,7 @@ import { SnapheapError } from '../errors'
 import { type ColumnType, isColumnType } from '../table/column-type'
 import { type IndexDefinition, orderedBy } from '../table/index-definition'
 import { Decimal } from '../value/decimal'
-import { type Hydrator, hasAccessors, installAccessors } from './accessors'
+import { type ClassCode, hasAccessors, installAccessors } from './accessors'
 import { CollectionMapping } from './collection-mapping'
 import {
   designTypeOf,
@@ -68,8 +68,8 @@ export class EntityMapping {
   readonly ownIndexes: readonly IndexDefinition[]
   /** These, and those of its properties that are in order. */
   readonly indexes: readonly IndexDefinition[]
-  /** Makes the object of a row, without running the constructor. */
-  readonly hydrate: Hydrator
+  /** Makes the objects of rows, without running the constructor, and what they are bound to. */
+  readonly code: ClassCode
   private readonly byName: Map<string, MappedProperty>
   /** The properties that have a default. */
   readonly withDefaults: readonly MappedProperty[]
@@ -132,7 +132,7 @@ export class EntityMapping {
     this.ownIndexes = (options.indexes ?? []).map((each) => this.mapIndex(each))
     this.indexes = [...ordered, ...this.ownIndexes]
     this.ensureNoShadows()
-    this.hydrate = installAccessors(this)
+    this.code = installAccessors(this)
   }
 
   /** Throws `INVALID_ARGUMENT` for an unknown property, naming those there are. */

@@ -5,7 +5,7 @@ import type { Column } from '../table/column'
 import type { Key, Table } from '../table/table'
 import { Decimal } from '../value/decimal'
 import type { Hydrator } from './accessors'
-import { BINDING, Binding, type EntityObject, NO_EPOCH, ROW } from './binding'
+import { BINDING, type Binding, type EntityObject, NO_EPOCH, ROW } from './binding'
 import { snapshotIsFixed } from './faults'
 import { differences, ensureNone } from './fit'
 import { findShared } from './inheritance'
@@ -43,7 +43,7 @@ export class Source {
   ) {
     this.type = mapping.type
     this.view = scope.view
-    this.hydrate = mapping.hydrate
+    this.hydrate = mapping.code.hydrate
     this.subclasses = scope.registry.subclassesOf(mapping)
     const table = scope.catalogue.table(mapping.tableName)
     this.descriptor = table.descriptor
@@ -381,7 +381,7 @@ export class Source {
     const columns = this.mapping.properties.map((each) => table.column(each.column))
     for (const column of columns) column.ensureUsable()
     const epoch = this.scope.isSettled ? this.epoch : NO_EPOCH
-    this.use(new Binding(this, this.view, epoch, columns, table.removals))
+    this.use(this.mapping.code.bind(this, this.view, epoch, columns, table.removals))
   }
 
   /** Brings a transaction's binding up to date with the rows removed in it. */
@@ -389,7 +389,7 @@ export class Source {
     const { removals } = this.table
     if (removals === this.binding.removals) return
     const { view, epoch, columns } = this.binding
-    this.use(new Binding(this, view, epoch, columns, removals))
+    this.use(this.mapping.code.bind(this, view, epoch, columns, removals))
   }
 
   private use(binding: Binding): void {

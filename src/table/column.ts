@@ -111,6 +111,12 @@ export class Column {
     return row >>> 0 < this.rows ? this.base + row : 0
   }
 
+  /** Address of row 0's word; 0 where there is no space yet. */
+  get firstAddress(): number {
+    if (this.epoch !== this.view.epoch) this.refresh()
+    return this.base
+  }
+
   /** Rows that its space reaches to: those beyond have no value. */
   get capacity(): number {
     if (this.epoch !== this.view.epoch) this.refresh()
