@@ -9,14 +9,29 @@ export const BLOCK_MASK = BLOCK_WORDS - 1
 export const WORD_BYTES = 8
 export const BLOCK_BYTES = BLOCK_WORDS * WORD_BYTES
 
-/** A window is 2 GiB of memory: 65,536 blocks. Larger typed arrays lose small-integer indexing (docs/decisions.md). */
+/**
+ * A window of memory is numbered as if it had 65,536 blocks, 2 GiB: larger typed arrays lose small-integer indexing
+ * (docs/decisions.md).
+ */
 export const WINDOW_SHIFT = 16
-export const WINDOW_BLOCKS = 1 << WINDOW_SHIFT
-export const WINDOW_MASK = WINDOW_BLOCKS - 1
-export const WINDOW_BYTES = WINDOW_BLOCKS * BLOCK_BYTES
+export const WINDOW_MASK = (1 << WINDOW_SHIFT) - 1
 
-/** How many windows can be mapped at once: 512 GiB of address space, shared by files and changed blocks. */
+/**
+ * It has 32 MiB to 1 GiB, each as much as those before it together: V8 takes all of a window for memory in use, and lets a
+ * garbage collection of everything precede a larger one.
+ */
+export const SMALLEST_WINDOW_BLOCKS = 1 << 10
+export const LARGEST_WINDOW_BLOCKS = 1 << 15
+
+/** How many windows can be mapped at once: 256 GiB of address space, shared by files and changed blocks. */
 export const WINDOW_SLOTS = 256
+
+/** How many blocks the next window has, where those before it have `covered` and it must have `needed`, as far as one can. */
+export function windowBlocks(covered: number, needed: number): number {
+  let blocks = SMALLEST_WINDOW_BLOCKS
+  while (blocks < LARGEST_WINDOW_BLOCKS && (blocks < covered || blocks < needed)) blocks *= 2
+  return blocks
+}
 
 /** A word address is below 2^32, so a heap has at most 2^20 blocks: 32 GiB of address space. */
 export const MAX_BLOCKS = 1 << 20

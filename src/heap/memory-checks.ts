@@ -1,6 +1,6 @@
 import { inspect, types } from 'node:util'
 import { SnapheapError } from '../errors'
-import { WINDOW_BYTES } from './layout'
+import { BLOCK_BYTES, WINDOW_MASK } from './layout'
 import type { MemoryAdvice } from './memory'
 
 /** Offsets and sizes of windows are multiples of this, whatever the machine's own page size. */
@@ -9,6 +9,8 @@ export const PAGE_BYTES = 4096
 /** Every advice; the addon knows them by their index here. */
 export const ADVICE: readonly MemoryAdvice[] = ['normal', 'random', 'sequential', 'willneed', 'dontneed']
 
+/** More blocks have no numbers within a window. */
+const MOST_WINDOW_BYTES = (WINDOW_MASK + 1) * BLOCK_BYTES
 const MAX_UINT32 = 0xffff_ffff
 const MAX_FD = 0x7fff_ffff
 
@@ -53,7 +55,7 @@ export function checkMapping(fd: number, offsetBytes: number, sizeBytes: number)
 }
 
 export function checkWindowSize(sizeBytes: number): void {
-  checkInteger('sizeBytes', sizeBytes, WINDOW_BYTES)
+  checkInteger('sizeBytes', sizeBytes, MOST_WINDOW_BYTES)
   if (sizeBytes === 0 || sizeBytes % PAGE_BYTES !== 0) {
     throw invalid('sizeBytes', sizeBytes, `a positive multiple of ${PAGE_BYTES}`)
   }

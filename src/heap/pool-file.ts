@@ -14,7 +14,7 @@ import {
   ROOT_SLOT_OFFSETS,
 } from './file-format'
 import type { Files } from './files'
-import { BLOCK_BYTES, WINDOW_BLOCKS, WINDOW_BYTES, WINDOW_MASK, WINDOW_SHIFT } from './layout'
+import { BLOCK_BYTES, WINDOW_MASK, WINDOW_SHIFT, windowBlocks } from './layout'
 import type { Memory } from './memory'
 import type { TemporaryFile } from './temporary-files'
 
@@ -283,10 +283,12 @@ function readState(
  */
 export class FileWindows {
   private readonly slots: number[] = []
+  /** Where each window begins in the file, in blocks; behind the last, where it ends. */
+  private readonly starts = [0]
 
   constructor(
     private readonly windows: {
-      mapFile(fd: number, offsetBytes: number): number
+      mapFile(fd: number, offsetBytes: number, sizeBytes: number): number
       unmap(slot: number): void
       refresh(slot: number, fd: number, fileOffsetBytes: number, offsetBytes: number, sizeBytes: number): void
     },
@@ -295,31 +297,40 @@ export class FileWindows {
 
   /** Makes places below `blocks` readable; those from `from` on were just written. */
   cover(from: number, blocks: number): void {
-    const mapped = this.slots.length
-    while (this.slots.length * WINDOW_BLOCKS < blocks) {
-      this.slots.push(this.windows.mapFile(this.fd, this.slots.length * WINDOW_BYTES))
+    const { slots, starts, windows, fd } = this
+    const mapped = slots.length
+    for (let covered = starts[mapped]; covered < blocks; ) {
+      const size = windowBlocks(covered, blocks - covered)
+      slots.push(windows.mapFile(fd, covered * BLOCK_BYTES, size * BLOCK_BYTES))
+      starts.push((covered += size))
     }
-    for (let window = from >>> WINDOW_SHIFT; window < mapped; window++) {
-      const start = Math.max(from, window * WINDOW_BLOCKS)
-      const end = Math.min(blocks, (window + 1) * WINDOW_BLOCKS)
-      const inWindow = (start & WINDOW_MASK) * BLOCK_BYTES
-      this.windows.refresh(this.slots[window], this.fd, start * BLOCK_BYTES, inWindow, (end - start) * BLOCK_BYTES)
+    for (let window = 0; window < mapped; window++) {
+      const start = Math.max(from, starts[window])
+      const size = Math.min(blocks, starts[window + 1]) - start
+      if (size <= 0) continue
+      const inWindow = (start - starts[window]) * BLOCK_BYTES
+      windows.refresh(slots[window], fd, start * BLOCK_BYTES, inWindow, size * BLOCK_BYTES)
     }
   }
 
   physicalOf(place: number): number {
-    return place === 0 ? 0 : (this.slots[place >>> WINDOW_SHIFT] << WINDOW_SHIFT) | (place & WINDOW_MASK)
+    if (place === 0) return 0
+    const { starts } = this
+    let window = 0
+    while (place >= starts[window + 1]) window++
+    return (this.slots[window] << WINDOW_SHIFT) | (place - starts[window])
   }
 
   /** The place of a physical block in this file, 0 when it is not in this file. */
   placeOf(physical: number): number {
     const window = this.slots.indexOf(physical >>> WINDOW_SHIFT)
-    return window < 0 ? 0 : window * WINDOW_BLOCKS + (physical & WINDOW_MASK)
+    return window < 0 ? 0 : this.starts[window] + (physical & WINDOW_MASK)
   }
 
   release(): void {
     for (const slot of this.slots) this.windows.unmap(slot)
     this.slots.length = 0
+    this.starts.length = 1
   }
 }
 

@@ -1,5 +1,5 @@
 import { SnapheapError } from '../errors'
-import { BLOCK_BYTES, WINDOW_BLOCKS, WINDOW_BYTES, WINDOW_SHIFT, WINDOW_SLOTS, ZERO_BLOCK } from './layout'
+import { BLOCK_BYTES, WINDOW_MASK, WINDOW_SHIFT, WINDOW_SLOTS, windowBlocks, ZERO_BLOCK } from './layout'
 import type { Memory } from './memory'
 
 const NO_NUMBERS = new Float64Array(0)
@@ -24,7 +24,11 @@ export class Windows {
   /** Every window's memory, by slot, up to the last one in use. */
   readonly buffers: (ArrayBuffer | undefined)[] = []
   private arenaSlots: number[] = []
-  private arenaNext = WINDOW_BLOCKS
+  /** Of the newest arena window: the next block, and how many it has. */
+  private arenaNext = 0
+  private arenaEnd = 0
+  /** Blocks of all arena windows. */
+  private arenaSize = 0
   private dirtyFree: number[] = []
   private cleanFree: number[] = []
   private trimming: NodeJS.Immediate | undefined
@@ -35,10 +39,10 @@ export class Windows {
     this.place(0, new ArrayBuffer(BLOCK_BYTES))
   }
 
-  /** Maps the next 2 GiB of an open file and returns its slot. */
-  mapFile(fd: number, offsetBytes: number): number {
+  /** Maps this part of an open file and returns its slot. */
+  mapFile(fd: number, offsetBytes: number, sizeBytes: number): number {
     const slot = this.freeSlot()
-    this.place(slot, this.memory.mapFile(fd, offsetBytes, WINDOW_BYTES))
+    this.place(slot, this.memory.mapFile(fd, offsetBytes, sizeBytes))
     return slot
   }
 
@@ -77,7 +81,7 @@ export class Windows {
     const dirty = clean === undefined ? this.dirtyFree.pop() : undefined
     const block = clean ?? dirty ?? this.nextArenaBlock()
     if (dirty !== undefined) {
-      const start = (dirty & (WINDOW_BLOCKS - 1)) * BLOCK_BYTES
+      const start = (dirty & WINDOW_MASK) * BLOCK_BYTES
       this.bytes[dirty >>> WINDOW_SHIFT].fill(0, start, start + BLOCK_BYTES)
     }
     this.arenaBlocks++
@@ -94,16 +98,16 @@ export class Windows {
   copyBlock(target: number, source: number): void {
     this.memory.copy(
       this.buffer(target >>> WINDOW_SHIFT),
-      (target & (WINDOW_BLOCKS - 1)) * BLOCK_BYTES,
+      (target & WINDOW_MASK) * BLOCK_BYTES,
       this.buffer(source >>> WINDOW_SHIFT),
-      (source & (WINDOW_BLOCKS - 1)) * BLOCK_BYTES,
+      (source & WINDOW_MASK) * BLOCK_BYTES,
       BLOCK_BYTES,
     )
   }
 
   /** The bytes of one physical block, as a view: valid until the block is given back or its window unmapped. */
   blockBytes(physical: number): Uint8Array {
-    const start = (physical & (WINDOW_BLOCKS - 1)) * BLOCK_BYTES
+    const start = (physical & WINDOW_MASK) * BLOCK_BYTES
     return new Uint8Array(this.buffer(physical >>> WINDOW_SHIFT), start, BLOCK_BYTES)
   }
 
@@ -123,7 +127,7 @@ export class Windows {
     this.arenaSlots = []
     this.dirtyFree = []
     this.cleanFree = []
-    this.arenaNext = WINDOW_BLOCKS
+    this.arenaNext = this.arenaEnd = this.arenaSize = 0
     this.arenaBlocks = 0
   }
 
@@ -138,7 +142,7 @@ export class Windows {
       const window = first >>> WINDOW_SHIFT
       let end = i + 1
       while (end < surplus && blocks[end] === first + end - i && blocks[end] >>> WINDOW_SHIFT === window) end++
-      const start = (first & (WINDOW_BLOCKS - 1)) * BLOCK_BYTES
+      const start = (first & WINDOW_MASK) * BLOCK_BYTES
       this.memory.advise(this.buffer(window), start, (end - i) * BLOCK_BYTES, 'dontneed')
       i = end
     }
@@ -147,15 +151,18 @@ export class Windows {
   }
 
   private nextArenaBlock(): number {
-    if (this.arenaNext === WINDOW_BLOCKS) this.addArenaWindow()
+    if (this.arenaNext === this.arenaEnd) this.addArenaWindow()
     return (this.arenaSlots[this.arenaSlots.length - 1] << WINDOW_SHIFT) | this.arenaNext++
   }
 
   private addArenaWindow(): void {
     const slot = this.freeSlot()
-    this.place(slot, this.memory.allocate(WINDOW_BYTES))
+    const blocks = windowBlocks(this.arenaSize, 1)
+    this.place(slot, this.memory.allocate(blocks * BLOCK_BYTES))
     this.arenaSlots.push(slot)
     this.arenaNext = 0
+    this.arenaEnd = blocks
+    this.arenaSize += blocks
   }
 
   private buffer(slot: number): ArrayBuffer {
@@ -172,7 +179,7 @@ export class Windows {
     for (let slot = ZERO_BLOCK + 1; slot < WINDOW_SLOTS; slot++) if (this.buffers[slot] === undefined) return slot
     throw new SnapheapError(
       'HEAP_FULL',
-      `All ${WINDOW_SLOTS} memory windows (512 GiB) are in use. Release pinned snapshots, or save into a new file to drop dead blocks.`,
+      `All ${WINDOW_SLOTS} memory windows (256 GiB) are in use. Release pinned snapshots, or save into a new file to drop dead blocks.`,
     )
   }
 

@@ -1,8 +1,11 @@
+import { closeSync, ftruncateSync, openSync, writeSync } from 'node:fs'
+import { join } from 'node:path'
 import { expect, onTestFinished, test } from 'vitest'
-import { BLOCK_BYTES } from '../../src/heap/layout'
+import { BLOCK_BYTES, LARGEST_WINDOW_BLOCKS, SMALLEST_WINDOW_BLOCKS, WINDOW_SHIFT } from '../../src/heap/layout'
 import type { Memory } from '../../src/heap/memory'
+import { FileWindows } from '../../src/heap/pool-file'
 import { Windows } from '../../src/heap/windows'
-import { nativeMemory } from './support/memories'
+import { nativeMemory, temporaryFolder } from './support/memories'
 
 const KEPT = 2048
 
@@ -68,4 +71,44 @@ test('closing ends giving back', async () => {
   windows.close()
   await turns(10)
   expect(given.blocks).toBe(0)
+})
+
+test('each window of changed blocks is as large as those before it together, from 32 MiB to 1 GiB', () => {
+  const { windows } = watched()
+  const blocksOf = new Map<number, number>()
+  while (blocksOf.size < 9) {
+    const slot = windows.takeBlock() >>> WINDOW_SHIFT
+    blocksOf.set(slot, (blocksOf.get(slot) ?? 0) + 1)
+  }
+  const sizes = [...blocksOf.keys()].map((slot) => windows.buffers[slot]!.byteLength / BLOCK_BYTES)
+  expect(sizes).toEqual([1, 1, 2, 4, 8, 16, 32, 32, 32].map((times) => times * SMALLEST_WINDOW_BLOCKS))
+  expect(sizes.at(-1)).toBe(LARGEST_WINDOW_BLOCKS)
+  expect([...blocksOf.values()].slice(0, -1)).toEqual(sizes.slice(0, -1)) // each was used up before the next
+})
+
+test('a file that grows is read through more windows, and what was read before is read in the same places', () => {
+  const { windows, bytesOf } = watched()
+  const path = join(temporaryFolder(), 'file')
+  const fd = openSync(path, 'w+')
+  onTestFinished(() => closeSync(fd))
+  const fileWindows = new FileWindows(windows, fd)
+  const physical = new Map<number, number>()
+  let blocks = 1
+  for (const grown of [10, 1023, 1024, 1025, 3000, 4096, 100_000]) {
+    ftruncateSync(fd, grown * BLOCK_BYTES)
+    const written = [blocks, blocks + 1, Math.ceil((blocks + grown) / 2), grown - 1].filter((place) => place < grown)
+    for (const place of written) writeSync(fd, Buffer.from(new Uint32Array([place]).buffer), 0, 4, place * BLOCK_BYTES)
+    fileWindows.cover(blocks, grown)
+    for (const place of written) physical.set(place, fileWindows.physicalOf(place))
+    for (const [place, block] of physical) {
+      expect(fileWindows.physicalOf(place)).toBe(block)
+      expect(fileWindows.placeOf(block)).toBe(place)
+      expect(Buffer.from(bytesOf(block)).readUInt32LE(0)).toBe(place)
+    }
+    blocks = grown
+  }
+  expect(physical.size).toBeGreaterThan(15)
+  expect(fileWindows.placeOf(windows.takeBlock())).toBe(0)
+  fileWindows.release()
+  expect(windows.buffers.filter((buffer) => buffer !== undefined)).toHaveLength(2) // of zeros, and of changed blocks
 })
