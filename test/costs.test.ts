@@ -34,6 +34,9 @@ const WRITE_COUNTS = {
   'log bytes of a row inserted with 999 others': 492,
 }
 
+/** As of a read. */
+const WRITE_HEAP_BYTES = { "bytes of JavaScript's heap for it": 2350 }
+
 const SPACE_COUNTS = {
   "kilobytes of JavaScript's heap for a million rows": 2000, // whatever their number: what the engine keeps of code
   'bytes of an indexed number': 16.2,
@@ -70,6 +73,10 @@ describe('a read', () => {
 describe('a write', () => {
   test.each(Object.entries(WRITE_COUNTS))('costs no more than it did: %s', (what, was) => {
     expectNoMore(what, was, costs.writes[what], was * 1.03)
+  })
+
+  test.each(Object.entries(WRITE_HEAP_BYTES))('makes no more objects than it did: %s', (what, was) => {
+    expectNoMore(what, was, costs.writes[what], was * 1.2)
   })
 })
 
