@@ -11,6 +11,8 @@ import { onSqlite } from './sqlite'
 /** Reads made by one call of the function measured, as by one request. */
 const READS_A_CALL = 256
 
+const CHAIN = 'each row is known only when the value before has been read, so that reads wait one for the other'
+
 /**
  * One column of a random row by its id. The loops of the fastest are written out: a call would be most of what they cost. They are
  * functions that are called often, and so compiled as a program's own are: a loop entered once, while it runs, is compiled by some
@@ -51,6 +53,19 @@ export const task: Race = {
           })
         },
       },
+      'raw-chain': {
+        operations: reads,
+        settings: CHAIN,
+        prepare() {
+          const raw = new Float64Array(rows)
+          for (let id = 0; id < rows; id++) raw[id] = amountAt(id)
+          return inCalls((from, to) => {
+            let s = 0
+            for (let i = from, last = 0; i < to; i++) s += last = raw[ids[(i + ((last * 0) | 0)) & mask]]
+            return s
+          })
+        },
+      },
       'snapheap-column': {
         operations: reads,
         async prepare() {
@@ -58,6 +73,18 @@ export const task: Race = {
           return inCalls((from, to) => {
             let s = 0
             for (let i = from; i < to; i++) s += amounts.number(ids[i & mask])
+            return s
+          })
+        },
+      },
+      'snapheap-column-chain': {
+        operations: reads,
+        settings: CHAIN,
+        async prepare() {
+          const amounts = (await snapheapOrders(rows)).table('orders').column('amount')
+          return inCalls((from, to) => {
+            let s = 0
+            for (let i = from, last = 0; i < to; i++) s += last = amounts.number(ids[(i + ((last * 0) | 0)) & mask])
             return s
           })
         },

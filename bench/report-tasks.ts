@@ -40,7 +40,15 @@ const UP_TO_100_M = [...UP_TO_10_M, 100_000_000]
 export const GROWTH: Record<string, Growth> = {
   'point-read': {
     sizes: UP_TO_100_M,
-    contenders: ['raw', 'snapheap-column', 'snapheap-property', 'map', 'better-sqlite3'],
+    contenders: [
+      'raw',
+      'raw-chain',
+      'snapheap-column',
+      'snapheap-column-chain',
+      'snapheap-property',
+      'map',
+      'better-sqlite3',
+    ],
     note: 'Beyond 10,000,000 rows snapheap has nothing but the key and the column that is read.',
   },
   'index-lookup': { sizes: UP_TO_10_M, contenders: ['snapheap', 'map', 'better-sqlite3'] },
