@@ -5,6 +5,7 @@
 
 #include "addon_arguments.h"
 #include "addon_kernels.h"
+#include "hash_places.h"
 #include "index_layout.h"
 #include "index_sort.h"
 #include "word_hash.h"
@@ -242,6 +243,18 @@ void SplitSegmentOf(const Napi::CallbackInfo& info) {
   }
 }
 
+// (table, windows, address, hashes, from, to)
+void PrefetchPlacesOf(const Napi::CallbackInfo& info) {
+  const HeapWords heap = Words(info, 0);
+  const auto hash_table = static_cast<uint32_t>(Integer(info, 2, "address", 4294967295.0));
+  const auto hashes = TypedArray<uint32_t>(info, 3, "hashes", napi_uint32_array);
+  const double to = Integer(info, 5, "to", static_cast<double>(hashes.length));
+  const auto from = static_cast<size_t>(Integer(info, 4, "from", to));
+  if (!PrefetchPlaces(heap, hash_table, hashes.data + from, static_cast<size_t>(to) - from)) {
+    throw Napi::RangeError::New(info.Env(), "an address leads outside the heap");
+  }
+}
+
 }  // namespace
 
 void ExportIndexKernels(Napi::Env env, Napi::Object exports) {
@@ -253,6 +266,7 @@ void ExportIndexKernels(Napi::Env env, Napi::Object exports) {
   exports.Set("layLists", Napi::Function::New<LayListsOf>(env, "layLists"));
   exports.Set("fillSegment", Napi::Function::New<FillSegmentOf>(env, "fillSegment"));
   exports.Set("splitSegment", Napi::Function::New<SplitSegmentOf>(env, "splitSegment"));
+  exports.Set("prefetchPlaces", Napi::Function::New<PrefetchPlacesOf>(env, "prefetchPlaces"));
 }
 
 }  // namespace snapheap

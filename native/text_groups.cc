@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "group_slots.h"
+#include "hash_places.h"
 #include "prefetch.h"
 #include "tagged_words.h"
 #include "word_hash.h"
@@ -89,9 +90,7 @@ class Grouper {
 
 // Where the look-up of one group has come to.
 struct Search {
-  uint32_t segment;
-  uint32_t mask;
-  uint32_t slot;
+  HashPlace at;
   uint32_t steps;
 };
 
@@ -105,7 +104,7 @@ class Finder {
     const uint32_t* descriptor = heap_.At(table);
     if (descriptor == nullptr || descriptor[1] > kHashBits) return false;
     for (size_t g = 0; g < count_; g++) {
-      if (!Begin(descriptor[0], descriptor[1], groups_[g * kGroupHalves + kHash], &searches_[g])) return false;
+      if (!Begin(descriptor, groups_[g * kGroupHalves + kHash], &searches_[g])) return false;
     }
     for (size_t g = 0; g < count_; g++) {
       if (!Scan(g)) return false;
@@ -118,7 +117,7 @@ class Finder {
         bool is_equal = false;
         if (!IsObject(group[kAddress], group[kFirst], &is_equal)) return false;
         if (is_equal) break;
-        searches_[g].slot = Next(searches_[g]);
+        searches_[g].at.slot = Next(searches_[g].at);
         searches_[g].steps++;
         if (!Scan(g)) return false;
       }
@@ -127,27 +126,24 @@ class Finder {
   }
 
  private:
-  bool Begin(uint32_t directory, uint32_t depth, uint32_t hash, Search* search) {
-    const uint32_t* entry = heap_.At(depth == 0 ? directory : directory + (hash >> (kHashBits - depth)));
-    if (entry == nullptr || (entry[1] >> 8) == 0 || (entry[1] >> 8) > kHashBits) return false;
-    search->segment = entry[0];
-    search->mask = (1u << (entry[1] >> 8)) - 1;
-    search->slot = std::max(hash & search->mask, 1u);
+  bool Begin(const uint32_t* descriptor, uint32_t hash, Search* search) {
+    if (!FindPlace(heap_, descriptor, hash, &search->at)) return false;
     search->steps = 0;
-    const uint32_t* slot = heap_.At(search->segment + search->slot);
+    const uint32_t* slot = heap_.At(search->at.segment + search->at.slot);
     if (slot == nullptr) return false;
     Prefetch(slot);
     return true;
   }
 
-  static uint32_t Next(const Search& search) { return search.slot == search.mask ? 1 : search.slot + 1; }
+  static uint32_t Next(const HashPlace& at) { return at.slot == at.mask ? 1 : at.slot + 1; }
 
   // Leaves the payload of the next entry with the group's hash as its address, 0 when there is none.
   bool Scan(size_t g) {
     uint32_t* group = groups_ + g * kGroupHalves;
-    Search& search = searches_[g];
-    for (; search.steps <= search.mask; search.steps++, search.slot = Next(search)) {
-      const uint32_t* slot = heap_.At(search.segment + search.slot);
+    HashPlace& at = searches_[g].at;
+    uint32_t& steps = searches_[g].steps;
+    for (; steps <= at.mask; steps++, at.slot = Next(at)) {
+      const uint32_t* slot = heap_.At(at.segment + at.slot);
       if (slot == nullptr) return false;
       if (slot[1] != 0 && (slot[1] & ~kFlag) != (group[kHash] | kOccupied)) continue;
       group[kAddress] = slot[1] == 0 ? 0 : slot[0];

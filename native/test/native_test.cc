@@ -17,6 +17,7 @@
 #include "../crc32c.h"
 #include "../file_lock.h"
 #include "../folder_sync.h"
+#include "../hash_places.h"
 #include "../heap_words.h"
 #include "../index_sort.h"
 #include "../line_batch.h"
@@ -250,8 +251,10 @@ void TestTextGroups() {
     test.words[2 * (4 + slot) + 1] = hash | 0xc0000000;
   }
   CHECK(!FindTexts(test.heap(), 4096, texts, groups.data(), 2));
+  CHECK(PrefetchPlaces(test.heap(), 4096, &hash, 1) && PrefetchPlaces(test.heap(), 4096, nullptr, 0));
   test.words[2 * 2] = 0xfffffff0;
   CHECK(!FindTexts(test.heap(), 4096, texts, groups.data(), 2));
+  CHECK(!PrefetchPlaces(test.heap(), 4096, &hash, 1) && !PrefetchPlaces(test.heap(), 0xffffffff, &hash, 1));
   CHECK(!FindTexts(test.heap(), 0xffffffff, texts, groups.data(), 2));
   const Texts outside = {texts.bytes, 25, starts.data(), ends.data(), 0, 6};
   CHECK(GroupTexts(7, outside, words.data(), groups.data()) == kOutside);

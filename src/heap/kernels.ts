@@ -232,6 +232,19 @@ export interface Kernels {
   ): void
 
   /**
+   * `MutableHashTable.insertMany` (struct/hash-table.ts): has the processor fetch the places of hashes [from, to), all of them at a
+   * time, so that an entry put there a moment later need not wait for memory. Changes nothing.
+   */
+  prefetchPlaces(
+    table: Uint32Array,
+    windows: WindowBuffers,
+    address: number,
+    hashes: Uint32Array,
+    from: number,
+    to: number,
+  ): void
+
+  /**
    * Finds positions whose words in some arrays pass tests (`ScanProgram`, query/scan-program.ts): those from `from`, a multiple
    * of a block's words, to before `to` whose bit in the array of bits at `bits` is set (0: in none). `arrays` has an address and
    * a size for each; behind its size every word is absent. Leaves them in `found`, where that is not empty. Returns how many; -1

@@ -74,6 +74,7 @@ class NativeMemory implements Memory {
       layLists: (...given) => kernel(() => addon.layLists(...given)),
       fillSegment: (...given) => kernel(() => addon.fillSegment(...given)),
       splitSegment: (...given) => kernel(() => addon.splitSegment(...given)),
+      prefetchPlaces: (...given) => kernel(() => addon.prefetchPlaces(...given)),
       splitLines: (...given) => kernel(() => addon.splitLines(...given)),
       prepareLines: (...given) => kernel(() => addon.prepareLines(...given)),
       countWords: (...given) => kernel(() => addon.countWords(...given)),

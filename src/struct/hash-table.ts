@@ -20,6 +20,10 @@ const SMALLEST_LOG2 = 3
 const LARGEST_LOG2 = 12
 const DEEPEST = 18
 
+/** Of many entries so many places are fetched from memory at once, which the processor's caches hold; and of few none. */
+const FETCHED_AT_ONCE = 1024
+const FETCHED_AT_LEAST = 64
+
 /** Words that a table's descriptor takes. */
 const DESCRIPTOR_WORDS = 1
 
@@ -235,7 +239,8 @@ export class MutableHashTable extends HashTable {
   /** Adds many entries. Fastest where those whose hashes share their top bits follow each other. */
   insertMany(hashes: Uint32Array, payloads: Uint32Array, count: number): void {
     const { view } = this
-    for (let i = 0; i < count; ) {
+    for (let i = 0, fetched = 0; i < count; ) {
+      if (i >= fetched) fetched = this.fetchPlaces(hashes, i, count)
       const segment = this.segmentOf(hashes[i])
       const shape = view.high(segment)
       const entries = view.low(segment)
@@ -299,11 +304,31 @@ export class MutableHashTable extends HashTable {
     for (const address of [...this.allocations()]) this.heap.allocator.free(address)
   }
 
+  /** Fetches the places of some hashes from `from` on, which are of `count`. Returns where they end. */
+  private fetchPlaces(hashes: Uint32Array, from: number, count: number): number {
+    const { table, buffers, kernels } = this.view
+    const to = Math.min(count, from + FETCHED_AT_ONCE)
+    if (to - from >= FETCHED_AT_LEAST) kernels?.prefetchPlaces(table, buffers, this.address, hashes, from, to)
+    return to
+  }
+
   private place(segment: number, low: number, high: number): void {
     const mask = (1 << (this.view.high(segment) >>> 8)) - 1
-    let slot = homeOf(high & HASH_MASK, mask)
-    while (this.view.high(segment + slot) !== 0) slot = slot === mask ? 1 : slot + 1
-    this.heap.writer.set(segment + slot, low, high)
+    this.heap.writer.set(segment + this.emptySlot(segment, mask, homeOf(high & HASH_MASK, mask)), low, high)
+  }
+
+  /** The first empty slot from `slot` on. */
+  private emptySlot(segment: number, mask: number, slot: number): number {
+    const { view } = this
+    let empty = slot
+    if (mask >= BLOCK_WORDS) {
+      while (view.high(segment + empty) !== 0) empty = empty === mask ? 1 : empty + 1
+      return empty
+    }
+    const halves = view.halves[view.slotOf(segment)]
+    const highs = (view.indexOf(segment) << 1) | 1
+    while (halves[highs + (empty << 1)] !== 0) empty = empty === mask ? 1 : empty + 1
+    return empty
   }
 
   private makeRoom(segment: number, hash: number): void {

@@ -113,6 +113,7 @@ const SHAPES = {
     small(),
     halves(),
   ],
+  prefetchPlaces: () => [...heap(), index(), halves(), 0, small()],
   splitLines: () => [...received(), small(), words()],
   prepareLines: () => [...received(), kinds(), index(), words(), words(), words()],
   parseNumbers: () => [bytes(), ...fields(), below(2), words(), small()],
