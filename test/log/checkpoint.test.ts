@@ -6,14 +6,19 @@ import { type Files, nodeFiles } from '../../src/heap/files'
 import { BLOCK_BYTES } from '../../src/heap/layout'
 import { closeChecked, fileStore, rejectionOf, temporaryPath } from '../support/store'
 
-/** What is handed to the operating system for the heap's own file, in bytes. */
+/** What is handed to the operating system for the heap's own file, in bytes, and how often any file is read. */
 class CountingFiles {
   writtenBytes = 0
+  reads = 0
   readonly files: Files = {
     ...nodeFiles,
     writeBeside: async (fd, buffers, position) => {
       this.writtenBytes += buffers.reduce((sum, each) => sum + each.length, 0)
       await nodeFiles.writeBeside(fd, buffers, position)
+    },
+    read: (fd, into, position) => {
+      this.reads++
+      return nodeFiles.read(fd, into, position)
     },
   }
 }
@@ -123,6 +128,22 @@ test('the log is pruned to what recovery needs', async () => {
   await closeChecked(store)
   const again = fileStore(path)
   expect(again.table('t').get(199)).toEqual({ id: 199, v: 7 })
+})
+
+test('a checkpoint reads as much whether there were few before it or many', async () => {
+  const counting = new CountingFiles()
+  const store = CountedStore.over(temporaryPath(), counting.files, { durability: 'interval' })
+  store.write((tx) => tx.createTable('t', DEFINITION))
+  const reads: number[] = []
+  for (let id = 0; id < 30; id++) {
+    store.write((tx) => tx.insert('t', { id, v: id }))
+    await store.sync()
+    counting.reads = 0
+    await store.save()
+    reads.push(counting.reads)
+  }
+  expect(reads.at(-1)).toBe(reads[5])
+  await closeChecked(store)
 })
 
 test('a save has one write under way and ends with it, also where one has failed, and the next save is whole', async () => {
