@@ -5,6 +5,7 @@ import {
   fdatasync,
   fdatasyncSync,
   fstatSync,
+  fsync,
   ftruncateSync,
   linkSync,
   mkdirSync,
@@ -24,6 +25,7 @@ import type { Memory } from './memory'
 
 const writevAsync = promisify(writev)
 const fdatasyncAsync = promisify(fdatasync)
+const fsyncAsync = promisify(fsync)
 const openAsync = promisify(open)
 const unlinkAsync = promisify(unlink)
 const closeAsync = promisify(close)
@@ -71,6 +73,8 @@ export interface Files {
   list(folder: string): string[]
   /** Makes a folder unless it exists; its parent must. */
   makeFolder(folder: string): void
+  /** Makes the names in a folder durable, off the event loop. Does nothing where the platform has no such thing. */
+  syncFolderBeside(folder: string): Promise<void>
 }
 
 /** The writer's lock of a heap is a file of this name beside it. */
@@ -126,6 +130,18 @@ export const nodeFiles: Files = {
   list: (folder) => (existsSync(folder) ? readdirSync(folder).sort() : []),
   makeFolder(folder) {
     if (!existsSync(folder)) mkdirSync(folder)
+  },
+  async syncFolderBeside(folder) {
+    if (process.platform === 'win32') return
+    const fd = await openAsync(folder, 'r')
+    try {
+      await fsyncAsync(fd)
+    } catch (error) {
+      // some file systems have nothing to flush for a folder and say so
+      if ((error as NodeJS.ErrnoException).code !== 'EINVAL') throw error
+    } finally {
+      await closeAsync(fd)
+    }
   },
 }
 

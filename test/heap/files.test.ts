@@ -120,6 +120,14 @@ test.runIf(process.platform === 'linux')('what cannot be written fails alike, wh
   expect(readFileSync(path, 'utf8')).toBe('as it was')
 })
 
+test('a folder is synced, and one that is not there is an error', async () => {
+  const folder = temporaryFolder()
+  await nodeFiles.syncFolderBeside(folder)
+  const missing = nodeFiles.syncFolderBeside(join(folder, 'none'))
+  if (process.platform === 'win32') await missing
+  else await expect(missing).rejects.toMatchObject({ code: 'ENOENT' })
+})
+
 test('what cannot be opened is removed all the same, and what is not there is an error', () => {
   const path = join(temporaryFolder(), 'link')
   symlinkSync(`${path}-to-nowhere`, path)

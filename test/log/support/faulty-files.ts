@@ -226,6 +226,12 @@ export class FaultyFiles implements Files {
     })
   }
 
+  syncFolderBeside(path: string): Promise<void> {
+    return this.later(this.record('syncFolder', path), (share) => {
+      if (share === 1) this.device.folderAt(path).sync()
+    })
+  }
+
   private put(fd: number, node: FileNode, buffers: readonly Uint8Array[], position: number, share: number): void {
     const all = Buffer.concat(buffers)
     const bytes = all.subarray(0, share === 1 ? all.length : Math.min(all.length - 1, Math.floor(all.length * share)))
