@@ -1,8 +1,9 @@
 import { closeSync, copyFileSync, fsyncSync, openSync, rmSync, truncateSync, writeSync } from 'node:fs'
 import { join } from 'node:path'
 import { monitorEventLoopDelay } from 'node:perf_hooks'
+import { defaultMemory } from '../src/db/open-heap'
 import type { Store } from '../src/db/store'
-import { type Files, nodeFiles } from '../src/heap/files'
+import { type Files, filesWith } from '../src/heap/files'
 import { open } from '../src/index'
 import { StoreOverFiles } from '../test/log/support/store-over-files'
 import { diskFolder } from './folders'
@@ -153,15 +154,16 @@ function copyDurably(from: string, to: string): { copiedMs: number; syncedMs: nu
 }
 
 function countingFiles(written: { bytes: number }): Files {
+  const files = filesWith(defaultMemory())
   return {
-    ...nodeFiles,
+    ...files,
     write(fd, bytes, position) {
       written.bytes += bytes.length
-      nodeFiles.write(fd, bytes, position)
+      files.write(fd, bytes, position)
     },
     async writeBeside(fd, buffers, position) {
       for (const { length } of buffers) written.bytes += length
-      await nodeFiles.writeBeside(fd, buffers, position)
+      await files.writeBeside(fd, buffers, position)
     },
   }
 }

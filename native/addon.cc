@@ -16,35 +16,28 @@
 #include "folder_sync.h"
 #include "mapping.h"
 #include "mapping_registry.h"
-#include "write_back.h"
 
 namespace {
 
 using snapheap::Advice;
+using snapheap::Descriptor;
 using snapheap::FileLock;
 using snapheap::Integer;
+using snapheap::kMaxFileOffset;
 using snapheap::Mapping;
 using snapheap::MappingRegistry;
 
 // Tells lock handles apart from other externals.
 constexpr napi_type_tag kLockTag = {0x7b1c6fb06f4a4d0c, 0x9c2b8c1ad3a24e57};
 
-constexpr double kMaxFileOffset = 9007199254740991;  // Number.MAX_SAFE_INTEGER
-
 [[noreturn]] void ThrowSystemError(Napi::Env env, const char* call, const std::error_code& error) {
-  Napi::Error thrown = Napi::Error::New(env, std::string(call) + ": " + error.message());
-  thrown.Set("code", Napi::Number::New(env, error.value()));
-  throw thrown;
+  throw snapheap::SystemError(env, call, error);
 }
 
 size_t WindowSize(const Napi::CallbackInfo& info, size_t index) {
   const double size = Integer(info, index, "sizeBytes", static_cast<double>(snapheap::kMaxWindowBytes));
   if (size == 0) throw Napi::RangeError::New(info.Env(), "sizeBytes must not be 0");
   return static_cast<size_t>(size);
-}
-
-int Descriptor(const Napi::CallbackInfo& info, size_t index) {
-  return static_cast<int>(Integer(info, index, "fd", 2147483647));
 }
 
 std::string Path(const Napi::CallbackInfo& info, size_t index) {
@@ -220,34 +213,6 @@ void SyncFolder(const Napi::CallbackInfo& info) {
   if (error) ThrowSystemError(info.Env(), "fsync", error);
 }
 
-// Runs on a thread of libuv's pool: the call may wait for the device's queue.
-class WriteBackWork : public Napi::AsyncWorker {
- public:
-  WriteBackWork(Napi::Env env, int fd, uint64_t offset, uint64_t size)
-      : Napi::AsyncWorker(env), done_(Napi::Promise::Deferred::New(env)), fd_(fd), offset_(offset), size_(size) {}
-  Napi::Promise Promise() const { return done_.Promise(); }
-
- protected:
-  void Execute() override { snapheap::StartWriteBack(fd_, offset_, size_); }
-  void OnOK() override { done_.Resolve(Env().Undefined()); }
-
- private:
-  const Napi::Promise::Deferred done_;
-  const int fd_;
-  const uint64_t offset_;
-  const uint64_t size_;
-};
-
-Napi::Value StartWriteBack(const Napi::CallbackInfo& info) {
-  const int fd = Descriptor(info, 0);
-  const double offset = Integer(info, 1, "offsetBytes", kMaxFileOffset);
-  const double size = Integer(info, 2, "sizeBytes", kMaxFileOffset);
-  auto* work = new WriteBackWork(info.Env(), fd, static_cast<uint64_t>(offset), static_cast<uint64_t>(size));
-  const Napi::Promise promise = work->Promise();
-  work->Queue();  // deletes itself when it is done
-  return promise;
-}
-
 Napi::Object Initialise(Napi::Env env, Napi::Object exports) {
   exports.Set("mapFile", Napi::Function::New<MapFile>(env, "mapFile"));
   exports.Set("allocate", Napi::Function::New<Allocate>(env, "allocate"));
@@ -261,10 +226,10 @@ Napi::Object Initialise(Napi::Env env, Napi::Object exports) {
   snapheap::ExportTextKernels(env, exports);
   snapheap::ExportIndexKernels(env, exports);
   snapheap::ExportScanKernels(env, exports);
+  snapheap::ExportFileWrite(env, exports);
   exports.Set("lock", Napi::Function::New<Lock>(env, "lock"));
   exports.Set("unlock", Napi::Function::New<Unlock>(env, "unlock"));
   exports.Set("lockFile", Napi::Function::New<LockFile>(env, "lockFile"));
-  exports.Set("startWriteBack", Napi::Function::New<StartWriteBack>(env, "startWriteBack"));
   exports.Set("syncFolder", Napi::Function::New<SyncFolder>(env, "syncFolder"));
   return exports;
 }

@@ -4,13 +4,16 @@
 
 #include <cmath>
 #include <string>
+#include <system_error>
 #include <utility>
 #include <vector>
 
 #include "heap_words.h"
 
-// How the N-API boundary takes arguments. A wrong one throws a TypeError or RangeError.
+// How the N-API boundary takes arguments, and tells of errors. A wrong argument throws a TypeError or RangeError.
 namespace snapheap {
+
+constexpr double kMaxFileOffset = 9007199254740991;  // Number.MAX_SAFE_INTEGER
 
 // What a block table can name.
 constexpr uint32_t kMostWindows = 65536;
@@ -22,6 +25,17 @@ inline double Integer(const Napi::CallbackInfo& info, size_t index, const char* 
     throw Napi::RangeError::New(info.Env(), std::string(name) + " is out of range");
   }
   return value;
+}
+
+inline int Descriptor(const Napi::CallbackInfo& info, size_t index) {
+  return static_cast<int>(Integer(info, index, "fd", 2147483647));
+}
+
+// What the operating system refused, its number as `code`.
+inline Napi::Error SystemError(Napi::Env env, const char* call, const std::error_code& error) {
+  Napi::Error refused = Napi::Error::New(env, std::string(call) + ": " + error.message());
+  refused.Set("code", Napi::Number::New(env, error.value()));
+  return refused;
 }
 
 template <typename Element>

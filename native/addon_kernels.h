@@ -10,4 +10,7 @@ void ExportTextKernels(Napi::Env env, Napi::Object exports);
 void ExportIndexKernels(Napi::Env env, Napi::Object exports);
 void ExportScanKernels(Napi::Env env, Napi::Object exports);
 
+// Exports `writeBeside` of src/heap/memory.ts, where the platform has the calls that it takes.
+void ExportFileWrite(Napi::Env env, Napi::Object exports);
+
 }  // namespace snapheap

@@ -13,6 +13,7 @@ const compiler = process.env.CXX ?? 'c++'
 const files = [
   'test/native/addon.test.ts',
   'test/heap/memory.test.ts',
+  'test/heap/files.test.ts',
   'test/value/texts.test.ts',
   'test/table/insert-many.test.ts',
   'test/table/index-builder.test.ts',

@@ -1,9 +1,12 @@
 // Exercises everything but the N-API boundary, without Node, to be run under AddressSanitizer and UBSan.
 // Usage: native_test FOLDER, an empty folder that belongs to the test. Exits 0 and prints one line when all holds.
 #include <fcntl.h>
+#include <signal.h>
 #include <sys/mman.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
+#include <cerrno>
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
@@ -16,6 +19,7 @@
 #include "../copy_lines.h"
 #include "../crc32c.h"
 #include "../file_lock.h"
+#include "../file_write.h"
 #include "../folder_sync.h"
 #include "../hash_places.h"
 #include "../heap_words.h"
@@ -29,7 +33,6 @@
 #include "../word_hash.h"
 #include "../word_records.h"
 #include "../word_tests.h"
-#include "../write_back.h"
 
 using namespace snapheap;
 
@@ -186,19 +189,29 @@ void TestCopy() {
   CHECK(IsInside(0, 0, 0) && !IsInside(1, 0, 0) && !IsInside(1, UINT64_MAX, UINT64_MAX));
 }
 
-// A hint: all that can be shown is that the file stays what it was, and that no argument does harm.
-void TestWriteBack(const std::string& folder) {
+void TestFileWrite(const std::string& folder) {
   const int fd = open((folder + "/written").c_str(), O_RDWR | O_CREAT, 0600);
-  const std::vector<uint8_t> bytes(kPage, 5);
-  CHECK(write(fd, bytes.data(), bytes.size()) == static_cast<ssize_t>(bytes.size()));
-  for (const uint64_t size : {uint64_t{0}, uint64_t{1}, uint64_t{kPage}, uint64_t{1} << 62, UINT64_MAX}) {
-    for (const int target : {fd, -1, 1 << 30}) {
-      StartWriteBack(target, 0, size);
-      StartWriteBack(target, size, size);
-    }
-  }
-  std::vector<uint8_t> read(kPage, 0);
-  CHECK(pread(fd, read.data(), read.size(), 0) == static_cast<ssize_t>(read.size()) && read == bytes);
+  std::vector<uint8_t> bytes(200001);
+  for (size_t i = 0; i < bytes.size(); i++) bytes[i] = static_cast<uint8_t>(i * 7 + (i >> 8));
+  const std::vector<ByteRange> ranges = {
+      {bytes.data(), 1}, {nullptr, 0}, {bytes.data() + 1, 65536}, {bytes.data() + 65537, bytes.size() - 65537}};
+  CHECK(!WriteFile(fd, 3, ranges) && !WriteFile(fd, uint64_t{1} << 53, {}) && !WriteFile(fd, 0, {{nullptr, 0}}));
+  CHECK(lseek(fd, 0, SEEK_END) == static_cast<off_t>(bytes.size()) + 3);
+  std::vector<uint8_t> read(bytes.size());
+  CHECK(pread(fd, read.data(), read.size(), 3) == static_cast<ssize_t>(read.size()) && read == bytes);
+  CHECK(WriteFile(fd, 0, {{nullptr, 1}}).value() == EFAULT && WriteFile(-1, 0, ranges).value() == EBADF);
+  const int read_only = open((folder + "/written").c_str(), O_RDONLY);
+  CHECK(WriteFile(read_only, 0, ranges).value() == EBADF && !WriteFile(read_only, 0, {}));
+  // A file may get no longer than this: the call that crosses the limit writes less than it is given, the next one fails.
+  signal(SIGXFSZ, SIG_IGN);
+  rlimit earlier;
+  CHECK(getrlimit(RLIMIT_FSIZE, &earlier) == 0);
+  const rlimit limit = {300000, earlier.rlim_max};
+  CHECK(setrlimit(RLIMIT_FSIZE, &limit) == 0);
+  CHECK(WriteFile(fd, 150000, ranges).value() == EFBIG && lseek(fd, 0, SEEK_END) == 300000);
+  CHECK(setrlimit(RLIMIT_FSIZE, &earlier) == 0);
+  CHECK(pread(fd, read.data(), 150000, 150000) == 150000 && memcmp(read.data(), bytes.data(), 150000) == 0);
+  close(read_only);
   close(fd);
 }
 
@@ -411,7 +424,7 @@ int main(int count, char** arguments) {
   TestRegistry();
   TestLock(folder);
   TestCopy();
-  TestWriteBack(folder);
+  TestFileWrite(folder);
   TestHeapWords();
   TestTextGroups();
   TestCopyLines();

@@ -13,7 +13,7 @@ import {
   SIZE_BYTES,
 } from '../arguments'
 import { SnapheapError } from '../errors'
-import { type Files, lockPathOf, nodeFiles } from '../heap/files'
+import { type Files, filesWith, lockPathOf } from '../heap/files'
 import { Heap } from '../heap/heap'
 import type { Memory } from '../heap/memory'
 import { loadNativeMemory } from '../heap/native-memory'
@@ -130,7 +130,7 @@ export function openHeap(path: string | undefined, options: StoreOptions & Inter
   const recovery = NOTHING_TO_RECOVER
   if (path === undefined) return { heap: Heap.inMemory(memory), log: undefined, recovery, options }
   const real = realPathOf(path)
-  const { create = true, files = nodeFiles } = options
+  const { create = true, files = filesWith(memory) } = options
   const readOnly = options.readOnly === true || options.follow === true
   const retention = parseRetention(options.retain?.log)
   if (!readOnly) {
@@ -173,7 +173,7 @@ export function openHeap(path: string | undefined, options: StoreOptions & Inter
 export function openHeapAt(given: string, point: Point, options: StoreOptions & { files?: Files }): OpenedHeap {
   ensure('The point in time', point, POINT)
   const memory = options.memory ?? defaultMemory()
-  const { files = nodeFiles } = options
+  const { files = filesWith(memory) } = options
   const path = realPathOf(given)
   const version = versionAt(memory, files, path, point)
   const base = basesOf(memory, files, path).find(({ root }) => root.version <= version)

@@ -6,7 +6,7 @@ export interface HeapOptions {
   /** Begin a new heap where there is none. */
   readonly create: boolean
   readonly readOnly: boolean
-  /** Default: those of Node. */
+  /** Default: those of Node, with the help of the memory (`filesWith`). */
   readonly files?: Files | undefined
   /** The file to read the state from; null: none, begin with nothing. Default: the heap's own. */
   readonly from?: string | null

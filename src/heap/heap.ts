@@ -4,7 +4,7 @@ import { SnapheapError } from '../errors'
 import { Allocator } from './allocator'
 import { blockStatistics, checkBlocks } from './block-check'
 import type { FileRoot } from './file-format'
-import { type Files, lockPathOf, nodeFiles } from './files'
+import { type Files, filesWith, lockPathOf } from './files'
 import type { HeapOptions } from './heap-options'
 import type { CommitOptions, Journal } from './journal'
 import { OLDEST_LAYOUT_VERSION, RESERVED_BLOCKS, ROOT, ZERO_BLOCK } from './layout'
@@ -63,7 +63,7 @@ export class Heap {
 
   /** A heap without a file. */
   static inMemory(memory: Memory): Heap {
-    const heap = new Heap(memory, nodeFiles, undefined, false, RESERVED_BLOCKS)
+    const heap = new Heap(memory, filesWith(memory), undefined, false, RESERVED_BLOCKS)
     heap.initialise()
     return heap
   }
@@ -73,7 +73,7 @@ export class Heap {
    * not depend on the amount of data. Throws `NOT_FOUND`, `LOCKED`, `CORRUPT`, `VERSION`, `IO`.
    */
   static open(memory: Memory, givenPath: string, options: HeapOptions): Heap {
-    const files = options.files ?? nodeFiles
+    const files = options.files ?? filesWith(memory)
     const path = resolve(givenPath)
     const lock = options.readOnly ? undefined : memory.lock(lockPathOf(path))
     let file: PoolFile | undefined

@@ -103,20 +103,19 @@ export function checkCopy(
 }
 
 export function checkChecksum(bytes: Uint8Array, seed: number): void {
-  if (!types.isUint8Array(bytes)) throw invalid('bytes', bytes, 'a Uint8Array')
-  if (bytes.byteLength === 0 && isDetached(bytes.buffer)) throw closed()
+  checkBytes(bytes)
   checkInteger('seed', seed, MAX_UINT32)
 }
 
-/** Checks a range of an open file. */
 export function checkDescriptor(fd: number): void {
   checkInteger('fd', fd, MAX_FD)
 }
 
-export function checkFileRange(fd: number, offsetBytes: number, sizeBytes: number): void {
+export function checkWrite(fd: number, buffers: readonly Uint8Array[], position: number): void {
   checkDescriptor(fd)
-  checkInteger('offsetBytes', offsetBytes, Number.MAX_SAFE_INTEGER)
-  checkInteger('sizeBytes', sizeBytes, Number.MAX_SAFE_INTEGER)
+  if (!Array.isArray(buffers)) throw invalid('buffers', buffers, 'an array')
+  for (const each of buffers) checkBytes(each)
+  checkInteger('position', position, Number.MAX_SAFE_INTEGER)
 }
 
 export function checkPath(path: string): void {
@@ -144,6 +143,11 @@ export function systemError(action: string, cause: unknown): SnapheapError {
     {},
     cause,
   )
+}
+
+function checkBytes(bytes: Uint8Array): void {
+  if (!types.isUint8Array(bytes)) throw invalid('bytes', bytes, 'a Uint8Array')
+  if (bytes.byteLength === 0 && isDetached(bytes.buffer)) throw closed()
 }
 
 function checkInteger(name: string, value: number, max: number): void {

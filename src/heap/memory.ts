@@ -70,10 +70,12 @@ export interface Memory {
   lockFile?(fd: number): boolean
 
   /**
-   * Has the kernel begin to write a range of an open file to its device, off the event loop: the sync that follows is
-   * shorter. Resolves when that has begun. A hint: it never rejects, and does nothing where the platform has no such thing.
+   * Writes all of some ranges of bytes one behind the other into an open file, from byte `position` on, off the event loop, and has the
+   * kernel begin to write them to the device, which makes the sync that follows shorter. Until the promise is settled the bytes
+   * stay where and as they are. What the operating system refuses rejects with what Node's `fs` rejects with. Only where native
+   * code does it.
    */
-  startWriteBack(fd: number, offsetBytes: number, sizeBytes: number): Promise<void>
+  writeBeside?(fd: number, buffers: readonly Uint8Array[], position: number): Promise<void>
 
   /** Makes the names in a folder durable (a rename, a new file). A no-op where the platform has no such thing. */
   syncFolder(path: string): void

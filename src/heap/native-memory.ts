@@ -3,6 +3,7 @@ import { createRequire } from 'node:module'
 import { endianness } from 'node:os'
 import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
+import { getSystemErrorMap } from 'node:util'
 import { SnapheapError } from '../errors'
 import type { Kernels } from './kernels'
 import type { FileLock, Memory, MemoryAdvice } from './memory'
@@ -12,12 +13,12 @@ import {
   checkChecksum,
   checkCopy,
   checkDescriptor,
-  checkFileRange,
   checkMapping,
   checkPath,
   checkRange,
   checkRefresh,
   checkWindowSize,
+  checkWrite,
   lockedError,
   systemError,
   WindowRegister,
@@ -43,7 +44,8 @@ interface Addon extends Kernels {
   lock(path: string): object | number
   unlock(handle: object): void
   lockFile(fd: number): boolean
-  startWriteBack(fd: number, offsetBytes: number, sizeBytes: number): Promise<void>
+  /** Rejects with an error whose `code` is the system's number. Not on Windows. */
+  writeBeside?(fd: number, buffers: readonly Uint8Array[], position: number): Promise<void>
   syncFolder(path: string): void
 }
 
@@ -62,6 +64,8 @@ class NativeMemory implements Memory {
   private readonly windows = new WindowRegister()
 
   readonly kernels: Kernels
+
+  readonly writeBeside?: NonNullable<Memory['writeBeside']>
 
   constructor(private readonly addon: Addon) {
     this.kernels = {
@@ -86,6 +90,14 @@ class NativeMemory implements Memory {
       numberWords: (...given) => kernel(() => addon.numberWords(...given)),
       numberPairs: (...given) => kernel(() => addon.numberPairs(...given)),
       gatherNumbers: (...given) => kernel(() => addon.gatherNumbers(...given)),
+    }
+    const { writeBeside } = addon
+    if (writeBeside === undefined) return
+    this.writeBeside = (...given) => {
+      checkWrite(...given)
+      return writeBeside(...given).catch((error) => {
+        throw nodeError(-error.code, 'write')
+      })
     }
   }
 
@@ -155,11 +167,6 @@ class NativeMemory implements Memory {
     return attempt(`lock file descriptor ${fd}`, () => this.addon.lockFile(fd))
   }
 
-  startWriteBack(fd: number, offsetBytes: number, sizeBytes: number): Promise<void> {
-    checkFileRange(fd, offsetBytes, sizeBytes)
-    return this.addon.startWriteBack(fd, offsetBytes, sizeBytes)
-  }
-
   syncFolder(path: string): void {
     checkPath(path)
     attempt(`sync the folder ${path}`, () => this.addon.syncFolder(path))
@@ -172,6 +179,12 @@ function attempt<T>(action: string, run: () => T): T {
   } catch (error) {
     throw systemError(action, error)
   }
+}
+
+/** What Node's `fs` throws for a number of the operating system. */
+function nodeError(errno: number, syscall: string): NodeJS.ErrnoException {
+  const [code, message] = getSystemErrorMap().get(errno) ?? [`${errno}`, 'unknown error']
+  return Object.assign(new Error(`${code}: ${message}, ${syscall}`), { errno, code, syscall })
 }
 
 /** Runs a native loop, whose arguments come from the heap and from this library. */

@@ -5,7 +5,6 @@ import {
   checkAdvice,
   checkChecksum,
   checkCopy,
-  checkFileRange,
   checkMapping,
   checkPath,
   checkRange,
@@ -89,12 +88,6 @@ export class PlainMemory implements Memory {
   lock(path: string): FileLock {
     checkPath(path)
     return acquirePidLock(path)
-  }
-
-  /** Node has no such call. */
-  startWriteBack(fd: number, offsetBytes: number, sizeBytes: number): Promise<void> {
-    checkFileRange(fd, offsetBytes, sizeBytes)
-    return Promise.resolve()
   }
 
   syncFolder(path: string): void {

@@ -167,7 +167,6 @@ export class PoolFile {
   ): Promise<number> {
     let next = this.lengthBlocks
     let batch: PendingBlock[] = []
-    let writingBack = Promise.resolve()
     const flush = async (): Promise<void> => {
       const bytes = batch.map((each) => each.bytes)
       const written = this.writeAll(bytes, next * BLOCK_BYTES)
@@ -176,21 +175,15 @@ export class PoolFile {
         checksums[each.block] = each.checksum ?? this.memory.crc32c(each.bytes)
       }
       await written
-      await writingBack // one at a time: the threads of the pool are everybody's
-      writingBack = this.memory.startWriteBack(this.fd, next * BLOCK_BYTES, batch.length * BLOCK_BYTES)
       next += batch.length
       onBlocks(batch.length)
       batch = []
     }
-    try {
-      for (const block of blocks) {
-        batch.push(block)
-        if (batch.length === BLOCKS_PER_WRITE) await flush()
-      }
-      if (batch.length > 0) await flush()
-    } finally {
-      await writingBack // the caller may close the file
+    for (const block of blocks) {
+      batch.push(block)
+      if (batch.length === BLOCKS_PER_WRITE) await flush()
     }
+    if (batch.length > 0) await flush()
     return next
   }
 

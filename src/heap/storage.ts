@@ -143,7 +143,7 @@ export class Storage {
     const isInPlace = this.file?.isAt(path) === true
     if (this.file !== undefined && isInPlace && !own.isCompacting && !this.needsRewrite(this.file)) {
       if (this.durablyNamed !== this.file) {
-        this.memory.syncFolder(dirname(path)) // the rename that gave the file its name may have come no further
+        await this.syncFolderOf(path) // the rename that gave the file its name may have come no further
         this.durablyNamed = this.file
       }
       await this.append(this.file, saved, options, own)
@@ -161,7 +161,7 @@ export class Storage {
     } finally {
       file.close()
     }
-    this.memory.syncFolder(dirname(path))
+    await this.syncFolderOf(path)
   }
 
   statistics(): { fileBlocks: number; deadFileBlocks: number } {
@@ -238,7 +238,7 @@ export class Storage {
     }
     this.hasUnsyncedName = true
     try {
-      this.memory.syncFolder(dirname(path))
+      await this.syncFolderOf(path)
     } catch (error) {
       fileWindows.release()
       file.close()
@@ -348,6 +348,14 @@ export class Storage {
     throw new SnapheapError('EXISTS', `${path} exists already. Choose another path, or pass { replace: true }.`, {
       path,
     })
+  }
+
+  private async syncFolderOf(path: string): Promise<void> {
+    try {
+      await this.files.syncFolderBeside(dirname(path))
+    } catch (error) {
+      throw ioError('sync', dirname(path), error)
+    }
   }
 
   private removeTemporary(path: string): void {

@@ -51,11 +51,16 @@ export function* history(memory: Memory, files: Files, path: string): Generator<
   }
 }
 
+/** Earlier files of the database at `path` that are kept for points in time. */
+export function keptFilesOf(files: Files, path: string): string[] {
+  const folder = logFolderOf(path)
+  const names = files.list(folder).filter(isBaseName)
+  return names.map((name) => join(folder, name))
+}
+
 /** Every state that the file at `path`, and the earlier files kept for its log, hold; the newest first. */
 export function basesOf(memory: Memory, files: Files, path: string): Base[] {
-  const folder = logFolderOf(path)
-  const kept = files.list(folder).filter(isBaseName)
-  const paths = [path, ...kept.map((name) => join(folder, name))].filter((each) => files.exists(each))
+  const paths = [path, ...keptFilesOf(files, path)].filter((each) => files.exists(each))
   const bases = paths.flatMap((each) => rootsOf(memory, files, each).map((root) => ({ path: each, root })))
   return bases.sort((a, b) => b.root.version - a.root.version)
 }

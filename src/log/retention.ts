@@ -4,7 +4,7 @@ import { SnapheapError } from '../errors'
 import type { Files } from '../heap/files'
 import type { Memory } from '../heap/memory'
 import { baseName, RECORD, SEGMENT } from './format'
-import { basesOf } from './history'
+import { basesOf, keptFilesOf } from './history'
 import { contentsEnd, listSegments, type Segment } from './segments'
 
 /** How much log is kept beyond what recovery needs, for points in time: by age, by size, whichever keeps more. */
@@ -52,17 +52,16 @@ export async function prune(
 ): Promise<void> {
   const { segments } = listSegments(memory, files, folder, undefined)
   const oldestKept = firstRetained(files, segments, retention)
-  const bases = basesOf(memory, files, path)
+  // one for each checkpoint since the file was last rewritten: read only where they decide
+  const bases = oldestKept === undefined ? [] : basesOf(memory, files, path)
   const base = oldestKept === undefined ? undefined : bases.find(({ root }) => root.version <= oldestKept)
   const from = Math.min(keepFrom, oldestKept === undefined ? keepFrom : (base?.root.version ?? 0))
   for (let i = 0; i + 1 < segments.length && segments[i + 1].header.baseVersion <= from; i++)
     await files.removeBeside(segments[i].path)
   const isNeeded = (each: string): boolean =>
-    each === path ||
-    (oldestKept !== undefined &&
-      (base === undefined ||
-        bases.some(({ path: other, root }) => other === each && root.version >= base.root.version)))
-  for (const each of new Set(bases.map((one) => one.path))) if (!isNeeded(each)) await files.removeBeside(each)
+    oldestKept !== undefined &&
+    (base === undefined || bases.some(({ path: other, root }) => other === each && root.version >= base.root.version))
+  for (const each of keptFilesOf(files, path)) if (!isNeeded(each)) await files.removeBeside(each)
 }
 
 /** Version before the first commit that is to be kept, undefined when none is for its own sake. */

@@ -1,11 +1,11 @@
 import { execFileSync } from 'node:child_process'
-import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, statSync, truncateSync } from 'node:fs'
+import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, statSync, symlinkSync, truncateSync } from 'node:fs'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { describe, expect, test } from 'vitest'
 import type { SnapheapError } from '../../src/errors'
 import { mapBlocks } from '../../src/heap/file-format'
-import { nodeFiles } from '../../src/heap/files'
+import { filesWith, nodeFiles } from '../../src/heap/files'
 import { Heap } from '../../src/heap/heap'
 import { BLOCK_BYTES, BLOCK_WORDS } from '../../src/heap/layout'
 import type { Memory } from '../../src/heap/memory'
@@ -82,6 +82,20 @@ describe.each(HEAP_MEMORIES)('heap file on %s memory', (name, makeMemory) => {
       expect(file.lengthBlocks).toBe(1 + places.length + mapBlocks(file.places.length))
       file.close()
     }))
+
+  test.runIf(process.platform === 'linux')(
+    'a device without space is an IO error that names the file and the reason',
+    () =>
+      withFolder(async (folder) => {
+        const path = join(folder, 'heap')
+        symlinkSync('/dev/full', path)
+        const file = { path, fd: nodeFiles.open(path, 'r+') }
+        const made = PoolFile.create(memory, filesWith(memory), file, new Uint8Array(16))
+        const { code, message, details } = await made.catch((error) => error)
+        expect([code, details]).toEqual(['IO', { path, systemCode: 'ENOSPC' }])
+        expect(message).toContain(`Could not write ${path} (ENOSPC). Free space on the device`)
+      }),
+  )
 
   test('a save appends what changed since the last one, and no more', () =>
     withFolder((folder) =>

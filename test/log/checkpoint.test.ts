@@ -6,14 +6,19 @@ import { type Files, nodeFiles } from '../../src/heap/files'
 import { BLOCK_BYTES } from '../../src/heap/layout'
 import { closeChecked, fileStore, rejectionOf, temporaryPath } from '../support/store'
 
-/** What is handed to the operating system for the heap's own file, in bytes. */
+/** What is handed to the operating system for the heap's own file, in bytes, and how often any file is read. */
 class CountingFiles {
   writtenBytes = 0
+  reads = 0
   readonly files: Files = {
     ...nodeFiles,
     writeBeside: async (fd, buffers, position) => {
       this.writtenBytes += buffers.reduce((sum, each) => sum + each.length, 0)
       await nodeFiles.writeBeside(fd, buffers, position)
+    },
+    read: (fd, into, position) => {
+      this.reads++
+      return nodeFiles.read(fd, into, position)
     },
   }
 }
@@ -123,6 +128,48 @@ test('the log is pruned to what recovery needs', async () => {
   await closeChecked(store)
   const again = fileStore(path)
   expect(again.table('t').get(199)).toEqual({ id: 199, v: 7 })
+})
+
+test('commits go on while the name of a rewritten file is made durable, and count after a restart', async () => {
+  const path = temporaryPath()
+  let next = 0
+  const put = (): void => store.write((tx) => void tx.upsert('t', { id: next % 3000, v: next++ }))
+  const syncFolderBeside: Files['syncFolderBeside'] = async (folder) => {
+    for (let i = 0; i < 500; i++) put() // the file has its name by now
+    await nodeFiles.syncFolderBeside(folder)
+    for (let i = 0; i < 500; i++) put()
+  }
+  const store = CountedStore.over(path, { ...nodeFiles, syncFolderBeside }, { durability: 'interval' })
+  store.write((tx) => tx.createTable('t', DEFINITION))
+  for (let round = 0; round < 4; round++) {
+    const before = next
+    await (round % 2 === 0 ? store.compact() : store.save())
+    put()
+    if (round % 2 === 0) expect(next).toBe(before + 1001)
+    expect(store.check().problems).toEqual([])
+  }
+  await closeChecked(store)
+  const again = fileStore(path)
+  for (let id = 0; id < 3000; id++) {
+    const last = id + 3000 * Math.floor((next - 1 - id) / 3000)
+    expect(again.table('t').get(id)).toEqual(last < 0 ? undefined : { id, v: last })
+  }
+})
+
+test('a checkpoint reads as much whether there were few before it or many', async () => {
+  const counting = new CountingFiles()
+  const store = CountedStore.over(temporaryPath(), counting.files, { durability: 'interval' })
+  store.write((tx) => tx.createTable('t', DEFINITION))
+  const reads: number[] = []
+  for (let id = 0; id < 30; id++) {
+    store.write((tx) => tx.insert('t', { id, v: id }))
+    await store.sync()
+    counting.reads = 0
+    await store.save()
+    reads.push(counting.reads)
+  }
+  expect(reads.at(-1)).toBe(reads[5])
+  await closeChecked(store)
 })
 
 test('a save has one write under way and ends with it, also where one has failed, and the next save is whole', async () => {

@@ -136,6 +136,27 @@ describe('loops over words', () => {
   })
 })
 
+test('what is written off the event loop is no memory that a getter among the buffers has taken away', async () => {
+  const path = join(temporaryFolder(), 'file')
+  const fd = openSync(path, 'w')
+  onTestFinished(() => closeSync(fd))
+  const [taken, kept] = [new Uint8Array(PAGE).fill(1), new Uint8Array(PAGE).fill(2)]
+  const buffers = [taken, kept]
+  let asked = 0
+  Object.defineProperty(buffers, 1, {
+    get: () => {
+      // once for the check in TypeScript, once for the addon's own
+      if (++asked === 2) structuredClone(taken.buffer, { transfer: [taken.buffer] })
+      return kept
+    },
+  })
+  await nativeMemory().writeBeside!(fd, buffers, 0)
+  expect(readFileSync(path).equals(kept)).toBe(true)
+  const endless: Uint8Array[] = []
+  endless.length = 2 ** 32 - 1
+  expect(() => nativeMemory().writeBeside!(fd, endless, 0)).toThrow('must be a Uint8Array')
+})
+
 test('workers terminated while they hold and take windows leave nothing behind', async () => {
   const folder = temporaryFolder()
   const file = join(folder, 'file')

@@ -76,7 +76,7 @@ export class FaultyFiles implements Files {
     return Array.from(this.opened.values(), ({ path }) => path)
   }
 
-  /** A memory whose syncs of folders pass through here, and which promises nothing else that takes time. */
+  /** A memory whose syncs of folders pass through here. */
   memoryFrom(memory: Memory): Memory {
     const syncFolder = (path: string): void => {
       try {
@@ -85,8 +85,7 @@ export class FaultyFiles implements Files {
         throw ioError('sync', path, error) // a memory throws typed errors
       }
     }
-    const startWriteBack = async (): Promise<void> => undefined
-    return Object.assign(Object.create(memory) as Memory, { syncFolder, startWriteBack })
+    return Object.assign(Object.create(memory) as Memory, { syncFolder })
   }
 
   /** The process dies: what it does from now on has no effect, what is under way may have had some. */
@@ -224,6 +223,12 @@ export class FaultyFiles implements Files {
     this.perform('makeFolder', folder, () => {
       nodeFiles.makeFolder(folder)
       this.device.parentOf(folder).put(nameOf(folder), new FolderNode())
+    })
+  }
+
+  syncFolderBeside(path: string): Promise<void> {
+    return this.later(this.record('syncFolder', path), (share) => {
+      if (share === 1) this.device.folderAt(path).sync()
     })
   }
 

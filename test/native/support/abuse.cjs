@@ -17,6 +17,7 @@ const pick = (values) => values[below(values.length)]
 
 writeFileSync('file', new Uint8Array(1 << 20).fill(3))
 const fd = openSync('file', 'r')
+const written = openSync('written', 'w')
 const detached = new ArrayBuffer(4096)
 const detachedView = new Uint8Array(detached)
 structuredClone(detached, { transfer: [detached] })
@@ -144,6 +145,7 @@ const SHAPES = {
     new Float64Array(10),
   ],
   sortIndex: () => [...unmapped(), index(), small(), index(), small(), small(), halves(), halves(), halves(), halves()],
+  writeBeside: () => [pick([fd, written, written, 2 ** 31 - 1]), ranges(), pick(numbers)],
   groupRecords: () => [words(), small(), small(), halves(), small(), halves(), halves(), small()],
 }
 const small = () => pick([0, 0, 1, 2, 3, 10, 60])
@@ -173,6 +175,8 @@ const steps = () => {
   return Int32Array.from(made)
 }
 const found = () => new Int32Array(pick([0, 0, 60, 9000]))
+const ranges = () =>
+  Array.from({ length: below(4) }, () => pick([bytes, bytes, () => new Uint8Array(1 << 17), () => detachedView])())
 const dictionary = () => {
   const places = pick([() => new Int32Array(pick([4, 64, 256])), () => new Int32Array(64).fill(below(3)), words])()
   return [places, Int32Array.of(pick([0, 0, 1, 3, 99, -1]))]

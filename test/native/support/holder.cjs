@@ -13,6 +13,7 @@ const table = Uint32Array.from({ length: words / 4096 }, (_, block) => block)
 new Float64Array(held[2]).fill(1.5, 0, words)
 const arrays = [words, words, words, 2].map((length) => new Uint32Array(length))
 addon.sortIndex(table, [held[2]], 0, words, 7, 1024, words, ...arrays)
+addon.writeBeside?.(openSync(`${lock}-written`, 'w'), [new Uint8Array(held[2], 0, 2 ** 22)], 0)
 parentPort.postMessage(typeof held[0])
 
 for (;;) {
