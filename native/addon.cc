@@ -1,5 +1,5 @@
 // The N-API boundary: checks arguments, turns them into plain C++ and results into JavaScript. A wrong argument throws a
-// TypeError or RangeError, a refusal by the operating system an Error with `code`. The work is done elsewhere.
+// TypeError or RangeError, a refusal by the operating system or of memory an Error with `code`. The work is done elsewhere.
 #include <napi.h>
 
 #include <memory>
@@ -8,6 +8,7 @@
 #include <utility>
 
 #include "addon_arguments.h"
+#include "addon_calls.h"
 #include "addon_kernels.h"
 #include "block_copy.h"
 #include "bytes.h"
@@ -221,18 +222,18 @@ void SyncFolder(const Napi::CallbackInfo& info) {
 }
 
 // Runs on a thread of libuv's pool: the call may wait for the device's queue.
-class WriteBackWork : public Napi::AsyncWorker {
+class WriteBackWork : public snapheap::PoolWork {
  public:
   WriteBackWork(Napi::Env env, int fd, uint64_t offset, uint64_t size)
-      : Napi::AsyncWorker(env), done_(Napi::Promise::Deferred::New(env)), fd_(fd), offset_(offset), size_(size) {}
-  Napi::Promise Promise() const { return done_.Promise(); }
+      : PoolWork(env, "snapheap startWriteBack"), fd_(fd), offset_(offset), size_(size) {}
 
  protected:
-  void Execute() override { snapheap::StartWriteBack(fd_, offset_, size_); }
-  void OnOK() override { done_.Resolve(Env().Undefined()); }
+  const char* Run() override {
+    snapheap::StartWriteBack(fd_, offset_, size_);
+    return nullptr;
+  }
 
  private:
-  const Napi::Promise::Deferred done_;
   const int fd_;
   const uint64_t offset_;
   const uint64_t size_;
@@ -244,28 +245,28 @@ Napi::Value StartWriteBack(const Napi::CallbackInfo& info) {
   const double size = Integer(info, 2, "sizeBytes", kMaxFileOffset);
   auto* work = new WriteBackWork(info.Env(), fd, static_cast<uint64_t>(offset), static_cast<uint64_t>(size));
   const Napi::Promise promise = work->Promise();
-  work->Queue();  // deletes itself when it is done
+  work->Queue();
   return promise;
 }
 
 Napi::Object Initialise(Napi::Env env, Napi::Object exports) {
-  exports.Set("mapFile", Napi::Function::New<MapFile>(env, "mapFile"));
-  exports.Set("allocate", Napi::Function::New<Allocate>(env, "allocate"));
-  exports.Set("unmap", Napi::Function::New<Unmap>(env, "unmap"));
-  exports.Set("advise", Napi::Function::New<Advise>(env, "advise"));
-  exports.Set("incore", Napi::Function::New<Incore>(env, "incore"));
-  exports.Set("sync", Napi::Function::New<Sync>(env, "sync"));
-  exports.Set("crc32c", Napi::Function::New<Crc32c>(env, "crc32c"));
-  exports.Set("copy", Napi::Function::New<Copy>(env, "copy"));
+  snapheap::Export<MapFile>(env, exports, "mapFile");
+  snapheap::Export<Allocate>(env, exports, "allocate");
+  snapheap::Export<Unmap>(env, exports, "unmap");
+  snapheap::Export<Advise>(env, exports, "advise");
+  snapheap::Export<Incore>(env, exports, "incore");
+  snapheap::Export<Sync>(env, exports, "sync");
+  snapheap::Export<Crc32c>(env, exports, "crc32c");
+  snapheap::Export<Copy>(env, exports, "copy");
   snapheap::ExportLineKernels(env, exports);
   snapheap::ExportTextKernels(env, exports);
   snapheap::ExportIndexKernels(env, exports);
   snapheap::ExportScanKernels(env, exports);
-  exports.Set("lock", Napi::Function::New<Lock>(env, "lock"));
-  exports.Set("unlock", Napi::Function::New<Unlock>(env, "unlock"));
-  exports.Set("lockFile", Napi::Function::New<LockFile>(env, "lockFile"));
-  exports.Set("startWriteBack", Napi::Function::New<StartWriteBack>(env, "startWriteBack"));
-  exports.Set("syncFolder", Napi::Function::New<SyncFolder>(env, "syncFolder"));
+  snapheap::Export<Lock>(env, exports, "lock");
+  snapheap::Export<Unlock>(env, exports, "unlock");
+  snapheap::Export<LockFile>(env, exports, "lockFile");
+  snapheap::Export<StartWriteBack>(env, exports, "startWriteBack");
+  snapheap::Export<SyncFolder>(env, exports, "syncFolder");
   return exports;
 }
 
