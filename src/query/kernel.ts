@@ -46,6 +46,7 @@ export function kernelOf(condition: Condition, binding: Binding): Kernel {
   const writer = new KernelWriter(binding)
   const filterTest = writer.test(condition, 'row')
   const scanTest = writer.test(condition, 'block')
+  if (writer.operands.length > MOST_OPERANDS) return closures
   const source = writer.source(filterTest, scanTest)
   const make = compile(source, ['view', 'columns', 'operands', 'tests'])
   if (make === undefined) return closures
@@ -65,6 +66,9 @@ interface CompiledKernel {
   filter(rows: RowNumbers, limit: number): number[]
   scan(from: number, to: number, found: Int32Array): number
 }
+
+/** Each takes some of the stack: tens of thousands, all of it. */
+const MOST_OPERANDS = 4096
 
 /** Below this many rows hoisting what blocks share costs more than it saves. */
 const SMALL_SCAN = 64

@@ -1,3 +1,4 @@
+import { SnapheapError } from '../errors'
 import type { PathStep } from '../value/decoder'
 
 /**
@@ -135,6 +136,19 @@ export type ConditionOf<K extends Condition['kind']> = Extract<Condition, { kind
 /** Freezes a node. Arrays in it are frozen where they are made; values of the user's are left as they are. */
 export function frozen<T extends Step | Condition | Path>(node: T): T {
   return Object.freeze(node)
+}
+
+/** Conditions, and plans, within each other, and steps of one plan: those who walk them have a stack for this many. */
+export const PLAN_LIMITS = Object.freeze({ nested: 200, steps: 2000 })
+
+/** Throws `INVALID_ARGUMENT` for what stands within too many others. */
+export function ensureNested(depth: number, what: string, remedy: string): void {
+  if (depth <= PLAN_LIMITS.nested) return
+  throw new SnapheapError(
+    'INVALID_ARGUMENT',
+    `${what} are nested more than ${PLAN_LIMITS.nested} deep, which is the limit. ${remedy}`,
+    { limit: PLAN_LIMITS.nested },
+  )
 }
 
 const NO_REFERENCES: readonly Reference[] = Object.freeze([])
