@@ -5,7 +5,7 @@ import { termsOf } from '../table/index-type'
 import type { PathStep } from '../value/decoder'
 import { List } from '../value/list'
 import type { Binding } from './binding'
-import { ANY, areComparableIn, type BoundOperand, compareIn, readAs, type Slot } from './operand'
+import { ANY, areComparableIn, type BoundOperand, compareIn, holdsNull, NULL_WORD, readAs, type Slot } from './operand'
 import type { BoundPath } from './path'
 import type { Comparison, Condition, ConditionOf, Path, TextPattern } from './plan'
 import { commonPath, rangesTest } from './range-set'
@@ -43,7 +43,6 @@ export function rowTest(condition: Condition, binding: Binding): RowTest {
         return (row) => among.value.has(path.value(row))
       }
       const operands = binding.operandsOf(condition.values as readonly Slot[] | Slot, condition.path)
-      if (path.column.type === 'any') return (row) => operands.each.some((operand) => equals(path, row, operand))
       const { view } = path.start.context
       return (row) => {
         const at = path.rowAt(row)
@@ -94,12 +93,12 @@ function termsTest(condition: ConditionOf<'terms'>, binding: Binding): RowTest {
 /** Whether the value at a path is the operand, by words where it is a column's whole value. */
 export function equals(path: BoundPath, row: number, operand: BoundOperand): boolean {
   if (path.path.inside.length > 0) return sameValue(path.value(row), operand.value)
-  // a dynamic column also holds null as a value of its own, which reads as missing here
-  if (operand.isMissing && path.column.type === 'any') return path.value(row) === null
+  const { view } = path.start.context
   const at = path.rowAt(row)
   const address = at < 0 ? 0 : path.column.addressOf(at)
   if (address === 0) return operand.isMissing
-  return path.start.context.view.isWord(address, operand.low, operand.high)
+  if (view.isWord(address, operand.low, operand.high)) return true
+  return operand.isMissing && holdsNull(path.column.type) && view.isWord(address, NULL_WORD.low, NULL_WORD.high)
 }
 
 /** The test of a condition on one value: a member of a record, an element of an array. Its paths are not looked at. */

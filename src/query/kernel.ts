@@ -4,7 +4,7 @@ import { TAG } from '../value/word'
 import type { Binding } from './binding'
 import { compile } from './compile'
 import { type RowTest, rowTest } from './condition'
-import { type BoundOperand, ordinalKind, type Slot } from './operand'
+import { type BoundOperand, holdsNull, ordinalKind, type Slot } from './operand'
 import type { Condition, ConditionOf } from './plan'
 import { commonPath } from './range-set'
 import type { RowNumbers } from './table-scan'
@@ -149,7 +149,7 @@ return { filter, scan }`
     if (!path.isDirect) return this.closure(condition, mode)
     const { operator } = condition
     if (operator === 'eq' || operator === 'ne') {
-      if (path.column.type === 'any') return this.closure(condition, mode)
+      if (holdsNull(path.column.type)) return this.closure(condition, mode)
       const test = this.wordTest(this.column(path.column), this.operand(condition, false), mode)
       return operator === 'eq' ? test : `!${test}`
     }

@@ -6,6 +6,7 @@ import { atScale } from '../table/scale'
 import { Decimal } from '../value/decimal'
 import { formatTimeOfDay, parseDay, parseTimeOfDay, Timestamp } from '../value/timestamp'
 import { areComparable, compareValues } from '../value/value-order'
+import { CONSTANT, CONSTANT_HIGH } from '../value/word'
 import type { BoundPath } from './path'
 import { Parameter, type Path } from './plan'
 
@@ -104,6 +105,14 @@ function encodeFor(column: Column, value: unknown, context: BoundPath['start']['
   throw cannotHold(column, value, cause)
 }
 
+/** The null that a column may hold as a value of its own. Like no value it reads as null, and queries ask for both as one. */
+export const NULL_WORD = { low: CONSTANT.null, high: CONSTANT_HIGH } as const
+
+/** Whether columns of a type may hold it: a dynamic one, and one of JSON, where a document may be no more than null. */
+export function holdsNull(type: ColumnType): boolean {
+  return type === 'any' || type === 'json'
+}
+
 /** Several of them: the values of an `in`. */
 export class BoundOperands {
   each: readonly BoundOperand[] = []
@@ -122,16 +131,21 @@ export class BoundOperands {
     if (this.slots instanceof Slot) this.takeAll(this.slots, values[this.slots.index])
     else for (const each of this.each) each.take(values)
     this.words.clear()
-    for (const { low, high } of this.each) {
-      const highs = this.words.get(low)
-      if (highs === undefined) this.words.set(low, [high])
-      else highs.push(high)
+    for (const { low, high, isMissing } of this.each) {
+      this.addWord(low, high)
+      if (isMissing && holdsNull(this.path.column.type)) this.addWord(NULL_WORD.low, NULL_WORD.high)
     }
   }
 
   /** Whether one of them is this word of their column; the word of nothing is that of a missing value. */
   hasWord(low: number, high: number): boolean {
     return this.words.get(low)?.includes(high) === true
+  }
+
+  private addWord(low: number, high: number): void {
+    const highs = this.words.get(low)
+    if (highs === undefined) this.words.set(low, [high])
+    else highs.push(high)
   }
 
   private takeAll(slot: Slot, all: unknown): void {
