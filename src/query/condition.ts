@@ -1,11 +1,21 @@
 import { show } from '../arguments'
 import { SnapheapError } from '../errors'
-import type { ColumnType } from '../table/column-type'
+import { type ColumnType, scalarOf } from '../table/column-type'
 import { termsOf } from '../table/index-type'
 import type { PathStep } from '../value/decoder'
 import { List } from '../value/list'
 import type { Binding } from './binding'
-import { ANY, areComparableIn, type BoundOperand, compareIn, holdsNull, NULL_WORD, readAs, type Slot } from './operand'
+import {
+  ANY,
+  areComparableIn,
+  type BoundOperand,
+  compareIn,
+  holdsNull,
+  NULL_WORD,
+  readAs,
+  type Slot,
+  type Typed,
+} from './operand'
 import type { BoundPath } from './path'
 import type { Comparison, Condition, ConditionOf, Path, TextPattern } from './plan'
 import { commonPath, rangesTest } from './range-set'
@@ -55,7 +65,7 @@ export function rowTest(condition: Condition, binding: Binding): RowTest {
     default: {
       const path = binding.path(condition.path)
       if (condition.kind === 'text' || condition.kind === 'matches') ensureReadsAsText(path)
-      const test = valueTest(condition, binding)
+      const test = valueTest(condition, binding, path.path.inside.length > 0 ? ANY : path.column)
       // a scan also tests row numbers that no row has, which is nothing to ask somebody's function about
       if (condition.kind === 'satisfies') return (row) => binding.table.hasRow(row) && test(path.value(row))
       return (row) => test(path.value(row))
@@ -151,7 +161,7 @@ export function valueTest(condition: Condition, binding: Binding, of = ANY): Val
       return (value) => Boolean((test.value as ValueTest)(value))
     }
     case 'element': {
-      const test = elementTest(condition.test, binding)
+      const test = elementTest(condition.test, binding, { type: scalarOf(of.type) })
       return (value) => isSequence(value) && [...value].some(test)
     }
     case 'among': {
@@ -162,24 +172,25 @@ export function valueTest(condition: Condition, binding: Binding, of = ANY): Val
 }
 
 /** The test of a condition on one element of an array, at whose paths stand parts of the element. */
-function elementTest(condition: Condition, binding: Binding): ValueTest {
+function elementTest(condition: Condition, binding: Binding, of: Typed): ValueTest {
   switch (condition.kind) {
     case 'and': {
-      const tests = condition.conditions.map((each) => elementTest(each, binding))
+      const tests = condition.conditions.map((each) => elementTest(each, binding, of))
       return (element) => tests.every((test) => test(element))
     }
     case 'or': {
-      const tests = condition.conditions.map((each) => elementTest(each, binding))
+      const tests = condition.conditions.map((each) => elementTest(each, binding, of))
       return (element) => tests.some((test) => test(element))
     }
     case 'not': {
-      const test = elementTest(condition.condition, binding)
+      const test = elementTest(condition.condition, binding, of)
       return (element) => !test(element)
     }
     default: {
       const { inside } = condition.path
+      if (inside.length === 0) return valueTest(condition, binding, of)
       const test = valueTest(condition, binding)
-      return inside.length === 0 ? test : (element) => test(partAt(element, inside))
+      return (element) => test(partAt(element, inside))
     }
   }
 }

@@ -4,7 +4,7 @@ import { type ColumnType, encodeAs } from '../table/column-type'
 import { cannotHold } from '../table/messages'
 import { atScale } from '../table/scale'
 import { Decimal } from '../value/decimal'
-import { formatTimeOfDay, parseDay, parseTimeOfDay, Timestamp } from '../value/timestamp'
+import { formatTimeOfDay, parseDay, parseFarInstant, parseTimeOfDay, Timestamp } from '../value/timestamp'
 import { areComparable, compareValues } from '../value/value-order'
 import { CONSTANT, CONSTANT_HIGH } from '../value/word'
 import type { BoundPath } from './path'
@@ -75,6 +75,8 @@ export function readAs({ type }: Typed, value: unknown): unknown {
     }
     case 'uuid':
       return typeof value === 'string' ? value.toLowerCase() : value
+    case 'timestamp':
+      return typeof value === 'string' ? (parseFarInstant(value)?.toISOString() ?? value) : value
     case 'decimal':
       // 0.1 is the decimal that it is written as, not the double, which is a little more
       return typeof value === 'string' || Number.isFinite(value) ? decimalOf(String(value)) : value
@@ -192,17 +194,24 @@ export interface Typed {
 export const ANY: Typed = Object.freeze({ type: 'any' })
 
 /** Negative, zero or positive as one value of a column sorts before, with or after another. */
-export function compareIn(column: Typed, a: unknown, b: unknown): number {
-  return column.type === 'day' ? compareValues(dayNumber(a), dayNumber(b)) : compareValues(a, b)
+export function compareIn({ type }: Typed, a: unknown, b: unknown): number {
+  if (type === 'day') return compareValues(dayNumber(a), dayNumber(b))
+  return type === 'timestamp' ? compareValues(instantOf(a), instantOf(b)) : compareValues(a, b)
 }
 
 /** Whether one of two values of a column can be said to be less than the other. */
-export function areComparableIn(column: Typed, a: unknown, b: unknown): boolean {
-  return column.type === 'day' ? areComparable(dayNumber(a), dayNumber(b)) : areComparable(a, b)
+export function areComparableIn({ type }: Typed, a: unknown, b: unknown): boolean {
+  if (type === 'day') return areComparable(dayNumber(a), dayNumber(b))
+  return type === 'timestamp' ? areComparable(instantOf(a), instantOf(b)) : areComparable(a, b)
 }
 
 function dayNumber(value: unknown): unknown {
   return typeof value === 'string' ? parseDay(value) : value
+}
+
+/** Timestamps that no Date holds read as text. */
+function instantOf(value: unknown): unknown {
+  return typeof value === 'string' ? parseFarInstant(value) : value
 }
 
 /** How most words of a column can be ordered without reading values: as the numbers they are, or by their payload. */
