@@ -103,6 +103,13 @@ test.each([
       expect(json({ $ne: null })).toHaveLength(ROWS - expected.length)
       expect(query(db, rows('t'), columnEqual('t', name, null)).count()).toBe(expected.length)
       expect(query(db, rows('t'), columnNotEqual('t', name, null)).count()).toBe(ROWS - expected.length)
+      const groups = db
+        .query('t')
+        .groupBy(name, (group) => ({ rows: group.count(), there: group.count(name) }))
+        .collect()
+      expect(groups.filter((group) => group[name] === null)).toEqual([
+        { [name]: null, rows: expected.length, there: 0 },
+      ])
       if (name !== 'dynamic') expect(db.table('t').find({ [name]: null })).toEqual(ids(isNull))
       if (name !== 'dynamic') expect(db.table('t').find({ [name]: null, one: 1 })).toEqual(ids(isNull))
     }
