@@ -86,6 +86,21 @@ export interface Field {
   readonly path: Path
 }
 
+/** Throws `INVALID_ARGUMENT` where a name is given to two values: the record has but one. The same value may be named again. */
+export function ensureOneValueEach(fields: readonly Field[]): void {
+  const paths = new Map<string, string>()
+  for (const { name, path } of fields) {
+    const other = paths.get(name) ?? path.label
+    paths.set(name, path.label)
+    if (other === path.label) continue
+    throw new SnapheapError(
+      'INVALID_ARGUMENT',
+      `Two members of a result are named "${name}": ${other} and ${path.label}. Take another name.`,
+      { name },
+    )
+  }
+}
+
 export type AggregateFunction = 'count' | 'sum' | 'avg' | 'min' | 'max'
 
 export interface Aggregate {
