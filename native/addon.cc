@@ -1,5 +1,5 @@
 // The N-API boundary: checks arguments, turns them into plain C++ and results into JavaScript. A wrong argument throws a
-// TypeError or RangeError, a refusal by the operating system an Error with `code`. The work is done elsewhere.
+// TypeError or RangeError, a refusal by the operating system or of memory an Error with `code`. The work is done elsewhere.
 #include <napi.h>
 
 #include <memory>
@@ -8,6 +8,7 @@
 #include <utility>
 
 #include "addon_arguments.h"
+#include "addon_calls.h"
 #include "addon_kernels.h"
 #include "block_copy.h"
 #include "bytes.h"
@@ -214,23 +215,23 @@ void SyncFolder(const Napi::CallbackInfo& info) {
 }
 
 Napi::Object Initialise(Napi::Env env, Napi::Object exports) {
-  exports.Set("mapFile", Napi::Function::New<MapFile>(env, "mapFile"));
-  exports.Set("allocate", Napi::Function::New<Allocate>(env, "allocate"));
-  exports.Set("unmap", Napi::Function::New<Unmap>(env, "unmap"));
-  exports.Set("advise", Napi::Function::New<Advise>(env, "advise"));
-  exports.Set("incore", Napi::Function::New<Incore>(env, "incore"));
-  exports.Set("sync", Napi::Function::New<Sync>(env, "sync"));
-  exports.Set("crc32c", Napi::Function::New<Crc32c>(env, "crc32c"));
-  exports.Set("copy", Napi::Function::New<Copy>(env, "copy"));
+  snapheap::Export<MapFile>(env, exports, "mapFile");
+  snapheap::Export<Allocate>(env, exports, "allocate");
+  snapheap::Export<Unmap>(env, exports, "unmap");
+  snapheap::Export<Advise>(env, exports, "advise");
+  snapheap::Export<Incore>(env, exports, "incore");
+  snapheap::Export<Sync>(env, exports, "sync");
+  snapheap::Export<Crc32c>(env, exports, "crc32c");
+  snapheap::Export<Copy>(env, exports, "copy");
   snapheap::ExportLineKernels(env, exports);
   snapheap::ExportTextKernels(env, exports);
   snapheap::ExportIndexKernels(env, exports);
   snapheap::ExportScanKernels(env, exports);
   snapheap::ExportFileWrite(env, exports);
-  exports.Set("lock", Napi::Function::New<Lock>(env, "lock"));
-  exports.Set("unlock", Napi::Function::New<Unlock>(env, "unlock"));
-  exports.Set("lockFile", Napi::Function::New<LockFile>(env, "lockFile"));
-  exports.Set("syncFolder", Napi::Function::New<SyncFolder>(env, "syncFolder"));
+  snapheap::Export<Lock>(env, exports, "lock");
+  snapheap::Export<Unlock>(env, exports, "unlock");
+  snapheap::Export<LockFile>(env, exports, "lockFile");
+  snapheap::Export<SyncFolder>(env, exports, "syncFolder");
   return exports;
 }
 

@@ -1,5 +1,9 @@
 // Writing to a file off the event loop, at the N-API boundary.
+#include <utility>
+#include <vector>
+
 #include "addon_arguments.h"
+#include "addon_calls.h"
 #include "addon_kernels.h"
 #include "file_write.h"
 
@@ -13,33 +17,23 @@ void ExportFileWrite(Napi::Env, Napi::Object) {}
 
 namespace {
 
-// Writes in a thread of the pool. What the ranges are of is kept until it is done; until then nobody may change it.
-class WriteWork : public Napi::AsyncWorker {
+// Writes in a thread of the pool. Until it is done nobody may change what the ranges are of.
+class WriteWork : public PoolWork {
  public:
-  WriteWork(Napi::Env env, int fd, uint64_t offset)
-      : Napi::AsyncWorker(env, "snapheap writeBeside"), done_(Napi::Promise::Deferred::New(env)), fd_(fd), offset_(offset) {}
-
-  void Add(const Napi::Value& given) {
-    const auto bytes = given.As<Napi::Uint8Array>();
-    ranges_.push_back({bytes.Data(), bytes.ByteLength()});
-    kept_.push_back(Napi::Persistent(given.As<Napi::Object>()));
-  }
-
-  Napi::Promise Promise() const { return done_.Promise(); }
+  WriteWork(Napi::Env env, int fd, uint64_t offset, std::vector<ByteRange> ranges)
+      : PoolWork(env, "snapheap writeBeside"), fd_(fd), offset_(offset), ranges_(std::move(ranges)) {}
 
  protected:
-  void Execute() override { error_ = WriteFile(fd_, offset_, ranges_); }
-  void OnOK() override {
-    if (error_) done_.Reject(SystemError(Env(), "write", error_).Value());
-    else done_.Resolve(Env().Undefined());
+  const char* Run() override {
+    error_ = WriteFile(fd_, offset_, ranges_);
+    return error_ ? "write" : nullptr;
   }
+  Napi::Error Fault(const char* call) override { return SystemError(Env(), call, error_); }
 
  private:
-  const Napi::Promise::Deferred done_;
   const int fd_;
   const uint64_t offset_;
-  std::vector<ByteRange> ranges_;
-  std::vector<Napi::ObjectReference> kept_;
+  const std::vector<ByteRange> ranges_;
   std::error_code error_;
 };
 
@@ -57,17 +51,24 @@ Napi::Value WriteBeside(const Napi::CallbackInfo& info) {
     }
     buffers.push_back(each);
   }
-  auto* work = new WriteWork(info.Env(), fd, static_cast<uint64_t>(position));
-  for (const Napi::Value& each : buffers) work->Add(each);
+  std::vector<ByteRange> ranges;
+  std::vector<Napi::ObjectReference> kept;
+  for (const Napi::Value& each : buffers) {
+    const auto bytes = each.As<Napi::Uint8Array>();
+    ranges.push_back({bytes.Data(), bytes.ByteLength()});
+    kept.push_back(Napi::Persistent(each.As<Napi::Object>()));
+  }
+  auto* work = new WriteWork(info.Env(), fd, static_cast<uint64_t>(position), std::move(ranges));
+  work->Keep(std::move(kept));
   const Napi::Promise promise = work->Promise();
-  work->Queue();  // deletes itself when it is done
+  work->Queue();
   return promise;
 }
 
 }  // namespace
 
 void ExportFileWrite(Napi::Env env, Napi::Object exports) {
-  exports.Set("writeBeside", Napi::Function::New<WriteBeside>(env, "writeBeside"));
+  Export<WriteBeside>(env, exports, "writeBeside");
 }
 
 #endif

@@ -4,6 +4,7 @@
 #include <vector>
 
 #include "addon_arguments.h"
+#include "addon_calls.h"
 #include "addon_kernels.h"
 #include "hash_places.h"
 #include "index_layout.h"
@@ -85,38 +86,31 @@ Napi::Value GroupRecordsOf(const Napi::CallbackInfo& info) {
 
 // Sorts the words of a column in a thread of the pool. The arrays and windows are kept until it is done; until then nobody else may
 // touch the arrays, change the words or give a window back.
-class SortWork : public Napi::AsyncWorker {
+class SortWork : public PoolWork {
  public:
   SortWork(Napi::Env env, HeapWords heap, const IndexedWords& words, const SortSizes& most, const SortedNumbers& sorted,
-           uint32_t* totals, std::vector<Napi::ObjectReference> kept)
-      : Napi::AsyncWorker(env, "snapheap sortIndex"),
-        done_(Napi::Promise::Deferred::New(env)),
+           uint32_t* totals)
+      : PoolWork(env, "snapheap sortIndex"),
         heap_(std::move(heap)),
         words_(words),
         most_(most),
         sorted_(sorted),
-        totals_(totals),
-        kept_(std::move(kept)) {}
-
-  Napi::Promise Promise() const { return done_.Promise(); }
+        totals_(totals) {}
 
  protected:
-  void Execute() override {
-    if (!SortIndex(heap_, words_, most_, &sorted_)) SetError("an address leads outside the heap");
+  const char* Run() override {
+    if (!SortIndex(heap_, words_, most_, &sorted_)) return "an address leads outside the heap";
     totals_[0] = sorted_.count;
     totals_[1] = sorted_.words;
+    return nullptr;
   }
-  void OnOK() override { done_.Resolve(Env().Undefined()); }
-  void OnError(const Napi::Error& error) override { done_.Reject(error.Value()); }
 
  private:
-  const Napi::Promise::Deferred done_;
   const HeapWords heap_;
   const IndexedWords words_;
   const SortSizes most_;
   SortedNumbers sorted_;
   uint32_t* const totals_;
-  std::vector<Napi::ObjectReference> kept_;
 };
 
 // (table, windows, base, limit, seed, bucket words, pass words, numbers, ends, hashes, totals) -> a promise; fills totals
@@ -138,9 +132,10 @@ Napi::Value SortIndexOf(const Napi::CallbackInfo& info) {
     for (size_t k = 7; k < i; k++) CheckApart(info.Env(), out.back().data, out.back().length * 4, out[k - 7].data, out[k - 7].length * 4);
   }
   auto* work = new SortWork(info.Env(), std::move(heap), {base, limit, seed}, {std::max(bucket, 16u), std::max(pass, 16u)},
-                            {out[0].data, out[1].data, out[2].data, 0, 0}, out[3].data, std::move(kept));
+                            {out[0].data, out[1].data, out[2].data, 0, 0}, out[3].data);
+  work->Keep(std::move(kept));
   const Napi::Promise promise = work->Promise();
-  work->Queue();  // deletes itself when it is done
+  work->Queue();
   return promise;
 }
 
@@ -258,15 +253,15 @@ void PrefetchPlacesOf(const Napi::CallbackInfo& info) {
 }  // namespace
 
 void ExportIndexKernels(Napi::Env env, Napi::Object exports) {
-  exports.Set("countWords", Napi::Function::New<CountWordsOf>(env, "countWords"));
-  exports.Set("sortWords", Napi::Function::New<SortWordsOf>(env, "sortWords"));
-  exports.Set("sortIndex", Napi::Function::New<SortIndexOf>(env, "sortIndex"));
-  exports.Set("groupRecords", Napi::Function::New<GroupRecordsOf>(env, "groupRecords"));
-  exports.Set("orderLists", Napi::Function::New<OrderListsOf>(env, "orderLists"));
-  exports.Set("layLists", Napi::Function::New<LayListsOf>(env, "layLists"));
-  exports.Set("fillSegment", Napi::Function::New<FillSegmentOf>(env, "fillSegment"));
-  exports.Set("splitSegment", Napi::Function::New<SplitSegmentOf>(env, "splitSegment"));
-  exports.Set("prefetchPlaces", Napi::Function::New<PrefetchPlacesOf>(env, "prefetchPlaces"));
+  Export<CountWordsOf>(env, exports, "countWords");
+  Export<SortWordsOf>(env, exports, "sortWords");
+  Export<SortIndexOf>(env, exports, "sortIndex");
+  Export<GroupRecordsOf>(env, exports, "groupRecords");
+  Export<OrderListsOf>(env, exports, "orderLists");
+  Export<LayListsOf>(env, exports, "layLists");
+  Export<FillSegmentOf>(env, exports, "fillSegment");
+  Export<SplitSegmentOf>(env, exports, "splitSegment");
+  Export<PrefetchPlacesOf>(env, exports, "prefetchPlaces");
 }
 
 }  // namespace snapheap

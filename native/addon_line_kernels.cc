@@ -2,6 +2,7 @@
 #include <algorithm>
 
 #include "addon_arguments.h"
+#include "addon_calls.h"
 #include "addon_kernels.h"
 #include "copy_lines.h"
 #include "line_batch.h"
@@ -68,40 +69,24 @@ Napi::Value ParseNumbersOf(const Napi::CallbackInfo& info) {
 }
 
 // Prepares lines in a thread of the pool. The arrays are kept until it is done; until then nobody else may touch them.
-class PrepareWork : public Napi::AsyncWorker {
+class PrepareWork : public PoolWork {
  public:
   PrepareWork(Napi::Env env, const Lines& lines, uint32_t seed, const LineWords& out, int32_t* totals)
-      : Napi::AsyncWorker(env, "snapheap prepareLines"),
-        done_(Napi::Promise::Deferred::New(env)),
-        lines_(lines),
-        seed_(seed),
-        out_(out),
-        totals_(totals) {}
-
-  void Keep(const Napi::CallbackInfo& info) {
-    for (size_t i = 0; i < info.Length(); i++) {
-      if (info[i].IsTypedArray()) kept_.push_back(Napi::Persistent(info[i].As<Napi::Object>()));
-    }
-  }
-
-  Napi::Promise Promise() const { return done_.Promise(); }
+      : PoolWork(env, "snapheap prepareLines"), lines_(lines), seed_(seed), out_(out), totals_(totals) {}
 
  protected:
-  void Execute() override {
+  const char* Run() override {
     const auto split = PrepareLines(lines_.bytes, lines_.size, lines_.position, lines_.fields, seed_, out_);
     totals_[0] = static_cast<int32_t>(split.position);
     totals_[1] = static_cast<int32_t>(split.lines);
+    return nullptr;
   }
-  void OnOK() override { done_.Resolve(Env().Undefined()); }
-  void OnError(const Napi::Error& error) override { done_.Reject(error.Value()); }
 
  private:
-  const Napi::Promise::Deferred done_;
   const Lines lines_;
   const uint32_t seed_;
   const LineWords out_;
   int32_t* const totals_;
-  std::vector<Napi::ObjectReference> kept_;
 };
 
 // (…, kinds, seed, words, groups, totals) -> a promise; fills totals with position, lines, and what each field has
@@ -131,19 +116,23 @@ Napi::Value PrepareLinesOf(const Napi::CallbackInfo& info) {
   }
   const LineWords to = {kinds.data, reinterpret_cast<uint32_t*>(words.data), reinterpret_cast<uint32_t*>(groups.data),
                         totals.data + 2};
+  std::vector<Napi::ObjectReference> kept;
+  for (size_t i = 0; i < info.Length(); i++) {
+    if (info[i].IsTypedArray()) kept.push_back(Napi::Persistent(info[i].As<Napi::Object>()));
+  }
   auto* work = new PrepareWork(info.Env(), lines, seed, to, totals.data);
-  work->Keep(info);
+  work->Keep(std::move(kept));
   const Napi::Promise promise = work->Promise();
-  work->Queue();  // deletes itself when it is done
+  work->Queue();
   return promise;
 }
 
 }  // namespace
 
 void ExportLineKernels(Napi::Env env, Napi::Object exports) {
-  exports.Set("splitLines", Napi::Function::New<SplitLinesOf>(env, "splitLines"));
-  exports.Set("parseNumbers", Napi::Function::New<ParseNumbersOf>(env, "parseNumbers"));
-  exports.Set("prepareLines", Napi::Function::New<PrepareLinesOf>(env, "prepareLines"));
+  Export<SplitLinesOf>(env, exports, "splitLines");
+  Export<ParseNumbersOf>(env, exports, "parseNumbers");
+  Export<PrepareLinesOf>(env, exports, "prepareLines");
 }
 
 }  // namespace snapheap

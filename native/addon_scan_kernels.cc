@@ -4,6 +4,7 @@
 #include <string>
 
 #include "addon_arguments.h"
+#include "addon_calls.h"
 #include "addon_kernels.h"
 #include "word_groups.h"
 #include "word_tests.h"
@@ -120,10 +121,10 @@ Napi::Value GatherNumbersOf(const Napi::CallbackInfo& info) {
 }  // namespace
 
 void ExportScanKernels(Napi::Env env, Napi::Object exports) {
-  exports.Set("scanWords", Napi::Function::New<ScanWords>(env, "scanWords"));
-  exports.Set("numberWords", Napi::Function::New<NumberWordsOf>(env, "numberWords"));
-  exports.Set("numberPairs", Napi::Function::New<NumberPairsOf>(env, "numberPairs"));
-  exports.Set("gatherNumbers", Napi::Function::New<GatherNumbersOf>(env, "gatherNumbers"));
+  Export<ScanWords>(env, exports, "scanWords");
+  Export<NumberWordsOf>(env, exports, "numberWords");
+  Export<NumberPairsOf>(env, exports, "numberPairs");
+  Export<GatherNumbersOf>(env, exports, "gatherNumbers");
 }
 
 }  // namespace snapheap

@@ -4,6 +4,7 @@
 #include <cmath>
 
 #include "addon_arguments.h"
+#include "addon_calls.h"
 #include "addon_kernels.h"
 #include "text_groups.h"
 #include "text_objects.h"
@@ -121,11 +122,11 @@ void SettleTextsOf(const Napi::CallbackInfo& info) {
 }  // namespace
 
 void ExportTextKernels(Napi::Env env, Napi::Object exports) {
-  exports.Set("groupTexts", Napi::Function::New<GroupTextsOf>(env, "groupTexts"));
-  exports.Set("findTexts", Napi::Function::New<FindTextsOf>(env, "findTexts"));
-  exports.Set("orderTexts", Napi::Function::New<OrderTextsOf>(env, "orderTexts"));
-  exports.Set("layTexts", Napi::Function::New<LayTextsOf>(env, "layTexts"));
-  exports.Set("settleTexts", Napi::Function::New<SettleTextsOf>(env, "settleTexts"));
+  Export<GroupTextsOf>(env, exports, "groupTexts");
+  Export<FindTextsOf>(env, exports, "findTexts");
+  Export<OrderTextsOf>(env, exports, "orderTexts");
+  Export<LayTextsOf>(env, exports, "layTexts");
+  Export<SettleTextsOf>(env, exports, "settleTexts");
 }
 
 }  // namespace snapheap

@@ -83,8 +83,8 @@ export function queryEvents<S extends Version & QueryReader, R>(
 ): EventOf<S, QueryChanges<R>> {
   const watched = new WatchedQuery(query)
   const rows = watched.objects === undefined ? undefined : rowsOf(watched.objects)
-  const tables = [...tablesOf(query.plan)]
   let before = watched.results()
+  const tables = [...tablesOf(query.plan)] // of a plan within its limits: it was asked
   return (change) => {
     if (!tables.some((table) => change.touches(table)) && rows?.areTouchedBy(change) !== true) return undefined
     const last = watched.rowTable === undefined ? before : before.renumbered(change.rows(watched.rowTable))

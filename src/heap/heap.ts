@@ -252,16 +252,25 @@ export class Heap {
 
   /**
    * Has `work` look at the newest version also after it has returned, from other threads too: what it sees stays as it is, and in
-   * memory, until the promise is settled. `close` waits for that.
+   * memory, until the promise is settled. `close` waits for that. Rejects with what `work` throws, at once or later.
    */
   async readBeside<T>(work: (view: View) => Promise<T>): Promise<T> {
-    const snapshot = this.snapshot('work beside')
-    const done = work(snapshot.view).finally(() => {
-      snapshot.release()
-      this.readers.delete(done)
-    })
+    const done = this.readPinned(work)
     this.readers.add(done)
-    return done
+    try {
+      return await done
+    } finally {
+      this.readers.delete(done)
+    }
+  }
+
+  private async readPinned<T>(work: (view: View) => Promise<T>): Promise<T> {
+    const snapshot = this.snapshot('work beside')
+    try {
+      return await work(snapshot.view)
+    } finally {
+      snapshot.release()
+    }
   }
 
   /** Runs `work` at once, or, where a transaction or a save is under way, as soon as that has ended. */

@@ -7,7 +7,7 @@ export type WindowBuffers = readonly (ArrayBuffer | undefined)[]
  *
  * The heap is handed over as its block table and its windows. Kernels write only into
  * arrays that they are handed as such: a new object, or a range of the heap that the writer has opened. One that is led outside the
- * heap, or whose arguments do not fit each other, throws `CORRUPT`.
+ * heap, or whose arguments do not fit each other, throws `CORRUPT`; one that cannot get memory to work in throws `IO`.
  */
 export interface Kernels {
   /** `TextGrouper.group` (value/texts.ts). */

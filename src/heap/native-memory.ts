@@ -80,10 +80,10 @@ class NativeMemory implements Memory {
       splitSegment: (...given) => kernel(() => addon.splitSegment(...given)),
       prefetchPlaces: (...given) => kernel(() => addon.prefetchPlaces(...given)),
       splitLines: (...given) => kernel(() => addon.splitLines(...given)),
-      prepareLines: (...given) => kernel(() => addon.prepareLines(...given)),
+      prepareLines: (...given) => kernelBeside(() => addon.prepareLines(...given)),
       countWords: (...given) => kernel(() => addon.countWords(...given)),
       sortWords: (...given) => kernel(() => addon.sortWords(...given)),
-      sortIndex: (...given) => kernel(() => addon.sortIndex(...given)),
+      sortIndex: (...given) => kernelBeside(() => addon.sortIndex(...given)),
       groupRecords: (...given) => kernel(() => addon.groupRecords(...given)),
       parseNumbers: (...given) => kernel(() => addon.parseNumbers(...given)),
       scanWords: (...given) => kernel(() => addon.scanWords(...given)),
@@ -192,8 +192,32 @@ function kernel<T>(run: () => T): T {
   try {
     return run()
   } catch (error) {
-    throw new SnapheapError('CORRUPT', `The heap leads outside itself: ${error}. Run verify.`, {}, error)
+    throw kernelError(error)
   }
+}
+
+/** The same for one that goes on in a thread of the pool. */
+function kernelBeside(run: () => Promise<void>): Promise<void> {
+  return kernel(run).catch((error) => {
+    throw kernelError(error)
+  })
+}
+
+function kernelError(error: unknown): SnapheapError {
+  if (isOutOfMemory(error)) {
+    return new SnapheapError(
+      'IO',
+      'There is no memory for a native loop over many words, and nothing was done. Give the process more memory, or ask for less at once.',
+      {},
+      error,
+    )
+  }
+  return new SnapheapError('CORRUPT', `The heap leads outside itself: ${error}. Run verify.`, {}, error)
+}
+
+/** native/addon_calls.h says so. */
+function isOutOfMemory(error: unknown): boolean {
+  return error instanceof Error && 'code' in error && error.code === 'ENOMEM'
 }
 
 /** The first binary that loads: one for glibc does not load under musl, nor the other way round. */

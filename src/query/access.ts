@@ -191,7 +191,7 @@ export class TermAccess implements Access {
 
   estimate(): number {
     const counts = this.asked.terms.map((term) => this.index.terms!.count(term))
-    return counts.length === 0 ? 0 : Math.min(...counts)
+    return counts.length === 0 ? 0 : counts.reduce((least, count) => Math.min(least, count))
   }
 
   rows(limit: number): number[] {

@@ -11,6 +11,7 @@ import {
   type AggregateFunction,
   allOf,
   type Condition,
+  ensureOneValueEach,
   type Field,
   frozen,
   type OrderKey,
@@ -83,13 +84,17 @@ export class QueryBuilder<T, R> {
     return this.having({ conditions: [...parts.conditions, exists] }, joined)
   }
 
-  /** Records of these values in place of objects, named as they are or by the names of an object given. */
+  /**
+   * Records of these values in place of objects, named as they are or by the names of an object given. Throws `INVALID_ARGUMENT`
+   * for one name of two of them.
+   */
   select(...names: readonly (string | Readonly<Record<string, string>>)[]): Query<unknown> {
     const fields = names.flatMap((each) =>
       typeof each === 'string'
         ? [this.field(each, each)]
         : Object.entries(each).map(([name, path]) => this.field(name, path)),
     )
+    ensureOneValueEach(fields)
     const read = readingOf(fields, this.root.paths)
     return this.query(frozen({ kind: 'project', fields }), ...read)
   }

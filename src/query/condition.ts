@@ -1,11 +1,21 @@
 import { show } from '../arguments'
 import { SnapheapError } from '../errors'
-import type { ColumnType } from '../table/column-type'
+import { type ColumnType, scalarOf } from '../table/column-type'
 import { termsOf } from '../table/index-type'
 import type { PathStep } from '../value/decoder'
 import { List } from '../value/list'
 import type { Binding } from './binding'
-import { ANY, areComparableIn, type BoundOperand, compareIn, readAs, type Slot } from './operand'
+import {
+  ANY,
+  areComparableIn,
+  type BoundOperand,
+  compareIn,
+  holdsNull,
+  NULL_WORD,
+  readAs,
+  type Slot,
+  type Typed,
+} from './operand'
 import type { BoundPath } from './path'
 import type { Comparison, Condition, ConditionOf, Path, TextPattern } from './plan'
 import { commonPath, rangesTest } from './range-set'
@@ -43,7 +53,6 @@ export function rowTest(condition: Condition, binding: Binding): RowTest {
         return (row) => among.value.has(path.value(row))
       }
       const operands = binding.operandsOf(condition.values as readonly Slot[] | Slot, condition.path)
-      if (path.column.type === 'any') return (row) => operands.each.some((operand) => equals(path, row, operand))
       const { view } = path.start.context
       return (row) => {
         const at = path.rowAt(row)
@@ -56,7 +65,7 @@ export function rowTest(condition: Condition, binding: Binding): RowTest {
     default: {
       const path = binding.path(condition.path)
       if (condition.kind === 'text' || condition.kind === 'matches') ensureReadsAsText(path)
-      const test = valueTest(condition, binding)
+      const test = valueTest(condition, binding, path.path.inside.length > 0 ? ANY : path.column)
       // a scan also tests row numbers that no row has, which is nothing to ask somebody's function about
       if (condition.kind === 'satisfies') return (row) => binding.table.hasRow(row) && test(path.value(row))
       return (row) => test(path.value(row))
@@ -94,12 +103,12 @@ function termsTest(condition: ConditionOf<'terms'>, binding: Binding): RowTest {
 /** Whether the value at a path is the operand, by words where it is a column's whole value. */
 export function equals(path: BoundPath, row: number, operand: BoundOperand): boolean {
   if (path.path.inside.length > 0) return sameValue(path.value(row), operand.value)
-  // a dynamic column also holds null as a value of its own, which reads as missing here
-  if (operand.isMissing && path.column.type === 'any') return path.value(row) === null
+  const { view } = path.start.context
   const at = path.rowAt(row)
   const address = at < 0 ? 0 : path.column.addressOf(at)
   if (address === 0) return operand.isMissing
-  return path.start.context.view.isWord(address, operand.low, operand.high)
+  if (view.isWord(address, operand.low, operand.high)) return true
+  return operand.isMissing && holdsNull(path.column.type) && view.isWord(address, NULL_WORD.low, NULL_WORD.high)
 }
 
 /** The test of a condition on one value: a member of a record, an element of an array. Its paths are not looked at. */
@@ -152,7 +161,7 @@ export function valueTest(condition: Condition, binding: Binding, of = ANY): Val
       return (value) => Boolean((test.value as ValueTest)(value))
     }
     case 'element': {
-      const test = elementTest(condition.test, binding)
+      const test = elementTest(condition.test, binding, { type: scalarOf(of.type) })
       return (value) => isSequence(value) && [...value].some(test)
     }
     case 'among': {
@@ -163,24 +172,25 @@ export function valueTest(condition: Condition, binding: Binding, of = ANY): Val
 }
 
 /** The test of a condition on one element of an array, at whose paths stand parts of the element. */
-function elementTest(condition: Condition, binding: Binding): ValueTest {
+function elementTest(condition: Condition, binding: Binding, of: Typed): ValueTest {
   switch (condition.kind) {
     case 'and': {
-      const tests = condition.conditions.map((each) => elementTest(each, binding))
+      const tests = condition.conditions.map((each) => elementTest(each, binding, of))
       return (element) => tests.every((test) => test(element))
     }
     case 'or': {
-      const tests = condition.conditions.map((each) => elementTest(each, binding))
+      const tests = condition.conditions.map((each) => elementTest(each, binding, of))
       return (element) => tests.some((test) => test(element))
     }
     case 'not': {
-      const test = elementTest(condition.condition, binding)
+      const test = elementTest(condition.condition, binding, of)
       return (element) => !test(element)
     }
     default: {
       const { inside } = condition.path
+      if (inside.length === 0) return valueTest(condition, binding, of)
       const test = valueTest(condition, binding)
-      return inside.length === 0 ? test : (element) => test(partAt(element, inside))
+      return (element) => test(partAt(element, inside))
     }
   }
 }

@@ -1,7 +1,7 @@
 import { show } from '../arguments'
 import { SnapheapError } from '../errors'
 import { nearestName } from './nearest'
-import { allOf, type Comparison, type Condition, frozen, Parameter, type Path } from './plan'
+import { allOf, type Comparison, type Condition, ensureNested, frozen, Parameter, type Path } from './plan'
 import type { PathResolver } from './table-paths'
 
 /** What can be asked of a value, by name. */
@@ -37,31 +37,52 @@ export class Composed {
 
 /**
  * The condition that an object of property names describes: `{ status: 'open', date: { gte }, author: { name: 'Ada' } }`.
- * Throws `INVALID_ARGUMENT`, naming what is wrong and the nearest right name.
+ * Throws `INVALID_ARGUMENT`, naming what is wrong and the nearest right name, and beyond `PLAN_LIMITS.nested`.
  */
-export function conditionOf(where: unknown, paths: PathResolver): Condition {
-  if (where instanceof Composed) return composed(where, paths)
+export function conditionOf(where: unknown, paths: PathResolver, depth = 0): Condition {
+  if (where instanceof Composed) return composed(where, paths, depth)
   if (!isPlainObject(where)) {
     throw new SnapheapError(
       'INVALID_ARGUMENT',
       `${show(where)} is no condition on ${paths.label}. Pass an object such as { ${paths.names()[0]}: … }.`,
     )
   }
-  return all(where, '', paths)
+  return all(where, '', paths, depth)
 }
 
-function composed({ kind, parts }: Composed, paths: PathResolver): Condition {
-  const conditions = parts.map((part) => conditionOf(part, paths))
+function composed(composition: Composed, paths: PathResolver, depth: number): Condition {
+  ensureNested(
+    depth,
+    `Conditions on ${paths.label}`,
+    'Give and(…) and or(…) all of their parts at once, and leave out what not(not(…)) does not change.',
+  )
+  const { kind } = composition
+  const conditions = partsOf(composition).map((part) => conditionOf(part, paths, depth + 1))
   if (kind === 'not') return frozen({ kind: 'not', condition: allOf(conditions) })
   return kind === 'and' ? allOf(conditions) : frozen({ kind: 'or', conditions })
 }
 
-function all(where: Readonly<Record<string, unknown>>, prefix: string, paths: PathResolver): Condition {
-  const conditions = Object.entries(where).map(([name, value]) => one(prefix + name, value, paths))
+/** Conditions that were joined one by one, each with all before it, nest no deeper than those given at once. */
+function partsOf(composition: Composed): readonly unknown[] {
+  if (composition.kind === 'not') return composition.parts
+  const parts: unknown[] = []
+  const left: unknown[] = [composition]
+  while (left.length > 0) {
+    const part = left.pop()
+    if (part instanceof Composed && part.kind === composition.kind) {
+      for (let i = part.parts.length - 1; i >= 0; i--) left.push(part.parts[i])
+    } else parts.push(part)
+  }
+  return parts
+}
+
+function all(where: Readonly<Record<string, unknown>>, prefix: string, paths: PathResolver, depth: number): Condition {
+  ensureNested(depth, `Names in a condition on ${paths.label}`, 'Write a long path as one name with dots.')
+  const conditions = Object.entries(where).map(([name, value]) => one(prefix + name, value, paths, depth))
   return conditions.length === 1 ? conditions[0] : allOf(conditions)
 }
 
-function one(name: string, value: unknown, paths: PathResolver): Condition {
+function one(name: string, value: unknown, paths: PathResolver, depth: number): Condition {
   if (value === undefined) {
     throw new SnapheapError(
       'INVALID_ARGUMENT',
@@ -84,7 +105,7 @@ function one(name: string, value: unknown, paths: PathResolver): Condition {
     )
   }
   if (!paths.leadsOn(name) && !paths.holdsDocuments(name)) throw unknownOperator(name, names, paths)
-  return all(value, `${name}.`, paths)
+  return all(value, `${name}.`, paths, depth + 1)
 }
 
 /** What an operator is given, as values of the column where it compares with those. */

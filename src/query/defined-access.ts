@@ -7,7 +7,7 @@ import type { TableIndex } from '../table/table-index'
 import { LooseWord } from '../value/loose-word'
 import type { Access } from './access'
 import type { Binding } from './binding'
-import { BoundOperand, compareIn, type Slot } from './operand'
+import { BoundOperand, compareIn, holdsNull, type Slot } from './operand'
 import type { BoundOrder } from './order'
 import type { Comparison, Condition } from './plan'
 
@@ -55,7 +55,7 @@ export class OrderedAccess implements Access {
   }
 
   estimate(): number {
-    if (!this.isWhole() || this.range.some(isBeyondIndex)) return Number.POSITIVE_INFINITY
+    if (!this.isWhole() || this.range.some(isBeyondIndex) || this.asksForNull()) return Number.POSITIVE_INFINITY
     const range = this.bounds()
     return range === undefined ? 0 : this.index.ordered!.estimate(range)
   }
@@ -79,8 +79,11 @@ export class OrderedAccess implements Access {
     if (range === undefined) return
     const { isDescending } = keys[0]
     const cursor = this.index.ordered!.cursor(range, isDescending ? 'descending' : 'ascending')
-    // an index that ends with the keys has equal rows ascending
-    const isSorted = !isDescending && this.equal.length + keys.length === this.index.columns.length
+    // an index that ends with the keys has equal rows ascending, but tells apart what an order does not: null and no value, documents
+    const isSorted =
+      !isDescending &&
+      this.equal.length + keys.length === this.index.columns.length &&
+      keys.every(({ path }) => !holdsNull(path.column.type))
     let rows: number[] = []
     /** Where the rows begin that are equal to the last. */
     let equals = 0
@@ -99,6 +102,11 @@ export class OrderedAccess implements Access {
     }
     if (!isSorted) sortFrom(rows, equals)
     if (rows.length > 0) yield rows
+  }
+
+  /** Whether it would miss rows: it has those that hold null apart from those without a value. */
+  private asksForNull(): boolean {
+    return this.equal.some(({ value }, i) => value === null && holdsNull(this.index.columns[i].type))
   }
 
   /** Undefined where no row can fit: nothing is less or more than what is missing. */
@@ -260,7 +268,8 @@ function wholeness(
     const all = bounds.get(column) ?? []
     const same = all.find(({ operator }) => operator === 'eq')?.operand
     if (same instanceof BoundOperand) {
-      tests.push(() => (isPresent ? !same.isMissing : same.low === low && same.high === high))
+      const isBoth = (): boolean => same.isMissing && holdsNull(column.type)
+      tests.push(() => (isPresent ? !same.isMissing : same.low === low && same.high === high && !isBoth()))
     } else if (!isPresent || all.length === 0) return undefined // what is compared is there
   }
   return () => tests.every((test) => test())

@@ -3,6 +3,7 @@ import { BLOCK_MASK, BLOCK_SHIFT } from '../heap/layout'
 import type { View } from '../heap/view'
 import { Accumulator, type BoundAggregate } from './aggregate'
 import { ColumnWords, isForNative, LEAST_NATIVE } from './column-words'
+import { holdsNull, NULL_WORD } from './operand'
 import type { BoundPath } from './path'
 import type { RowNumbers } from './table-scan'
 import { valueKey } from './values'
@@ -28,9 +29,7 @@ export class Grouping {
     view: View,
   ) {
     this.accumulators = aggregates.map((each) => new Accumulator(each, view))
-    this.keys = fields.map(({ path }) =>
-      path.isDirect && path.column.type !== 'any' ? new WordKey(path) : new ValueKey(path),
-    )
+    this.keys = fields.map(({ path }) => groupKey(path))
   }
 
   add(rows: RowNumbers): void {
@@ -56,13 +55,6 @@ export class Grouping {
   }
 }
 
-/** Numbers the groups that rows belong to by one key more: those numbered already are divided further. */
-interface GroupKey {
-  /** Groups so far. */
-  readonly count: number
-  number(rows: RowNumbers, groups: Int32Array, isFirst: boolean): void
-}
-
 /** Divides groups further by the values of their rows. */
 class GroupPairs {
   private readonly groups = new WordDictionary()
@@ -85,29 +77,54 @@ class GroupPairs {
   }
 }
 
-/** Integers below this are looked up without hashing. */
-const SMALL_INTEGERS = 1 << 17
-
-/** A key that is a column: equal values are equal words. */
-class WordKey implements GroupKey {
-  private readonly values = new WordDictionary()
-  private integers: Int32Array | undefined
+/** Numbers the groups that rows belong to by one key more: those numbered already are divided further. */
+abstract class GroupKey {
   private readonly pairs = new GroupPairs()
   private isFirst = true
 
-  constructor(private readonly path: BoundPath) {}
+  constructor(protected readonly path: BoundPath) {}
 
+  /** Groups so far. */
   get count(): number {
-    return this.isFirst ? this.values.size : this.pairs.count
+    return this.isFirst ? this.valueCount : this.pairs.count
   }
 
   number(rows: RowNumbers, groups: Int32Array, isFirst: boolean): void {
     this.isFirst = isFirst
-    const { view } = this.path.start.context
-    const values = isFirst ? groups : new Int32Array(rows.length)
-    if (view.kernels === undefined || !isForNative(rows)) this.numberEach(rows, values)
-    else this.numberAll(rows, values, view.kernels)
-    if (!isFirst) this.pairs.number(values, groups, view.kernels)
+    const numbers = isFirst ? groups : new Int32Array(rows.length)
+    this.numberValues(rows, numbers)
+    if (!isFirst) this.pairs.number(numbers, groups, this.path.start.context.view.kernels)
+  }
+
+  /** Different values so far. */
+  protected abstract readonly valueCount: number
+
+  /** Numbers the values of rows, in the order in which they are met. */
+  protected abstract numberValues(rows: RowNumbers, numbers: Int32Array): void
+}
+
+/** The key for what stands at a path: values are told apart as conditions tell them. */
+function groupKey(path: BoundPath): GroupKey {
+  if (path.path.inside.length > 0) return new ValueKey(path)
+  return path.isDirect && !holdsNull(path.column.type) ? new ColumnKey(path) : new WordKey(path)
+}
+
+/** Integers below this are looked up without hashing. */
+const SMALL_INTEGERS = 1 << 17
+
+/** A column of the rows themselves, whose equal values are equal words. */
+class ColumnKey extends GroupKey {
+  private readonly values = new WordDictionary()
+  private integers: Int32Array | undefined
+
+  protected get valueCount(): number {
+    return this.values.size
+  }
+
+  protected numberValues(rows: RowNumbers, numbers: Int32Array): void {
+    const { kernels } = this.path.start.context.view
+    if (kernels === undefined || !isForNative(rows)) this.numberEach(rows, numbers)
+    else this.numberAll(rows, numbers, kernels)
   }
 
   private numberAll(rows: Int32Array, numbers: Int32Array, kernels: Kernels): void {
@@ -138,21 +155,35 @@ class WordKey implements GroupKey {
   }
 }
 
-/** A key at the end of a path. */
-class ValueKey implements GroupKey {
-  private readonly values = new Map<unknown, number>()
-  private readonly pairs = new GroupPairs()
-  private isFirst = true
+/** A whole column at the end of references, or one that holds null as no value is. */
+class WordKey extends GroupKey {
+  private readonly values = new WordDictionary()
 
-  constructor(private readonly path: BoundPath) {}
-
-  get count(): number {
-    return this.isFirst ? this.values.size : this.pairs.count
+  protected get valueCount(): number {
+    return this.values.size
   }
 
-  number(rows: RowNumbers, groups: Int32Array, isFirst: boolean): void {
-    this.isFirst = isFirst
-    const numbers = isFirst ? groups : new Int32Array(rows.length)
+  protected numberValues(rows: RowNumbers, numbers: Int32Array): void {
+    const { path, values } = this
+    const { view } = path.start.context
+    for (let i = 0; i < rows.length; i++) {
+      const row = path.rowAt(rows[i])
+      const address = row < 0 ? 0 : path.column.addressOf(row)
+      const isNothing = address === 0 || view.isWord(address, NULL_WORD.low, NULL_WORD.high)
+      numbers[i] = isNothing ? values.number(0, 0) : values.number(view.low(address), view.high(address))
+    }
+  }
+}
+
+/** A part of documents or arrays: values are equal where they say the same. */
+class ValueKey extends GroupKey {
+  private readonly values = new Map<unknown, number>()
+
+  protected get valueCount(): number {
+    return this.values.size
+  }
+
+  protected numberValues(rows: RowNumbers, numbers: Int32Array): void {
     for (let i = 0; i < rows.length; i++) {
       const key = valueKey(this.path.value(rows[i]))
       let value = this.values.get(key)
@@ -162,6 +193,5 @@ class ValueKey implements GroupKey {
       }
       numbers[i] = value
     }
-    if (!isFirst) this.pairs.number(numbers, groups, this.path.start.context.view.kernels)
   }
 }

@@ -1,7 +1,7 @@
 import { show } from '../arguments'
-import { type ColumnType, describeType, type ScalarType } from '../table/column-type'
+import { type ColumnType, describeType, type ScalarType, scalarOf } from '../table/column-type'
 import { Decimal } from '../value/decimal'
-import { parseDay, parseTimeOfDay, Timestamp } from '../value/timestamp'
+import { parseDay, parseFarInstant, parseTimeOfDay, Timestamp } from '../value/timestamp'
 import { jsonFault } from './json-shape'
 
 /** What to write in JSON for the types whose values JSON has not. */
@@ -27,11 +27,6 @@ export function valueFromJson(type: ColumnType, json: unknown, position: string)
   const value = scalarFromJson(type as ScalarType, json)
   if (value === undefined) throw unfit(type, json, position)
   return value
-}
-
-/** The type of what stands within a column: that of an array's elements; anything in a document. */
-export function scalarOf(type: ColumnType): ScalarType {
-  return type.endsWith('[]') ? (type.slice(0, -2) as ScalarType) : 'any'
 }
 
 /** Undefined where it cannot be one. */
@@ -84,14 +79,17 @@ function infinityOf(text: string): number | undefined {
 
 const INSTANT = /^([+-]\d{6}|\d{4})-(\d\d)-(\d\d)(?:[T ](\d\d:\d\d(?::\d\d)?)(?:\.(\d{1,6}))?(Z|[+-]\d\d:\d\d))?$/
 
-function instantOf(text: string): Date | undefined {
+/** As its column reads it: text where no Date holds it. */
+function instantOf(text: string): Date | string | undefined {
   const parts = INSTANT.exec(text)
   if (parts === null) return undefined
   const [, year, month, day, time = '00:00', fraction = '', zone = 'Z'] = parts
   // Date takes the 30th of February for the 1st of March
   if (parseDay(`${year}-${month}-${day}`) === undefined || parseTimeOfDay(time) === undefined) return undefined
   const ms = Date.parse(`${year}-${month}-${day}T${time}${zone}`)
-  if (Number.isNaN(ms)) return undefined
+  const seconds = time.length === 5 ? `${time}:00` : time
+  if (Number.isNaN(ms))
+    return parseFarInstant(`${year}-${month}-${day}T${seconds}.${fraction || 0}${zone}`)?.toISOString()
   const micros = Number(fraction.padEnd(6, '0'))
   const rest = micros % 1000
   const wholeMs = ms + (micros - rest) / 1000

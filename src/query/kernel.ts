@@ -4,7 +4,7 @@ import { TAG } from '../value/word'
 import type { Binding } from './binding'
 import { compile } from './compile'
 import { type RowTest, rowTest } from './condition'
-import { type BoundOperand, ordinalKind, type Slot } from './operand'
+import { type BoundOperand, holdsNull, ordinalKind, type Slot } from './operand'
 import type { Condition, ConditionOf } from './plan'
 import { commonPath } from './range-set'
 import type { RowNumbers } from './table-scan'
@@ -46,6 +46,7 @@ export function kernelOf(condition: Condition, binding: Binding): Kernel {
   const writer = new KernelWriter(binding)
   const filterTest = writer.test(condition, 'row')
   const scanTest = writer.test(condition, 'block')
+  if (writer.operands.length > MOST_OPERANDS) return closures
   const source = writer.source(filterTest, scanTest)
   const make = compile(source, ['view', 'columns', 'operands', 'tests'])
   if (make === undefined) return closures
@@ -65,6 +66,9 @@ interface CompiledKernel {
   filter(rows: RowNumbers, limit: number): number[]
   scan(from: number, to: number, found: Int32Array): number
 }
+
+/** Each takes some of the stack: tens of thousands, all of it. */
+const MOST_OPERANDS = 4096
 
 /** Below this many rows hoisting what blocks share costs more than it saves. */
 const SMALL_SCAN = 64
@@ -145,7 +149,7 @@ return { filter, scan }`
     if (!path.isDirect) return this.closure(condition, mode)
     const { operator } = condition
     if (operator === 'eq' || operator === 'ne') {
-      if (path.column.type === 'any') return this.closure(condition, mode)
+      if (holdsNull(path.column.type)) return this.closure(condition, mode)
       const test = this.wordTest(this.column(path.column), this.operand(condition, false), mode)
       return operator === 'eq' ? test : `!${test}`
     }

@@ -4,8 +4,9 @@ import { type ColumnType, encodeAs } from '../table/column-type'
 import { cannotHold } from '../table/messages'
 import { atScale } from '../table/scale'
 import { Decimal } from '../value/decimal'
-import { formatTimeOfDay, parseDay, parseTimeOfDay, Timestamp } from '../value/timestamp'
+import { formatTimeOfDay, parseDay, parseFarInstant, parseTimeOfDay, Timestamp } from '../value/timestamp'
 import { areComparable, compareValues } from '../value/value-order'
+import { CONSTANT, CONSTANT_HIGH } from '../value/word'
 import type { BoundPath } from './path'
 import { Parameter, type Path } from './plan'
 
@@ -74,6 +75,8 @@ export function readAs({ type }: Typed, value: unknown): unknown {
     }
     case 'uuid':
       return typeof value === 'string' ? value.toLowerCase() : value
+    case 'timestamp':
+      return typeof value === 'string' ? (parseFarInstant(value)?.toISOString() ?? value) : value
     case 'decimal':
       // 0.1 is the decimal that it is written as, not the double, which is a little more
       return typeof value === 'string' || Number.isFinite(value) ? decimalOf(String(value)) : value
@@ -104,6 +107,14 @@ function encodeFor(column: Column, value: unknown, context: BoundPath['start']['
   throw cannotHold(column, value, cause)
 }
 
+/** The null that a column may hold as a value of its own. Like no value it reads as null, and queries ask for both as one. */
+export const NULL_WORD = { low: CONSTANT.null, high: CONSTANT_HIGH } as const
+
+/** Whether columns of a type may hold it: a dynamic one, and one of JSON, where a document may be no more than null. */
+export function holdsNull(type: ColumnType): boolean {
+  return type === 'any' || type === 'json'
+}
+
 /** Several of them: the values of an `in`. */
 export class BoundOperands {
   each: readonly BoundOperand[] = []
@@ -122,16 +133,21 @@ export class BoundOperands {
     if (this.slots instanceof Slot) this.takeAll(this.slots, values[this.slots.index])
     else for (const each of this.each) each.take(values)
     this.words.clear()
-    for (const { low, high } of this.each) {
-      const highs = this.words.get(low)
-      if (highs === undefined) this.words.set(low, [high])
-      else highs.push(high)
+    for (const { low, high, isMissing } of this.each) {
+      this.addWord(low, high)
+      if (isMissing && holdsNull(this.path.column.type)) this.addWord(NULL_WORD.low, NULL_WORD.high)
     }
   }
 
   /** Whether one of them is this word of their column; the word of nothing is that of a missing value. */
   hasWord(low: number, high: number): boolean {
     return this.words.get(low)?.includes(high) === true
+  }
+
+  private addWord(low: number, high: number): void {
+    const highs = this.words.get(low)
+    if (highs === undefined) this.words.set(low, [high])
+    else highs.push(high)
   }
 
   private takeAll(slot: Slot, all: unknown): void {
@@ -178,17 +194,24 @@ export interface Typed {
 export const ANY: Typed = Object.freeze({ type: 'any' })
 
 /** Negative, zero or positive as one value of a column sorts before, with or after another. */
-export function compareIn(column: Typed, a: unknown, b: unknown): number {
-  return column.type === 'day' ? compareValues(dayNumber(a), dayNumber(b)) : compareValues(a, b)
+export function compareIn({ type }: Typed, a: unknown, b: unknown): number {
+  if (type === 'day') return compareValues(dayNumber(a), dayNumber(b))
+  return type === 'timestamp' ? compareValues(instantOf(a), instantOf(b)) : compareValues(a, b)
 }
 
 /** Whether one of two values of a column can be said to be less than the other. */
-export function areComparableIn(column: Typed, a: unknown, b: unknown): boolean {
-  return column.type === 'day' ? areComparable(dayNumber(a), dayNumber(b)) : areComparable(a, b)
+export function areComparableIn({ type }: Typed, a: unknown, b: unknown): boolean {
+  if (type === 'day') return areComparable(dayNumber(a), dayNumber(b))
+  return type === 'timestamp' ? areComparable(instantOf(a), instantOf(b)) : areComparable(a, b)
 }
 
 function dayNumber(value: unknown): unknown {
   return typeof value === 'string' ? parseDay(value) : value
+}
+
+/** Timestamps that no Date holds read as text. */
+function instantOf(value: unknown): unknown {
+  return typeof value === 'string' ? parseFarInstant(value) : value
 }
 
 /** How most words of a column can be ordered without reading values: as the numbers they are, or by their payload. */

@@ -1,3 +1,4 @@
+import { SnapheapError } from '../errors'
 import type { PathStep } from '../value/decoder'
 
 /**
@@ -85,6 +86,21 @@ export interface Field {
   readonly path: Path
 }
 
+/** Throws `INVALID_ARGUMENT` where a name is given to two values: the record has but one. The same value may be named again. */
+export function ensureOneValueEach(fields: readonly Field[]): void {
+  const paths = new Map<string, string>()
+  for (const { name, path } of fields) {
+    const other = paths.get(name) ?? path.label
+    paths.set(name, path.label)
+    if (other === path.label) continue
+    throw new SnapheapError(
+      'INVALID_ARGUMENT',
+      `Two members of a result are named "${name}": ${other} and ${path.label}. Take another name.`,
+      { name },
+    )
+  }
+}
+
 export type AggregateFunction = 'count' | 'sum' | 'avg' | 'min' | 'max'
 
 export interface Aggregate {
@@ -135,6 +151,19 @@ export type ConditionOf<K extends Condition['kind']> = Extract<Condition, { kind
 /** Freezes a node. Arrays in it are frozen where they are made; values of the user's are left as they are. */
 export function frozen<T extends Step | Condition | Path>(node: T): T {
   return Object.freeze(node)
+}
+
+/** Conditions, and plans, within each other, and steps of one plan: those who walk them have a stack for this many. */
+export const PLAN_LIMITS = Object.freeze({ nested: 200, steps: 2000 })
+
+/** Throws `INVALID_ARGUMENT` for what stands within too many others. */
+export function ensureNested(depth: number, what: string, remedy: string): void {
+  if (depth <= PLAN_LIMITS.nested) return
+  throw new SnapheapError(
+    'INVALID_ARGUMENT',
+    `${what} are nested more than ${PLAN_LIMITS.nested} deep, which is the limit. ${remedy}`,
+    { limit: PLAN_LIMITS.nested },
+  )
 }
 
 const NO_REFERENCES: readonly Reference[] = Object.freeze([])

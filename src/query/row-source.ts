@@ -282,7 +282,7 @@ export class RowSource implements RowFinder {
       case 'or': {
         const parts = condition.conditions.map((each) => this.sourceOf(this.table, each))
         if (parts.some((each) => each.accesses.length === 0)) return []
-        this.inner.push(...parts)
+        for (const part of parts) this.inner.push(part)
         return [new UnionAccess(parts, covers)]
       }
       default:

@@ -5,7 +5,7 @@ import { TABLE } from '../table/layout'
 import type { Table } from '../table/table'
 import { TAG } from '../value/word'
 import type { Binding } from './binding'
-import { type BoundOperand, type BoundOperands, ordinalKind, type Slot } from './operand'
+import { type BoundOperand, holdsNull, NULL_WORD, ordinalKind, type Slot } from './operand'
 import type { Comparison, Condition, ConditionOf } from './plan'
 
 /** native/word_tests.h names these. */
@@ -101,7 +101,7 @@ export class ScanProgram {
       case 'in': {
         const { column } = this.binding.path(condition.path)
         const operands = this.binding.operandsOf(condition.values as readonly Slot[] | Slot, condition.path)
-        this.push(STEP.isOneOf, column, (steps, at, words) => fillSet(operands, steps, at, words))
+        this.push(STEP.isOneOf, column, (steps, at, words) => fillSet(operands.each, column, steps, at, words))
         return
       }
       case 'compare':
@@ -122,7 +122,8 @@ export class ScanProgram {
     const { column } = this.binding.path(condition.path)
     const operand = this.binding.operand(condition.value as Slot, condition.path)
     if (operator === 'eq' || operator === 'ne') {
-      this.push(STEP.isWord, column, (steps, at) => fillWord(operand, steps, at))
+      if (!holdsNull(column.type)) this.push(STEP.isWord, column, (steps, at) => fillWord(operand, steps, at))
+      else this.push(STEP.isOneOf, column, (steps, at, words) => fillSet([operand], column, steps, at, words))
       if (operator === 'ne') this.join(STEP.not)
       return
     }
@@ -158,7 +159,7 @@ export function isForNative(condition: Condition, binding: Binding, depth = 0): 
     case 'in':
     case 'compare': {
       const path = binding.path(condition.path)
-      if (!path.isDirect || path.column.type === 'any') return false
+      if (!path.isDirect) return false
       const isByWord = condition.kind === 'in' || condition.operator === 'eq' || condition.operator === 'ne'
       return isByWord || ordinalKind(path.column.type) !== undefined
     }
@@ -173,10 +174,20 @@ function fillWord(operand: BoundOperand, steps: Int32Array, at: number): boolean
   return true
 }
 
-function fillSet(operands: BoundOperands, steps: Int32Array, at: number, words: number[]): boolean {
-  steps[at + 4] = words.length / 2
-  steps[at + 5] = operands.each.length
-  for (const { low, high } of operands.each) words.push(low, high)
+function fillSet(
+  operands: readonly BoundOperand[],
+  { type }: Column,
+  steps: Int32Array,
+  at: number,
+  words: number[],
+): boolean {
+  const first = words.length / 2
+  for (const { low, high, isMissing } of operands) {
+    words.push(low, high)
+    if (isMissing && holdsNull(type)) words.push(NULL_WORD.low, NULL_WORD.high)
+  }
+  steps[at + 4] = first
+  steps[at + 5] = words.length / 2 - first
   return true
 }
 

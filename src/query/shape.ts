@@ -1,5 +1,15 @@
+import { SnapheapError } from '../errors'
 import { Slot } from './operand'
-import type { Aggregate, Condition, Field, Path, Plan, Step } from './plan'
+import {
+  type Aggregate,
+  type Condition,
+  ensureNested,
+  type Field,
+  type Path,
+  PLAN_LIMITS,
+  type Plan,
+  type Step,
+} from './plan'
 
 /** A plan with slots in place of the values, functions and classes in it, and these by slot. */
 export interface Shape {
@@ -9,7 +19,10 @@ export interface Shape {
   readonly slots: readonly unknown[]
 }
 
-/** Takes the values out of a plan, so that plans of one shape are planned and compiled once. */
+/**
+ * Takes the values out of a plan, so that plans of one shape are planned and compiled once. Throws `INVALID_ARGUMENT` beyond
+ * `PLAN_LIMITS`: what comes after may walk a shape by recursion.
+ */
 export function shapeOf(plan: Plan): Shape {
   const shaper = new Shaper()
   const slotted = shaper.plan(plan)
@@ -19,11 +32,16 @@ export function shapeOf(plan: Plan): Shape {
 class Shaper {
   key = ''
   readonly slots: unknown[] = []
+  /** Plans that stand within each other where it has come to. */
+  private depth = 0
 
   plan(plan: Plan): Plan {
+    ensureNested(this.depth++, 'Plans', 'Compose steps that follow each other, and run a plan within others by itself.')
+    ensureSteps(plan)
     this.key += '['
     const steps = plan.map((step) => this.step(step))
     this.key += ']'
+    this.depth--
     return steps
   }
 
@@ -160,4 +178,13 @@ class Shaper {
   private name(name: string): void {
     this.key += `${name.length}:${name} `
   }
+}
+
+function ensureSteps({ length }: Plan): void {
+  if (length <= PLAN_LIMITS.steps) return
+  throw new SnapheapError(
+    'INVALID_ARGUMENT',
+    `A query of ${length} steps has more than ${PLAN_LIMITS.steps}, which is the limit. Join conditions by and(…), and what functions make in one function.`,
+    { limit: PLAN_LIMITS.steps },
+  )
 }

@@ -11,6 +11,7 @@ import type { Condition, Path, Step, StepOf } from './plan'
 import { grouping, projection } from './record-stages'
 import { late, type Make, mapping, nothing, PUSHED_BETWEEN, type Stage, type Test, type UnnamedStage } from './stage'
 import { ValueSet } from './values'
+import { WordDictionary } from './word-dictionary'
 
 const NO_LIMIT = Number.POSITIVE_INFINITY
 
@@ -228,16 +229,20 @@ function objects(step: StepOf<'object'>, flow: Flow, pipeline: Pipeline): Unname
 function allValues(step: StepOf<'values'>, pipeline: Pipeline): UnnamedStage {
   const table = pipeline.reader.table(step.table)
   const column = table.column(step.column)
+  const { view } = table.context
   return {
     flow: VALUES,
     isMapping: false,
     begin: nothing,
     start: (next) => ({
       push: () => {
-        const seen = new ValueSet()
+        const seen = new WordDictionary() // as conditions and indexes tell them apart
         for (const row of table.rows()) {
+          const address = column.addressOf(row)
+          const { size } = seen
+          if (address === 0 || seen.number(view.low(address), view.high(address)) < size) continue
           const value = column.get(row) ?? null
-          if (value !== null && seen.add(value) && next.push(value)) return true
+          if (value !== null && next.push(value)) return true
         }
         return false
       },

@@ -1,4 +1,6 @@
+import { SnapheapError } from '../errors'
 import { Decimal, Rational } from '../value/decimal'
+import { DEEPEST_NESTING } from '../value/encoder'
 import { List } from '../value/list'
 import { Timestamp } from '../value/timestamp'
 import { compareValues } from '../value/value-order'
@@ -13,9 +15,9 @@ export function sameValue(a: unknown, b: unknown): boolean {
 
 /**
  * What tells a value from every different one, as the key of a `Map`: itself where that does, else a text that no string
- * value can be taken for.
+ * value can be taken for. Throws `TYPE` for one that nests deeper than any value can.
  */
-export function valueKey(value: unknown): unknown {
+export function valueKey(value: unknown, depth = 0): unknown {
   switch (typeof value) {
     case 'string':
       return value.charCodeAt(0) === 0 ? `\0text ${value}` : value
@@ -26,7 +28,7 @@ export function valueKey(value: unknown): unknown {
     case 'bigint':
       return numberKey(value)
     case 'object':
-      return value === null ? null : objectKey(value)
+      return value === null ? null : objectKey(value, depth)
     default:
       return value
   }
@@ -52,22 +54,30 @@ function reduced({ coefficient, scale }: Decimal): string {
   return `${numerator}/${denominator}`
 }
 
-function objectKey(value: object): unknown {
+function objectKey(value: object, depth: number): unknown {
   if (value instanceof Decimal || value instanceof Rational) return numberKey(value)
   if (value instanceof Date) return `\0date ${value.getTime()} ${value instanceof Timestamp ? value.microseconds : 0}`
   if (value instanceof Uint8Array) return `\0bytes ${Buffer.from(value).toString('latin1')}`
-  if (Array.isArray(value)) return `\0[${value.map(part).join()}]`
-  if (value instanceof List) return `\0(${value.items.map(part).join()})`
+  if (depth > DEEPEST_NESTING)
+    throw new SnapheapError('TYPE', `A value nests deeper than ${DEEPEST_NESTING} levels. Flatten it.`)
+  const partsOf = (items: readonly unknown[]): string => items.map((each) => part(each, depth + 1)).join()
+  if (Array.isArray(value)) return `\0[${partsOf(value)}]`
+  if (value instanceof List) return `\0(${partsOf(value.items)})`
   const prototype: unknown = Object.getPrototypeOf(value)
   if (prototype !== Object.prototype && prototype !== null) return value
   const members = Object.entries(value).sort(([a], [b]) => (a < b ? -1 : 1))
-  return `\0{${members.map(([name, member]) => `${JSON.stringify(name)}:${part(member)}`).join()}}`
+  return `\0{${members.map(([name, member]) => `${counted(name)}${part(member, depth + 1)}`).join()}}`
 }
 
-function part(value: unknown): string {
-  const key = valueKey(value)
-  if (typeof key === 'string') return JSON.stringify(key)
+function part(value: unknown, depth: number): string {
+  const key = valueKey(value, depth)
+  if (typeof key === 'string') return counted(key)
   return (typeof key === 'object' && key !== null) || typeof key === 'function' ? `#${identityOf(key)}` : String(key)
+}
+
+/** A text within another, told from what follows by its length: characters that stand for others would double with every level. */
+function counted(text: string): string {
+  return `${text.length}:${text}`
 }
 
 const identities = new WeakMap<object, number>()

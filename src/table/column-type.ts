@@ -3,7 +3,7 @@ import type { View } from '../heap/view'
 import { Decimal } from '../value/decimal'
 import type { Decoder } from '../value/decoder'
 import type { Encoder } from '../value/encoder'
-import { daysFromCivil, parseDay, parseTimeOfDay } from '../value/timestamp'
+import { daysFromCivil, parseDay, parseFarInstant, parseTimeOfDay } from '../value/timestamp'
 
 /** The kinds of column, with the JavaScript value that each reads as. */
 export interface ScalarTypes {
@@ -22,7 +22,7 @@ export interface ScalarTypes {
   bytes: Uint8Array
   /** Canonical text, lower case. */
   uuid: string
-  /** A Date; a `Timestamp` where it has microseconds; the infinities read as numbers, what no Date holds (after year 275760) as ISO text. */
+  /** A Date; a `Timestamp` where it has microseconds; the infinities read as numbers, what no Date holds (after year 275760) as ISO text, by which it is stored and asked for as well. */
   timestamp: Date
   /** A date without time: "2024-02-29". */
   day: string
@@ -71,6 +71,11 @@ export function columnTypeNamed(text: unknown): ColumnType {
     'VERSION',
     `A column has the type ${JSON.stringify(text)}, which this version does not know. Open the file with a newer version.`,
   )
+}
+
+/** The type of what stands within a column: that of an array's elements; anything in a document. */
+export function scalarOf(type: ColumnType): ScalarType {
+  return type.endsWith('[]') ? (type.slice(0, -2) as ScalarType) : 'any'
 }
 
 export function isColumnType(type: unknown): type is ColumnType {
@@ -141,7 +146,7 @@ export function describeType(type: ColumnType): string {
     decimal: 'a Decimal, a safe integer, or its text like "12.50"',
     bytes: 'a Uint8Array',
     uuid: 'a UUID like "c0ffee00-0000-4000-8000-000000000000"',
-    timestamp: 'a Date or Timestamp',
+    timestamp: 'a Date or Timestamp (ISO text where no Date holds it)',
     day: 'a date like "2024-02-29"',
     time: 'a time like "23:59:59.123456"',
     json: 'plain JSON data',
@@ -209,8 +214,9 @@ function encodeTime(type: ScalarType, value: unknown, out: Encoder): boolean {
     return true
   }
   if (type === 'timestamp') {
-    if (!(value instanceof Date) || Number.isNaN(value.getTime())) return false
-    out.value(value)
+    const instant = typeof value === 'string' ? parseFarInstant(value) : value
+    if (!(instant instanceof Date) || Number.isNaN(instant.getTime())) return false
+    out.value(instant)
     return true
   }
   const days = value instanceof Date ? dayOf(value) : typeof value === 'string' ? parseDay(value) : undefined

@@ -1,4 +1,5 @@
 import { LooseWord } from '../value/loose-word'
+import { CONSTANT, CONSTANT_HIGH } from '../value/word'
 import type { Column } from './column'
 import type { Key, Table } from './table'
 
@@ -34,7 +35,7 @@ export function findRows(table: Table, conditions: Readonly<Record<string, unkno
   const rows = best === undefined ? [...table.rows()] : rowsWith(table, best.column, best.low, best.high)
   const rest = wanted.filter((each) => each !== best)
   if (rest.length === 0) return rows
-  return rows.filter((row) => rest.every((each) => table.hasWord(each.column, row, each.low, each.high)))
+  return rows.filter((row) => rest.every((each) => hasWord(table, each.column, row, each.low, each.high)))
 }
 
 /** The row that is its key, if it fits the other conditions too. */
@@ -45,7 +46,8 @@ function findByDirectKey(table: Table, key: string, conditions: Readonly<Record<
   const isGiven = value !== null && value !== undefined
   const row = isGiven && table.seekValue(table.keyColumns[0], value) ? table.rowOf(value as Key) : -1
   const fits = (name: string): boolean =>
-    table.seekValue(table.column(name), others[name]) && table.hasWord(table.column(name), row, finder.low, finder.high)
+    table.seekValue(table.column(name), others[name]) &&
+    hasWord(table, table.column(name), row, finder.low, finder.high)
   return row >= 0 && Object.keys(others).every(fits) ? [row] : []
 }
 
@@ -57,14 +59,26 @@ function findBy(table: Table, column: Column, value: unknown): number[] {
 function rowsWith(table: Table, column: Column, low: number, high: number): number[] {
   const { index } = column
   if (index !== undefined && (low !== 0 || high !== 0)) return index.rows(low, high)
-  const ordered = index === undefined ? table.orderedBy(column) : undefined
+  const isOrdered = index === undefined && !isOfTwoWords(column, low, high)
+  const ordered = isOrdered ? table.orderedBy(column) : undefined
   const rows = ordered?.rowsOf([wordOf(table, low, high)]).sort((a, b) => a - b) ?? [...table.rows()]
-  return rows.filter((row) => table.hasWord(column, row, low, high)) // an order has 1.0 and 1.00 as one value
+  return rows.filter((row) => hasWord(table, column, row, low, high)) // an order has 1.0 and 1.00 as one value
+}
+
+function hasWord(table: Table, column: Column, row: number, low: number, high: number): boolean {
+  if (table.hasWord(column, row, low, high)) return true
+  return isOfTwoWords(column, low, high) && table.hasWord(column, row, CONSTANT.null, CONSTANT_HIGH)
+}
+
+/** Whether null is looked for among documents: one that is no more than null reads as no document does. */
+function isOfTwoWords(column: Column, low: number, high: number): boolean {
+  return low === 0 && high === 0 && column.type === 'json'
 }
 
 function countOf(table: Table, column: Column, low: number, high: number): number {
   const isAbsent = low === 0 && high === 0
   if (column.index !== undefined) return isAbsent ? Number.POSITIVE_INFINITY : column.index.count(low, high)
+  if (isOfTwoWords(column, low, high)) return Number.POSITIVE_INFINITY
   return table.orderedBy(column)?.estimateOf([wordOf(table, low, high)]) ?? Number.POSITIVE_INFINITY
 }
 

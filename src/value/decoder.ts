@@ -6,11 +6,10 @@ import { Encoder, SORTED_FROM } from './encoder'
 import { OBJECT_HEADER_WORDS } from './intern-tables'
 import { List } from './list'
 import { LONGEST_KEPT_BYTES, TextCache } from './text-cache'
-import { formatDay, formatInstant, formatTimeOfDay, Timestamp } from './timestamp'
+import { formatDay, formatInstant, formatTimeOfDay, LARGEST_DATE_MS, Timestamp } from './timestamp'
 import { CONSTANT, signedPayload, TAG, tagOf } from './word'
 
 const HEX = Array.from({ length: 256 }, (_, i) => i.toString(16).padStart(2, '0'))
-const LARGEST_DATE_MS = 8.64e15
 
 /** One for all heaps of the thread: it holds only what their words say. */
 const texts = new TextCache()

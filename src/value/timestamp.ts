@@ -35,6 +35,53 @@ export class Timestamp extends Date {
 
 const DAY_MS = 86_400_000
 
+/** As far from 1970 as a Date can be. */
+export const LARGEST_DATE_MS = 8.64e15
+
+/**
+ * An instant that no Date holds, for comparing and storing it: it tells its time and its text, and nothing else of a Date. Never
+ * handed out, since it is none: such instants read as text.
+ */
+class FarTimestamp extends Timestamp {
+  /** 1000 or more where the milliseconds are odd and no double holds them. */
+  override readonly microseconds: number
+
+  constructor(
+    private readonly ms: number,
+    microseconds: number,
+  ) {
+    super(Number.NaN)
+    this.microseconds = microseconds
+  }
+
+  override getTime(): number {
+    return this.ms
+  }
+
+  override toISOString(): string {
+    return formatInstant(this.ms, this.microseconds)
+  }
+}
+
+const FAR_INSTANT = /^([+-]\d{6}-\d\d-\d\d)T(\d\d:\d\d(?::\d\d(?:\.\d{1,6})?)?)(?:Z|([+-])(\d\d):(\d\d))$/
+
+/** The instant of an ISO text like "+290000-01-01T12:00:00.5Z", undefined for any other text and where a Date can hold it. */
+export function parseFarInstant(text: string): Timestamp | undefined {
+  const parts = FAR_INSTANT.exec(text)
+  if (parts === null) return undefined
+  const [, day, time, sign, hours, minutes] = parts
+  const days = parseDay(day)
+  const micros = parseTimeOfDay(time)
+  if (days === undefined || micros === undefined) return undefined
+  const offset = sign === undefined ? 0 : (Number(hours) * 60 + Number(minutes)) * (sign === '-' ? -1 : 1)
+  const timeMs = Math.floor(micros / 1000)
+  const dayMs = days * DAY_MS - offset * 60_000
+  if (Math.abs(dayMs + timeMs) <= LARGEST_DATE_MS) return undefined
+  // beyond year 287,396 a double holds only even milliseconds: the odd one goes to the microseconds
+  const odd = Number.isSafeInteger(dayMs + timeMs) ? 0 : timeMs & 1
+  return new FarTimestamp(dayMs + (timeMs - odd), (micros % 1000) + odd * 1000)
+}
+
 /**
  * Days since 1970-01-01 of an ISO date "2024-02-29" (a sign and up to nine digits for years outside 0..9999), or undefined
  * when it is none. Proleptic Gregorian; year 0 is 1 BC.
@@ -55,7 +102,7 @@ export function formatDay(days: number): string {
   return `${sign}${digits}-${String(month).padStart(2, '0')}-${String(day).padStart(2, '0')}`
 }
 
-/** The ISO text of a moment, which may lie outside what a Date holds (years -271821 to 275760). Microseconds may be 1000 or more. */
+/** The ISO text of an instant, which may lie outside what a Date holds (years -271821 to 275760). Microseconds may be 1000 or more. */
 export function formatInstant(ms: number, microseconds: number): string {
   const days = Math.floor(ms / DAY_MS)
   const time = new Date(ms - days * DAY_MS + Math.floor(microseconds / 1000)).toISOString().slice(10, -1)

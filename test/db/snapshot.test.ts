@@ -76,6 +76,28 @@ describe.each(MEMORIES.slice(0, 2))('snapshots on %s memory', (_name, makeMemory
     expect(store.stats()).toMatchObject({ snapshots: [], retainedBytes: 0 })
   })
 
+  test('reading beside holds one until its promise is settled, and none where it throws at once', async () => {
+    const store = filled()
+    const owners = () => store.stats().snapshots.map(({ owner }) => owner)
+    const fault = new Error('no promise came of it')
+    const throwing = (): never => {
+      throw fault
+    }
+    await expect(store.readBeside(throwing)).rejects.toBe(fault)
+    expect(owners()).toEqual([])
+    let settle = (_value: number): void => undefined
+    const read = store.readBeside(() => new Promise<number>((resolve) => void (settle = resolve)))
+    const held = owners()
+    let isClosed = false
+    const closed = store.close().then(() => void (isClosed = true))
+    await new Promise(setImmediate)
+    const isClosedMeanwhile = isClosed
+    settle(7)
+    expect(await read).toBe(7)
+    await closed
+    expect([held, isClosedMeanwhile]).toEqual([['work beside'], false])
+  })
+
   test('a forgotten one is closed once it is garbage', async () => {
     setFlagsFromString('--expose-gc')
     const collect = runInNewContext('gc') as () => void

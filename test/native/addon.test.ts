@@ -1,3 +1,4 @@
+import { spawnSync } from 'node:child_process'
 import { closeSync, ftruncateSync, openSync, readFileSync, writeFileSync, writeSync } from 'node:fs'
 import { join } from 'node:path'
 import { setImmediate as nextTurn } from 'node:timers/promises'
@@ -5,6 +6,7 @@ import { fileURLToPath } from 'node:url'
 import { Worker } from 'node:worker_threads'
 import { describe, expect, onTestFinished, test } from 'vitest'
 import { nativeMemory, temporaryFolder } from '../heap/support/memories'
+import { runProgram } from '../support/program'
 import { addonBinary, run } from './support/binary'
 
 const WINDOW_BYTES = 2 ** 31
@@ -156,6 +158,25 @@ test('what is written off the event loop is no memory that a getter among the bu
   endless.length = 2 ** 32 - 1
   expect(() => nativeMemory().writeBeside!(fd, endless, 0)).toThrow('must be a Uint8Array')
 })
+
+const canLimit = process.platform === 'linux' && spawnSync('prlimit', ['--version']).status === 0
+
+test.runIf(canLimit)(
+  'a native loop that gets no memory throws, and takes neither the process nor anything else with it',
+  async () => {
+    const program = fileURLToPath(new URL('./support/little-memory.ts', import.meta.url))
+    const { exitCode, stdout, stderr } = await runProgram(program)
+    expect({ exitCode, stderr }).toEqual({ exitCode: 0, stderr: '' })
+    const told = expect.stringMatching(/^IO There is no memory for a native loop .* Give the process more memory/)
+    expect(JSON.parse(stdout)).toEqual({
+      little: { scanWords: told, groupTexts: told, sortIndex: told },
+      enough: { scanWords: 'returned', groupTexts: 'returned', sortIndex: 'returned' },
+      sorted: 2 ** 24,
+      rows: 1,
+    })
+  },
+  60_000,
+)
 
 test('workers terminated while they hold and take windows leave nothing behind', async () => {
   const folder = temporaryFolder()

@@ -172,6 +172,30 @@ describe('order and cuts', () => {
 })
 
 describe('select, join and group', () => {
+  test('refuse two members of one name, of which a record could have but one', async () => {
+    const db = await zoo(10)
+    const animals = db.query(Animal)
+    for (const select of [
+      () => animals.select('id', { id: 'legs' } as never),
+      () => animals.select({ id: 'legs' } as never, 'id'),
+      () => animals.select(...([{ who: 'keeper.name' }, { who: 'keeper.age' }] as never[])),
+    ]) {
+      const { code, message, details } = errorOf(select)
+      expect([code, message]).toEqual([
+        'INVALID_ARGUMENT',
+        expect.stringMatching(/^Two members of a result are named "(id|who)": .+ and .+. Take another name.$/),
+      ])
+      expect(['id', 'who']).toContain(details.name)
+    }
+    expect(
+      animals
+        .limit(1)
+        .select('id', { legs: 'id' } as never)
+        .collect(),
+    ).toEqual([{ id: 0, legs: 0 }])
+    expect(animals.limit(1).select('id', 'id').collect()).toEqual([{ id: 0 }])
+  })
+
   test('projections follow references', async () => {
     const db = await zoo(12)
     expect(

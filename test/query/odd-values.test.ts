@@ -28,10 +28,15 @@ const ASCENDING: Partial<Record<ColumnType, readonly (readonly unknown[])[]>> = 
   ].map((each) => [each]),
   timestamp: [
     [MIN],
+    ['-290000-01-01T00:00:00.000000Z'], // what no Date holds is its text
     ...[-8.64e15, -(2 ** 47) - 1, -(2 ** 47), 0].map((ms) => [new Date(ms)]),
     [new Timestamp(0, 1)],
     [new Timestamp(0, 999)],
     ...[1, 2 ** 47 - 1, 2 ** 47, 8.64e15].map((ms) => [new Date(ms)]),
+    [new Timestamp(8.64e15, 1)],
+    ...['+275760-09-13T00:00:00.001000Z', '+294276-12-31T23:59:59.998999Z', '+294276-12-31T23:59:59.999999Z'].map(
+      (each) => [each],
+    ),
     [MAX],
   ],
   day: [MIN, '-271821-04-20', '0000-01-01', '2024-01-01', '+275760-09-13', '+999999-01-01', MAX].map((each) => [each]),

@@ -2,8 +2,10 @@ import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import { Decimal, List, Rational, Timestamp } from '../../src/index'
 import { nearestName } from '../../src/query/nearest'
-import { sameValue, ValueSet } from '../../src/query/values'
+import { sameValue, ValueSet, valueKey } from '../../src/query/values'
 import { WordDictionary } from '../../src/query/word-dictionary'
+import { errorOf } from '../support/store'
+import { opened } from './support/zoo'
 
 class Thing {}
 const [thing, other] = [new Thing(), new Thing()]
@@ -77,6 +79,43 @@ describe('values', () => {
     expect(GROUPS.flat().every((each) => set.has(each))).toBe(true)
     expect([set.has(2), set.has('\0[2]'), set.has([2])]).toEqual([false, false, false])
   })
+})
+
+test('a value is told from others at a cost that grows with it, and refused where it is deeper than any can be', async () => {
+  const deep = (depth: number, last: unknown): unknown => {
+    let value = last
+    for (let i = 0; i < depth; i++) value = { '"\\': [value, '"'] }
+    return value
+  }
+  expect(String(valueKey(deep(400, 1))).length).toBeLessThan(20_000)
+  expect(valueKey(deep(400, 1))).toBe(valueKey(deep(400, 1)))
+  expect(valueKey(deep(400, 1))).not.toBe(valueKey(deep(400, '1')))
+  const db = await opened()
+  db.write((tx) => {
+    tx.createTable('t', { key: 'id', columns: { id: 'integer', doc: 'json' } })
+    for (let id = 0; id < 4; id++) tx.insert('t', { id, doc: { part: deep(400, id % 2) } })
+  })
+  expect(
+    db
+      .query('t')
+      .where({ doc: { part: { eq: deep(400, 1) } } })
+      .values('id')
+      .collect(),
+  ).toEqual([1, 3])
+  expect(
+    db
+      .query('t')
+      .groupBy('doc.part', (group) => ({ rows: group.count() }))
+      .collect(),
+  ).toMatchObject([{ rows: 2 }, { rows: 2 }])
+  for (const depth of [600, 100_000]) {
+    const ask = () =>
+      db
+        .query('t')
+        .where({ doc: { part: { eq: deep(depth, 1) } } })
+        .count()
+    expect(errorOf(ask).message).toBe('A value nests deeper than 1000 levels. Flatten it.')
+  }
 })
 
 test('a dictionary numbers pairs in the order in which they are met', () => {
