@@ -96,7 +96,7 @@ class NativeMemory implements Memory {
     this.writeBeside = (...given) => {
       checkWrite(...given)
       return writeBeside(...given).catch((error) => {
-        throw nodeError(-error.code, 'write')
+        throw isOutOfMemory(error) ? error : nodeError(-error.code, 'write')
       })
     }
   }
