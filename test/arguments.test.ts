@@ -4,23 +4,41 @@ import { basename, dirname, join } from 'node:path'
 import { inspect } from 'node:util'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import {
+  allValues,
+  apply,
   Column,
+  collect,
+  columnEqual,
+  columnNotEqual,
+  columnSatisfies,
+  compose,
   type Database,
   Decimal,
   defineIndexType,
   diff,
   Entity,
   type EntityTransaction,
+  getColumn,
   history,
   Id,
+  indexLookup,
+  inSub,
   List,
   memoryFromMmapIo,
+  naturals,
+  notInSub,
   open,
+  product,
+  query,
   Rational,
   Ref,
+  reduce,
   restore,
+  rows,
   SnapheapError,
+  satisfies,
   Timestamp,
+  union,
   verify,
 } from '../src/index'
 import { mirror } from '../src/postgres'
@@ -67,6 +85,8 @@ const isFlag = (value: unknown): boolean => value === undefined || value === tru
 const isPositive = (value: unknown): boolean => value === undefined || (value as number) >= 0
 const isInteger = (value: unknown): boolean => typeof value === 'bigint' || Number.isInteger(value)
 const isFunction = (value: unknown): boolean => value === undefined || typeof value === 'function'
+const isTest = (value: unknown): boolean => typeof value === 'function'
+const isEmptyArray = (value: unknown): boolean => Array.isArray(value) && value.length === 0
 /** An object without members, which programs may pass for one with some. */
 const isRecord = (value: unknown): boolean =>
   typeof value === 'object' && value !== null && !Array.isArray(value) && Object.keys(value).length === 0
@@ -193,6 +213,32 @@ const CASES: Case[] = [
   ['db.findOne(class, conditions)', (x, db) => db.findOne(Thing, x), isRecord],
   ['db.all(class)', (x, db) => db.all(x)],
   ['db.count(class)', (x, db) => db.count(x)],
+  // queries out of functions
+  ['query(reader)', (x) => query(x as never, rows('place'), collect())],
+  ['query(reader, part)', (x, db) => query(db, x as never, collect()), isEmptyArray],
+  ['query(reader, part, last)', (x, db) => query(db, rows('place'), x as never), isEmptyArray],
+  ['compose(part)', (x) => compose(x as never), isEmptyArray],
+  ['rows(table)', (x) => rows(x), isText],
+  ...Object.entries({ indexLookup, columnEqual, columnNotEqual, getColumn, allValues }).flatMap(
+    ([name, make]): Case[] => [
+      [`${name}(table)`, (x) => make(x, 'size', 1), isText],
+      [`${name}(table, column)`, (x) => make('place', x, 1), isText],
+    ],
+  ),
+  ['columnSatisfies(table, column, test)', (x) => columnSatisfies('place', 'size', x), isTest],
+  ['satisfies(test)', (x) => satisfies(x), isTest],
+  ['apply(make)', (x) => apply(x), isTest],
+  ['naturals(from)', (x) => naturals(x), (x) => isAbsent(x) || isInteger(x)],
+  ['product(part)', (x) => product(x as never), isEmptyArray],
+  ['union(part)', (x) => union(x as never), isEmptyArray],
+  ['inSub(part)', (x) => inSub(x as never), isEmptyArray],
+  ['notInSub(part)', (x) => notInSub(x as never), isEmptyArray],
+  [
+    'collect(input, limit)',
+    (x, db) => query(db, rows('place'), collect(undefined, x)),
+    (x) => isAbsent(x) || x === 0 || x === 5,
+  ],
+  ['reduce(add)', (x) => reduce(x, 0), isTest],
   // tables
   ['table.column(name)', (x, db) => db.table('place').column(x)],
   ['table.get(key)', (x, db) => db.table('place').get(x), isText],

@@ -1,6 +1,7 @@
+import { ensure, FUNCTION, type Rule, TEXT } from '../arguments'
 import { SnapheapError } from '../errors'
 import type { QueryReader } from './pipeline'
-import { type Condition, columnPath, frozen, type Plan, type Step } from './plan'
+import { type Condition, columnPath, frozen, isMade, type Plan, type Step } from './plan'
 import { Query } from './query'
 
 /** Part of a query: a step, or several that were composed. */
@@ -12,9 +13,18 @@ export interface Terminal<R> {
   readonly run: (query: Query<unknown>) => R
 }
 
-/** One query out of parts, each taking what the one before it gives. */
+const STEP: Rule = [isMade, 'what rows(…), columnEqual(…) and their like return, or several of them composed']
+const READER: Rule = [
+  (value) => typeof (value as Partial<QueryReader> | null | undefined)?.table === 'function',
+  'a database, a snapshot or an open transaction',
+]
+const INTEGER: Rule = [Number.isSafeInteger, 'a whole number']
+
+/** One query out of parts, each taking what the one before it gives. Throws `INVALID_ARGUMENT` for what is no part. */
 export function compose(...parts: readonly QueryPart[]): Plan {
-  return Object.freeze(parts.flatMap((part) => (isPlan(part) ? part : [part])))
+  const steps = parts.flatMap((part) => (isPlan(part) ? part : [part]))
+  for (const step of steps) ensure('A part of a query', step, STEP)
+  return Object.freeze(steps)
 }
 
 /**
@@ -26,6 +36,7 @@ export function compose(...parts: readonly QueryPart[]): Plan {
 export function query<R>(reader: QueryReader, ...parts: readonly [...QueryPart[], Terminal<R>]): R
 export function query(reader: QueryReader, ...parts: readonly QueryPart[]): Query<unknown>
 export function query(reader: QueryReader, ...parts: readonly (QueryPart | Terminal<unknown>)[]): unknown {
+  ensure('What is asked', reader, READER)
   const last = parts.at(-1)
   const steps = (isTerminal(last) ? parts.slice(0, -1) : parts) as readonly QueryPart[]
   if (steps.some(isTerminal)) {
@@ -40,46 +51,56 @@ export function query(reader: QueryReader, ...parts: readonly (QueryPart | Termi
 
 /** Anything -> every row of a table. */
 export function rows(table: string): Step {
+  ensure('The table of rows', table, TEXT)
   return frozen({ kind: 'rows', table })
 }
 
 /** A value -> the rows whose column has it: by the index where there is one. */
 export function indexLookup(table: string, column: string): Step {
+  ensureColumn('indexLookup', table, column)
   return frozen({ kind: 'lookup', table, column })
 }
 
 /** Rows whose column has this value; null means none. */
 export function columnEqual(table: string, column: string, value: unknown): Step {
+  ensureColumn('columnEqual', table, column)
   return filter(table, { kind: 'compare', path: columnPath(column), operator: 'eq', value })
 }
 
 /** Rows whose column does not have this value. */
 export function columnNotEqual(table: string, column: string, value: unknown): Step {
+  ensureColumn('columnNotEqual', table, column)
   return filter(table, { kind: 'compare', path: columnPath(column), operator: 'ne', value })
 }
 
 /** Rows for whose value in a column the function returns true. It is given null where there is none. */
 export function columnSatisfies(table: string, column: string, test: (value: unknown) => boolean): Step {
+  ensureColumn('columnSatisfies', table, column)
+  ensure('The test of columnSatisfies', test, FUNCTION)
   return filter(table, { kind: 'satisfies', path: columnPath(column), test })
 }
 
 /** A row -> its value in a column, null where it has none. */
 export function getColumn(table: string, column: string): Step {
+  ensureColumn('getColumn', table, column)
   return frozen({ kind: 'get', path: columnPath(column), of: table })
 }
 
 /** Anything -> every different value of a column. */
 export function allValues(table: string, column: string): Step {
+  ensureColumn('allValues', table, column)
   return frozen({ kind: 'values', table, column })
 }
 
 /** Values for which the function returns true. */
 export function satisfies(test: (value: never) => boolean): Step {
+  ensure('The test of satisfies', test, FUNCTION)
   return frozen({ kind: 'test', test: test as (value: unknown) => boolean })
 }
 
 /** A value -> what the function makes of it. */
 export function apply(make: (value: never) => unknown): Step {
+  ensure('What apply is given', make, FUNCTION)
   return frozen({ kind: 'apply', make: make as (value: unknown) => unknown })
 }
 
@@ -90,6 +111,7 @@ export function constant(...values: readonly unknown[]): Step {
 
 /** Anything -> 0, 1, 2 and so on without end: to be cut by what comes after. */
 export function naturals(from = 0): Step {
+  ensure('Where naturals begin', from, INTEGER)
   return frozen({ kind: 'naturals', from })
 }
 
@@ -140,6 +162,7 @@ export function count(input?: unknown): Terminal<number> {
 
 /** What `add` makes of each result and of what it made of those before, beginning with `initial`. */
 export function reduce<R>(add: (sum: R, value: never) => R, initial: R, input?: unknown): Terminal<R> {
+  ensure('What reduce adds by', add, FUNCTION)
   return terminal((asked) => asked.of(input).reduce(add as (sum: R, value: unknown) => R, initial))
 }
 
@@ -147,12 +170,18 @@ function filter(table: string, condition: Condition): Step {
   return frozen({ kind: 'filter', condition: frozen(condition), of: table })
 }
 
+function ensureColumn(of: string, table: string, column: string): void {
+  ensure(`The table of ${of}`, table, TEXT)
+  ensure(`The column of ${of}`, column, TEXT)
+}
+
 function terminal<R>(run: (asked: Query<unknown>) => R): Terminal<R> {
   return Object.freeze({ kind: 'terminal', run })
 }
 
 function isTerminal(part: unknown): part is Terminal<unknown> {
-  return (part as { kind?: unknown } | undefined)?.kind === 'terminal'
+  const { kind, run } = (part ?? {}) as Partial<Terminal<unknown>>
+  return kind === 'terminal' && typeof run === 'function'
 }
 
 function isPlan(part: QueryPart): part is Plan {

@@ -150,7 +150,15 @@ export type ConditionOf<K extends Condition['kind']> = Extract<Condition, { kind
 
 /** Freezes a node. Arrays in it are frozen where they are made; values of the user's are left as they are. */
 export function frozen<T extends Step | Condition | Path>(node: T): T {
+  made.add(node)
   return Object.freeze(node)
+}
+
+const made = new WeakSet<object>()
+
+/** Whether it was made here, and so holds what it should. */
+export function isMade(node: unknown): boolean {
+  return typeof node === 'object' && node !== null && made.has(node)
 }
 
 /** Conditions, and plans, within each other, and steps of one plan: those who walk them have a stack for this many. */

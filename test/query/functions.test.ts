@@ -25,7 +25,7 @@ import {
   union,
   unique,
 } from '../../src/index'
-import { columnPath } from '../../src/query/plan'
+import { columnPath, frozen } from '../../src/query/plan'
 import { errorOf } from '../support/store'
 import { numbers, zoo } from './support/zoo'
 
@@ -240,7 +240,7 @@ describe('parts that do not fit together', () => {
     const db = await zoo(30)
     const [all, ...ordered] = db.query('animal').orderBy('id', 'desc').query().plan.slice(0, 2)
     const ada = compose(rows('keeper'), columnEqual('keeper', 'name', 'Ada'), getColumn('keeper', 'id'))
-    const among = { kind: 'filter', condition: { kind: 'among', path: columnPath('keeper'), plan: ada } } as const
+    const among = frozen({ kind: 'filter', condition: { kind: 'among', path: columnPath('keeper'), plan: ada } })
     const expected = numbers(30, (id) => (id % 11) % 2 === 0 && id % 11 < 10)
     expect(query(db, all, among, collect())).toEqual(expected)
     expect(query(db, all, ordered, among, collect())).toEqual(expected.toReversed())

@@ -27,7 +27,7 @@ import {
   Timestamp,
   union,
 } from '../../../src/index'
-import type { Path, Step } from '../../../src/query/plan'
+import { frozen, type Path, type Step } from '../../../src/query/plan'
 import { canonical, exactSum, inOrder, isComparable } from './naive'
 
 /** Values of each type: few, so that questions meet rows. JSON cannot ask for those beyond `asked`. */
@@ -350,10 +350,10 @@ function cutsOf(order: Question['order'], skip: number, limit: number | undefine
   }
   const steps: Step[] = []
   if (order.length > 0) {
-    steps.push({ kind: 'order', by: order.map(([name, direction]) => ({ path: path(name), direction })) })
+    steps.push(frozen({ kind: 'order', by: order.map(([name, direction]) => ({ path: path(name), direction })) }))
   }
-  if (skip > 0) steps.push({ kind: 'skip', count: skip })
-  if (limit !== undefined) steps.push({ kind: 'limit', count: limit })
+  if (skip > 0) steps.push(frozen({ kind: 'skip', count: skip }))
+  if (limit !== undefined) steps.push(frozen({ kind: 'limit', count: limit }))
   return steps
 }
 
