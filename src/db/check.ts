@@ -20,7 +20,7 @@ export interface CheckReport {
  */
 export function checkHeap(heap: Heap): CheckReport {
   const problems = heap.checkBlocks()
-  const { view } = heap.writer
+  const view = heap.live // not the writer's: beside the newest version there may be an open transaction
   const { allocated, problems: allocatorProblems } = walkAllocations(view)
   problems.push(...allocatorProblems)
   const owners = new Map<number, string>()

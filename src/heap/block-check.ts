@@ -28,30 +28,46 @@ export function blockStatistics(live: View, writer: Writer, windows: Windows, pi
   }
 }
 
-/** Proves that every physical block has one use. Returns what is wrong, in words. */
+/**
+ * Proves that every physical block has one use: in the newest version, and in that of a transaction beside it, which share what
+ * the transaction has not changed. Returns what is wrong, in words.
+ */
 export function checkBlocks(live: View, writer: Writer, windows: Windows, pins: Pins, storage: Storage): string[] {
   const problems: string[] = []
-  const use = new Map<number, string>()
-  const claim = (physical: number, what: string): void => {
-    const other = use.get(physical)
-    if (other !== undefined) problems.push(`physical block ${physical} is both ${other} and ${what}`)
-    use.set(physical, what)
+  const use = claimTable(live.table, windows, storage, problems)
+  const { table } = writer.view
+  if (writer.view !== live) {
+    for (const [physical, what] of claimTable(table, windows, storage, problems))
+      if (!use.has(physical)) use.set(physical, what)
   }
-  const { table } = live
   for (let block = 0; block < table.length; block++) {
-    if (table[block] === ZERO_BLOCK) continue
-    claim(table[block], `logical block ${block}`)
-    const isArena = windows.isArena(table[block])
-    if (isArena !== writer.birthOf(block) > 0) problems.push(`block ${block} has a birth that does not fit its place`)
-    if (!isArena && !storage.holds(table[block])) {
-      problems.push(`block ${block} is neither in the arena nor in the file`)
-    }
+    if (table[block] !== ZERO_BLOCK && windows.isArena(table[block]) !== writer.birthOf(block) > 0)
+      problems.push(`block ${block} has a birth that does not fit its place`)
   }
-  for (const physical of windows.freeBlocks()) claim(physical, 'free')
-  for (const { physical } of pins.retained) claim(physical, 'retained for a snapshot')
+  for (const physical of windows.freeBlocks()) claim(use, physical, 'free', problems)
+  for (const { physical } of pins.retained) claim(use, physical, 'retained for a snapshot', problems)
   if (windows.arenaBlocks !== [...use].filter(([p, what]) => what !== 'free' && windows.isArena(p)).length) {
     problems.push('the count of arena blocks in use is wrong')
   }
   if (windows.numbers[0].some((word) => word !== 0)) problems.push('the block of zeros was written')
   return problems
+}
+
+/** What each physical block of a version is used for. */
+function claimTable(table: Uint32Array, windows: Windows, storage: Storage, problems: string[]): Map<number, string> {
+  const use = new Map<number, string>()
+  for (let block = 0; block < table.length; block++) {
+    const physical = table[block]
+    if (physical === ZERO_BLOCK) continue
+    claim(use, physical, `logical block ${block}`, problems)
+    if (!windows.isArena(physical) && !storage.holds(physical))
+      problems.push(`block ${block} is neither in the arena nor in the file`)
+  }
+  return use
+}
+
+function claim(use: Map<number, string>, physical: number, what: string, problems: string[]): void {
+  const other = use.get(physical)
+  if (other !== undefined) problems.push(`physical block ${physical} is both ${other} and ${what}`)
+  use.set(physical, what)
 }

@@ -222,6 +222,21 @@ describe.each(MEMORIES.slice(0, 2))('transactions beside readers on %s memory', 
     expect([table.rowCount, table.get(1)?.text, store.tableNames]).toEqual([5000, 'changed', ['t', 'u']])
   })
 
+  test('the newest version is found sound while a transaction beside it has made and freed much', async () => {
+    const store = filled()
+    const found: unknown[] = []
+    await store.writeBeside(async (tx) => {
+      found.push(store.check())
+      for (let id = 100; id < 5000; id++) tx.insert('t', { id, text: `a new text of row ${id}` })
+      for (let id = 0; id < 50; id++) tx.delete('t', id)
+      tx.createTable('u', { key: 'id', columns: { id: 'integer' } })
+      await turn()
+      found.push(store.check())
+    })
+    expect(found[1]).toEqual(found[0])
+    expect(store.check().problems).toEqual([])
+  })
+
   test('a throw leaves the heap byte-identical, and the next transaction works', async () => {
     const store = filled()
     const before = heapDigest(store)
