@@ -65,6 +65,6 @@ export const GROWTH: Record<string, Growth> = {
 /** What is measured on each version of Node, on rows that the caches hold: what differs is the code that its engine makes. */
 export const ON_NODES = {
   task: 'point-read',
-  rows: 100_000,
+  rows: 10_000,
   contenders: ['raw', 'snapheap-column', 'snapheap-property'],
 }
