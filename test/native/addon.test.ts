@@ -165,7 +165,7 @@ test.runIf(canLimit)(
   'a native loop that gets no memory throws, and takes neither the process nor anything else with it',
   async () => {
     const program = fileURLToPath(new URL('./support/little-memory.ts', import.meta.url))
-    const { exitCode, stdout, stderr } = await runProgram(program)
+    const { exitCode, stdout, stderr } = await runProgram(program, {}, ['--single-threaded'])
     expect({ exitCode, stderr }).toEqual({ exitCode: 0, stderr: '' })
     const told = expect.stringMatching(/^IO There is no memory for a native loop .* Give the process more memory/)
     expect(JSON.parse(stdout)).toEqual({
