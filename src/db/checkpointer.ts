@@ -1,4 +1,5 @@
 import type { SnapheapError } from '../errors'
+import type { Timer, World } from '../heap/world'
 
 export interface CheckpointOptions {
   /** Begin a checkpoint when so much log has been written since the last. Default 64 MiB. */
@@ -14,7 +15,7 @@ const RETRY_MS = 5000
 /** Begins checkpoints by the amount of log and by time, one at a time, beside everything else. */
 export class Checkpointer {
   private readonly logBytes: number
-  private timer: NodeJS.Timeout | undefined
+  private timer: Timer | undefined
   private isRunning = false
   private isStopped = false
   private notBeforeMs = 0
@@ -23,6 +24,7 @@ export class Checkpointer {
     private readonly options: CheckpointOptions,
     private readonly checkpoint: () => Promise<void>,
     private readonly onFailure: (error: SnapheapError) => void,
+    private readonly world: World,
   ) {
     this.logBytes = options.logBytes ?? DEFAULT_LOG_BYTES
   }
@@ -30,26 +32,25 @@ export class Checkpointer {
   /** Called after every commit, with the log written since the last checkpoint began. */
   committed(logBytes: number): void {
     if (this.isRunning || this.isStopped) return
-    if (logBytes > this.logBytes && performance.now() >= this.notBeforeMs) this.run()
+    if (logBytes > this.logBytes && this.world.elapsedMs() >= this.notBeforeMs) this.run()
     else if (this.options.everyMs !== undefined && this.timer === undefined) {
-      this.timer = setTimeout(() => this.run(), this.options.everyMs)
-      this.timer.unref()
+      this.timer = this.world.after(this.options.everyMs, () => this.run())
     }
   }
 
   stop(): void {
     this.isStopped = true
-    clearTimeout(this.timer)
+    this.timer?.cancel()
   }
 
   private run(): void {
-    clearTimeout(this.timer)
+    this.timer?.cancel()
     this.timer = undefined
     if (this.isStopped) return
     this.isRunning = true
     this.checkpoint()
       .catch((error) => {
-        this.notBeforeMs = performance.now() + RETRY_MS
+        this.notBeforeMs = this.world.elapsedMs() + RETRY_MS
         if (!this.isStopped) this.onFailure(error)
       })
       .finally(() => {

@@ -19,6 +19,7 @@ import type { Memory } from '../heap/memory'
 import { loadNativeMemory } from '../heap/native-memory'
 import { plainMemory } from '../heap/plain-memory'
 import { ioError, PoolFile } from '../heap/pool-file'
+import type { World } from '../heap/world'
 import { isBaseName, logFolderOf } from '../log/format'
 import { basesOf, type Point, versionAt } from '../log/history'
 import { openLog, readLog, readLogUntil } from '../log/log'
@@ -111,6 +112,7 @@ export function ensureDurability(durability: Durability): void {
 /** For tests of what happens otherwise only with a broken device, or with large commits. */
 export interface InternalOptions {
   readonly files?: Files
+  readonly world?: World
   readonly partBytes?: number
 }
 
@@ -128,7 +130,7 @@ export interface OpenedHeap {
 export function openHeap(path: string | undefined, options: StoreOptions & InternalOptions): OpenedHeap {
   const memory = options.memory ?? defaultMemory()
   const recovery = NOTHING_TO_RECOVER
-  if (path === undefined) return { heap: Heap.inMemory(memory), log: undefined, recovery, options }
+  if (path === undefined) return { heap: Heap.inMemory(memory, options.world), log: undefined, recovery, options }
   const real = realPathOf(path)
   const { create = true, files = filesWith(memory) } = options
   const readOnly = options.readOnly === true || options.follow === true
@@ -159,7 +161,7 @@ export function openHeap(path: string | undefined, options: StoreOptions & Inter
   }
   const open = (): Heap => {
     try {
-      return Heap.open(memory, real, { create, readOnly, files, recover })
+      return Heap.open(memory, real, { create, readOnly, files, world: options.world, recover })
     } catch (error) {
       opened.reader?.cursor.close()
       throw error
@@ -170,7 +172,7 @@ export function openHeap(path: string | undefined, options: StoreOptions & Inter
 }
 
 /** The heap behind a path as it was at a point in time, for reading. Throws `NOT_FOUND`, saying what points there are. */
-export function openHeapAt(given: string, point: Point, options: StoreOptions & { files?: Files }): OpenedHeap {
+export function openHeapAt(given: string, point: Point, options: StoreOptions & InternalOptions): OpenedHeap {
   ensure('The point in time', point, POINT)
   const memory = options.memory ?? defaultMemory()
   const { files = filesWith(memory) } = options
@@ -181,6 +183,7 @@ export function openHeapAt(given: string, point: Point, options: StoreOptions & 
     create: false,
     readOnly: true,
     files,
+    world: options.world,
     from: base?.path ?? null,
     accepts: (root) => root.version <= version,
     recover: (each) => readLogUntil(each, version),

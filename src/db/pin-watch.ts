@@ -1,4 +1,5 @@
 import type { Pins } from '../heap/pins'
+import { realWorld, type World } from '../heap/world'
 
 const DEFAULT_TOO_LONG_MS = 300_000
 
@@ -13,15 +14,16 @@ export class PinWatch {
   constructor(
     private readonly pins: Pins,
     private readonly tooLongMs = DEFAULT_TOO_LONG_MS,
+    private readonly world: World = realWorld,
   ) {}
 
   /** Looks, but not with every commit. */
   committed(): void {
-    const now = performance.now()
+    const now = this.world.elapsedMs()
     if (now < this.nextLookMs) return
     this.nextLookMs = now + this.tooLongMs / 10
     for (const { id, owner, sinceMs } of this.pins.all) {
-      const heldMs = Date.now() - sinceMs
+      const heldMs = now - sinceMs
       if (heldMs < this.tooLongMs || this.reported.has(id)) continue
       this.reported.add(id)
       process.emitWarning(

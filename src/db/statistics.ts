@@ -42,7 +42,7 @@ export function storeStatistics(heap: Heap, log: LogStatistics | undefined): Sto
   const blocks = heap.statistics()
   const writtenBytes = blocks.writtenBlocks * BLOCK_BYTES
   const usedBytes = Math.min(blocks.allocatedWords * WORD_BYTES, writtenBytes)
-  const now = Date.now()
+  const now = heap.world.elapsedMs()
   return {
     version: heap.version,
     memory: heap.memory.name,

@@ -30,6 +30,7 @@ import {
   type StoreOptions,
 } from './open-heap'
 import { PinWatch } from './pin-watch'
+import { Snapshot } from './snapshot'
 import { type StoreStatistics, storeStatistics } from './statistics'
 import { Transaction } from './transaction'
 
@@ -47,45 +48,6 @@ const SAVE_RULES: Readonly<Record<keyof SaveOptions, Rule>> = {
   replace: BOOLEAN,
   annotation: TEXT,
   onProgress: FUNCTION,
-}
-
-/** A read-only view of one version. Close it soon: what it alone sees cannot be reused until then. */
-export class Snapshot {
-  protected readonly catalogue: Catalogue
-
-  constructor(protected readonly pinned: HeapSnapshot) {
-    this.catalogue = new Catalogue(pinned.view)
-  }
-
-  /** The commit version that it shows. */
-  get version(): number {
-    return this.pinned.version
-  }
-
-  /** Throws `NOT_FOUND`, and `CLOSED` after `close`. */
-  table(name: string): Table {
-    this.ensureOpen()
-    return this.catalogue.table(name)
-  }
-
-  get tableNames(): string[] {
-    this.ensureOpen()
-    return this.catalogue.names()
-  }
-
-  /** Lets go of the version. Idempotent; tables read through this snapshot throw `CLOSED` afterwards. */
-  close(): void {
-    this.pinned.release()
-  }
-
-  [Symbol.dispose](): void {
-    this.close()
-  }
-
-  protected ensureOpen(): void {
-    if (this.pinned.isReleased)
-      throw new SnapheapError('CLOSED', 'The snapshot is closed. Take another one with db.snapshot().')
-  }
 }
 
 /** Lets go of what forgotten snapshots pinned, once they are garbage. What it holds must not reach them: they would never be. */
@@ -115,11 +77,16 @@ export class Store {
   protected constructor({ heap, log, recovery, options, reader }: OpenedHeap) {
     this.heap = heap
     this.log = log
-    this.pinWatch = new PinWatch(heap.pins, options.pinnedTooLongMs)
+    this.pinWatch = new PinWatch(heap.pins, options.pinnedTooLongMs, heap.world)
     this.recovery = recovery
     this.following = reader === undefined ? undefined : new Following(heap, reader)
     if (log !== undefined) {
-      this.checkpointer = new Checkpointer(options.checkpoint ?? {}, () => this.save(), failureListener(options))
+      this.checkpointer = new Checkpointer(
+        options.checkpoint ?? {},
+        () => this.save(),
+        failureListener(options),
+        heap.world,
+      )
     }
     this.following?.on('change', () => this.feed.committed())
     this.catalogue = new Catalogue(heap.live)
@@ -396,7 +363,11 @@ export class Store {
     if (this.path === undefined)
       throw new SnapheapError('INVALID_ARGUMENT', 'A database in memory has no past. Open one in a file.')
     this.log?.flush()
-    return openHeapAt(this.path, point, { memory: this.heap.memory, files: this.heap.files })
+    return openHeapAt(this.path, point, {
+      memory: this.heap.memory,
+      files: this.heap.files,
+      world: this.heap.world,
+    })
   }
 
   private committed(): void {

@@ -17,6 +17,7 @@ import {
   statSync,
   unlink,
   unlinkSync,
+  watch,
   writeSync,
   writev,
 } from 'node:fs'
@@ -36,6 +37,10 @@ const closeAsync = promisify(close)
  * in calls of 64.
  */
 const MOST_BYTES_A_CALL = 1 << 16
+
+export interface FolderWatcher {
+  close(): void
+}
 
 /**
  * The doorway through which heap and log see the file system. There is one implementation for use, `nodeFiles`, with native help
@@ -73,6 +78,8 @@ export interface Files {
   list(folder: string): string[]
   /** Makes a folder unless it exists; its parent must. */
   makeFolder(folder: string): void
+  /** Calls `onChange` after changes in a folder, as far as the system tells of them; undefined where it tells of none. */
+  watch(folder: string, onChange: () => void): FolderWatcher | undefined
   /** Makes the names in a folder durable, off the event loop. Does nothing where the platform has no such thing. */
   syncFolderBeside(folder: string): Promise<void>
 }
@@ -130,6 +137,15 @@ export const nodeFiles: Files = {
   list: (folder) => (existsSync(folder) ? readdirSync(folder).sort() : []),
   makeFolder(folder) {
     if (!existsSync(folder)) mkdirSync(folder)
+  },
+  watch(folder, onChange) {
+    try {
+      const watcher = watch(folder, { persistent: false }, onChange)
+      watcher.on('error', () => watcher.close())
+      return watcher
+    } catch {
+      return undefined
+    }
   },
   async syncFolderBeside(folder) {
     if (process.platform === 'win32') return

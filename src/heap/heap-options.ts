@@ -1,6 +1,7 @@
 import type { FileRoot } from './file-format'
 import type { Files } from './files'
 import type { Heap } from './heap'
+import type { World } from './world'
 
 export interface HeapOptions {
   /** Begin a new heap where there is none. */
@@ -8,6 +9,8 @@ export interface HeapOptions {
   readonly readOnly: boolean
   /** Default: those of Node, with the help of the memory (`filesWith`). */
   readonly files?: Files | undefined
+  /** Default: the real one. */
+  readonly world?: World | undefined
   /** The file to read the state from; null: none, begin with nothing. Default: the heap's own. */
   readonly from?: string | null
   /** Which state to begin with: the newest that it takes. Default: the newest. */

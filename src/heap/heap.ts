@@ -1,4 +1,3 @@
-import { randomBytes } from 'node:crypto'
 import { dirname, resolve } from 'node:path'
 import { SnapheapError } from '../errors'
 import { Allocator } from './allocator'
@@ -18,6 +17,7 @@ import { removeAbandoned, removeLeftovers } from './temporary-files'
 import { Turns } from './turns'
 import { CLOSED_EPOCH, View } from './view'
 import { Windows } from './windows'
+import { realWorld, type World } from './world'
 import { Writer } from './writer'
 
 /**
@@ -48,22 +48,23 @@ export class Heap {
   private constructor(
     readonly memory: Memory,
     readonly files: Files,
+    readonly world: World,
     readonly path: string | undefined,
     readonly isReadOnly: boolean,
     initialBlocks: number,
   ) {
     this.windows = new Windows(memory)
-    this.pins = new Pins(this.windows)
+    this.pins = new Pins(this.windows, world)
     this.snapshots = new Snapshots(this.windows, this.pins)
     this.live = new View(new Uint32Array(initialBlocks), this.windows)
     this.writer = new Writer(this.windows, this.pins, this.live)
     this.allocator = new Allocator(this.writer)
-    this.storage = new Storage(memory, files, this.windows, this.pins, this.writer, randomBytes(16))
+    this.storage = new Storage(memory, files, world, this.windows, this.pins, this.writer, world.randomBytes(16))
   }
 
   /** A heap without a file. */
-  static inMemory(memory: Memory): Heap {
-    const heap = new Heap(memory, filesWith(memory), undefined, false, RESERVED_BLOCKS)
+  static inMemory(memory: Memory, world = realWorld): Heap {
+    const heap = new Heap(memory, filesWith(memory), world, undefined, false, RESERVED_BLOCKS)
     heap.initialise()
     return heap
   }
@@ -73,7 +74,7 @@ export class Heap {
    * not depend on the amount of data. Throws `NOT_FOUND`, `LOCKED`, `CORRUPT`, `VERSION`, `IO`.
    */
   static open(memory: Memory, givenPath: string, options: HeapOptions): Heap {
-    const files = options.files ?? filesWith(memory)
+    const { files = filesWith(memory), world = realWorld } = options
     const path = resolve(givenPath)
     const lock = options.readOnly ? undefined : memory.lock(lockPathOf(path))
     let file: PoolFile | undefined
@@ -90,7 +91,7 @@ export class Heap {
         if (!(error instanceof SnapheapError && error.code === 'NOT_FOUND')) throw error
       }
       const blocks = file === undefined ? RESERVED_BLOCKS : tableLength(file.root.mapEntries)
-      heap = new Heap(memory, files, path, options.readOnly, blocks)
+      heap = new Heap(memory, files, world, path, options.readOnly, blocks)
       heap.lock = lock
       if (file !== undefined) heap.adopt(file)
       if (!options.readOnly) heap.windows.prepareArena()
@@ -352,7 +353,7 @@ export class Heap {
     this.writer.begin()
     this.writer.setNumber(ROOT.layoutVersion, OLDEST_LAYOUT_VERSION)
     this.writer.set(ROOT.top, RESERVED_BLOCKS, 0)
-    this.writer.set(ROOT.seed, randomBytes(4).readInt32LE(0) | 1, 0)
+    this.writer.set(ROOT.seed, this.world.randomBytes(4).readInt32LE(0) | 1, 0)
     this.commit()
   }
 

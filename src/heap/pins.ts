@@ -1,10 +1,12 @@
 import type { Windows } from './windows'
+import type { World } from './world'
 
 /** A reader's hold on one version: its block table stays as it is until `released`. */
 export interface Pin {
   readonly id: number
   readonly owner: string
   readonly epoch: number
+  /** By the world's clock that never goes back. */
   readonly sinceMs: number
   readonly table: Uint32Array
 }
@@ -32,11 +34,14 @@ export class Pins {
   private retiredBlocks: { physical: number; birth: number; death: number }[] = []
   private retiredOthers: Retired[] = []
 
-  constructor(private readonly windows: Windows) {}
+  constructor(
+    private readonly windows: Windows,
+    private readonly world: World,
+  ) {}
 
   /** Pins `table` as it is now. O(1). */
   pin(table: Uint32Array, owner: string): Pin {
-    const pin: Pin = { id: this.nextId++, owner, epoch: this.epoch, sinceMs: Date.now(), table }
+    const pin: Pin = { id: this.nextId++, owner, epoch: this.epoch, sinceMs: this.world.elapsedMs(), table }
     this.epoch++
     this.hold(pin)
     return pin
@@ -44,7 +49,13 @@ export class Pins {
 
   /** Pins what `other` pins, while the table of the live view is being changed. */
   pinSame(other: Pin, owner: string): Pin {
-    const pin: Pin = { id: this.nextId++, owner, epoch: other.epoch, sinceMs: Date.now(), table: other.table }
+    const pin: Pin = {
+      id: this.nextId++,
+      owner,
+      epoch: other.epoch,
+      sinceMs: this.world.elapsedMs(),
+      table: other.table,
+    }
     this.hold(pin)
     return pin
   }

@@ -29,6 +29,13 @@ export interface PendingBlock {
   readonly checksum?: number
 }
 
+/** What a root says of the state that it is the root of. */
+export interface SavedState {
+  readonly version: number
+  readonly timeMs: number
+  readonly annotation: string
+}
+
 /**
  * An open heap file. Blocks are only ever appended: what a root once described stays as it was, for every process that
  * has the file mapped and for a plain copy taken at any time.
@@ -126,7 +133,7 @@ export class PoolFile {
     blocks: Iterable<PendingBlock>,
     places: Uint32Array,
     checksums: Uint32Array,
-    state: { readonly version: number; readonly annotation: string },
+    state: SavedState,
     onBlocks: (written: number) => void,
   ): Promise<void> {
     const entries = places.length
@@ -138,7 +145,7 @@ export class PoolFile {
     const root: FileRoot = {
       sequence: this.root.sequence + 1,
       version: state.version,
-      timeMs: Date.now(),
+      timeMs: state.timeMs,
       mapBlock: next,
       mapEntries: entries,
       mapChecksum: this.memory.crc32c(map),

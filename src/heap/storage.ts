@@ -5,9 +5,10 @@ import type { Files } from './files'
 import { ZERO_BLOCK } from './layout'
 import type { Memory } from './memory'
 import type { Pins } from './pins'
-import { FileWindows, ioError, type PendingBlock, PoolFile } from './pool-file'
+import { FileWindows, ioError, type PendingBlock, PoolFile, type SavedState } from './pool-file'
 import { openToRewrite, openToSave, removeAbandoned, type TemporaryFile } from './temporary-files'
 import type { Windows } from './windows'
+import type { World } from './world'
 import type { Writer } from './writer'
 
 export interface SaveProgress {
@@ -57,6 +58,7 @@ export class Storage {
   constructor(
     private readonly memory: Memory,
     private readonly files: Files,
+    private readonly world: World,
     private readonly windows: Windows,
     private readonly pins: Pins,
     private readonly writer: Writer,
@@ -155,7 +157,12 @@ export class Storage {
     encodeAnnotation(options.annotation ?? '')
     const saved = { ...pinned, table: pinned.table.slice() }
     removeAbandoned(this.memory, this.files, dirname(path))
-    const file = await this.writeTemporary(() => openToSave(this.memory, this.files, path), path, saved, options)
+    const file = await this.writeTemporary(
+      () => openToSave(this.memory, this.files, this.world, path),
+      path,
+      saved,
+      options,
+    )
     try {
       this.promote(file, path, options)
     } finally {
@@ -190,7 +197,13 @@ export class Storage {
       for (const block of changed) yield { block, bytes: windows.blockBytes(saved[block]) }
     }
     const from = file.lengthBlocks
-    await file.append(pending(), places, checksums, stateOf(version, options), progressOf(options, changed.length))
+    await file.append(
+      pending(),
+      places,
+      checksums,
+      stateOf(version, this.world.nowMs(), options),
+      progressOf(options, changed.length),
+    )
     this.fileWindows?.cover(from, file.root.fileBlocks)
     onDurable()
     this.settle(file, saved)
@@ -225,7 +238,7 @@ export class Storage {
     // what has the name by now may be what a rewrite has left that failed when it had renamed
     const options = this.hasUnsyncedName ? { ...given, replace: true } : given
     const earlier = { file: this.file, windows: this.fileWindows }
-    const file = await this.writeTemporary(() => openToRewrite(this.files, path), path, saved, options)
+    const file = await this.writeTemporary(() => openToRewrite(this.files, this.world, path), path, saved, options)
     const fileWindows = new FileWindows(this.windows, file.fd)
     try {
       fileWindows.cover(0, file.root.fileBlocks)
@@ -309,7 +322,7 @@ export class Storage {
     try {
       temporary = openTemporary()
       file = await PoolFile.create(this.memory, this.files, temporary, this.heapId)
-      const state = stateOf(version, options)
+      const state = stateOf(version, this.world.nowMs(), options)
       const [newPlaces, newChecksums] = [new Uint32Array(entries), new Uint32Array(entries)]
       await file.append(blocks, newPlaces, newChecksums, state, progressOf(options, blocks.length))
       return file
@@ -370,8 +383,8 @@ function deadBlocks(file: PoolFile): number {
   return file.lengthBlocks - 1 - file.root.liveBlocks - mapBlocks(file.root.mapEntries)
 }
 
-function stateOf(version: number, options: SaveOptions): { version: number; annotation: string } {
-  return { version, annotation: options.annotation ?? '' }
+function stateOf(version: number, timeMs: number, options: SaveOptions): SavedState {
+  return { version, timeMs, annotation: options.annotation ?? '' }
 }
 
 function progressOf(options: SaveOptions, totalBlocks: number): (written: number) => void {

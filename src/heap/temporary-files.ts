@@ -1,7 +1,7 @@
-import { randomBytes } from 'node:crypto'
 import { basename, dirname, join } from 'node:path'
 import type { Files } from './files'
 import type { Memory } from './memory'
+import type { World } from './world'
 
 /** An open file that is written beside the one whose name it takes when it is whole. */
 export interface TemporaryFile {
@@ -13,8 +13,8 @@ export interface TemporaryFile {
  * For a heap's own file. Only its writer, who holds the heap's lock, rewrites it: whatever has a name of this kind while the lock is held
  * by somebody who has only just taken it was left by a process that ended.
  */
-export function openToRewrite(files: Files, path: string): TemporaryFile {
-  return create(files, `${path}.rewrite-`)
+export function openToRewrite(files: Files, world: World, path: string): TemporaryFile {
+  return create(files, world, `${path}.rewrite-`)
 }
 
 /**
@@ -23,9 +23,9 @@ export function openToRewrite(files: Files, path: string): TemporaryFile {
  * it is taken for such a one; so its writer looks, once it has the lock, whether the file still has its name. Where files
  * cannot be locked its name is one of which nobody concludes anything.
  */
-export function openToSave(memory: Memory, files: Files, path: string): TemporaryFile {
-  if (memory.lockFile === undefined) return create(files, `${path}.`)
-  const file = create(files, `${path}.saving-`)
+export function openToSave(memory: Memory, files: Files, world: World, path: string): TemporaryFile {
+  if (memory.lockFile === undefined) return create(files, world, `${path}.`)
+  const file = create(files, world, `${path}.saving-`)
   try {
     if (memory.lockFile(file.fd) && files.names(file.path, file.fd)) return file
   } catch {} // a file system without locks
@@ -33,11 +33,11 @@ export function openToSave(memory: Memory, files: Files, path: string): Temporar
   try {
     files.remove(file.path)
   } catch {} // somebody else has
-  return create(files, `${path}.`)
+  return create(files, world, `${path}.`)
 }
 
-function create(files: Files, start: string): TemporaryFile {
-  const path = `${start}${randomBytes(6).toString('hex')}.tmp`
+function create(files: Files, world: World, start: string): TemporaryFile {
+  const path = `${start}${world.randomBytes(6).toString('hex')}.tmp`
   return { path, fd: files.open(path, 'wx+') }
 }
 

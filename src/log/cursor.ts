@@ -2,6 +2,7 @@ import type { SnapheapError } from '../errors'
 import type { Files } from '../heap/files'
 import type { Memory } from '../heap/memory'
 import { ioError } from '../heap/pool-file'
+import { realWorld, type World } from '../heap/world'
 import { RECORD, SEGMENT } from './format'
 import { decodeHead, RecordBytes, type RecordHead, type Redo, redo } from './record'
 import { contentsEnd, damagedLog, listSegments, type Segment } from './segments'
@@ -82,6 +83,7 @@ export class LogCursor {
     private readonly heapId: Uint8Array | undefined,
     /** The version that the reader's heap has. */
     private readonly from: number,
+    private readonly clock: Pick<World, 'elapsedMs'> = realWorld,
   ) {
     this.version = from
   }
@@ -299,7 +301,7 @@ export class LogCursor {
       const size = this.files.sizeBytes(fd)
       const isAllRead = this.offset + unused >= this.loadedSize
       // what has been read is the beginning of a large commit: wait for more of it, rather than read it again with each part
-      const now = performance.now()
+      const now = this.clock.elapsedMs()
       const isMuch = this.offset === this.bytesStart && this.bytesLength > MUCH_BYTES
       if (isAllRead && isMuch && now < this.loadedMs + PATIENCE_MS) return false
       // a record that was being written when it was read: its end may have been zeros until then

@@ -1,9 +1,10 @@
 import { EventEmitter } from 'node:events'
-import { type FSWatcher, watch } from 'node:fs'
 import { DURATION_MS, ensure, ensureOptions, type Rule } from '../arguments'
 import { SnapheapError } from '../errors'
+import type { FolderWatcher } from '../heap/files'
 import type { Heap } from '../heap/heap'
 import { ioError } from '../heap/pool-file'
+import type { Timer } from '../heap/world'
 import { LogCursor } from './cursor'
 import { logFolderOf } from './format'
 import { type LogReader, replay } from './recovery'
@@ -36,9 +37,9 @@ const LOOK_AT_FILE_EVERY_MS = 1000
 export class Following extends EventEmitter<FollowingEvents> {
   private cursor: LogCursor
   private readonly redo: LogReader['redo']
-  private watcher: FSWatcher | undefined
-  private readonly timer: NodeJS.Timeout
-  private lookedAtFileMs = performance.now()
+  private watcher: FolderWatcher | undefined
+  private readonly timer: Timer
+  private lookedAtFileMs: number
   private hasStartedOver = false
   private readonly waiting = new Set<{ version: number; resolve: () => void; reject: (error: Error) => void }>()
   private isClosed = false
@@ -51,15 +52,15 @@ export class Following extends EventEmitter<FollowingEvents> {
     super()
     this.redo = reader.redo
     this.cursor = reader.cursor
-    this.timer = setInterval(() => this.look(), LOOK_EVERY_MS)
-    this.timer.unref()
+    this.lookedAtFileMs = heap.world.elapsedMs()
+    this.timer = heap.world.every(LOOK_EVERY_MS, () => this.look())
     this.watchFolder()
   }
 
   /** How far what is shown is behind what the writer has logged. */
   lag(): FollowingLag {
     const bytes = this.cursor.bytesBehind
-    return { bytes, ms: bytes === 0 ? 0 : Math.max(1, Date.now() - this.cursor.timeMs) }
+    return { bytes, ms: bytes === 0 ? 0 : Math.max(1, this.heap.world.nowMs() - this.cursor.timeMs) }
   }
 
   /** Resolves when `version` can be read. Throws `TIMEOUT` after `timeoutMs` (default 10 000), `CLOSED`. */
@@ -101,7 +102,7 @@ export class Following extends EventEmitter<FollowingEvents> {
 
   close(): void {
     this.isClosed = true
-    clearInterval(this.timer)
+    this.timer.cancel()
     this.watcher?.close()
     this.cursor.close()
     for (const wait of this.waiting) wait.reject(closed())
@@ -113,12 +114,12 @@ export class Following extends EventEmitter<FollowingEvents> {
   }
 
   private lookAtFile(): void {
-    if (performance.now() - this.lookedAtFileMs >= LOOK_AT_FILE_EVERY_MS) this.takeFile()
+    if (this.heap.world.elapsedMs() - this.lookedAtFileMs >= LOOK_AT_FILE_EVERY_MS) this.takeFile()
   }
 
   /** Takes the file's newest state over; where commits that are shown were taken back, that and the log are what is left. */
   private takeFile(): void {
-    this.lookedAtFileMs = performance.now()
+    this.lookedAtFileMs = this.heap.world.elapsedMs()
     const { heap, redo } = this
     if (!heap.files.exists(heap.path!) && !this.cursor.holdsLast()) this.expectLog()
     const hasOther = heap.takeNewerFile(
@@ -149,15 +150,12 @@ export class Following extends EventEmitter<FollowingEvents> {
   }
 
   private cursorFrom(version: number): LogCursor {
-    const { memory, files, path, id } = this.heap
-    return new LogCursor(memory, files, logFolderOf(path!), id, version)
+    const { memory, files, path, id, world } = this.heap
+    return new LogCursor(memory, files, logFolderOf(path!), id, version, world)
   }
 
   private watchFolder(): void {
-    try {
-      this.watcher = watch(logFolderOf(this.heap.path!), { persistent: false }, () => this.look())
-      this.watcher.on('error', () => this.watcher?.close())
-    } catch {} // then looking from time to time has to do
+    this.watcher = this.heap.files.watch(logFolderOf(this.heap.path!), () => this.look()) // or looking from time to time has to do
   }
 }
 

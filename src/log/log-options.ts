@@ -1,6 +1,7 @@
 import type { SnapheapError } from '../errors'
 import type { Files } from '../heap/files'
 import type { Memory } from '../heap/memory'
+import type { World } from '../heap/world'
 import type { Retention } from './retention'
 
 /**
@@ -12,6 +13,7 @@ export type Durability = 'commit' | 'interval' | 'none' | { readonly everyMs?: n
 export interface LogOptions {
   readonly memory: Memory
   readonly files: Files
+  readonly world: World
   /** Of the heap's file. */
   readonly path: string
   readonly folder: string

@@ -3,6 +3,7 @@ import { SnapheapError } from '../errors'
 import type { Changes } from '../heap/changes'
 import type { CommitOptions, Journal } from '../heap/journal'
 import { ioError } from '../heap/pool-file'
+import type { Timer } from '../heap/world'
 import { encodeSegmentHeader, segmentName } from './format'
 import type { Durability, LogOptions } from './log-options'
 import { RecordBuffer } from './record'
@@ -39,7 +40,7 @@ export class LogWriter implements Journal {
   private failure: SnapheapError | undefined
   private running: Promise<void> | undefined
   private flushing: NodeJS.Immediate | undefined
-  private timer: NodeJS.Timeout | undefined
+  private timer: Timer | undefined
   private everyMs = 0
   private everyBytes = 0
   private mode!: 'commit' | 'interval' | 'none'
@@ -120,7 +121,7 @@ export class LogWriter implements Journal {
       return
     }
     const begun = { mark: this.buffer.mark(), before: this.buffer.sizeBytes, timeMs: this.timeMs }
-    this.timeMs = Math.max(this.timeMs, Date.now())
+    this.timeMs = Math.max(this.timeMs, this.options.world.nowMs())
     const facts = { version, syncedVersion: this.syncedVersion, timeMs: this.timeMs, annotation }
     try {
       this.commitStart = undefined
@@ -173,11 +174,11 @@ export class LogWriter implements Journal {
   async checkpointed(version: number): Promise<void> {
     this.bytesSinceCheckpoint -= this.bytesAtCheckpoint
     this.syncedVersion = Math.max(this.syncedVersion, version)
-    const { memory, files, path, folder, retention } = this.options
+    const { memory, files, world, path, folder, retention } = this.options
     const keepFrom = this.previousCheckpoint
     this.previousCheckpoint = version
     try {
-      await prune(memory, files, path, folder, keepFrom, retention)
+      await prune(memory, files, world, path, folder, keepFrom, retention)
     } catch (error) {
       throw ioError('prune', folder, error)
     }
@@ -198,7 +199,7 @@ export class LogWriter implements Journal {
       this.options.onFailure(error as SnapheapError)
     }
     this.isClosed = true
-    clearTimeout(this.timer)
+    this.timer?.cancel()
     clearImmediate(this.flushing)
     this.segment.close()
   }
@@ -254,11 +255,11 @@ export class LogWriter implements Journal {
       return
     }
     if (this.segment.unsyncedBytes >= this.everyBytes / 2) this.syncBehind()
-    else this.timer ??= setTimeout(() => this.syncBehind(), this.everyMs).unref()
+    else this.timer ??= this.options.world.after(this.everyMs, () => this.syncBehind())
   }
 
   private syncBehind(): void {
-    clearTimeout(this.timer)
+    this.timer?.cancel()
     this.timer = undefined
     this.sync().catch(this.options.onFailure)
   }

@@ -25,10 +25,10 @@ export function openLog(heap: Heap, options: OpenLogOptions): { log: LogWriter; 
   const folder = logFolderOf(heap.path!)
   const checkpointVersion = heap.version
   const { end, ...recovery } = recover(heap, folder, { repair: true, isForced: options.isForced })
-  const { memory, files } = heap
+  const { memory, files, world } = heap
   const onUnsynced = (): void => heap.whenQuiet(() => showSynced(heap, log.syncedVersion, options.onFailure))
   const log: LogWriter = new LogWriter(
-    { ...options, onUnsynced, memory, files, path: heap.path!, folder, heapId: heap.id },
+    { ...options, onUnsynced, memory, files, world, path: heap.path!, folder, heapId: heap.id },
     end,
     heap.version,
     checkpointVersion,

@@ -188,7 +188,7 @@ export function recover(
   const { segments, torn } = listSegments(memory, files, folder, heap.version === 0 ? undefined : heap.id)
   if (heap.version === 0 && segments.length > 0) heap.identify(segments[0].header.heapId)
   let damaged = torn === undefined ? undefined : leaveTorn(heap, torn, options)
-  const cursor = new LogCursor(memory, files, folder, heap.id, heap.version)
+  const cursor = new LogCursor(memory, files, folder, heap.id, heap.version, heap.world)
   let isKept = false
   try {
     const redo = options.keep && redoInto(heap)

@@ -3,6 +3,7 @@ import { show } from '../arguments'
 import { SnapheapError } from '../errors'
 import type { Files } from '../heap/files'
 import type { Memory } from '../heap/memory'
+import type { World } from '../heap/world'
 import { baseName, RECORD, SEGMENT } from './format'
 import { basesOf, keptFilesOf } from './history'
 import { contentsEnd, listSegments, type Segment } from './segments'
@@ -45,13 +46,14 @@ export function parseRetention(given: string | number | undefined): Retention {
 export async function prune(
   memory: Memory,
   files: Files,
+  world: World,
   path: string,
   folder: string,
   keepFrom: number,
   retention: Retention,
 ): Promise<void> {
   const { segments } = listSegments(memory, files, folder, undefined)
-  const oldestKept = firstRetained(files, segments, retention)
+  const oldestKept = firstRetained(files, world, segments, retention)
   // one for each checkpoint since the file was last rewritten: read only where they decide
   const bases = oldestKept === undefined ? [] : basesOf(memory, files, path)
   const base = oldestKept === undefined ? undefined : bases.find(({ root }) => root.version <= oldestKept)
@@ -65,7 +67,12 @@ export async function prune(
 }
 
 /** Version before the first commit that is to be kept, undefined when none is for its own sake. */
-function firstRetained(files: Files, segments: readonly Segment[], { ms, bytes }: Retention): number | undefined {
+function firstRetained(
+  files: Files,
+  world: World,
+  segments: readonly Segment[],
+  { ms, bytes }: Retention,
+): number | undefined {
   if (ms === 0 && bytes === 0) return undefined
   let size = 0
   let kept = segments.length - 1
@@ -73,7 +80,7 @@ function firstRetained(files: Files, segments: readonly Segment[], { ms, bytes }
     const { sizeBytes, timeMs } = measure(files, segments[kept].path)
     size += sizeBytes
     // a segment is kept when the one after it begins within the time: it may hold commits that are within it too
-    if (size >= bytes && (timeMs === undefined || timeMs < Date.now() - ms)) break
+    if (size >= bytes && (timeMs === undefined || timeMs < world.nowMs() - ms)) break
   }
   return segments[Math.max(0, kept)]?.header.baseVersion
 }

@@ -1,4 +1,5 @@
-import type { Snapshot, Store } from '../db/store'
+import type { Snapshot } from '../db/snapshot'
+import type { Store } from '../db/store'
 import type { Transaction } from '../db/transaction'
 import { SnapheapError } from '../errors'
 import { ChangeApplier } from './apply'

@@ -1,5 +1,5 @@
 import type pg from 'pg'
-import type { Snapshot } from '../db/store'
+import type { Snapshot } from '../db/snapshot'
 import type { Table } from '../table/table'
 import type { SourceTable } from './catalogue'
 import { type ConnectionOptions, queryRows, withConnections } from './connection'

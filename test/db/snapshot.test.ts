@@ -1,7 +1,8 @@
 import { setFlagsFromString } from 'node:v8'
 import { runInNewContext } from 'node:vm'
 import { describe, expect, test } from 'vitest'
-import { type Snapshot, Store } from '../../src/db/store'
+import type { Snapshot } from '../../src/db/snapshot'
+import { Store } from '../../src/db/store'
 import { MEMORIES } from '../heap/support/memories'
 import { errorOf, memoryStore, rowsOf, temporaryPath } from '../support/store'
 

@@ -2,6 +2,7 @@ import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import { type Pin, Pins } from '../../src/heap/pins'
 import { Windows } from '../../src/heap/windows'
+import { realWorld } from '../../src/heap/world'
 import { HEAP_MEMORIES } from '../support/heap'
 
 const operation = fc.oneof(
@@ -31,7 +32,7 @@ describe.each(HEAP_MEMORIES)('pins on %s memory', (_name, makeMemory) => {
     const windows = new Windows(memory)
     fc.assert(
       fc.property(fc.array(operation, { maxLength: 60 }), (operations) => {
-        const pins = new Pins(windows)
+        const pins = new Pins(windows, realWorld)
         const held: Pin[] = []
         const living: { physical: number; birth: number }[] = []
         const retired: Retired[] = []

@@ -1,7 +1,7 @@
 import { readdirSync, statSync } from 'node:fs'
 import { join } from 'node:path'
 import { expect, test } from 'vitest'
-import type { Snapshot } from '../../src/db/store'
+import type { Snapshot } from '../../src/db/snapshot'
 import { fileStore, temporaryPath } from '../support/store'
 
 const ROWS = 3000

@@ -226,6 +226,9 @@ export class FaultyFiles implements Files {
     })
   }
 
+  /** Nobody tells. */
+  watch(): undefined {}
+
   syncFolderBeside(path: string): Promise<void> {
     return this.later(this.record('syncFolder', path), (share) => {
       if (share === 1) this.device.folderAt(path).sync()

@@ -2,10 +2,12 @@ import { rmSync } from 'node:fs'
 import { join } from 'node:path'
 import fc from 'fast-check'
 import type { InternalOptions, StoreOptions } from '../../../src/db/open-heap'
-import type { Snapshot, Store } from '../../../src/db/store'
+import type { Snapshot } from '../../../src/db/snapshot'
+import type { Store } from '../../../src/db/store'
 import type { Transaction } from '../../../src/db/transaction'
 import { SnapheapError } from '../../../src/errors'
 import type { Memory } from '../../../src/heap/memory'
+import type { World } from '../../../src/heap/world'
 import { history } from '../../../src/log/history'
 import { anyCommand, type Command, CommandRunner, SHAPES } from '../../table/support/commands'
 import { expectSame, type Tables } from '../../table/support/compare'
@@ -58,6 +60,7 @@ export class SimulatedDatabase {
   constructor(
     private readonly random: () => number,
     private readonly memory: Memory,
+    private readonly world: World,
     private readonly folder: string,
   ) {
     this.mode = this.pick<Mode>(['commit', 'commit', 'interval', 'none'])
@@ -294,7 +297,7 @@ export class SimulatedDatabase {
     }
     try {
       const path = join(device.folder, FILE)
-      this.followers.push(new SimulatedFollower(device, path, this.memory, random, noticing))
+      this.followers.push(new SimulatedFollower(device, path, this.memory, this.world, random, noticing))
     } catch (error) {
       if (error instanceof SnapheapError && error.code === 'NOT_FOUND' && this.history.acknowledged === 0) return
       if (!hasFailed) this.expectExcused(error, 'follow', faults)
@@ -405,6 +408,7 @@ export class SimulatedDatabase {
     const retained = random()
     return {
       files,
+      world: this.world,
       memory: files.memoryFrom(this.memory),
       durability: this.durabilityOf(mode),
       segmentBytes: Math.floor(random() ** 2 * 20_000),

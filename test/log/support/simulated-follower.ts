@@ -1,6 +1,7 @@
-import type { Snapshot } from '../../../src/db/store'
+import type { Snapshot } from '../../../src/db/snapshot'
 import type { SnapheapError } from '../../../src/errors'
 import type { Memory } from '../../../src/heap/memory'
+import type { World } from '../../../src/heap/world'
 import type { Device } from './device'
 import type { FaultPlan } from './fault-plan'
 import { FaultyFiles } from './faulty-files'
@@ -28,11 +29,16 @@ export class SimulatedFollower {
   private told: number
 
   /** Throws what opening throws, with nothing left open. */
-  constructor(device: Device, path: string, memory: Memory, random: () => number, plan: FaultPlan) {
+  constructor(device: Device, path: string, memory: Memory, world: World, random: () => number, plan: FaultPlan) {
     this.files = new FaultyFiles(device, random)
     this.files.faultOf = plan
     try {
-      this.store = StoreOverFiles.over(path, { follow: true, files: this.files, memory: this.files.memoryFrom(memory) })
+      this.store = StoreOverFiles.over(path, {
+        follow: true,
+        files: this.files,
+        world,
+        memory: this.files.memoryFrom(memory),
+      })
     } catch (error) {
       this.expectFilesClosed()
       throw error

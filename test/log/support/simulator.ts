@@ -8,7 +8,7 @@ import type { Operation } from './faulty-files'
 import { SimulationFailure } from './history'
 import { SimulatedDatabase } from './simulated-database'
 import { smallWindows } from './small-windows'
-import { withoutChance } from './world'
+import { simulatedWorld } from './world'
 
 /** What a run came to. */
 export interface SimulationReport {
@@ -28,15 +28,13 @@ export async function simulate(seed: number): Promise<SimulationReport> {
   const memory = smallWindows((random() < 0.9 ? loadNativeMemory() : undefined) ?? plainMemory())
   const folder = mkdtempSync(join(tmpdir(), 'snapheap-simulated-'))
   try {
-    return await withoutChance(seeded(seed + 1), async () => {
-      const database = new SimulatedDatabase(random, memory, folder)
-      try {
-        await database.live(12 + Math.floor(random() * 30))
-        return database.report
-      } finally {
-        await database.abandon()
-      }
-    })
+    const database = new SimulatedDatabase(random, memory, simulatedWorld(seeded(seed + 1)), folder)
+    try {
+      await database.live(12 + Math.floor(random() * 30))
+      return database.report
+    } finally {
+      await database.abandon()
+    }
   } finally {
     rmSync(folder, { recursive: true, force: true })
   }
