@@ -1,10 +1,12 @@
 import { dirname, resolve } from 'node:path'
 import { SnapheapError } from '../errors'
 import { Allocator } from './allocator'
+import { BesideReaders } from './beside-readers'
 import { blockStatistics, checkBlocks } from './block-check'
 import type { FileRoot } from './file-format'
 import { type Files, filesWith, lockPathOf } from './files'
 import type { HeapOptions } from './heap-options'
+import { fork, type HistoryPoint } from './history-point'
 import type { CommitOptions, Journal } from './journal'
 import { OLDEST_LAYOUT_VERSION, RESERVED_BLOCKS, ROOT, ZERO_BLOCK } from './layout'
 import { checkLayout } from './layout-version'
@@ -41,8 +43,7 @@ export class Heap {
   private readonly snapshots: Snapshots
   /** Saves and detached transactions, one after the other. */
   readonly turns = new Turns()
-  /** Work that reads a pinned version beside everything else. */
-  private readonly readers = new Set<Promise<unknown>>()
+  private readonly readers = new BesideReaders((owner) => this.snapshot(owner))
   private closed = false
 
   private constructor(
@@ -100,6 +101,7 @@ export class Heap {
         if (!options.create || options.readOnly) throw ioError('open', path, { code: 'ENOENT' })
         heap.initialise()
       }
+      if (!options.readOnly) heap.storage.upgrade()
       return heap
     } catch (error) {
       heap?.journal?.close()
@@ -117,6 +119,12 @@ export class Heap {
   /** 16 random bytes, the same in every copy of this heap. */
   get id(): Uint8Array {
     return this.storage.heapId
+  }
+
+  /** The newest version, and which commit it is where that is known: when the heap shows a saved state as it was saved. */
+  get point(): { readonly version: number; readonly point: HistoryPoint | undefined } {
+    const { version, savedRoot } = this
+    return { version, point: savedRoot?.version === version ? savedRoot.point : undefined }
   }
 
   /** Takes the identity that a journal gives to a heap which has no file yet. */
@@ -162,18 +170,18 @@ export class Heap {
    */
   async commitIntoFile(): Promise<void> {
     const version = this.version + 1
-    this.journal?.prepareSkip()
+    const point = this.journal?.prepareSkip() ?? this.forkPoint()
     this.journal?.checkpointBegins()
     try {
       await this.storage.save(
         this.path!,
-        { table: this.writer.view.table, version },
+        { table: this.writer.view.table, version, point },
         {},
         {
           isCompacting: false,
           onReplace: (earlier) => this.journal?.replacesFile(earlier.version),
           onDurable: () => {
-            this.journal?.skip(version)
+            this.journal?.skip(version, point)
             this.writer.commit()
             this.version = version
             this.attach(this.writer.view.table)
@@ -228,9 +236,9 @@ export class Heap {
     }
     if (this.isReadOnly) throw readOnly(this.path)
     const { path } = this
-    await this.withSnapshot(async ({ pin, version }) => {
+    await this.withSnapshot(async ({ pin, version }, point) => {
       this.journal?.checkpointBegins()
-      await this.storage.save(path, { table: pin.table, version }, options, {
+      await this.storage.save(path, { table: pin.table, version, point }, options, {
         isCompacting,
         onReplace: (earlier) => this.journal?.replacesFile(earlier.version),
         onDurable: () => undefined,
@@ -248,30 +256,17 @@ export class Heap {
   async saveAs(givenPath: string, options: SaveOptions = {}): Promise<void> {
     const path = resolve(givenPath)
     if (path === this.path) return this.save(options)
-    await this.withSnapshot(({ pin, version }) => this.storage.saveAs(path, { table: pin.table, version }, options))
+    await this.withSnapshot(({ pin, version }, point) =>
+      this.storage.saveAs(path, { table: pin.table, version, point }, options),
+    )
   }
 
   /**
    * Has `work` look at the newest version also after it has returned, from other threads too: what it sees stays as it is, and in
    * memory, until the promise is settled. `close` waits for that. Rejects with what `work` throws, at once or later.
    */
-  async readBeside<T>(work: (view: View) => Promise<T>): Promise<T> {
-    const done = this.readPinned(work)
-    this.readers.add(done)
-    try {
-      return await done
-    } finally {
-      this.readers.delete(done)
-    }
-  }
-
-  private async readPinned<T>(work: (view: View) => Promise<T>): Promise<T> {
-    const snapshot = this.snapshot('work beside')
-    try {
-      return await work(snapshot.view)
-    } finally {
-      snapshot.release()
-    }
+  readBeside<T>(work: (view: View) => Promise<T>): Promise<T> {
+    return this.readers.run(work)
   }
 
   /** Runs `work` at once, or, where a transaction or a save is under way, as soon as that has ended. */
@@ -285,7 +280,7 @@ export class Heap {
     await this.turns.run(async () => {
       if (this.closed) return
       this.closed = true
-      await Promise.allSettled(this.readers)
+      await this.readers.settled()
       this.journal?.close()
       this.live.epoch = CLOSED_EPOCH
       this.snapshots.releaseAll()
@@ -322,14 +317,14 @@ export class Heap {
   /**
    * Takes over the newest state of the file, which another process writes, to see newer versions or to need less memory.
    * `changedIn` tells in which version a block was last replayed, 0 for never; `isStillSo`, asked after the file was read,
-   * whether what was replayed still counts: if not, the heap goes back. Returns whether it shows another state now.
+   * with its newest state, whether what was replayed still counts and leads to that state: if not, the heap goes back. Returns whether it shows another state now.
    */
-  takeNewerFile(changedIn: (block: number) => number, isStillSo: () => boolean): boolean {
+  takeNewerFile(changedIn: (block: number) => number, isStillSo: (root: FileRoot | undefined) => boolean): boolean {
     this.ensureOpen()
     const earlier = this.storage.root?.version ?? 0
     const taken = this.storage.takeNewer(this.path!)
     const version = taken?.root.version ?? earlier
-    const isOther = !isStillSo() || version < earlier || version > this.version
+    const isOther = !isStillSo(taken?.root) || version < earlier || version > this.version
     if (isOther) this.returnToFile()
     if (isOther || taken === undefined) return isOther
     this.writer.ensureBlocks(taken.table.length)
@@ -363,15 +358,20 @@ export class Heap {
     checkLayout(this.live, file.path)
   }
 
-  private async withSnapshot(work: (snapshot: HeapSnapshot) => Promise<void>): Promise<void> {
+  private async withSnapshot(work: (snapshot: HeapSnapshot, point: HistoryPoint) => Promise<void>): Promise<void> {
     await this.turns.run(async () => {
       const snapshot = this.snapshot('save')
       try {
-        await work(snapshot)
+        await work(snapshot, this.journal?.point ?? this.forkPoint())
       } finally {
         snapshot.release()
       }
     })
+  }
+
+  /** For a state that no journal leads to, or on from. */
+  private forkPoint(): HistoryPoint {
+    return fork(this.world, this.savedRoot?.point?.epoch ?? 0)
   }
 
   private attach(table: Uint32Array): void {

@@ -1,4 +1,5 @@
 import type { Changes } from './changes'
+import type { HistoryPoint } from './history-point'
 
 export interface CommitOptions {
   /** Kept with the commit, opaque to the heap. Default ''. */
@@ -18,10 +19,15 @@ export interface Journal {
   /** Why no further commit is taken, undefined as long as they are. */
   readonly refusal: Error | undefined
   commit(version: number, changes: Changes, options: CommitOptions): void
-  /** Called before a commit that is not recorded: everything until now must be durable when this returns. May throw. */
-  prepareSkip(): void
-  /** Hears of a commit that is durable already, because the heap's own file holds it. Must not throw. */
-  skip(version: number): void
+  /** Where in which history the newest commit is. */
+  readonly point: HistoryPoint
+  /**
+   * Called before a commit that is not recorded: everything until now must be durable when this returns. Returns the point of that
+   * commit. May throw.
+   */
+  prepareSkip(): HistoryPoint
+  /** Hears of a commit that is durable already, because the heap's own file holds it, at the point that `prepareSkip` gave. Must not throw. */
+  skip(version: number, point: HistoryPoint): void
   /** Refuses every further commit: it is not known whether the file holds a state that nobody was told of. */
   refuse(cause: unknown): void
   /** Called when the heap begins to write what it holds into its own file. May throw. */

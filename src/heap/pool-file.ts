@@ -8,12 +8,16 @@ import {
   encodeHeader,
   encodeMap,
   encodeRoot,
+  ensureFeatures,
+  type FileHeader,
   type FileRoot,
+  FORMAT_VERSION,
   mapBlocks,
   ROOT_SLOT,
   ROOT_SLOT_OFFSETS,
 } from './file-format'
 import type { Files } from './files'
+import type { HistoryPoint } from './history-point'
 import { BLOCK_BYTES, WINDOW_MASK, WINDOW_SHIFT, windowBlocks } from './layout'
 import type { Memory } from './memory'
 import type { TemporaryFile } from './temporary-files'
@@ -34,6 +38,7 @@ export interface SavedState {
   readonly version: number
   readonly timeMs: number
   readonly annotation: string
+  readonly point: HistoryPoint
 }
 
 /**
@@ -49,7 +54,7 @@ export class PoolFile {
     private readonly files: Files,
     public path: string,
     readonly fd: number,
-    readonly heapId: Uint8Array,
+    private header: FileHeader,
     /** Logical block -> place in this file. */
     public places: Uint32Array,
     /** Logical block -> CRC-32C of its block. */
@@ -68,8 +73,9 @@ export class PoolFile {
     const fd = openFile(files, path, writable ? 'r+' : 'r')
     try {
       if (writable) files.sync(fd) // a process that ended before it synced may have left what is built upon from now on
-      const { heapId, root, places, checksums } = readState(memory, files, fd, path, 0, accepts)!
-      return new PoolFile(memory, files, path, fd, heapId, places, checksums, root)
+      const { header, root, places, checksums } = readState(memory, files, fd, path, 0, accepts)!
+      ensureFeatures(path, header.features, writable)
+      return new PoolFile(memory, files, path, fd, header, places, checksums, root)
     } catch (error) {
       files.close(fd)
       throw error instanceof SnapheapError ? error : ioError('read', path, error)
@@ -86,12 +92,13 @@ export class PoolFile {
     return true
   }
 
-  /** Starts a file that was only just made, and closes it where that fails. It has no root until `writeRoot`. */
+  /** Starts a file that was only just made, and closes it where that fails. It has no root until `append`. */
   static async create(
     memory: Memory,
     files: Files,
     { path, fd }: TemporaryFile,
     heapId: Uint8Array,
+    fileId: Uint8Array,
   ): Promise<PoolFile> {
     const root = {
       sequence: 0,
@@ -103,15 +110,40 @@ export class PoolFile {
       fileBlocks: 1,
       liveBlocks: 0,
       annotation: '',
+      point: undefined,
     }
-    const file = new PoolFile(memory, files, path, fd, heapId, new Uint32Array(0), new Uint32Array(0), root)
+    const bytes = encodeHeader(memory, heapId, fileId)
+    const block = new Uint8Array(BLOCK_BYTES)
+    block.set(bytes)
+    const header = decodeHeader(memory, path, block)
+    const file = new PoolFile(memory, files, path, fd, header, new Uint32Array(0), new Uint32Array(0), root)
     try {
-      await file.writeAll([encodeHeader(memory, heapId)], 0)
+      await file.writeAll([block], 0)
       return file
     } catch (error) {
       file.close()
       throw error
     }
+  }
+
+  get heapId(): Uint8Array {
+    return this.header.heapId
+  }
+
+  /**
+   * Gives a file of an earlier format the header of this one, in one write within a sector of the device, and syncs. Its roots stay
+   * as they are. Builds that know only the earlier format refuse the file from then on. Throws `IO`.
+   */
+  upgrade(fileId: Uint8Array): void {
+    if (this.header.formatVersion === FORMAT_VERSION) return
+    const bytes = encodeHeader(this.memory, this.heapId, fileId)
+    try {
+      this.files.write(this.fd, bytes, 0)
+      this.files.sync(this.fd)
+    } catch (error) {
+      throw ioError('upgrade', this.path, error)
+    }
+    this.header = { ...this.header, formatVersion: FORMAT_VERSION, fileId }
   }
 
   /** Whether `path` still names this file: somebody may have removed or replaced it. */
@@ -152,6 +184,7 @@ export class PoolFile {
       fileBlocks: next + mapBlocks(entries),
       liveBlocks: places.reduce((count, place) => (place === 0 ? count : count + 1), 0),
       annotation: state.annotation,
+      point: state.point,
     }
     this.mayHoldNewer = true
     await this.writeAll([encodeRoot(this.memory, root)], ROOT_SLOT_OFFSETS[root.sequence & 1])
@@ -233,17 +266,17 @@ function readRoots(
   files: Files,
   fd: number,
   path: string,
-): { heapId: Uint8Array; roots: Generator<FileRoot> } {
-  const header = readRange(files, fd, 0, BLOCK_BYTES)
+): { header: FileHeader; roots: Generator<FileRoot> } {
+  const block = readRange(files, fd, 0, BLOCK_BYTES)
   // After the header: whatever a root in it describes is in the file by now, even while a writer appends.
   const fileBlocks = Math.floor(files.sizeBytes(fd) / BLOCK_BYTES)
-  const heapId = decodeHeader(memory, path, header)
+  const header = decodeHeader(memory, path, block)
   const slots = ROOT_SLOT_OFFSETS.map((offset) =>
-    decodeRoot(memory, header.subarray(offset, offset + ROOT_SLOT.sizeBytes), fileBlocks),
+    decodeRoot(memory, block.subarray(offset, offset + ROOT_SLOT.sizeBytes), fileBlocks),
   )
   const newest = slots.reduce((a, b) => (b !== undefined && (a === undefined || b.sequence > a.sequence) ? b : a))
   if (newest === undefined) throw damaged(path, 'neither of its two roots is whole')
-  return { heapId, roots: fromNewest(newest) }
+  return { header, roots: fromNewest(newest) }
 
   function* fromNewest(first: FileRoot): Generator<FileRoot> {
     let root: FileRoot | undefined = first
@@ -264,8 +297,8 @@ function readState(
   path: string,
   sequence: number,
   accepts: (root: FileRoot) => boolean = () => true,
-): { heapId: Uint8Array; root: FileRoot; places: Uint32Array; checksums: Uint32Array } | undefined {
-  const { heapId, roots } = readRoots(memory, files, fd, path)
+): { header: FileHeader; root: FileRoot; places: Uint32Array; checksums: Uint32Array } | undefined {
+  const { header, roots } = readRoots(memory, files, fd, path)
   let root: FileRoot | undefined
   for (const each of roots) {
     root = each
@@ -274,7 +307,7 @@ function readState(
   if (root === undefined || !accepts(root)) throw damaged(path, 'it holds no state as old as that')
   if (root.sequence <= sequence) return undefined
   const map = readRange(files, fd, root.mapBlock * BLOCK_BYTES, mapBlocks(root.mapEntries) * BLOCK_BYTES)
-  return { heapId, root, ...decodeMap(memory, path, root, map) }
+  return { header, root, ...decodeMap(memory, path, root, map) }
 }
 
 /**

@@ -2,6 +2,7 @@ import { dirname } from 'node:path'
 import { assert, SnapheapError } from '../errors'
 import { encodeAnnotation, type FileRoot, mapBlocks } from './file-format'
 import type { Files } from './files'
+import type { HistoryPoint } from './history-point'
 import { ZERO_BLOCK } from './layout'
 import type { Memory } from './memory'
 import type { Pins } from './pins'
@@ -19,7 +20,7 @@ export interface SaveProgress {
 export interface SaveOptions {
   /** Allow an existing file at another path to be replaced. Default false. */
   readonly replace?: boolean
-  /** Kept beside the root, opaque to the heap; at most 468 bytes of UTF-8. Default ''. */
+  /** Kept beside the root, opaque to the heap; at most 400 bytes of UTF-8. Default ''. */
   readonly annotation?: string
   readonly onProgress?: (progress: SaveProgress) => void
 }
@@ -37,6 +38,7 @@ export interface OwnFileOptions {
 export interface PinnedState {
   readonly table: Uint32Array
   readonly version: number
+  readonly point: HistoryPoint
 }
 
 /** A file is rewritten, dropping dead blocks, when more than half of it (and more than 128 blocks) is dead. */
@@ -86,6 +88,11 @@ export class Storage {
       const place = places[block]
       if (place !== 0) table[block] = fileWindows.physicalOf(place) // everywhere else it has the block of zeros
     }
+  }
+
+  /** Gives the heap's file the newest format, where it has an earlier one. Throws `IO`. */
+  upgrade(): void {
+    this.file?.upgrade(this.newFileId())
   }
 
   /**
@@ -183,11 +190,12 @@ export class Storage {
 
   private async append(
     file: PoolFile,
-    { table: saved, version }: PinnedState,
+    pinned: PinnedState,
     options: SaveOptions,
     { onDurable }: OwnFileOptions,
   ): Promise<void> {
     const { windows } = this
+    const saved = pinned.table
     const changed: number[] = []
     const { places, checksums } = this.keptPlaces(file, saved)
     for (let block = 0; block < saved.length; block++) {
@@ -197,13 +205,7 @@ export class Storage {
       for (const block of changed) yield { block, bytes: windows.blockBytes(saved[block]) }
     }
     const from = file.lengthBlocks
-    await file.append(
-      pending(),
-      places,
-      checksums,
-      stateOf(version, this.world.nowMs(), options),
-      progressOf(options, changed.length),
-    )
+    await file.append(pending(), places, checksums, this.stateOf(pinned, options), progressOf(options, changed.length))
     this.fileWindows?.cover(from, file.root.fileBlocks)
     onDurable()
     this.settle(file, saved)
@@ -301,7 +303,7 @@ export class Storage {
     pinned: PinnedState,
     options: SaveOptions,
   ): Promise<PoolFile> {
-    const { table: saved, version } = pinned
+    const { table: saved } = pinned
     this.refuseExisting(path, options)
     const blocks: PendingBlock[] = []
     const entries = saved.length
@@ -321,8 +323,8 @@ export class Storage {
     let file: PoolFile | undefined
     try {
       temporary = openTemporary()
-      file = await PoolFile.create(this.memory, this.files, temporary, this.heapId)
-      const state = stateOf(version, this.world.nowMs(), options)
+      file = await PoolFile.create(this.memory, this.files, temporary, this.heapId, this.newFileId())
+      const state = this.stateOf(pinned, options)
       const [newPlaces, newChecksums] = [new Uint32Array(entries), new Uint32Array(entries)]
       await file.append(blocks, newPlaces, newChecksums, state, progressOf(options, blocks.length))
       return file
@@ -331,6 +333,14 @@ export class Storage {
       if (temporary !== undefined) this.removeTemporary(temporary.path)
       throw ioError('save', path, error)
     }
+  }
+
+  private stateOf({ version, point }: PinnedState, { annotation = '' }: SaveOptions): SavedState {
+    return { version, timeMs: this.world.nowMs(), annotation, point }
+  }
+
+  private newFileId(): Uint8Array {
+    return this.world.randomBytes(16)
   }
 
   private needsRewrite(file: PoolFile): boolean {
@@ -381,10 +391,6 @@ export class Storage {
 /** Blocks of the file that its newest root does not reach. */
 function deadBlocks(file: PoolFile): number {
   return file.lengthBlocks - 1 - file.root.liveBlocks - mapBlocks(file.root.mapEntries)
-}
-
-function stateOf(version: number, timeMs: number, options: SaveOptions): SavedState {
-  return { version, timeMs, annotation: options.annotation ?? '' }
 }
 
 function progressOf(options: SaveOptions, totalBlocks: number): (written: number) => void {

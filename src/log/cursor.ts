@@ -1,23 +1,23 @@
 import type { SnapheapError } from '../errors'
 import type { Files } from '../heap/files'
+import type { HistoryPoint } from '../heap/history-point'
 import type { Memory } from '../heap/memory'
-import { ioError } from '../heap/pool-file'
 import { realWorld, type World } from '../heap/world'
-import { RECORD, SEGMENT } from './format'
-import { decodeHead, RecordBytes, type RecordHead, type Redo, redo } from './record'
-import { contentsEnd, damagedLog, listSegments, type Segment } from './segments'
-
-/** What is read at once: it is still in the processor's cache when it is done again. */
-const CHUNK_BYTES = 1 << 18
-/** The same where the log ended a moment ago: few records have been written since, and zeros follow them. */
-const LEAST_BYTES = 1 << 14
-const MUCH_BYTES = 1 << 20
-const PATIENCE_MS = 100
+import type { RecordHead, Redo } from './record'
+import { type FoundRecord, SegmentReader } from './segment-reader'
+import { damagedLog, listSegments, otherHistory, type Segment } from './segments'
 
 /** Where a commit was read from. */
 export interface LogPlace {
   readonly path: string
   readonly offsetBytes: number
+  readonly formatVersion: number
+}
+
+/** The version that a reader's heap has, and which commit that is, where that is known. */
+export interface LogStart {
+  readonly version: number
+  readonly point?: HistoryPoint | undefined
 }
 
 /** A commit in a log: valid until the next one is read. */
@@ -27,30 +27,40 @@ export interface LoggedCommit {
   /** Of its first part. */
   readonly annotation: string
   readonly sizeBytes: number
-  /** Does again what the commit did. */
+  /** Replays the commit, part by part. */
   redo(target: Redo): void
 }
 
 /**
  * Why there is no further commit: none begins here; what begins here is not whole, or not yet; the next begins later; or it
- * is damaged, as `damage` tells.
+ * is damaged, as `damage` tells; or it is of a version that was not asked for.
  */
-export type LogEnd = 'end' | 'partial' | 'gap' | 'damaged'
+export type LogEnd = 'end' | 'partial' | 'gap' | 'damaged' | 'beyond'
 
 /** Where a cursor was. */
 export interface CursorMark {
   readonly segment: Segment | undefined
   readonly offset: number
-  readonly lastOffset: number | undefined
+  readonly last: FoundRecord | undefined
   readonly version: number
   readonly checksum: number
   readonly timeMs: number
+  readonly epoch: number
+  readonly timeline: string | undefined
   readonly syncedVersion: number
+  readonly endsAt: number | undefined
+}
+
+/** Parts of a commit that were found whole, of which the last is still missing. */
+interface BegunCommit {
+  readonly first: RecordHead
+  readonly parts: FoundRecord[]
 }
 
 /**
  * Reads a log commit by commit, across segments, from the version of a heap on; also one that is being written. Checks that
- * each record is whole and continues the one before.
+ * each record is whole and continues the one before, and that the log continues the heap's state: at the heap's version both
+ * must have the same chain.
  */
 export class LogCursor {
   /** Version of the last commit read. */
@@ -58,85 +68,82 @@ export class LogCursor {
   /** The chain so far. */
   checksum = 0
   timeMs = 0
+  epoch = 0
+  /** Of the segment; undefined before the first, and in format 1. */
+  timeline: string | undefined
   /** The newest that a record said to be on the device. */
   syncedVersion = 0
+  /** All flags of the records read. */
+  flags = 0
   /** What is wrong, once `next` has returned 'damaged'. */
   damage: SnapheapError | undefined
-  private segment: Segment | undefined
-  private fd: number | undefined
-  /** Size of the segment when it was last looked at. */
-  private loadedSize = 0
-  private loadedMs = 0
-  /** Bytes of the segment from `bytesStart` on, `bytesLength` of them. */
-  private bytes = NO_BYTES
-  private bytesLength = 0
-  private bytesStart = 0
-  /** Where the next record begins. */
+  /** The damage is that the log is not of the history of the heap's state. */
+  isOfOtherHistory = false
+  private reader: SegmentReader | undefined
+  /** Where the next commit begins. */
   private offset = 0
-  /** Where the last record read begins, in this segment; undefined before its first. */
-  private lastOffset: number | undefined
+  /** The last record read in this segment. */
+  private last: FoundRecord | undefined
+  private begun: BegunCommit | undefined
+  /** The version at which the next segment goes on: what this one holds behind it does not count. */
+  private endsAt: number | undefined
 
   constructor(
     readonly memory: Memory,
     private readonly files: Files,
     private readonly folder: string,
     private readonly heapId: Uint8Array | undefined,
-    /** The version that the reader's heap has. */
-    private readonly from: number,
+    private readonly from: LogStart,
     private readonly clock: Pick<World, 'elapsedMs'> = realWorld,
   ) {
-    this.version = from
+    this.version = from.version
   }
 
   /** The end of what was read; undefined before the first segment. */
   get place(): LogPlace | undefined {
-    return this.segment === undefined ? undefined : { path: this.segment.path, offsetBytes: this.offset }
+    if (this.reader === undefined) return undefined
+    const { path, segment } = this.reader
+    return { path, offsetBytes: this.offset, formatVersion: segment.header.formatVersion }
   }
 
-  /** The next commit after version `from`, or why there is none (yet). Throws `CORRUPT`, `IO`. */
-  next(): LoggedCommit | LogEnd {
-    if (this.segment === undefined) {
+  /**
+   * The next commit after the version that the cursor began with, or why there is none (yet). A commit of a version after `until`
+   * is not read: 'beyond'. Throws `CORRUPT`, `IO`, `VERSION`.
+   */
+  next(until = Number.POSITIVE_INFINITY): LoggedCommit | LogEnd {
+    if (this.reader === undefined) {
       const found = this.begin()
       if (found !== undefined) return found
     }
     for (;;) {
-      const commit = this.read()
+      const commit = this.version === this.endsAt ? undefined : this.read(until)
       if (commit === undefined) {
         const moved = this.enterNextSegment()
         if (moved !== true) return moved
-      } else if (commit.head.version > this.from) return commit
+      } else if (typeof commit === 'string') return commit
+      else if (!this.isOfTheHistory()) return this.otherHistoryAt(this.reader!.path)
+      else if (commit.head.version > this.from.version) return commit
     }
   }
 
   /** A place to come back to. */
   mark(): CursorMark {
-    const { segment, offset, lastOffset, version, checksum, timeMs, syncedVersion } = this
-    return { segment, offset, lastOffset, version, checksum, timeMs, syncedVersion }
+    const { offset, last, version, checksum, timeMs, epoch, timeline, syncedVersion, endsAt } = this
+    const segment = this.reader?.segment
+    return { segment, offset, last, version, checksum, timeMs, epoch, timeline, syncedVersion, endsAt }
   }
 
   /** Reads again from there on. */
-  reset(mark: CursorMark): void {
+  reset({ segment, ...rest }: CursorMark): void {
     this.close()
-    Object.assign(this, mark)
-    this.forgetBytes()
-  }
-
-  /** What the segment holds behind the last whole commit, to the end of its file; nothing where that is zeros alone. Throws `IO`. */
-  rest(): Uint8Array {
-    if (this.bytesBehind === 0) return new Uint8Array(0)
-    return this.attempt(() => {
-      const bytes = new Uint8Array(Math.max(0, this.files.sizeBytes(this.fd!) - this.offset))
-      return bytes.subarray(0, this.files.read(this.fd!, bytes, this.offset))
-    })
+    this.reader = segment && this.readerOf(segment)
+    this.begun = undefined
+    Object.assign(this, rest)
   }
 
   /** Bytes of log behind the last commit read in its segment; zeros that no record has replaced yet do not count. Throws `IO`. */
   get bytesBehind(): number {
-    if (this.segment === undefined) return 0
-    return this.attempt(() => {
-      const fd = this.descriptor()
-      return fd === undefined ? 0 : contentsEnd(this.files, fd, this.offset) - this.offset
-    })
+    return this.reader?.bytesBehind(this.offset) ?? 0
   }
 
   /**
@@ -144,93 +151,81 @@ export class LogCursor {
    * durable. A segment that was removed since counts as taken back too.
    */
   holdsLast(): boolean {
-    if (this.segment === undefined) return true
-    try {
-      const fd = this.descriptor()
-      if (fd === undefined || !this.holdsLastIn(fd)) return false
-      return this.files.names(this.segment.path, fd) || this.goOnInReplacement()
-    } catch (error) {
-      throw ioError('read', this.segment!.path, error)
-    }
+    return this.reader === undefined || this.reader.holds(this.last, this.offset)
   }
 
   close(): void {
-    if (this.fd !== undefined) this.files.close(this.fd)
-    this.fd = undefined
+    this.reader?.close()
   }
 
-  private holdsLastIn(fd: number): boolean {
-    if (this.lastOffset === undefined) return this.files.sizeBytes(fd) >= this.offset
-    const head = new Uint8Array(8)
-    const size = this.files.read(fd, head, this.lastOffset)
-    const view = new DataView(head.buffer)
-    return (
-      size === head.length &&
-      view.getUint32(RECORD.checksum * 4, true) === this.checksum &&
-      this.lastOffset + view.getUint32(RECORD.size * 4, true) === this.offset
-    )
+  private readerOf(segment: Segment): SegmentReader {
+    return new SegmentReader(this.memory, this.files, segment, this.clock)
   }
 
-  /** Another file has the segment's name, as where a copy is kept up: whether it holds what was read, and is read from now on. */
-  private goOnInReplacement(): boolean {
-    const { path } = this.segment!
-    if (!this.files.exists(path)) return false
-    const fd = this.files.open(path, 'r')
-    if (!this.holdsLastIn(fd)) {
-      this.files.close(fd)
-      return false
-    }
-    this.close()
-    this.fd = fd
-    this.loadedSize = 0
-    return true
+  private list(): Segment[] {
+    return listSegments(this.memory, this.files, this.folder, this.heapId).segments
   }
 
   private begin(): LogEnd | undefined {
-    const { segments } = listSegments(this.memory, this.files, this.folder, this.heapId)
-    const at = segments.findLastIndex(({ header }) => header.baseVersion <= this.from)
+    const segments = this.list()
+    const at = segments.findLastIndex(({ header }) => header.baseVersion <= this.from.version)
     if (at < 0) return segments.length === 0 ? 'end' : 'gap'
-    this.enter(segments[at])
-    return undefined
+    this.enter(segments[at], segments[at + 1])
+    return this.isOfTheHistory() ? undefined : this.otherHistoryAt(segments[at].path)
   }
 
-  private enter(segment: Segment): void {
+  private enter(segment: Segment, following: Segment | undefined): void {
     this.close()
-    this.segment = segment
-    this.version = segment.header.baseVersion
-    this.checksum = segment.header.baseChecksum
-    this.offset = SEGMENT.sizeBytes
-    this.lastOffset = undefined
-    this.forgetBytes()
+    const { header } = segment
+    this.reader = this.readerOf(segment)
+    this.version = header.baseVersion
+    this.checksum = header.baseChecksum
+    this.epoch = header.epoch
+    this.timeline = header.timeline
+    this.offset = header.sizeBytes
+    this.last = undefined
+    this.begun = undefined
+    this.endsAt = following?.header.baseVersion
   }
 
-  private forgetBytes(): void {
-    this.bytesLength = 0
-    this.bytesStart = this.offset
-    this.loadedSize = 0
+  /** Whether the log has at this version what the heap's state says of it. */
+  private isOfTheHistory(): boolean {
+    const { version, checksum } = this
+    const { version: stateVersion, point } = this.from
+    if (point === undefined) return true
+    if (version === stateVersion) return checksum === point.chain
+    return version !== point.loggedVersion || checksum === point.loggedChain
   }
 
-  /** The segment's descriptor, opened when it is needed; undefined where its file is gone. */
-  private descriptor(): number | undefined {
-    const { path } = this.segment!
-    if (this.fd === undefined && this.files.exists(path)) this.fd = this.files.open(path, 'r')
-    return this.fd
+  private otherHistoryAt(path: string): LogEnd {
+    this.isOfOtherHistory = true
+    this.damage = otherHistory(path, this.version)
+    return 'damaged'
   }
 
   /** Goes on to the segment that follows the current one, when that is read to its end. True when there is one. */
   private enterNextSegment(): true | LogEnd {
-    const { segments } = listSegments(this.memory, this.files, this.folder, this.heapId)
-    const next = segments.find(({ header, path }) => header.baseVersion >= this.version && path > this.segment!.path)
-    if (next === undefined) return this.isAtRecord ? 'partial' : 'end'
-    const { baseVersion, baseChecksum, isAfterGap } = next.header
-    if (baseVersion > this.from) {
+    const { path } = this.reader!
+    const segments = this.list()
+    const at = segments.findIndex((each) => each.path > path)
+    if (at < 0) return this.begun !== undefined || this.reader!.hasBytesAt(this.offset) ? 'partial' : 'end'
+    const next = segments[at]
+    const { baseVersion, baseChecksum, isAfterGap, formatVersion, epoch } = next.header
+    if (baseVersion < this.version)
+      return this.damagedAt(
+        next.path,
+        0,
+        `it goes on from commit ${baseVersion}, after which other commits follow in the segment before`,
+      )
+    if (baseVersion > this.version) {
       if (this.bytesBehind > 0)
-        return this.damagedAt(this.segment!.path, this.offset, 'what follows is not whole, yet the log goes on')
-      if (baseVersion > this.version) return 'gap'
-      if (!isAfterGap && baseChecksum !== this.checksum)
-        return this.damagedAt(next.path, 0, 'it does not continue the segment before')
+        return this.damagedAt(path, this.offset, 'what follows is not whole, yet the log goes on')
+      return 'gap'
     }
-    this.enter(next)
+    const isUnchained = formatVersion === 1 && isAfterGap
+    if ((!isUnchained && baseChecksum !== this.checksum) || epoch < this.epoch)
+      return this.damagedAt(next.path, 0, 'it does not continue the segment before')
+    this.enter(next, segments[at + 1])
     return true
   }
 
@@ -240,103 +235,60 @@ export class LogCursor {
   }
 
   /** The commit at the offset, undefined where there is no whole one. */
-  private read(): LoggedCommit | undefined {
+  private read(until: number): LoggedCommit | 'beyond' | undefined {
+    const reader = this.reader!
+    if (this.begun !== undefined && !reader.holds(this.begun.parts[0], endOf(this.begun.parts[0])))
+      this.begun = undefined
     for (;;) {
-      const commit = this.readLoaded()
-      if (commit !== undefined || !this.load()) return commit
+      const before = this.begun?.parts.at(-1)
+      const found = reader.recordAt(before === undefined ? this.offset : endOf(before), this.last !== undefined)
+      if (found === undefined || !this.continues(found.head, before)) {
+        reader.forget() // other bytes may stand there when it is looked at again
+        return undefined
+      }
+      if (found.head.version > until) {
+        reader.forget()
+        return 'beyond'
+      }
+      this.begun ??= { first: found.head, parts: [] }
+      this.begun.parts.push(found)
+      if (found.head.isLast) return this.take(this.begun, found)
     }
   }
 
-  private readLoaded(): LoggedCommit | undefined {
-    const parts: number[] = []
-    let { checksum } = this
-    let at = this.offset - this.bytesStart
-    let first: RecordHead | undefined
-    for (;;) {
-      const head = decodeHead(this.memory, this.bytes, at, this.bytesLength)
-      if (head?.previousChecksum !== checksum || head.previousVersion !== this.version) return undefined
-      first ??= head
-      if (head.version !== first.version) return undefined
-      parts.push(at)
-      checksum = head.checksum
-      at += head.sizeBytes
-      if (head.isLast) return this.take(first, head, parts, at)
-    }
+  /** Whether a record is the next part of the commit, or the first of the next one. */
+  private continues(head: RecordHead, before: FoundRecord | undefined): boolean {
+    if (head.previousChecksum !== (before?.head.checksum ?? this.checksum) || head.previousVersion !== this.version)
+      return false
+    if (before !== undefined) return head.version === before.head.version
+    return head.isClaim ? head.epoch > this.epoch : head.epoch === this.epoch
   }
 
-  private take(first: RecordHead, head: RecordHead, parts: readonly number[], end: number): LoggedCommit {
-    const { bytes } = this
-    const sizeBytes = end + this.bytesStart - this.offset
-    this.lastOffset = this.bytesStart + parts[parts.length - 1]
-    this.offset += sizeBytes
+  private take({ first, parts }: BegunCommit, last: FoundRecord): LoggedCommit {
+    const { head } = last
+    const reader = this.reader!
+    const end = endOf(last)
+    const sizeBytes = end - this.offset
+    this.begun = undefined
+    this.last = last
+    this.offset = end
     this.version = head.version
     this.checksum = head.checksum
     this.timeMs = head.timeMs
+    this.epoch = head.epoch
+    this.flags |= head.flags
     this.syncedVersion = Math.max(this.syncedVersion, head.syncedVersion)
     return {
       head,
       annotation: first.annotation,
       sizeBytes,
       redo: (target) => {
-        for (const part of parts) redo(bytes, part, target)
+        for (const part of parts) reader.redo(part, target)
       },
     }
   }
-
-  /** Whether something begins at the offset, as far as it was read. */
-  private get isAtRecord(): boolean {
-    const at = this.offset - this.bytesStart
-    return at < this.bytesLength && !(at + 4 <= this.bytesLength && this.bytes.units[at >>> 2] === 0)
-  }
-
-  /** Reads on from the offset where there is more of the segment than was read, or other bytes stand there. Whether there was. */
-  private load(): boolean {
-    return this.attempt(() => {
-      const fd = this.descriptor()
-      if (fd === undefined) return false
-      const unused = this.bytesStart + this.bytesLength - this.offset
-      const isAtZeros = unused > 0 && !this.isAtRecord
-      const hasOther = this.hasOtherRest(fd)
-      if (isAtZeros && !hasOther) return false
-      const size = this.files.sizeBytes(fd)
-      const isAllRead = this.offset + unused >= this.loadedSize
-      // what has been read is the beginning of a large commit: wait for more of it, rather than read it again with each part
-      const now = this.clock.elapsedMs()
-      const isMuch = this.offset === this.bytesStart && this.bytesLength > MUCH_BYTES
-      if (isAllRead && isMuch && now < this.loadedMs + PATIENCE_MS) return false
-      // a record that was being written when it was read: its end may have been zeros until then
-      const isSame = size === this.loadedSize && !hasOther && isAllRead
-      const earlier = isSame ? this.bytes.bytes.slice(this.bytesLength - unused, this.bytesLength) : undefined
-      this.loadedMs = now
-      this.loadedSize = size
-      const least = isAtZeros ? LEAST_BYTES : CHUNK_BYTES
-      const wanted = Math.min(Math.max(0, size - this.offset), Math.max(least, unused * 2))
-      const space = Math.max(CHUNK_BYTES, wanted)
-      if (this.bytes.bytes.length !== space) this.bytes = new RecordBytes(new Uint8Array(space))
-      this.bytesLength = this.files.read(fd, this.bytes.bytes.subarray(0, wanted), this.offset)
-      this.bytesStart = this.offset
-      if (earlier === undefined) return true
-      return this.bytesLength !== unused || earlier.some((byte, i) => byte !== this.bytes.bytes[i])
-    })
-  }
-
-  private attempt<T>(work: () => T): T {
-    try {
-      return work()
-    } catch (error) {
-      throw ioError('read', this.segment!.path, error)
-    }
-  }
-
-  /** Whether other bytes stand where a record was read that is not whole: its writer has cut it off and gone on there. */
-  private hasOtherRest(fd: number): boolean {
-    const from = this.offset - this.bytesStart
-    const rest = this.bytes.bytes.subarray(from, Math.min(this.bytesLength, from + RECORD.units * 4))
-    if (rest.length === 0) return false
-    const now = new Uint8Array(rest.length)
-    this.files.read(fd, now, this.offset)
-    return now.some((byte, i) => byte !== rest[i])
-  }
 }
 
-const NO_BYTES = new RecordBytes(new Uint8Array(0))
+function endOf({ head, offset }: FoundRecord): number {
+  return offset + head.sizeBytes
+}

@@ -5,7 +5,7 @@ import type { FolderWatcher } from '../heap/files'
 import type { Heap } from '../heap/heap'
 import { ioError } from '../heap/pool-file'
 import type { Timer } from '../heap/world'
-import { LogCursor } from './cursor'
+import { LogCursor, type LogStart } from './cursor'
 import { logFolderOf } from './format'
 import { type LogReader, replay } from './recovery'
 
@@ -124,19 +124,19 @@ export class Following extends EventEmitter<FollowingEvents> {
     if (!heap.files.exists(heap.path!) && !this.cursor.holdsLast()) this.expectLog()
     const hasOther = heap.takeNewerFile(
       (block) => redo.changedIn.get(block) ?? 0,
-      () => this.cursor.holdsLast(),
+      (root) => this.cursor.holdsLast() && (root === undefined || redo.fits(root)),
     )
     redo.forget(hasOther ? Number.POSITIVE_INFINITY : (heap.savedRoot?.version ?? 0))
     if (!hasOther) return
     this.hasStartedOver = true
     this.cursor.close()
-    this.cursor = this.cursorFrom(heap.version)
+    this.cursor = this.cursorFrom(heap.point)
     replay(heap, this.cursor, undefined, redo)
   }
 
   /** Without a file, the log from its first commit on is all there is. */
   private expectLog(): void {
-    const cursor = this.cursorFrom(0)
+    const cursor = this.cursorFrom({ version: 0 })
     const first = cursor.next()
     const isThere = cursor.place !== undefined // though it may hold no commit, as when its writer took all of them back
     cursor.close()
@@ -149,9 +149,9 @@ export class Following extends EventEmitter<FollowingEvents> {
     )
   }
 
-  private cursorFrom(version: number): LogCursor {
+  private cursorFrom(start: LogStart): LogCursor {
     const { memory, files, path, id, world } = this.heap
-    return new LogCursor(memory, files, logFolderOf(path!), id, version, world)
+    return new LogCursor(memory, files, logFolderOf(path!), id, start, world)
   }
 
   private watchFolder(): void {

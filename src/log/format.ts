@@ -1,4 +1,5 @@
 import { SnapheapError } from '../errors'
+import { decodeFeatures, ensureFeatures, type Features, NO_FEATURES } from '../heap/file-format'
 import type { Memory } from '../heap/memory'
 
 /**
@@ -7,9 +8,13 @@ import type { Memory } from '../heap/memory'
  * docs/format.md draws this; a test compares the two.
  */
 export const SEGMENT_MAGIC = 'SNAPLOG\n'
-export const LOG_FORMAT_VERSION = 1
+export const LOG_FORMAT_VERSION = 2
+export const OLDEST_LOG_FORMAT_VERSION = 1
 
-/** Byte offsets in a segment's header. */
+/**
+ * Byte offsets in a segment's header. What is up to `checksum` is the same in every format, so that a build which knows only
+ * format 1 can tell that a segment has a newer one.
+ */
 export const SEGMENT = {
   magic: 0,
   formatVersion: 8,
@@ -17,11 +22,21 @@ export const SEGMENT = {
   heapId: 16,
   /** Double: version before the first record. */
   baseVersion: 32,
-  /** CRC-32C of the record before the first, wherever that is; 0 without one. */
+  /** Chain of the base version: CRC-32C of the record that made it, wherever that is; 0 at version 0, and in format 1 after a gap. */
   baseChecksum: 40,
+  /** CRC-32C of the bytes before it. */
   checksum: 44,
-  sizeBytes: 48,
+  timeline: 48,
+  /** Double: the epoch of the base version. */
+  epoch: 64,
+  compatible: 72,
+  readOnlyCompatible: 76,
+  incompatible: 80,
+  /** CRC-32C of the bytes from behind `checksum` to here. */
+  extensionChecksum: 92,
+  sizeBytes: 96,
 } as const
+const SEGMENT_BYTES_1 = 48
 
 /** The segment begins after changes that were never logged: only a file that holds the base version can be continued by it. */
 export const SEGMENT_FLAG = { afterGap: 1 } as const
@@ -52,14 +67,28 @@ export const RECORD = {
   annotationBytes: 12,
   /** Pairs of blocks that follow the annotation: the first moves to the second. */
   moves: 13,
-  units: 14,
+  /** Double: the epoch that the commit belongs to. */
+  epoch: 14,
+  /** Bytes of what follows the header before it was packed; 0: it is not packed. Another unit of zero follows. */
+  unpackedBytes: 16,
+  units: 18,
 } as const
+const RECORD_UNITS_1 = 14
 
 export const RECORD_FLAG = {
   /** The commit ends with this record; without it, the next record is the next part of the same commit. */
   last: 1,
   /** Addresses that a reader may have remembered have moved. */
   movedAddresses: 2,
+  /** A commit of no changes with which an epoch begins. */
+  claim: 4,
+} as const
+
+/** Bits of a record's flags for features, by what an unknown one means: as in `Features`. */
+export const RECORD_FEATURES = {
+  compatible: 0x0000ff00,
+  readOnlyCompatible: 0x00ff0000,
+  incompatible: 0xff000000,
 } as const
 
 /** A run's header is one unit: offset in the block | words << RUN_WORDS_SHIFT. */
@@ -67,14 +96,27 @@ export const RUN_WORDS_SHIFT = 16
 /** Set in the unit that names a block, before its runs; a block's runs end where the next block begins. */
 export const BLOCK_MARK = 0x80000000
 
-export interface SegmentHeader {
+/** What a writer says in a segment's header. */
+export interface SegmentBase {
   readonly heapId: Uint8Array
   readonly baseVersion: number
   readonly baseChecksum: number
   readonly isAfterGap: boolean
+  /** Undefined in format 1. */
+  readonly timeline: string | undefined
+  readonly epoch: number
 }
 
-export function encodeSegmentHeader(memory: Memory, header: SegmentHeader): Uint8Array {
+export interface SegmentHeader extends SegmentBase {
+  readonly formatVersion: number
+  readonly features: Features
+  /** Where the first record begins. */
+  readonly sizeBytes: number
+  /** Units of 4 bytes in the header of each of its records. */
+  readonly recordUnits: number
+}
+
+export function encodeSegmentHeader(memory: Memory, header: SegmentBase): Uint8Array {
   const bytes = new Uint8Array(SEGMENT.sizeBytes)
   const view = new DataView(bytes.buffer)
   for (let i = 0; i < SEGMENT_MAGIC.length; i++) bytes[i] = SEGMENT_MAGIC.charCodeAt(i)
@@ -84,30 +126,60 @@ export function encodeSegmentHeader(memory: Memory, header: SegmentHeader): Uint
   view.setFloat64(SEGMENT.baseVersion, header.baseVersion, true)
   view.setUint32(SEGMENT.baseChecksum, header.baseChecksum, true)
   view.setUint32(SEGMENT.checksum, memory.crc32c(bytes.subarray(0, SEGMENT.checksum)), true)
+  bytes.set(Buffer.from(header.timeline ?? '', 'hex'), SEGMENT.timeline)
+  view.setFloat64(SEGMENT.epoch, header.epoch, true)
+  view.setUint32(SEGMENT.extensionChecksum, memory.crc32c(extensionOf(bytes)), true)
   return bytes
+}
+
+function extensionOf(bytes: Uint8Array): Uint8Array {
+  return bytes.subarray(SEGMENT.checksum + 4, SEGMENT.extensionChecksum)
 }
 
 /** The header that the bytes hold, or what is wrong with them, in words. Throws `VERSION`. */
 export function decodeSegmentHeader(memory: Memory, path: string, bytes: Uint8Array): SegmentHeader | string {
-  if (bytes.length < SEGMENT.sizeBytes) return 'it is shorter than a header'
-  const view = new DataView(bytes.buffer, bytes.byteOffset, SEGMENT.sizeBytes)
+  if (bytes.length < SEGMENT_BYTES_1) return 'it is shorter than a header'
+  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.length)
   if (String.fromCharCode(...bytes.subarray(0, SEGMENT_MAGIC.length)) !== SEGMENT_MAGIC) return 'it is no log segment'
   if (memory.crc32c(bytes.subarray(0, SEGMENT.checksum)) !== view.getUint32(SEGMENT.checksum, true))
     return 'its header does not match its checksum'
-  const version = view.getUint32(SEGMENT.formatVersion, true)
-  if (version !== LOG_FORMAT_VERSION) {
+  const formatVersion = view.getUint32(SEGMENT.formatVersion, true)
+  if (formatVersion < OLDEST_LOG_FORMAT_VERSION || formatVersion > LOG_FORMAT_VERSION) {
     throw new SnapheapError(
       'VERSION',
-      `${path} has log format ${version}; this build reads ${LOG_FORMAT_VERSION}. Use the release of snapheap that wrote it.`,
-      { path, version },
+      `${path} has log format ${formatVersion}; this build reads formats ${OLDEST_LOG_FORMAT_VERSION} to ${LOG_FORMAT_VERSION}. Use the release of snapheap that wrote it.`,
+      { path, version: formatVersion },
     )
   }
-  return {
+  const base = {
+    formatVersion,
     heapId: bytes.slice(SEGMENT.heapId, SEGMENT.heapId + 16),
     baseVersion: view.getFloat64(SEGMENT.baseVersion, true),
     baseChecksum: view.getUint32(SEGMENT.baseChecksum, true),
     isAfterGap: (view.getUint32(SEGMENT.flags, true) & SEGMENT_FLAG.afterGap) !== 0,
   }
+  if (formatVersion === 1) {
+    const sizes = { sizeBytes: SEGMENT_BYTES_1, recordUnits: recordUnits(formatVersion) }
+    return { ...base, ...sizes, timeline: undefined, epoch: 0, features: NO_FEATURES }
+  }
+  if (bytes.length < SEGMENT.sizeBytes) return 'it is shorter than a header'
+  if (memory.crc32c(extensionOf(bytes)) !== view.getUint32(SEGMENT.extensionChecksum, true))
+    return 'its header does not match its checksum'
+  const features = decodeFeatures(view, SEGMENT.compatible)
+  ensureFeatures(path, features, false)
+  return {
+    ...base,
+    timeline: Buffer.from(bytes.subarray(SEGMENT.timeline, SEGMENT.timeline + 16)).toString('hex'),
+    epoch: view.getFloat64(SEGMENT.epoch, true),
+    features,
+    sizeBytes: SEGMENT.sizeBytes,
+    recordUnits: recordUnits(formatVersion),
+  }
+}
+
+/** Units of 4 bytes in the header of each record of a segment. */
+export function recordUnits(formatVersion: number): number {
+  return formatVersion === 1 ? RECORD_UNITS_1 : RECORD.units
 }
 
 /** A segment's file name. Names sort as versions do. */

@@ -33,7 +33,7 @@ export function* history(memory: Memory, files: Files, path: string): Generator<
   const { segments } = listSegments(memory, files, folder, undefined)
   let version = segments[0]?.header.baseVersion ?? 0
   for (;;) {
-    const cursor = new LogCursor(memory, files, folder, undefined, version)
+    const cursor = new LogCursor(memory, files, folder, undefined, { version })
     try {
       for (let next = cursor.next(); ; next = cursor.next()) {
         if (next === 'damaged') throw cursor.damage

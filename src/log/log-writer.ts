@@ -1,10 +1,12 @@
 import { join } from 'node:path'
 import { SnapheapError } from '../errors'
 import type { Changes } from '../heap/changes'
+import type { FileRoot } from '../heap/file-format'
+import { type HistoryPoint, newChain, newTimeline } from '../heap/history-point'
 import type { CommitOptions, Journal } from '../heap/journal'
 import { ioError } from '../heap/pool-file'
 import type { Timer } from '../heap/world'
-import { encodeSegmentHeader, segmentName } from './format'
+import { encodeSegmentHeader, LOG_FORMAT_VERSION, segmentName } from './format'
 import type { Durability, LogOptions } from './log-options'
 import { RecordBuffer } from './record'
 import type { LogEndState } from './recovery'
@@ -36,6 +38,10 @@ export class LogWriter implements Journal {
   /** Checksum of the last record in the file. */
   private writtenChecksum: number
   private isAfterGap: boolean
+  private timeline: string
+  private epoch: number
+  /** The newest version that the log leads to, and its chain; both 0 without a log. */
+  private logged: { version: number; chain: number }
   /** After a failed sync nobody knows what is on the device. */
   private failure: SnapheapError | undefined
   private running: Promise<void> | undefined
@@ -54,24 +60,40 @@ export class LogWriter implements Journal {
     end: LogEndState,
     /** Version of the heap, which may be beyond the log's end: what is between was never logged. */
     heapVersion: number,
-    checkpointVersion: number,
+    /** Of the file. */
+    root: FileRoot | undefined,
   ) {
     this.buffer = new RecordBuffer(options.memory, options.partBytes)
     this.segment = new SegmentFile(options.memory, options.files, options.segmentBytes)
     this.version = this.writtenVersion = this.syncedVersion = heapVersion
     this.timeMs = end.timeMs
     this.isAfterGap = heapVersion > end.version || (heapVersion > 0 && end.place === undefined)
-    this.buffer.checksum = this.writtenChecksum = this.isAfterGap ? 0 : end.checksum
-    this.previousCheckpoint = checkpointVersion
+    const rootChain = root?.point?.chain ?? 0
+    this.buffer.checksum = this.writtenChecksum = this.isAfterGap ? rootChain : end.checksum
+    this.timeline = end.timeline ?? newTimeline(options.world)
+    this.epoch = Math.max(end.epoch, root?.point?.epoch ?? 0)
+    this.logged = { version: end.place === undefined ? 0 : end.version, chain: end.checksum }
+    this.previousCheckpoint = root?.version ?? 0
     this.setDurability(options.durability)
-    if (end.place === undefined || this.isAfterGap) return
-    const { path, offsetBytes } = end.place
+    if (end.place === undefined || this.isAfterGap) {
+      if (end.place !== undefined && end.timeline === undefined) this.beginSegment() // the log ends before the file from now on
+      return
+    }
+    const { path, offsetBytes, formatVersion } = end.place
     this.attempt('open', () => this.segment.open(path, offsetBytes))
     try {
       this.segment.syncFound(options.folder)
     } catch (error) {
       throw logNotSynced(options.folder, error)
     }
+    if (formatVersion === LOG_FORMAT_VERSION && end.timeline !== undefined) return
+    this.leaveSegment()
+    this.beginSegment()
+  }
+
+  get point(): HistoryPoint {
+    const { timeline, epoch, logged } = this
+    return { timeline, epoch, chain: this.buffer.checksum, loggedVersion: logged.version, loggedChain: logged.chain }
   }
 
   get refusal(): SnapheapError | undefined {
@@ -103,6 +125,7 @@ export class LogWriter implements Journal {
   /** Writes what was held. Throws `IO`. */
   release(): void {
     this.isHeld = false
+    if (this.buffer.sizeBytes > 0) this.logged = { version: this.version, chain: this.buffer.checksum }
     this.flush()
   }
 
@@ -110,24 +133,25 @@ export class LogWriter implements Journal {
     if (!this.isHeld) return
     this.isHeld = false
     this.mode = 'none'
-    this.skip(this.version)
+    this.skip(this.version, this.point)
   }
 
   commit(version: number, changes: Changes, { annotation = '', sync = true }: CommitOptions): void {
     if (this.failure !== undefined) throw this.failure
     if (this.mode === 'none') {
-      this.prepareSkip()
-      this.skip(version)
+      this.skip(version, this.prepareSkip())
       return
     }
-    const begun = { mark: this.buffer.mark(), before: this.buffer.sizeBytes, timeMs: this.timeMs }
+    const begun = { mark: this.buffer.mark(), before: this.buffer.sizeBytes, timeMs: this.timeMs, logged: this.logged }
     this.timeMs = Math.max(this.timeMs, this.options.world.nowMs())
-    const facts = { version, syncedVersion: this.syncedVersion, timeMs: this.timeMs, annotation }
+    const { syncedVersion, timeMs, epoch } = this
+    const facts = { version, syncedVersion, timeMs, epoch, isClaim: false, annotation }
     try {
       this.commitStart = undefined
       this.buffer.append(changes, facts, () => this.writePart(begun.before, version - 1, begun.mark.checksum))
       this.version = version
       if (this.isHeld) return
+      this.logged = { version, chain: this.buffer.checksum }
       if (this.mode === 'commit' && sync) {
         this.flush(begun.before)
         this.syncNow()
@@ -152,17 +176,18 @@ export class LogWriter implements Journal {
     }
   }
 
-  prepareSkip(): void {
+  prepareSkip(): HistoryPoint {
     if (this.failure !== undefined) throw this.failure
     this.flush()
     this.leaveSegment()
+    return { ...this.point, chain: newChain(this.options.world) }
   }
 
   /** A commit that is not logged: the log goes on after a gap. */
-  skip(version: number): void {
+  skip(version: number, { chain }: HistoryPoint): void {
     this.buffer.clear()
     this.version = this.writtenVersion = version
-    this.buffer.checksum = this.writtenChecksum = 0
+    this.buffer.checksum = this.writtenChecksum = chain
     this.isAfterGap = true
   }
 
@@ -298,6 +323,8 @@ export class LogWriter implements Journal {
       baseVersion: this.writtenVersion,
       baseChecksum: this.writtenChecksum,
       isAfterGap: this.isAfterGap,
+      timeline: this.timeline,
+      epoch: this.epoch,
     })
     this.attempt('begin', () => this.segment.begin(path, header))
     this.isAfterGap = false
@@ -311,10 +338,14 @@ export class LogWriter implements Journal {
   }
 
   /** Takes the commit back that was begun last, whether any of it is in the file already or not. */
-  private takeBack(begun: { mark: { count: number; checksum: number }; timeMs: number }, version: number): void {
-    const { mark, timeMs } = begun
+  private takeBack(
+    begun: { mark: { count: number; checksum: number }; timeMs: number; logged: LogWriter['logged'] },
+    version: number,
+  ): void {
+    const { mark, timeMs, logged } = begun
     this.version = version
     this.timeMs = timeMs
+    this.logged = logged
     if (this.failure !== undefined) return // nothing is left of it in the log
     const { segment } = this
     if (this.commitStart === undefined) {

@@ -23,7 +23,6 @@ export interface OpenLogOptions {
  */
 export function openLog(heap: Heap, options: OpenLogOptions): { log: LogWriter; recovery: Recovery } {
   const folder = logFolderOf(heap.path!)
-  const checkpointVersion = heap.version
   const { end, ...recovery } = recover(heap, folder, { repair: true, isForced: options.isForced })
   const { memory, files, world } = heap
   const onUnsynced = (): void => heap.whenQuiet(() => showSynced(heap, log.syncedVersion, options.onFailure))
@@ -31,7 +30,7 @@ export function openLog(heap: Heap, options: OpenLogOptions): { log: LogWriter; 
     { ...options, onUnsynced, memory, files, world, path: heap.path!, folder, heapId: heap.id },
     end,
     heap.version,
-    checkpointVersion,
+    heap.savedRoot,
   )
   heap.journal = log
   return { log, recovery }
@@ -60,7 +59,8 @@ function showSynced(heap: Heap, version: number, onFailure: (error: SnapheapErro
 
 /** Throws where the log cannot be read from one version to another. */
 function expectVersion(heap: Heap, from: number, version: number): void {
-  const cursor = new LogCursor(heap.memory, heap.files, logFolderOf(heap.path!), heap.id, from)
+  const start = { version: from, point: heap.savedRoot?.point }
+  const cursor = new LogCursor(heap.memory, heap.files, logFolderOf(heap.path!), heap.id, start)
   try {
     let reached = from
     for (let next = cursor.next(); typeof next !== 'string' && reached < version; next = cursor.next())
@@ -76,9 +76,10 @@ export function readLogUntil(heap: Heap, version: number): void {
   const folder = logFolderOf(heap.path!)
   const { segments } = listSegments(heap.memory, heap.files, folder, heap.version === 0 ? undefined : heap.id)
   if (heap.version === 0 && segments.length > 0) heap.identify(segments[0].header.heapId)
-  const cursor = new LogCursor(heap.memory, heap.files, folder, heap.id, heap.version)
+  const cursor = new LogCursor(heap.memory, heap.files, folder, heap.id, heap.point)
   try {
     replay(heap, cursor, (commit) => commit.head.version > version)
+    if (cursor.damage !== undefined) throw cursor.damage
   } finally {
     cursor.close()
   }

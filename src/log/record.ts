@@ -1,6 +1,7 @@
+import { SnapheapError } from '../errors'
 import type { Changes } from '../heap/changes'
 import type { Memory } from '../heap/memory'
-import { BLOCK_MARK, RECORD, RECORD_FLAG, RUN_WORDS_SHIFT } from './format'
+import { BLOCK_MARK, RECORD, RECORD_FEATURES, RECORD_FLAG, RUN_WORDS_SHIFT } from './format'
 
 /** A commit larger than this is cut into parts, each a record. */
 export const PART_BYTES = 1 << 23
@@ -11,6 +12,8 @@ export interface RecordHead {
   readonly previousVersion: number
   readonly syncedVersion: number
   readonly timeMs: number
+  /** 0 in format 1. */
+  readonly epoch: number
   readonly annotation: string
   /** Of this record and of the one before. */
   readonly checksum: number
@@ -18,12 +21,17 @@ export interface RecordHead {
   readonly sizeBytes: number
   readonly isLast: boolean
   readonly hasMovedAddresses: boolean
+  /** Whether the commit begins its epoch. */
+  readonly isClaim: boolean
+  readonly flags: number
 }
 
 export interface CommitFacts {
   readonly version: number
   readonly syncedVersion: number
   readonly timeMs: number
+  readonly epoch: number
+  readonly isClaim: boolean
   readonly annotation: string
 }
 
@@ -73,7 +81,7 @@ export class RecordBuffer {
     let start = this.begin(facts, annotation, changes.moves)
     let block = 0
     let isNamed = false
-    const { hasMovedAddresses } = changes
+    const flags = (changes.hasMovedAddresses ? RECORD_FLAG.movedAddresses : 0) | (facts.isClaim ? RECORD_FLAG.claim : 0)
     changes.eachRun(
       (next) => {
         block = next
@@ -81,7 +89,7 @@ export class RecordBuffer {
       },
       (offset, words, halves, index) => {
         if ((this.count - start) * 4 > this.partBytes) {
-          this.end(start, hasMovedAddresses, false)
+          this.end(start, flags)
           onPart()
           start = this.begin(facts, NO_BYTES, NO_MOVES)
           isNamed = false
@@ -97,7 +105,7 @@ export class RecordBuffer {
         }
       },
     )
-    this.end(start, hasMovedAddresses, true)
+    this.end(start, flags | RECORD_FLAG.last)
   }
 
   private begin(facts: CommitFacts, annotation: Uint8Array, moves: readonly number[]): number {
@@ -111,6 +119,9 @@ export class RecordBuffer {
     this.putDouble(start + RECORD.timeMs, facts.timeMs)
     units[start + RECORD.annotationBytes] = annotation.length
     units[start + RECORD.moves] = moves.length / 2
+    this.putDouble(start + RECORD.epoch, facts.epoch)
+    units[start + RECORD.unpackedBytes] = 0
+    units[start + RECORD.unpackedBytes + 1] = 0
     this.count = start + RECORD.units
     units.fill(0, this.count, this.count + annotationUnits)
     this.bytesView.set(annotation, this.count * 4)
@@ -119,7 +130,7 @@ export class RecordBuffer {
     return start
   }
 
-  private end(start: number, hasMovedAddresses: boolean, isLast: boolean): void {
+  private end(start: number, flags: number): void {
     if ((this.count & 1) === 1) {
       this.reserve(1)
       this.units[this.count++] = 0
@@ -127,7 +138,7 @@ export class RecordBuffer {
     const { units } = this
     const size = (this.count - start) * 4
     units[start + RECORD.size] = size
-    units[start + RECORD.flags] = (isLast ? RECORD_FLAG.last : 0) | (hasMovedAddresses ? RECORD_FLAG.movedAddresses : 0)
+    units[start + RECORD.flags] = flags
     units[start + RECORD.previousChecksum] = this.checksum | 0
     this.checksum = this.memory.crc32c(this.bytesView.subarray((start + 2) * 4, start * 4 + size))
     units[start + RECORD.checksum] = this.checksum | 0
@@ -158,42 +169,59 @@ export class RecordBytes {
   readonly units: Int32Array
   readonly doubles: Float64Array
 
-  constructor(readonly bytes: Uint8Array) {
+  constructor(
+    readonly bytes: Uint8Array,
+    /** Units in the header of each record. */
+    readonly headUnits: number,
+  ) {
     const { buffer, byteOffset, length } = bytes
     this.units = new Int32Array(buffer, byteOffset, length >>> 2)
     this.doubles = new Float64Array(buffer, byteOffset, length >>> 3)
   }
 }
 
-/** The record at `offset` of the first `length` bytes; undefined where there is no whole one. */
+/** The record at `offset` of the first `length` bytes; undefined where there is no whole one. Throws `VERSION`. */
 export function decodeHead(
   memory: Memory,
-  { bytes, units, doubles }: RecordBytes,
+  { bytes, units, doubles, headUnits }: RecordBytes,
   offset: number,
   length: number,
 ): RecordHead | undefined {
-  if (offset + RECORD.units * 4 > length) return undefined
+  if (offset + headUnits * 4 > length) return undefined
   const unit = offset >>> 2
   const sizeBytes = units[unit + RECORD.size] >>> 0
-  if (sizeBytes < RECORD.units * 4 || sizeBytes % 8 !== 0 || offset + sizeBytes > length) return undefined
+  if (sizeBytes < headUnits * 4 || sizeBytes % 8 !== 0 || offset + sizeBytes > length) return undefined
   const checksum = units[unit + RECORD.checksum] >>> 0
   if (memory.crc32c(bytes.subarray(offset + 8, offset + sizeBytes)) !== checksum) return undefined
   const double = (at: number): number => doubles[(unit + at) >>> 1]
   const flags = units[unit + RECORD.flags]
+  if ((flags & RECORD_FEATURES.incompatible) !== 0) throw unknownFeatures(flags & RECORD_FEATURES.incompatible)
   const annotationBytes = units[unit + RECORD.annotationBytes] >>> 0
-  const at = offset + RECORD.units * 4
+  const at = offset + headUnits * 4
   return {
     version: double(RECORD.version),
     previousVersion: double(RECORD.previousVersion),
     syncedVersion: double(RECORD.syncedVersion),
     timeMs: double(RECORD.timeMs),
+    epoch: headUnits > RECORD.epoch ? double(RECORD.epoch) : 0,
     annotation: annotationBytes === 0 ? '' : new TextDecoder().decode(bytes.subarray(at, at + annotationBytes)),
     checksum,
     previousChecksum: units[unit + RECORD.previousChecksum] >>> 0,
     sizeBytes,
     isLast: (flags & RECORD_FLAG.last) !== 0,
     hasMovedAddresses: (flags & RECORD_FLAG.movedAddresses) !== 0,
+    isClaim: (flags & RECORD_FLAG.claim) !== 0,
+    flags,
   }
+}
+
+/** The error for records of a newer release, which this build must not read, or not write behind. */
+export function unknownFeatures(flags: number): SnapheapError {
+  return new SnapheapError(
+    'VERSION',
+    `The log has records with features (0x${(flags >>> 0).toString(16)}) that this build does not know. Use a newer release of snapheap.`,
+    { flags: flags >>> 0 },
+  )
 }
 
 /** What does again what a record says. */
@@ -205,10 +233,10 @@ export interface Redo {
 }
 
 /** Does again what a whole record says: in the order in which it was done. */
-export function redo({ units }: RecordBytes, offset: number, target: Redo): void {
+export function redo({ units, headUnits }: RecordBytes, offset: number, target: Redo): void {
   const start = offset >>> 2
   const end = start + (units[start + RECORD.size] >>> 2)
-  let at = start + RECORD.units + Math.ceil((units[start + RECORD.annotationBytes] >>> 0) / 8) * 2
+  let at = start + headUnits + Math.ceil((units[start + RECORD.annotationBytes] >>> 0) / 8) * 2
   for (let i = units[start + RECORD.moves]; i > 0; i--, at += 2) target.move(units[at] >>> 0, units[at + 1] >>> 0)
   while (at < end) {
     const unit = units[at++]

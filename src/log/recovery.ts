@@ -1,15 +1,26 @@
 import { basename, join } from 'node:path'
 import { SnapheapError } from '../errors'
 import { NOWHERE } from '../heap/changes'
+import { ensureFeatures, type FileRoot } from '../heap/file-format'
 import type { Files } from '../heap/files'
 import type { Heap } from '../heap/heap'
 import { BLOCK_WORDS, MAX_BLOCKS, RESERVED_BLOCKS } from '../heap/layout'
 import type { Memory } from '../heap/memory'
 import { ioError } from '../heap/pool-file'
 import { LogCursor, type LogEnd, type LoggedCommit, type LogPlace } from './cursor'
-import { isSegmentName, RECORD } from './format'
-import { decodeHead, RecordBytes, type Redo } from './record'
+import {
+  isSegmentName,
+  LOG_FORMAT_VERSION,
+  OLDEST_LOG_FORMAT_VERSION,
+  RECORD,
+  RECORD_FEATURES,
+  recordUnits,
+} from './format'
+import { decodeHead, RecordBytes, type Redo, unknownFeatures } from './record'
 import { contentsEnd, damagedLog, listSegments } from './segments'
+
+/** Bytes looked through at once. */
+const SCAN_BYTES = 1 << 20
 
 /** Commits done again in one step: the words they change often are noted once. */
 const BATCH_COMMITS = 4096
@@ -27,6 +38,9 @@ export interface LogEndState {
   readonly version: number
   readonly checksum: number
   readonly timeMs: number
+  readonly epoch: number
+  /** Undefined where a new one begins: there is no log, or commits were given up that somebody may have. */
+  readonly timeline: string | undefined
   readonly place: LogPlace | undefined
 }
 
@@ -62,6 +76,7 @@ export function replay(
         target.version = next.head.version
         next.redo(target)
         hasMoved ||= next.head.hasMovedAddresses
+        tracker?.replayed(next.head.version, next.head.checksum)
         last = next
         inBatch++
         if (inBatch === BATCH_COMMITS) batchEnd = cursor.mark()
@@ -88,6 +103,10 @@ export interface Redoer extends Redo {
 export interface RedoTracker extends Redoer {
   /** Block -> the version in which it was last changed. */
   readonly changedIn: ReadonlyMap<number, number>
+  /** Notes the chain of a version that was replayed. */
+  replayed(version: number, chain: number): void
+  /** Whether a root is of the history that was replayed, as far as that is known. */
+  fits(root: FileRoot): boolean
   /** Forgets changes up to a version. */
   forget(version: number): void
 }
@@ -96,11 +115,26 @@ export interface RedoTracker extends Redoer {
 export function redoInto(heap: Heap): RedoTracker {
   const { writer } = heap
   const changedIn = new Map<number, number>()
+  /** Chains of the versions from `firstChained` on. */
+  let chains: number[] = []
+  let firstChained = 0
   let start = 0
   const tracker: RedoTracker = {
     version: 0,
     changedIn,
+    replayed(version, chain) {
+      if (firstChained + chains.length !== version) {
+        chains = []
+        firstChained = version
+      }
+      chains.push(chain)
+    },
+    fits({ version, point }) {
+      const chain = chains[version - firstChained]
+      return chain === undefined || point === undefined || chain === point.chain
+    },
     forget(version) {
+      firstChained += chains.splice(0, Math.max(0, version - firstChained)).length
       for (const [block, since] of changedIn) if (since <= version) changedIn.delete(block)
     },
     move(from, to) {
@@ -177,7 +211,8 @@ export interface LogReader {
 
 /**
  * Brings a heap to the end of its log. Gives the cursor to `keep`, open, where that is given. With `repair`, the rest of a commit that was never acknowledged is cut off and kept
- * beside the segment; damage to what was on the device throws `CORRUPT`, unless `isForced`, which cuts there too.
+ * beside the segment; damage to what was on the device throws `CORRUPT`, and so does a log that does not continue the heap's file,
+ * unless `isForced`, which gives up what is behind. Throws `VERSION`.
  */
 export function recover(
   heap: Heap,
@@ -186,30 +221,42 @@ export function recover(
 ): Recovery & { end: LogEndState } {
   const { memory, files } = heap
   const { segments, torn } = listSegments(memory, files, folder, heap.version === 0 ? undefined : heap.id)
+  if (options.repair) for (const { path, header } of segments) ensureFeatures(path, header.features, true)
   if (heap.version === 0 && segments.length > 0) heap.identify(segments[0].header.heapId)
   let damaged = torn === undefined ? undefined : leaveTorn(heap, torn, options)
-  const cursor = new LogCursor(memory, files, folder, heap.id, heap.version, heap.world)
+  const cursor = new LogCursor(memory, files, folder, heap.id, heap.point, heap.world)
   let isKept = false
   try {
     const redo = options.keep && redoInto(heap)
     const { commits, end } = replay(heap, cursor, undefined, redo)
-    if (end === 'gap') throw missing(folder, heap.version)
-    const rest = cursor.rest()
-    if (rest.length > 0 || end === 'damaged') {
-      const lost = Math.max(cursor.version, heap.version) + 1
-      const damage = cursor.damage ?? damageIn(memory, rest, lost, cursor.place!)
-      if (damage !== undefined && !options.isForced) throw damage
-      if (options.repair) damaged = cut(memory, files, folder, cursor.place!)
-    }
+    if (options.repair && (cursor.flags & RECORD_FEATURES.readOnlyCompatible) !== 0)
+      throw unknownFeatures(cursor.flags & RECORD_FEATURES.readOnlyCompatible)
+    const damage = damageAt(heap, folder, cursor, end)
+    const place = cursor.isOfOtherHistory ? undefined : cursor.place
+    const isHopeless = heap.version === 0 && place === undefined
+    if (damage !== undefined && (!options.isForced || isHopeless)) throw damage
+    if (options.repair) damaged = cut(heap, folder, cursor, place, damage !== undefined) ?? damaged
     if (redo !== undefined) {
       options.keep!({ cursor, redo })
       isKept = true
     }
-    const { version, checksum, timeMs, place } = cursor
-    return { commits, damaged, end: { version, checksum, timeMs, place } }
+    const { version, checksum, timeMs, epoch } = cursor
+    const timeline = damage === undefined && place !== undefined ? cursor.timeline : undefined
+    return { commits, damaged, end: { version, checksum, timeMs, epoch, timeline, place } }
   } finally {
     if (!isKept) cursor.close()
   }
+}
+
+/** Why the log cannot be gone on with where its replay has ended, undefined where it can. */
+function damageAt(heap: Heap, folder: string, cursor: LogCursor, end: LogEnd): SnapheapError | undefined {
+  if (end === 'gap') return missing(folder, heap.version)
+  if (cursor.damage !== undefined) return cursor.damage
+  const { place } = cursor
+  if (place === undefined) return undefined
+  const logged = heap.savedRoot?.point?.loggedVersion ?? 0
+  if (cursor.version < logged) return endsBefore(heap.path!, folder, cursor.version, logged)
+  return damageBehind(heap.memory, heap.files, place, Math.max(cursor.version, heap.version) + 1)
 }
 
 /** A segment whose header is not whole holds nothing that was acknowledged: it was torn while it was begun, or is damaged. */
@@ -219,51 +266,78 @@ function leaveTorn(
   options: { repair: boolean; isForced: boolean },
 ): Recovery['damaged'] {
   const lost = Math.max(Number(basename(path, '.log')), version) + 1
-  const damage = damageIn(memory, readWhole(files, path), lost, { path, offsetBytes: 0 })
+  const damage = damageInTorn(memory, files, path, lost)
   if (damage !== undefined && !options.isForced) throw damage
   return options.repair ? setAside(files, path, 0) : undefined
 }
 
-/**
- * The error for bytes behind the last whole commit, where a record in them proves that commit `lost`, the next, was on the
- * device: in the log, for what the heap has anyway may have been only in its file.
- */
-export function damageIn(
-  memory: Memory,
-  rest: Uint8Array,
-  lost: number,
-  { path, offsetBytes }: LogPlace,
-): SnapheapError | undefined {
-  const records = new RecordBytes(rest)
-  for (let at = 0; at + RECORD.units * 4 <= rest.length; at += 8) {
-    // cheap tests before the checksum
-    const synced = records.doubles[at / 8 + RECORD.syncedVersion / 2]
-    if (!(synced >= lost && records.doubles[at / 8 + RECORD.version / 2] > synced)) continue
-    if (decodeHead(memory, records, at, rest.length) === undefined) continue
-    return damagedLog(path, offsetBytes, `commit ${lost} is not whole, though it was on the device`)
+/** As `damageBehind`, for a segment whose header does not say in which format its records are. */
+export function damageInTorn(memory: Memory, files: Files, path: string, lost: number): SnapheapError | undefined {
+  for (let formatVersion = LOG_FORMAT_VERSION; formatVersion >= OLDEST_LOG_FORMAT_VERSION; formatVersion--) {
+    const damage = damageBehind(memory, files, { path, offsetBytes: 0, formatVersion }, lost)
+    if (damage !== undefined) return damage
   }
   return undefined
 }
 
-/** Cuts the log at a place, keeping what follows under other names. */
-function cut(memory: Memory, files: Files, folder: string, { path, offsetBytes }: LogPlace): Recovery['damaged'] {
-  const later = files.list(folder).filter((name) => isSegmentName(name) && name > basename(path))
-  for (const name of later.reverse()) setAside(files, join(folder, name), 0)
-  if (later.length > 0) memory.syncFolder(folder) // or they might come back, and not continue what is left
-  return setAside(files, path, offsetBytes)
-}
-
-export function readWhole(files: Files, path: string): Uint8Array {
+/**
+ * The error for bytes behind the last whole commit, where a record in them proves that commit `lost`, the next, was on the
+ * device: in the log, for what the heap has anyway may have been only in its file. Throws `IO`.
+ */
+export function damageBehind(
+  memory: Memory,
+  files: Files,
+  { path, offsetBytes, formatVersion }: LogPlace,
+  lost: number,
+): SnapheapError | undefined {
+  const headUnits = recordUnits(formatVersion)
   let fd: number | undefined
   try {
     fd = files.open(path, 'r')
-    const bytes = new Uint8Array(files.sizeBytes(fd))
-    return bytes.subarray(0, files.read(fd, bytes, 0))
+    const end = contentsEnd(files, fd, offsetBytes)
+    const window = new Uint8Array(SCAN_BYTES + headUnits * 4)
+    for (let start = offsetBytes; start < end; start += SCAN_BYTES) {
+      const records = new RecordBytes(window, headUnits)
+      const length = files.read(fd, window, start)
+      for (let at = 0; at < SCAN_BYTES && at + headUnits * 4 <= length; at += 8) {
+        // cheap tests before the checksum
+        const synced = records.doubles[at / 8 + RECORD.syncedVersion / 2]
+        if (!(synced >= lost && records.doubles[at / 8 + RECORD.version / 2] > synced)) continue
+        const sizeBytes = records.units[at / 4 + RECORD.size] >>> 0
+        if (sizeBytes % 8 !== 0 || start + at + sizeBytes > end + 8) continue
+        const whole = new Uint8Array(sizeBytes)
+        const record = new RecordBytes(whole, headUnits)
+        if (decodeHead(memory, record, 0, files.read(fd, whole, start + at)) === undefined) continue
+        return damagedLog(path, offsetBytes, `commit ${lost} is not whole, though it was on the device`)
+      }
+    }
+    return undefined
   } catch (error) {
     throw ioError('read', path, error)
   } finally {
     if (fd !== undefined) files.close(fd)
   }
+}
+
+/**
+ * Cuts the log at a place, keeping what follows under other names: the rest of the segment, and, where the log is damaged there,
+ * later segments. Without a place, nothing of the log continues the file.
+ */
+function cut(
+  { memory, files }: Heap,
+  folder: string,
+  cursor: LogCursor,
+  place: LogPlace | undefined,
+  isDamaged: boolean,
+): Recovery['damaged'] {
+  let damaged: Recovery['damaged']
+  if (isDamaged) {
+    const first = place === undefined ? '' : basename(place.path)
+    const later = files.list(folder).filter((name) => isSegmentName(name) && name > first)
+    for (const name of later.reverse()) damaged = setAside(files, join(folder, name), 0)
+    if (later.length > 0) memory.syncFolder(folder) // or they might come back, and not continue what is left
+  }
+  return place !== undefined && cursor.bytesBehind > 0 ? setAside(files, place.path, place.offsetBytes) : damaged
 }
 
 function setAside(files: Files, path: string, offsetBytes: number): { path: string; bytes: number } {
@@ -273,17 +347,19 @@ function setAside(files: Files, path: string, offsetBytes: number): { path: stri
   let target: number | undefined
   try {
     fd = files.open(path, 'r+')
-    const bytes = new Uint8Array(contentsEnd(files, fd, offsetBytes) - offsetBytes)
-    files.read(fd, bytes, offsetBytes)
+    const end = contentsEnd(files, fd, offsetBytes)
     if (offsetBytes === 0) files.rename(path, kept)
     else {
       target = files.open(kept, 'wx+')
-      files.write(target, bytes, 0)
+      for (let at = offsetBytes; at < end; at += SCAN_BYTES) {
+        const bytes = new Uint8Array(Math.min(SCAN_BYTES, end - at))
+        files.write(target, bytes.subarray(0, files.read(fd, bytes, at)), at - offsetBytes)
+      }
       files.sync(target)
       files.truncate(fd, offsetBytes)
       files.sync(fd)
     }
-    return { path: kept, bytes: bytes.length }
+    return { path: kept, bytes: end - offsetBytes }
   } catch (error) {
     throw ioError('cut', path, error)
   } finally {
@@ -299,5 +375,14 @@ function missing(folder: string, version: number): SnapheapError {
       ? `The log in ${folder} continues a file that is not there. Put the file back, or move the folder away.`
       : `The log in ${folder} does not continue the file, which holds version ${version}. Put the missing segments back, or move the folder away to go on from the file.`,
     { path: folder, version },
+  )
+}
+
+/** The file was saved when its log led further than it leads now. */
+function endsBefore(path: string, folder: string, version: number, logged: number): SnapheapError {
+  return new SnapheapError(
+    'CORRUPT',
+    `The log in ${folder} ends at commit ${version}, and led to commit ${logged} when the file ${path} was saved: it was copied before the file, or segments are missing. Copy the log again, behind the file; or move the folder away, or open with { recovery: 'cut' }, to go on from the file, which is whole.`,
+    { path, folder, version, loggedVersion: logged },
   )
 }

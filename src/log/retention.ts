@@ -4,7 +4,7 @@ import { SnapheapError } from '../errors'
 import type { Files } from '../heap/files'
 import type { Memory } from '../heap/memory'
 import type { World } from '../heap/world'
-import { baseName, RECORD, SEGMENT } from './format'
+import { baseName, RECORD } from './format'
 import { basesOf, keptFilesOf } from './history'
 import { contentsEnd, listSegments, type Segment } from './segments'
 
@@ -77,7 +77,7 @@ function firstRetained(
   let size = 0
   let kept = segments.length - 1
   for (; kept > 0; kept--) {
-    const { sizeBytes, timeMs } = measure(files, segments[kept].path)
+    const { sizeBytes, timeMs } = measure(files, segments[kept])
     size += sizeBytes
     // a segment is kept when the one after it begins within the time: it may hold commits that are within it too
     if (size >= bytes && (timeMs === undefined || timeMs < world.nowMs() - ms)) break
@@ -85,13 +85,14 @@ function firstRetained(
   return segments[Math.max(0, kept)]?.header.baseVersion
 }
 
-function measure(files: Files, path: string): { sizeBytes: number; timeMs: number | undefined } {
+function measure(files: Files, { path, header }: Segment): { sizeBytes: number; timeMs: number | undefined } {
+  const headerBytes = header.sizeBytes
   const fd = files.open(path, 'r')
   try {
-    const head = new Uint8Array(RECORD.units * 4)
-    const count = files.read(fd, head, SEGMENT.sizeBytes)
+    const head = new Uint8Array(header.recordUnits * 4)
+    const count = files.read(fd, head, headerBytes)
     const timeMs = count < head.length ? undefined : new DataView(head.buffer).getFloat64(RECORD.timeMs * 4, true)
-    return { sizeBytes: contentsEnd(files, fd, SEGMENT.sizeBytes), timeMs }
+    return { sizeBytes: contentsEnd(files, fd, headerBytes), timeMs }
   } finally {
     files.close(fd)
   }

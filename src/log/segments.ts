@@ -57,7 +57,7 @@ export function listSegments(
 /** Makes a segment that holds its header, with its name and its folder's durable; returns its descriptor. Throws what `fs` throws. */
 export function createSegment(memory: Memory, files: Files, path: string, header: Uint8Array): number {
   files.makeFolder(dirname(path))
-  removeEmpty(files, path)
+  removeEmpty(memory, files, path)
   const fd = files.open(path, 'wx+')
   try {
     files.write(fd, header, 0)
@@ -79,12 +79,17 @@ export function syncLogFolders(memory: Memory, folder: string): void {
 }
 
 /** Removes a segment that was begun in vain, or left before its first record. */
-function removeEmpty(files: Files, path: string): void {
+function removeEmpty(memory: Memory, files: Files, path: string): void {
   if (!files.exists(path)) return
   const fd = files.open(path, 'r')
-  const isEmpty = contentsEnd(files, fd, SEGMENT.sizeBytes) === SEGMENT.sizeBytes
-  files.close(fd)
-  if (isEmpty) files.remove(path)
+  try {
+    const header = headerIn(memory, files, path, fd)
+    const { sizeBytes } = typeof header === 'string' ? SEGMENT : header
+    if (contentsEnd(files, fd, sizeBytes) > sizeBytes) return
+  } finally {
+    files.close(fd)
+  }
+  files.remove(path)
 }
 
 /** Where a file's contents end, `from` or later: only zeros follow. Throws what `fs` throws. */
@@ -100,6 +105,24 @@ export function contentsEnd(files: Files, fd: number, from: number): number {
   return from
 }
 
+/** The header at the beginning of an open segment, or what is wrong with it. Throws `VERSION`, and what `fs` throws. */
+export function headerIn(memory: Memory, files: Files, path: string, fd: number): SegmentHeader | string {
+  const bytes = new Uint8Array(SEGMENT.sizeBytes)
+  const size = files.read(fd, bytes, 0)
+  return decodeSegmentHeader(memory, path, bytes.subarray(0, size))
+}
+
+/** The error for a log and a file (or a state in it) that do not belong together: both have this version, and it is not the same. */
+export function otherHistory(path: string, version: number): SnapheapError {
+  const folder = dirname(path)
+  const file = folder.replace(/\.log$/, '')
+  return new SnapheapError(
+    'CORRUPT',
+    `The file ${file} and its log segment ${path} are of different histories: each has a commit ${version}, and they are not the same commit. Put back the file or the folder that belongs to the other, or move ${folder} away to go on from the file alone.`,
+    { path: file, folder, version },
+  )
+}
+
 export function damagedLog(path: string, offsetBytes: number, what: string): SnapheapError {
   return new SnapheapError(
     'CORRUPT',
@@ -112,9 +135,7 @@ function readHeader(memory: Memory, files: Files, path: string): SegmentHeader |
   let fd: number | undefined
   try {
     fd = files.open(path, 'r')
-    const bytes = new Uint8Array(SEGMENT.sizeBytes)
-    const size = files.read(fd, bytes, 0)
-    return decodeSegmentHeader(memory, path, bytes.subarray(0, size))
+    return headerIn(memory, files, path, fd)
   } catch (error) {
     throw ioError('read', path, error)
   } finally {

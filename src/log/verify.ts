@@ -4,7 +4,7 @@ import type { Files } from '../heap/files'
 import type { Memory } from '../heap/memory'
 import { LogCursor } from './cursor'
 import { logFolderOf } from './format'
-import { damageIn, readWhole } from './recovery'
+import { damageBehind, damageInTorn } from './recovery'
 import { damagedLog, listSegments, type Segment } from './segments'
 
 /** Commits read between two turns of the event loop. */
@@ -46,11 +46,11 @@ export async function verifyLog(memory: Memory, files: Files, path: string): Pro
 
 /** A segment whose header is not whole: torn while it was begun. Throws `CORRUPT` where it held what was on the device. */
 function tornSegment(memory: Memory, files: Files, path: string): VerifiedSegment {
-  const rest = readWhole(files, path)
   const baseVersion = Number(basename(path, '.log'))
-  const lost = damageIn(memory, rest, baseVersion + 1, { path, offsetBytes: 0 })
+  const lost = damageInTorn(memory, files, path, baseVersion + 1)
   if (lost !== undefined) throw lost
-  return { path, baseVersion, version: baseVersion, commits: 0, bytes: 0, tornBytes: rest.length }
+  const tornBytes = sizeOf(files, path)
+  return { path, baseVersion, version: baseVersion, commits: 0, bytes: 0, tornBytes }
 }
 
 async function verifySegments(
@@ -68,7 +68,8 @@ async function verifySegments(
   while (next !== undefined) {
     const version = await verifyRun(
       memory,
-      new LogCursor(memory, files, folder, undefined, next.header.baseVersion),
+      files,
+      new LogCursor(memory, files, folder, undefined, { version: next.header.baseVersion }),
       verified,
     )
     next = segments.find(({ header }) => header.baseVersion > version)
@@ -78,7 +79,12 @@ async function verifySegments(
 }
 
 /** Reads until the log ends or has a gap; returns the version there. */
-async function verifyRun(memory: Memory, cursor: LogCursor, verified: Map<string, VerifiedSegment>): Promise<number> {
+async function verifyRun(
+  memory: Memory,
+  files: Files,
+  cursor: LogCursor,
+  verified: Map<string, VerifiedSegment>,
+): Promise<number> {
   try {
     let next = cursor.next()
     for (let count = 1; typeof next !== 'string'; next = cursor.next(), count++) {
@@ -93,11 +99,20 @@ async function verifyRun(memory: Memory, cursor: LogCursor, verified: Map<string
     if (damage !== undefined) throw damage
     const segment = typeof next === 'string' && place !== undefined ? verified.get(place.path) : undefined
     if (segment === undefined) return version
-    const lost = damageIn(memory, cursor.rest(), version + 1, place!)
+    const lost = damageBehind(memory, files, place!, version + 1)
     if (lost !== undefined) throw lost
     verified.set(segment.path, { ...segment, tornBytes: cursor.bytesBehind })
     return version
   } finally {
     cursor.close()
+  }
+}
+
+function sizeOf(files: Files, path: string): number {
+  const fd = files.open(path, 'r')
+  try {
+    return files.sizeBytes(fd)
+  } finally {
+    files.close(fd)
   }
 }

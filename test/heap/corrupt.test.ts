@@ -21,7 +21,7 @@ import { codeOf, fingerprint, HEAP_MEMORIES, inTransaction, withFolder } from '.
 import { temporaryFolder } from './support/memories'
 
 const READ = { create: false, readOnly: true }
-const HEADER_BYTES = HEADER.checksum + 4
+const HEADER_BYTES = HEADER.sizeBytes
 const DAMAGE = ['CORRUPT', 'VERSION']
 
 describe.each(HEAP_MEMORIES)('damaged files on %s memory', (_name, makeMemory) => {

@@ -5,10 +5,10 @@ import { gunzipSync } from 'node:zlib'
 import { describe, expect, test } from 'vitest'
 import { Store } from '../../src/db/store'
 import { verify } from '../../src/db/verify'
-import { FORMAT_VERSION } from '../../src/heap/file-format'
-import { LOG_FORMAT_VERSION } from '../../src/log/format'
+import { FORMAT_VERSION, HEADER } from '../../src/heap/file-format'
+import { LOG_FORMAT_VERSION, SEGMENT } from '../../src/log/format'
 import { MEMORIES, temporaryFolder } from '../heap/support/memories'
-import { closeChecked, rowsOf } from '../support/store'
+import { closeChecked, fileStore, rowsOf } from '../support/store'
 import { exact } from '../value/support/values'
 import { GOLDEN_ROWS, GOLDEN_VERSION } from './golden/contents'
 import { segmentsOf } from './support/damage'
@@ -54,10 +54,33 @@ describe.each(names)('%s', (name) => {
     store.write((tx) => tx.delete('golden', 0))
     await store.save()
     await closeChecked(store)
+    // whatever its format was, it has that of this build by now
+    expect(readFileSync(path).readUInt32LE(HEADER.formatVersion)).toBe(FORMAT_VERSION)
+    expect(readFileSync(segmentsOf(path).at(-1)!).readUInt32LE(SEGMENT.formatVersion)).toBe(LOG_FORMAT_VERSION)
+    await verify(path, { memory })
     const again = Store.open(path, { memory })
     expect(shown(rowsOf(again.table('golden')))).toEqual(shown(GOLDEN_ROWS.slice(1)))
     await closeChecked(again)
   })
+})
+
+test('a build that knows only format 1 refuses what an upgrade has changed, for it finds the format where it looks for it', async () => {
+  const path = join(temporaryFolder(), 'new.heap')
+  const store = fileStore(path)
+  store.write((tx) => tx.createTable('t', { key: 'id', columns: { id: 'integer' } }))
+  await store.save()
+  await closeChecked(store)
+  // what format 1 checks, in its order: magic, checksum of the bytes before it, version
+  const memory = MEMORIES[0]![1]()
+  for (const [file, checksumAt] of [
+    [path, 32],
+    [segmentsOf(path)[0]!, 44],
+  ] as const) {
+    const bytes = readFileSync(file)
+    expect(['SNAPHEAP', 'SNAPLOG\n']).toContain(bytes.toString('latin1', 0, 8))
+    expect(bytes.readUInt32LE(checksumAt)).toBe(memory.crc32c(bytes.subarray(0, checksumAt)))
+    expect(bytes.readUInt32LE(8)).toBe(2)
+  }
 })
 
 /** Every value with its type, to the last digit. */

@@ -126,7 +126,7 @@ test('a power cut while durability is being strengthened leaves a database that 
   expect(ids(one.open())).toEqual([1])
 })
 
-test('a torn record is no damage where the file holds its commit, though a later record knows it to be durable', async () => {
+test('a log that lost commits which the file has is damaged, and is given up only when that is asked for', async () => {
   const one = machine()
   const store = one.open({ durability: { everyMs: 1e8, everyBytes: 1e9 } })
   put(store, 1)
@@ -139,7 +139,11 @@ test('a torn record is no damage where the file holds its commit, though a later
   const bytes = readFileSync(segment!)
   bytes[300] ^= 1
   writeFileSync(segment!, bytes)
-  expect(ids(one.open())).toEqual([1])
+  expect(errorOf(() => one.open())).toMatchObject({ code: 'CORRUPT', details: { version: 1, loggedVersion: 2 } })
+  expect(ids(one.open({ recovery: 'cut' }))).toEqual([1])
+  put(one.store, 3)
+  await one.endProcess()
+  expect(ids(one.open())).toEqual([1, 3])
 })
 
 test('a damaged header is no torn one where records behind it prove that it was on the device', async () => {

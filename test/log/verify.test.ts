@@ -3,6 +3,7 @@ import { join } from 'node:path'
 import { expect, test } from 'vitest'
 import { verify } from '../../src/db/verify'
 import { type Files, nodeFiles } from '../../src/heap/files'
+import { SEGMENT } from '../../src/log/format'
 import { verifyLog } from '../../src/log/verify'
 import { nativeMemory } from '../heap/support/memories'
 import { closeChecked, fileStore, rejectionOf, temporaryPath } from '../support/store'
@@ -26,7 +27,7 @@ test('every segment is reported, with its commits and bytes', async () => {
   expect(found.segments.map((each) => each.path)).toEqual(segments)
   for (const [i, each] of found.segments.entries()) {
     expect(each).toMatchObject({ baseVersion: i, version: i + 1, commits: 1, tornBytes: 0 })
-    expect(each.bytes).toBe(statSync(each.path).size - 48)
+    expect(each.bytes).toBe(statSync(each.path).size - SEGMENT.sizeBytes)
   }
   writeFileSync(segments.at(-1)!, 'the end of a commit that was never acknowledged', { flag: 'a' })
   expect((await verify(path)).segments.at(-1)).toMatchObject({ commits: 1, tornBytes: 47 })
