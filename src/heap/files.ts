@@ -38,6 +38,9 @@ const closeAsync = promisify(close)
  */
 const MOST_BYTES_A_CALL = 1 << 16
 
+/** Node's `readSync` takes larger lengths modulo 2^32. */
+const MOST_BYTES_A_READ = 1 << 30
+
 export interface FolderWatcher {
   close(): void
 }
@@ -96,7 +99,7 @@ export const nodeFiles: Files = {
   read(fd, into, position) {
     let done = 0
     while (done < into.length) {
-      const count = readSync(fd, into, done, into.length - done, position + done)
+      const count = readSync(fd, into, done, Math.min(into.length - done, MOST_BYTES_A_READ), position + done)
       if (count === 0) break
       done += count
     }

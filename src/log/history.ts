@@ -6,6 +6,7 @@ import type { Memory } from '../heap/memory'
 import { rootsOf } from '../heap/pool-file'
 import { LogCursor } from './cursor'
 import { isBaseName, logFolderOf } from './format'
+import { ensureOneHistory } from './log-damage'
 import { listSegments } from './segments'
 
 /** A commit as the log knows it. */
@@ -30,6 +31,7 @@ export interface Base {
 /** Every commit that the log of the database at `path` still has, ascending. Throws `CORRUPT`, `IO`. */
 export function* history(memory: Memory, files: Files, path: string): Generator<Commit> {
   const folder = logFolderOf(path)
+  ensureOneHistory(memory, files, path)
   const { segments } = listSegments(memory, files, folder, undefined)
   let version = segments[0]?.header.baseVersion ?? 0
   for (;;) {

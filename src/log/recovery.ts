@@ -5,22 +5,12 @@ import { ensureFeatures, type FileRoot } from '../heap/file-format'
 import type { Files } from '../heap/files'
 import type { Heap } from '../heap/heap'
 import { BLOCK_WORDS, MAX_BLOCKS, RESERVED_BLOCKS } from '../heap/layout'
-import type { Memory } from '../heap/memory'
 import { ioError } from '../heap/pool-file'
 import { LogCursor, type LogEnd, type LoggedCommit, type LogPlace } from './cursor'
-import {
-  isSegmentName,
-  LOG_FORMAT_VERSION,
-  OLDEST_LOG_FORMAT_VERSION,
-  RECORD,
-  RECORD_FEATURES,
-  recordUnits,
-} from './format'
-import { decodeHead, RecordBytes, type Redo, unknownFeatures } from './record'
-import { contentsEnd, damagedLog, listSegments } from './segments'
-
-/** Bytes looked through at once. */
-const SCAN_BYTES = 1 << 20
+import { isSegmentName, RECORD_FEATURES } from './format'
+import { damageAtEnd, damageInTorn, SCAN_BYTES } from './log-damage'
+import { type Redo, unknownFeatures } from './record'
+import { contentsEnd, listSegments } from './segments'
 
 /** Commits done again in one step: the words they change often are noted once. */
 const BATCH_COMMITS = 4096
@@ -231,7 +221,8 @@ export function recover(
     const { commits, end } = replay(heap, cursor, undefined, redo)
     if (options.repair && (cursor.flags & RECORD_FEATURES.readOnlyCompatible) !== 0)
       throw unknownFeatures(cursor.flags & RECORD_FEATURES.readOnlyCompatible)
-    const damage = damageAt(heap, folder, cursor, end)
+    const logged = heap.savedRoot?.point?.loggedVersion ?? 0
+    const damage = damageAtEnd({ memory, files, path: heap.path!, version: heap.version }, cursor, end, logged)
     const place = cursor.isOfOtherHistory ? undefined : cursor.place
     const isHopeless = heap.version === 0 && place === undefined
     if (damage !== undefined && (!options.isForced || isHopeless)) throw damage
@@ -248,17 +239,6 @@ export function recover(
   }
 }
 
-/** Why the log cannot be gone on with where its replay has ended, undefined where it can. */
-function damageAt(heap: Heap, folder: string, cursor: LogCursor, end: LogEnd): SnapheapError | undefined {
-  if (end === 'gap') return missing(folder, heap.version)
-  if (cursor.damage !== undefined) return cursor.damage
-  const { place } = cursor
-  if (place === undefined) return undefined
-  const logged = heap.savedRoot?.point?.loggedVersion ?? 0
-  if (cursor.version < logged) return endsBefore(heap.path!, folder, cursor.version, logged)
-  return damageBehind(heap.memory, heap.files, place, Math.max(cursor.version, heap.version) + 1)
-}
-
 /** A segment whose header is not whole holds nothing that was acknowledged: it was torn while it was begun, or is damaged. */
 function leaveTorn(
   { memory, files, version }: Heap,
@@ -269,54 +249,6 @@ function leaveTorn(
   const damage = damageInTorn(memory, files, path, lost)
   if (damage !== undefined && !options.isForced) throw damage
   return options.repair ? setAside(files, path, 0) : undefined
-}
-
-/** As `damageBehind`, for a segment whose header does not say in which format its records are. */
-export function damageInTorn(memory: Memory, files: Files, path: string, lost: number): SnapheapError | undefined {
-  for (let formatVersion = LOG_FORMAT_VERSION; formatVersion >= OLDEST_LOG_FORMAT_VERSION; formatVersion--) {
-    const damage = damageBehind(memory, files, { path, offsetBytes: 0, formatVersion }, lost)
-    if (damage !== undefined) return damage
-  }
-  return undefined
-}
-
-/**
- * The error for bytes behind the last whole commit, where a record in them proves that commit `lost`, the next, was on the
- * device: in the log, for what the heap has anyway may have been only in its file. Throws `IO`.
- */
-export function damageBehind(
-  memory: Memory,
-  files: Files,
-  { path, offsetBytes, formatVersion }: LogPlace,
-  lost: number,
-): SnapheapError | undefined {
-  const headUnits = recordUnits(formatVersion)
-  let fd: number | undefined
-  try {
-    fd = files.open(path, 'r')
-    const end = contentsEnd(files, fd, offsetBytes)
-    const window = new Uint8Array(SCAN_BYTES + headUnits * 4)
-    for (let start = offsetBytes; start < end; start += SCAN_BYTES) {
-      const records = new RecordBytes(window, headUnits)
-      const length = files.read(fd, window, start)
-      for (let at = 0; at < SCAN_BYTES && at + headUnits * 4 <= length; at += 8) {
-        // cheap tests before the checksum
-        const synced = records.doubles[at / 8 + RECORD.syncedVersion / 2]
-        if (!(synced >= lost && records.doubles[at / 8 + RECORD.version / 2] > synced)) continue
-        const sizeBytes = records.units[at / 4 + RECORD.size] >>> 0
-        if (sizeBytes % 8 !== 0 || start + at + sizeBytes > end + 8) continue
-        const whole = new Uint8Array(sizeBytes)
-        const record = new RecordBytes(whole, headUnits)
-        if (decodeHead(memory, record, 0, files.read(fd, whole, start + at)) === undefined) continue
-        return damagedLog(path, offsetBytes, `commit ${lost} is not whole, though it was on the device`)
-      }
-    }
-    return undefined
-  } catch (error) {
-    throw ioError('read', path, error)
-  } finally {
-    if (fd !== undefined) files.close(fd)
-  }
 }
 
 /**
@@ -366,23 +298,4 @@ function setAside(files: Files, path: string, offsetBytes: number): { path: stri
     if (fd !== undefined) files.close(fd)
     if (target !== undefined) files.close(target)
   }
-}
-
-function missing(folder: string, version: number): SnapheapError {
-  return new SnapheapError(
-    'CORRUPT',
-    version === 0
-      ? `The log in ${folder} continues a file that is not there. Put the file back, or move the folder away.`
-      : `The log in ${folder} does not continue the file, which holds version ${version}. Put the missing segments back, or move the folder away to go on from the file.`,
-    { path: folder, version },
-  )
-}
-
-/** The file was saved when its log led further than it leads now. */
-function endsBefore(path: string, folder: string, version: number, logged: number): SnapheapError {
-  return new SnapheapError(
-    'CORRUPT',
-    `The log in ${folder} ends at commit ${version}, and led to commit ${logged} when the file ${path} was saved: it was copied before the file, or segments are missing. Copy the log again, behind the file; or move the folder away, or open with { recovery: 'cut' }, to go on from the file, which is whole.`,
-    { path, folder, version, loggedVersion: logged },
-  )
 }

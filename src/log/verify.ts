@@ -4,7 +4,7 @@ import type { Files } from '../heap/files'
 import type { Memory } from '../heap/memory'
 import { LogCursor } from './cursor'
 import { logFolderOf } from './format'
-import { damageBehind, damageInTorn } from './recovery'
+import { damageBehind, damageInTorn, ensureOneHistory } from './log-damage'
 import { damagedLog, listSegments, type Segment } from './segments'
 
 /** Commits read between two turns of the event loop. */
@@ -35,6 +35,7 @@ export async function verifyLog(memory: Memory, files: Files, path: string): Pro
   for (let attempt = 1; ; attempt++) {
     const { segments, torn } = listSegments(memory, files, folder, undefined)
     try {
+      ensureOneHistory(memory, files, path)
       const verified = await verifySegments(memory, files, folder, segments)
       return torn === undefined ? verified : [...verified, tornSegment(memory, files, torn)]
     } catch (error) {

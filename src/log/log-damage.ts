@@ -1,0 +1,117 @@
+import { SnapheapError } from '../errors'
+import type { Files } from '../heap/files'
+import type { Memory } from '../heap/memory'
+import { ioError, newestRootOf } from '../heap/pool-file'
+import { LogCursor, type LogEnd, type LogPlace } from './cursor'
+import { LOG_FORMAT_VERSION, logFolderOf, OLDEST_LOG_FORMAT_VERSION, RECORD, recordUnits } from './format'
+import { decodeHead, RecordBytes } from './record'
+import { contentsEnd, damagedLog } from './segments'
+
+/** Bytes looked through at once. */
+export const SCAN_BYTES = 1 << 20
+
+/**
+ * Why a log cannot be gone on with where its replay onto a saved state has ended, undefined where it can: `end` is why there is no
+ * further commit, `logged` the version up to which the log led when the state was saved.
+ */
+export function damageAtEnd(
+  { memory, files, path, version }: { memory: Memory; files: Files; path: string; version: number },
+  cursor: LogCursor,
+  end: LogEnd,
+  logged: number,
+): SnapheapError | undefined {
+  const folder = logFolderOf(path)
+  if (end === 'gap') return missing(folder, version)
+  if (cursor.damage !== undefined) return cursor.damage
+  const { place } = cursor
+  if (place === undefined) return undefined
+  if (cursor.version < logged) return endsBefore(path, folder, cursor.version, logged)
+  return damageBehind(memory, files, place, Math.max(cursor.version, version) + 1)
+}
+
+/**
+ * Proves that the newest state in the file at `path` and its log are of one history. Throws `CORRUPT` naming both, as opening
+ * does, and `IO`.
+ */
+export function ensureOneHistory(memory: Memory, files: Files, path: string): void {
+  if (!files.exists(path)) return
+  const { version, point } = newestRootOf(memory, files, path)
+  const cursor = new LogCursor(memory, files, logFolderOf(path), undefined, { version, point })
+  try {
+    const next = cursor.next()
+    if (typeof next !== 'string') return
+    const isOver = next === 'end' || next === 'partial' || next === 'beyond'
+    if (cursor.damage !== undefined && cursor.isOfOtherHistory) throw cursor.damage
+    if (isOver && cursor.place !== undefined && cursor.version < (point?.loggedVersion ?? 0))
+      throw endsBefore(path, logFolderOf(path), cursor.version, point!.loggedVersion)
+  } finally {
+    cursor.close()
+  }
+}
+
+/** As `damageBehind`, for a segment whose header does not say in which format its records are. */
+export function damageInTorn(memory: Memory, files: Files, path: string, lost: number): SnapheapError | undefined {
+  for (let formatVersion = LOG_FORMAT_VERSION; formatVersion >= OLDEST_LOG_FORMAT_VERSION; formatVersion--) {
+    const damage = damageBehind(memory, files, { path, offsetBytes: 0, formatVersion }, lost)
+    if (damage !== undefined) return damage
+  }
+  return undefined
+}
+
+/**
+ * The error for bytes behind the last whole commit, where a record in them proves that commit `lost`, the next, was on the
+ * device: in the log, for what the heap has anyway may have been only in its file. Throws `IO`.
+ */
+export function damageBehind(
+  memory: Memory,
+  files: Files,
+  { path, offsetBytes, formatVersion }: LogPlace,
+  lost: number,
+): SnapheapError | undefined {
+  const headUnits = recordUnits(formatVersion)
+  let fd: number | undefined
+  try {
+    fd = files.open(path, 'r')
+    const end = contentsEnd(files, fd, offsetBytes)
+    const window = new Uint8Array(SCAN_BYTES + headUnits * 4)
+    for (let start = offsetBytes; start < end; start += SCAN_BYTES) {
+      const records = new RecordBytes(window, headUnits)
+      const length = files.read(fd, window, start)
+      for (let at = 0; at < SCAN_BYTES && at + headUnits * 4 <= length; at += 8) {
+        // cheap tests before the checksum
+        const synced = records.doubles[at / 8 + RECORD.syncedVersion / 2]
+        if (!(synced >= lost && records.doubles[at / 8 + RECORD.version / 2] > synced)) continue
+        const sizeBytes = records.units[at / 4 + RECORD.size] >>> 0
+        if (sizeBytes % 8 !== 0 || start + at + sizeBytes > end + 8) continue
+        const whole = new Uint8Array(sizeBytes)
+        const record = new RecordBytes(whole, headUnits)
+        if (decodeHead(memory, record, 0, files.read(fd, whole, start + at)) === undefined) continue
+        return damagedLog(path, offsetBytes, `commit ${lost} is not whole, though it was on the device`)
+      }
+    }
+    return undefined
+  } catch (error) {
+    throw ioError('read', path, error)
+  } finally {
+    if (fd !== undefined) files.close(fd)
+  }
+}
+
+function missing(folder: string, version: number): SnapheapError {
+  return new SnapheapError(
+    'CORRUPT',
+    version === 0
+      ? `The log in ${folder} continues a file that is not there. Put the file back, or move the folder away.`
+      : `The log in ${folder} does not continue the file, which holds version ${version}. Put the missing segments back, or move the folder away to go on from the file.`,
+    { path: folder, version },
+  )
+}
+
+/** The file was saved when its log led further than it leads now. */
+function endsBefore(path: string, folder: string, version: number, logged: number): SnapheapError {
+  return new SnapheapError(
+    'CORRUPT',
+    `The log in ${folder} ends at commit ${version}, and led to commit ${logged} when the file ${path} was saved: it was copied before the file, or segments are missing. Copy the log again, behind the file; or move the folder away, or open with { recovery: 'cut' }, to go on from the file, which is whole.`,
+    { path, folder, version, loggedVersion: logged },
+  )
+}
