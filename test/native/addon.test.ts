@@ -171,7 +171,7 @@ test.runIf(canLimit)(
     expect(JSON.parse(stdout)).toEqual({
       little: { scanWords: told, groupTexts: told, sortIndex: told },
       enough: { scanWords: 'returned', groupTexts: 'returned', sortIndex: 'returned' },
-      sorted: 2 ** 24,
+      sorted: 2 ** 25,
       rows: 1,
     })
   },
