@@ -5,7 +5,7 @@ import { ioError } from '../heap/pool-file'
 import { realWorld, type World } from '../heap/world'
 import { RECORD, SEGMENT } from './format'
 import { decodeHead, RecordBytes, type RecordHead, type Redo, redo } from './record'
-import { contentsEnd, damagedLog, listSegments, type Segment } from './segments'
+import { contentsEnd, damagedLog, isMissing, listSegments, type Segment } from './segments'
 
 /** What is read at once: it is still in the processor's cache when it is done again. */
 const CHUNK_BYTES = 1 << 18
@@ -213,7 +213,11 @@ export class LogCursor {
   /** The segment's descriptor, opened when it is needed; undefined where its file is gone. */
   private descriptor(): number | undefined {
     const { path } = this.segment!
-    if (this.fd === undefined && this.files.exists(path)) this.fd = this.files.open(path, 'r')
+    try {
+      this.fd ??= this.files.open(path, 'r')
+    } catch (error) {
+      if (!isMissing(error)) throw error
+    }
     return this.fd
   }
 
@@ -222,6 +226,7 @@ export class LogCursor {
     const { segments } = listSegments(this.memory, this.files, this.folder, this.heapId)
     const next = segments.find(({ header, path }) => header.baseVersion >= this.version && path > this.segment!.path)
     if (next === undefined) return this.isAtRecord ? 'partial' : 'end'
+    if (this.load(true)) return true // its writer had not left the segment yet when this one was read to its end
     const { baseVersion, baseChecksum, isAfterGap } = next.header
     if (baseVersion > this.from) {
       if (this.bytesBehind > 0)
@@ -289,8 +294,11 @@ export class LogCursor {
     return at < this.bytesLength && !(at + 4 <= this.bytesLength && this.bytes.units[at >>> 2] === 0)
   }
 
-  /** Reads on from the offset where there is more of the segment than was read, or other bytes stand there. Whether there was. */
-  private load(): boolean {
+  /**
+   * Reads on from the offset where there is more of the segment than was read, or other bytes stand there. Whether there was.
+   * A segment that `isLeft` does not grow any more.
+   */
+  private load(isLeft = false): boolean {
     return this.attempt(() => {
       const fd = this.descriptor()
       if (fd === undefined) return false
@@ -303,7 +311,7 @@ export class LogCursor {
       // what has been read is the beginning of a large commit: wait for more of it, rather than read it again with each part
       const now = this.clock.elapsedMs()
       const isMuch = this.offset === this.bytesStart && this.bytesLength > MUCH_BYTES
-      if (isAllRead && isMuch && now < this.loadedMs + PATIENCE_MS) return false
+      if (!isLeft && isAllRead && isMuch && now < this.loadedMs + PATIENCE_MS) return false
       // a record that was being written when it was read: its end may have been zeros until then
       const isSame = size === this.loadedSize && !hasOther && isAllRead
       const earlier = isSame ? this.bytes.bytes.slice(this.bytesLength - unused, this.bytesLength) : undefined

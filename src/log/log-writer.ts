@@ -9,7 +9,7 @@ import type { Durability, LogOptions } from './log-options'
 import { RecordBuffer } from './record'
 import type { LogEndState } from './recovery'
 import { fileNotSynced, logNotSynced } from './refusals'
-import { keepBase, keepsHistory, prune } from './retention'
+import { keepBase, keepsHistory } from './retention'
 import { SegmentFile } from './segment-file'
 
 const DEFAULT_INTERVAL_MS = 100
@@ -21,13 +21,12 @@ const MOST_PENDING_BYTES = 1 << 18
 export class LogWriter implements Journal {
   /** Everything up to this version is on the device. */
   syncedVersion: number
-  /** Log written since the last checkpoint began. */
+  /** Log since the last checkpoint began, in this session or before it. */
   bytesSinceCheckpoint = 0
   private bytesAtCheckpoint = 0
   private readonly buffer: RecordBuffer
   private version: number
   private writtenVersion: number
-  private timeMs: number
   private readonly segment: SegmentFile
   /** Where in the file the commit being written begins, once any of it is there. */
   private commitStart: number | undefined
@@ -47,22 +46,19 @@ export class LogWriter implements Journal {
   /** Records wait in memory until the file holds what was not logged. */
   private isHeld = false
   private isClosed = false
-  private previousCheckpoint: number
 
   constructor(
     private readonly options: LogOptions,
     end: LogEndState,
     /** Version of the heap, which may be beyond the log's end: what is between was never logged. */
     heapVersion: number,
-    checkpointVersion: number,
   ) {
     this.buffer = new RecordBuffer(options.memory, options.partBytes)
     this.segment = new SegmentFile(options.memory, options.files, options.segmentBytes)
     this.version = this.writtenVersion = this.syncedVersion = heapVersion
-    this.timeMs = end.timeMs
+    this.bytesSinceCheckpoint = end.bytes
     this.isAfterGap = heapVersion > end.version || (heapVersion > 0 && end.place === undefined)
     this.buffer.checksum = this.writtenChecksum = this.isAfterGap ? 0 : end.checksum
-    this.previousCheckpoint = checkpointVersion
     this.setDurability(options.durability)
     if (end.place === undefined || this.isAfterGap) return
     const { path, offsetBytes } = end.place
@@ -120,9 +116,9 @@ export class LogWriter implements Journal {
       this.skip(version)
       return
     }
-    const begun = { mark: this.buffer.mark(), before: this.buffer.sizeBytes, timeMs: this.timeMs }
-    this.timeMs = Math.max(this.timeMs, this.options.world.nowMs())
-    const facts = { version, syncedVersion: this.syncedVersion, timeMs: this.timeMs, annotation }
+    const begun = { mark: this.buffer.mark(), before: this.buffer.sizeBytes }
+    const timeMs = this.options.world.nowMs() // as it is: those who read times put them in order
+    const facts = { version, syncedVersion: this.syncedVersion, timeMs, annotation }
     try {
       this.commitStart = undefined
       this.buffer.append(changes, facts, () => this.writePart(begun.before, version - 1, begun.mark.checksum))
@@ -134,7 +130,7 @@ export class LogWriter implements Journal {
       } else if (this.buffer.sizeBytes > MOST_PENDING_BYTES) this.flush(begun.before)
       else this.flushSoon()
     } catch (error) {
-      this.takeBack(begun, version - 1)
+      this.takeBack(begun.mark, version - 1)
       throw error
     }
   }
@@ -174,14 +170,7 @@ export class LogWriter implements Journal {
   async checkpointed(version: number): Promise<void> {
     this.bytesSinceCheckpoint -= this.bytesAtCheckpoint
     this.syncedVersion = Math.max(this.syncedVersion, version)
-    const { memory, files, world, path, folder, retention } = this.options
-    const keepFrom = this.previousCheckpoint
-    this.previousCheckpoint = version
-    try {
-      await prune(memory, files, world, path, folder, keepFrom, retention)
-    } catch (error) {
-      throw ioError('prune', folder, error)
-    }
+    await this.options.pruner.checkpointed(version)
   }
 
   replacesFile(version: number): void {
@@ -311,10 +300,8 @@ export class LogWriter implements Journal {
   }
 
   /** Takes the commit back that was begun last, whether any of it is in the file already or not. */
-  private takeBack(begun: { mark: { count: number; checksum: number }; timeMs: number }, version: number): void {
-    const { mark, timeMs } = begun
+  private takeBack(mark: { count: number; checksum: number }, version: number): void {
     this.version = version
-    this.timeMs = timeMs
     if (this.failure !== undefined) return // nothing is left of it in the log
     const { segment } = this
     if (this.commitStart === undefined) {

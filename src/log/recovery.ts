@@ -26,7 +26,8 @@ export interface Recovery {
 export interface LogEndState {
   readonly version: number
   readonly checksum: number
-  readonly timeMs: number
+  /** Bytes of the commits that were done again. */
+  readonly bytes: number
   readonly place: LogPlace | undefined
 }
 
@@ -43,16 +44,17 @@ export function replay(
   cursor: LogCursor,
   isBeyond: Until = () => false,
   tracker?: RedoTracker,
-): { commits: number; end: LogEnd } {
+): { commits: number; bytes: number; end: LogEnd } {
   const isFinal = tracker === undefined
   const target = tracker ?? redoFinally(heap)
   let commits = 0
+  let bytes = 0
   let batchBegin = cursor.mark()
   let batchEnd = batchBegin
   let next = cursor.next()
   for (;;) {
-    if (typeof next === 'string') return { commits, end: next }
-    if (isBeyond(next)) return { commits, end: 'end' }
+    if (typeof next === 'string') return { commits, bytes, end: next }
+    if (isBeyond(next)) return { commits, bytes, end: 'end' }
     let last = next
     let hasMoved = false
     let inBatch = 0
@@ -63,6 +65,7 @@ export function replay(
         next.redo(target)
         hasMoved ||= next.head.hasMovedAddresses
         last = next
+        bytes += next.sizeBytes
         inBatch++
         if (inBatch === BATCH_COMMITS) batchEnd = cursor.mark()
         next = cursor.next()
@@ -192,7 +195,7 @@ export function recover(
   let isKept = false
   try {
     const redo = options.keep && redoInto(heap)
-    const { commits, end } = replay(heap, cursor, undefined, redo)
+    const { commits, bytes, end } = replay(heap, cursor, undefined, redo)
     if (end === 'gap') throw missing(folder, heap.version)
     const rest = cursor.rest()
     if (rest.length > 0 || end === 'damaged') {
@@ -205,8 +208,8 @@ export function recover(
       options.keep!({ cursor, redo })
       isKept = true
     }
-    const { version, checksum, timeMs, place } = cursor
-    return { commits, damaged, end: { version, checksum, timeMs, place } }
+    const { version, checksum, place } = cursor
+    return { commits, damaged, end: { version, checksum, bytes, place } }
   } finally {
     if (!isKept) cursor.close()
   }
