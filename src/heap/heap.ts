@@ -41,7 +41,7 @@ export class Heap {
   private readonly snapshots: Snapshots
   /** Saves and detached transactions, one after the other. */
   readonly turns = new Turns()
-  /** Work that reads a pinned version beside everything else. */
+  /** Work that goes on beside everything else, for which `close` waits. */
   private readonly readers = new Set<Promise<unknown>>()
   private closed = false
 
@@ -255,8 +255,12 @@ export class Heap {
    * Has `work` look at the newest version also after it has returned, from other threads too: what it sees stays as it is, and in
    * memory, until the promise is settled. `close` waits for that. Rejects with what `work` throws, at once or later.
    */
-  async readBeside<T>(work: (view: View) => Promise<T>): Promise<T> {
-    const done = this.readPinned(work)
+  readBeside<T>(work: (view: View) => Promise<T>): Promise<T> {
+    return this.keepOpen(this.readPinned(work))
+  }
+
+  /** Has `close` wait for work that goes on. Settles as that does. */
+  async keepOpen<T>(done: Promise<T>): Promise<T> {
     this.readers.add(done)
     try {
       return await done

@@ -178,8 +178,8 @@ export class PoolFile {
     return { next, map }
   }
 
-  /** Gives back what was appended in vain: no root reaches it, so nobody reads it. */
-  private cut(sizeBytes: number): void {
+  /** Ends the file where no root reaches beyond, so that nobody reads what is cut off. Does nothing where that fails. */
+  cut(sizeBytes: number): void {
     try {
       this.files.truncate(this.fd, sizeBytes)
     } catch {} // the next state is appended behind it

@@ -173,6 +173,11 @@ export class LogWriter implements Journal {
     await this.options.pruner.checkpointed(version)
   }
 
+  /** Has nothing removed from the log until the function returned is called. */
+  holdRemoval(): () => void {
+    return this.options.pruner.hold()
+  }
+
   replacesFile(version: number): void {
     const { files, path, folder, retention } = this.options
     if (keepsHistory(retention)) this.attempt('keep', () => keepBase(files, path, folder, version))
