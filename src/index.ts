@@ -1,3 +1,4 @@
+export type { Backup, BackupOptions, BackupProgress } from './db/backup'
 export type { CheckReport } from './db/check'
 export type { CheckpointOptions } from './db/checkpointer'
 export {

@@ -21,13 +21,14 @@ import { plainMemory } from '../heap/plain-memory'
 import { ioError, PoolFile } from '../heap/pool-file'
 import type { World } from '../heap/world'
 import { isBaseName, logFolderOf } from '../log/format'
-import { basesOf, type Point, versionAt } from '../log/history'
+import { findPoint, type Point } from '../log/history'
 import { openLog, readLog, readLogUntil } from '../log/log'
 import type { Durability } from '../log/log-options'
 import type { LogWriter } from '../log/log-writer'
 import { PART_BYTES } from '../log/record'
 import type { LogReader, Recovery } from '../log/recovery'
 import { parseRetention } from '../log/retention'
+import { readSteadily } from '../log/steady-read'
 import type { CheckpointOptions } from './checkpointer'
 
 export interface StoreOptions {
@@ -167,7 +168,7 @@ export function openHeap(path: string | undefined, options: StoreOptions & Inter
       throw error
     }
   }
-  const heap = readOnly ? beforeItIsPruned(open) : open()
+  const heap = readOnly ? readSteadily(memory, files, real, open) : open()
   return { heap, ...opened, options }
 }
 
@@ -177,16 +178,17 @@ export function openHeapAt(given: string, point: Point, options: StoreOptions & 
   const memory = options.memory ?? defaultMemory()
   const { files = filesWith(memory) } = options
   const path = realPathOf(given)
-  const version = versionAt(memory, files, path, point)
-  const base = basesOf(memory, files, path).find(({ root }) => root.version <= version)
-  const heap = Heap.open(memory, path, {
-    create: false,
-    readOnly: true,
-    files,
-    world: options.world,
-    from: base?.path ?? null,
-    accepts: (root) => root.version <= version,
-    recover: (each) => readLogUntil(each, version),
+  const heap = readSteadily(memory, files, path, () => {
+    const { version, base } = findPoint(memory, files, path, point, options.world)
+    return Heap.open(memory, path, {
+      create: false,
+      readOnly: true,
+      files,
+      world: options.world,
+      from: base?.path ?? null,
+      accepts: (root) => root.version <= version,
+      recover: (each) => readLogUntil(each, version),
+    })
   })
   return { heap, log: undefined, recovery: NOTHING_TO_RECOVER, options: {} }
 }
@@ -236,19 +238,6 @@ function ensureOpenable(memory: Memory, files: Files, path: string, create: bool
   else if (!create && files.list(logFolderOf(path)).length === 0) throw ioError('open', path, { code: 'ENOENT' })
 }
 
-/** A reader may find that the log goes on later than the file it has just opened: its writer has made a checkpoint meanwhile. */
-function beforeItIsPruned(open: () => Heap): Heap {
-  for (let attempt = 1; ; attempt++) {
-    try {
-      return open()
-    } catch (error) {
-      if (attempt === 5 || !(error instanceof SnapheapError && IF_PRUNED.includes(error.code))) throw error
-    }
-  }
-}
-
-/** What a reader finds where a segment is removed that it has just seen. */
-const IF_PRUNED: readonly string[] = ['CORRUPT', 'NOT_FOUND']
 const SEGMENT_BYTES = 16 << 20
 const NOTHING_TO_RECOVER: Recovery = { commits: 0, damaged: undefined }
 

@@ -17,8 +17,9 @@ import type { IndexDefinition } from '../table/index-definition'
 import { type SchemaVersions, SchemaWriter } from '../table/schema-writer'
 import type { Table } from '../table/table'
 import { Interner } from '../value/interner'
+import { type Backup, type BackupOptions, backUp } from './backup'
 import { type CheckReport, checkHeap } from './check'
-import { Checkpointer } from './checkpointer'
+import { Checkpointer, checkpointAgeMs } from './checkpointer'
 import { CommitFeed } from './commit-feed'
 import { buildInSlices } from './index-building'
 import {
@@ -86,6 +87,7 @@ export class Store {
         () => this.save(),
         failureListener(options),
         heap.world,
+        checkpointAgeMs(heap, log),
       )
     }
     this.following?.on('change', () => this.feed.committed())
@@ -198,11 +200,12 @@ export class Store {
 
   /**
    * The same for a change that takes many turns of the event loop: readers go on seeing the version before it until it is
-   * whole, and `write` throws `BUSY` meanwhile. Waits for a running save and for earlier ones of its kind.
+   * whole, and `write` throws `BUSY` meanwhile. Waits for a running save and for earlier ones of its kind. What would wait for
+   * this one (`save`, `close`, another of its kind …) throws `BUSY` when it is called inside `change`.
    */
   async writeBeside<T>(change: (transaction: Transaction) => Promise<T>, options: WriteOptions = {}): Promise<T> {
     ensureChange(change, options)
-    const result = await this.beside(change, async (annotation) => {
+    const result = await this.beside('writeBeside', change, async (annotation) => {
       this.heap.commit({ annotation, sync: false })
     })
     if (this.log?.durability === 'commit' && options.sync !== false) await this.log.sync()
@@ -226,7 +229,7 @@ export class Store {
   async bulkLoad<T>(change: (transaction: Transaction) => Promise<T>): Promise<T> {
     ensureChange(change)
     if (this.path === undefined) return this.writeBeside(change)
-    return this.beside(change, () => this.heap.commitIntoFile())
+    return this.beside('bulkLoad', change, () => this.heap.commitIntoFile())
   }
 
   /** Pins the newest committed version. `owner` is what `stats` calls it. O(1). */
@@ -246,20 +249,38 @@ export class Store {
   async save(path?: string, options: SaveOptions = {}): Promise<void> {
     ensureOptions('save', options, SAVE_RULES)
     if (path !== undefined) ensure('The path', path, PATH)
+    this.heap.turns.ensureOutside('save')
     if (path === undefined) await this.heap.save(options)
     else await this.heap.saveAs(path, options)
   }
 
   /** Rewrites the database's own file into its smallest form, beside reads and commits. Throws `IO`, `READ_ONLY`. */
   async compact(): Promise<void> {
+    this.heap.turns.ensureOutside('compact')
     await this.heap.compact()
+  }
+
+  /**
+   * Copies file and log into a new folder, beside commits, checkpoints and rewrites, and proves that the copy is sound. The folder
+   * appears when it is whole: `db.backup('/backups/monday')`, then `open('/backups/monday/quotes.heap')` shows one commit, not
+   * older than the newest when `backup` was called; points in time work in it as far back as in the database. Returns that
+   * commit's version, the size, and the path to open. Throws `EXISTS`, `NOT_FOUND` where the folder's parent is missing, `CORRUPT`
+   * where the database is damaged, `READ_ONLY`, `IO`; then no folder is left.
+   */
+  async backup(folder: string, options: BackupOptions = {}): Promise<Backup> {
+    ensure('The folder of a backup', folder, PATH)
+    ensureOptions('backup', options, { onProgress: FUNCTION })
+    this.ensureOpen()
+    this.heap.turns.ensureOutside('backup')
+    return backUp(this.heap, this.log, folder, options)
   }
 
   /** Resolves when every commit so far is on the device, whatever the durability. Throws `IO`. */
   async sync(): Promise<void> {
     if (this.path === undefined) return
-    if (this.log === undefined || this.log.durability === 'none') await this.save()
-    else await this.log.sync()
+    if (this.log !== undefined && this.log.durability !== 'none') return this.log.sync()
+    this.heap.turns.ensureOutside('sync')
+    await this.save()
   }
 
   /** When commits are on the device from now on. Resolves when those made so far are, where they were not logged. */
@@ -271,6 +292,7 @@ export class Store {
       this.log.setDurability(durability)
       return
     }
+    this.heap.turns.ensureOutside('setDurability')
     await this.save() // so that the next one is quick, and little has to be held until then
     if (this.log.durability !== 'none') return this.setDurability(durability)
     this.log.hold(durability)
@@ -306,6 +328,7 @@ export class Store {
 
   /** Waits for a running save, syncs the log and gives everything back. With durability `none`, what was not saved is lost. Idempotent. */
   async close(): Promise<void> {
+    this.ensureCloseable()
     this.checkpointer?.stop()
     this.following?.close()
     this.feed.close()
@@ -330,12 +353,20 @@ export class Store {
       throw new SnapheapError('CLOSED', 'The database is closed. Open it again.', { path: this.path })
   }
 
+  /** Throws `BUSY` inside a change that `close` would wait for. */
+  protected ensureCloseable(): void {
+    this.heap.turns.ensureOutside('close')
+  }
+
   /** Runs a change in a transaction beside the live view, and has `commit` make it the newest version. */
   private async beside<T>(
+    name: string,
     change: (transaction: Transaction) => Promise<T>,
     commit: (annotation: string) => Promise<void>,
   ): Promise<T> {
-    return this.heap.turns.run(async () => {
+    const { turns } = this.heap
+    turns.ensureOutside(name)
+    return turns.run(async () => {
       this.heap.beginDetached()
       const { view } = this.heap.writer
       const transaction = this.transactionOn(
@@ -343,7 +374,7 @@ export class Store {
       )
       let isCommitted = false
       try {
-        const result = await change(transaction)
+        const result = await turns.within(name, () => change(transaction))
         transaction.complete()
         await commit(transaction.annotation)
         isCommitted = true

@@ -9,6 +9,8 @@ import type { SchemaWriter } from '../table/schema-writer'
 import type { Key, Table } from '../table/table'
 import type { TableWriter } from '../table/table-writer'
 
+const MAX_ANNOTATION_BYTES = 1 << 16
+
 /** Column values by name. */
 export type RowValues = Readonly<Record<string, unknown>>
 
@@ -24,13 +26,18 @@ export class Transaction {
 
   constructor(private readonly schema: SchemaWriter) {}
 
-  /** Kept with the commit in the log: what it is to somebody, to be found again by. At most 64 KiB of text. Default ''. */
+  /**
+   * Kept with the commit in the log: what it is to somebody, to be found again by. At most 64 KiB of UTF-8. Default ''. Setting
+   * it throws `INVALID_ARGUMENT` for more.
+   */
   get annotation(): string {
     return this.givenAnnotation
   }
 
   set annotation(text: string) {
     ensure('The annotation of a transaction', text, TEXT)
+    // a unit of UTF-16 is at most 3 bytes of UTF-8: most texts need not be measured
+    if (text.length * 3 > MAX_ANNOTATION_BYTES) ensureFits(text)
     this.givenAnnotation = text
   }
 
@@ -196,6 +203,15 @@ export class Transaction {
     if (!this.isOver) return this.schema
     throw new SnapheapError('NO_TRANSACTION', 'This transaction has ended. Make the change inside db.write(tx => …).')
   }
+}
+
+function ensureFits(annotation: string): void {
+  const sizeBytes = Buffer.byteLength(annotation)
+  if (sizeBytes <= MAX_ANNOTATION_BYTES) return
+  throw new SnapheapError(
+    'INVALID_ARGUMENT',
+    `The annotation of a transaction has ${sizeBytes} bytes of UTF-8; at most ${MAX_ANNOTATION_BYTES} fit. Shorten it, or keep the text in a table.`,
+  )
 }
 
 /** Why only the manager of a table may change it, undefined for a table that everybody may change. */

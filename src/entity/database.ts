@@ -240,6 +240,7 @@ export class Database extends Store implements EntityReader {
   }
 
   override async close(): Promise<void> {
+    this.ensureCloseable()
     await this.watches.close()
     await super.close()
   }

@@ -1,15 +1,19 @@
 import type { HeapSnapshot } from './snapshots'
 import type { View } from './view'
 
-/** Work that reads a pinned version beside everything else. */
+/** Work that goes on beside everything else, for which closing waits. */
 export class BesideReaders {
   private readonly running = new Set<Promise<unknown>>()
 
   constructor(private readonly snapshot: (owner: string) => HeapSnapshot) {}
 
-  /** Rejects with what `work` throws, at once or later. */
-  async run<T>(work: (view: View) => Promise<T>): Promise<T> {
-    const done = this.readPinned(work)
+  /** Runs work on the newest version, pinned. Rejects with what `work` throws, at once or later. */
+  run<T>(work: (view: View) => Promise<T>): Promise<T> {
+    return this.keep(this.readPinned(work))
+  }
+
+  /** Settles as `done` does, and counts as under way until then. */
+  async keep<T>(done: Promise<T>): Promise<T> {
     this.running.add(done)
     try {
       return await done

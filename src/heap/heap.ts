@@ -269,6 +269,11 @@ export class Heap {
     return this.readers.run(work)
   }
 
+  /** Has `close` wait for work that goes on. Settles as that does. */
+  keepOpen<T>(done: Promise<T>): Promise<T> {
+    return this.readers.keep(done)
+  }
+
   /** Runs `work` at once, or, where a transaction or a save is under way, as soon as that has ended. */
   whenQuiet(work: () => void): void {
     if (this.turns.isIdle && !this.writer.isWriting) work()

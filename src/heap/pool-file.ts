@@ -158,7 +158,8 @@ export class PoolFile {
 
   /**
    * Appends blocks and a map that shows them in their new places, syncs, writes the older root slot and syncs again.
-   * When this resolves the new root is durable; when it throws (`IO`) the file is still in its earlier state.
+   * When this resolves the new root is durable; when it throws (`IO`) the file is still in its earlier state, and as long as
+   * it was unless the root was perhaps written.
    * `places` and `checksums` say where the unchanged blocks are; they are completed and become the file's.
    */
   async append(
@@ -169,11 +170,11 @@ export class PoolFile {
     onBlocks: (written: number) => void,
   ): Promise<void> {
     const entries = places.length
-    const next = await this.appendBlocks(blocks, places, checksums, onBlocks)
-    const earlierRoot = this.root.sequence === 0 ? undefined : encodeRoot(this.memory, this.root)
-    const map = encodeMap(places, checksums, entries, earlierRoot)
-    await this.writeAll([map], next * BLOCK_BYTES)
-    await this.io('sync', this.files.syncBeside(this.fd))
+    const sizeBytes = this.files.sizeBytes(this.fd)
+    const { next, map } = await this.appendState(blocks, places, checksums, onBlocks).catch((error) => {
+      this.cut(sizeBytes)
+      throw error
+    })
     const root: FileRoot = {
       sequence: this.root.sequence + 1,
       version: state.version,
@@ -193,6 +194,28 @@ export class PoolFile {
     this.places = places
     this.checksums = checksums
     this.root = root
+  }
+
+  /** Appends blocks and their map, all on the device; returns where the map is. */
+  private async appendState(
+    blocks: Iterable<PendingBlock>,
+    places: Uint32Array,
+    checksums: Uint32Array,
+    onBlocks: (written: number) => void,
+  ): Promise<{ next: number; map: Uint8Array }> {
+    const next = await this.appendBlocks(blocks, places, checksums, onBlocks)
+    const earlierRoot = this.root.sequence === 0 ? undefined : encodeRoot(this.memory, this.root)
+    const map = encodeMap(places, checksums, places.length, earlierRoot)
+    await this.writeAll([map], next * BLOCK_BYTES)
+    await this.io('sync', this.files.syncBeside(this.fd))
+    return { next, map }
+  }
+
+  /** Ends the file where no root reaches beyond, so that nobody reads what is cut off. Does nothing where that fails. */
+  cut(sizeBytes: number): void {
+    try {
+      this.files.truncate(this.fd, sizeBytes)
+    } catch {} // the next state is appended behind it
   }
 
   /**
@@ -261,11 +284,11 @@ export function rootsOf(memory: Memory, files: Files, path: string): FileRoot[] 
   }
 }
 
-/** The root that counts. Throws as `rootsOf`. */
+/** The newest of them, in one read. Throws as `rootsOf`. */
 export function newestRootOf(memory: Memory, files: Files, path: string): FileRoot {
   const fd = openFile(files, path, 'r')
   try {
-    return readRoots(memory, files, fd, path).roots.next().value!
+    return readRoots(memory, files, fd, path).newest
   } catch (error) {
     throw ioError('read', path, error)
   } finally {
@@ -278,7 +301,7 @@ function readRoots(
   files: Files,
   fd: number,
   path: string,
-): { header: FileHeader; roots: Generator<FileRoot> } {
+): { header: FileHeader; newest: FileRoot; roots: Generator<FileRoot> } {
   const block = readRange(files, fd, 0, BLOCK_BYTES)
   // After the header: whatever a root in it describes is in the file by now, even while a writer appends.
   const fileBlocks = Math.floor(files.sizeBytes(fd) / BLOCK_BYTES)
@@ -288,7 +311,7 @@ function readRoots(
   )
   const newest = slots.reduce((a, b) => (b !== undefined && (a === undefined || b.sequence > a.sequence) ? b : a))
   if (newest === undefined) throw damaged(path, 'neither of its two roots is whole')
-  return { header, roots: fromNewest(newest) }
+  return { header, newest, roots: fromNewest(newest) }
 
   function* fromNewest(first: FileRoot): Generator<FileRoot> {
     let root: FileRoot | undefined = first

@@ -173,9 +173,11 @@ export class Storage {
     )
     try {
       this.promote(file, path, options)
-    } finally {
-      file.close()
+    } catch (error) {
+      this.discard(file)
+      throw ioError('save', path, error)
     }
+    file.close()
     await this.syncFolderOf(path)
   }
 
@@ -249,8 +251,8 @@ export class Storage {
       this.promote(file, path, options)
     } catch (error) {
       fileWindows.release()
-      file.close()
-      throw error
+      this.discard(file)
+      throw ioError('save', path, error)
     }
     this.hasUnsyncedName = true
     try {
@@ -330,8 +332,8 @@ export class Storage {
       await file.append(blocks, newPlaces, newChecksums, state, progressOf(options, blocks.length))
       return file
     } catch (error) {
-      file?.close()
-      if (temporary !== undefined) this.removeTemporary(temporary.path)
+      if (file !== undefined) this.discard(file)
+      else if (temporary !== undefined) this.removeTemporary(temporary.path)
       throw ioError('save', path, error)
     }
   }
@@ -344,24 +346,29 @@ export class Storage {
     return this.world.randomBytes(16)
   }
 
+  /** Closes and removes a file that does not get the name it was written for, and gives its space back at once. */
+  private discard(file: PoolFile): void {
+    try {
+      if (file.isAt(file.path)) file.cut(0) // not where a rename has failed that was done all the same
+    } catch {} // its space comes back with its name
+    file.close()
+    this.removeTemporary(file.path)
+  }
+
   private needsRewrite(file: PoolFile): boolean {
     const dead = deadBlocks(file)
     return dead > DEAD_BLOCKS_AT_LEAST && dead > file.lengthBlocks * DEAD_SHARE
   }
 
-  /** Gives a file written beside `path` that name, or removes it. */
+  /** Gives a file written beside `path` that name. Throws the system's errors. */
   private promote(file: PoolFile, path: string, options: SaveOptions): void {
-    const temporary = file.path
     let replaced: number | undefined
     try {
       this.refuseExisting(path, options)
       // held open, or the rename would wait for its blocks to be freed
       if (this.files.exists(path)) replaced = this.files.open(path, 'r')
-      this.files.rename(temporary, path)
+      this.files.rename(file.path, path)
       file.path = path
-    } catch (error) {
-      this.removeTemporary(temporary)
-      throw ioError('save', path, error)
     } finally {
       if (replaced !== undefined) this.files.closeBeside(replaced).catch(() => undefined)
     }

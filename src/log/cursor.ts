@@ -218,6 +218,8 @@ export class LogCursor {
         `it goes on from commit ${baseVersion}, after which other commits follow in the segment before`,
       )
     if (baseVersion > this.version) {
+      this.reader!.lookAgain()
+      if (this.recordHere() !== undefined) return true // its writer had not left the segment yet when that was read to its end
       if (this.bytesBehind > 0)
         return this.damagedAt(path, this.offset, 'what follows is not whole, yet the log goes on')
       return 'gap'
@@ -240,12 +242,8 @@ export class LogCursor {
     if (this.begun !== undefined && !reader.holds(this.begun.parts[0], endOf(this.begun.parts[0])))
       this.begun = undefined
     for (;;) {
-      const before = this.begun?.parts.at(-1)
-      const found = reader.recordAt(before === undefined ? this.offset : endOf(before), this.last !== undefined)
-      if (found === undefined || !this.continues(found.head, before)) {
-        reader.forget() // other bytes may stand there when it is looked at again
-        return undefined
-      }
+      const found = this.recordHere()
+      if (found === undefined) return undefined
       if (found.head.version > until) {
         reader.forget()
         return 'beyond'
@@ -254,6 +252,15 @@ export class LogCursor {
       this.begun.parts.push(found)
       if (found.head.isLast) return this.take(this.begun, found)
     }
+  }
+
+  /** The next record, undefined where there is no whole one that continues what was read. */
+  private recordHere(): FoundRecord | undefined {
+    const before = this.begun?.parts.at(-1)
+    const found = this.reader!.recordAt(before === undefined ? this.offset : endOf(before), this.last !== undefined)
+    if (found !== undefined && this.continues(found.head, before)) return found
+    this.reader!.forget() // other bytes may stand there when it is looked at again
+    return undefined
   }
 
   /** Whether a record is the next part of the commit, or the first of the next one. */

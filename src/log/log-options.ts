@@ -2,6 +2,7 @@ import type { SnapheapError } from '../errors'
 import type { Files } from '../heap/files'
 import type { Memory } from '../heap/memory'
 import type { World } from '../heap/world'
+import type { Pruner } from './pruner'
 import type { Retention } from './retention'
 
 /**
@@ -20,6 +21,7 @@ export interface LogOptions {
   readonly heapId: Uint8Array
   readonly durability: Durability
   readonly retention: Retention
+  readonly pruner: Pruner
   /** A segment is ended when it is larger. */
   readonly segmentBytes: number
   /** A commit is cut into parts of this size. */

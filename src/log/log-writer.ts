@@ -11,7 +11,7 @@ import type { Durability, LogOptions } from './log-options'
 import { RecordBuffer } from './record'
 import type { LogEndState } from './recovery'
 import { fileNotSynced, logNotSynced } from './refusals'
-import { keepBase, keepsHistory, prune } from './retention'
+import { keepBase, keepsHistory } from './retention'
 import { SegmentFile } from './segment-file'
 
 const DEFAULT_INTERVAL_MS = 100
@@ -23,13 +23,12 @@ const MOST_PENDING_BYTES = 1 << 18
 export class LogWriter implements Journal {
   /** Everything up to this version is on the device. */
   syncedVersion: number
-  /** Log written since the last checkpoint began. */
+  /** Log since the last checkpoint began, in this session or before it. */
   bytesSinceCheckpoint = 0
   private bytesAtCheckpoint = 0
   private readonly buffer: RecordBuffer
   private version: number
   private writtenVersion: number
-  private timeMs: number
   private readonly segment: SegmentFile
   /** Where in the file the commit being written begins, once any of it is there. */
   private commitStart: number | undefined
@@ -53,7 +52,6 @@ export class LogWriter implements Journal {
   /** Records wait in memory until the file holds what was not logged. */
   private isHeld = false
   private isClosed = false
-  private previousCheckpoint: number
 
   constructor(
     private readonly options: LogOptions,
@@ -66,14 +64,13 @@ export class LogWriter implements Journal {
     this.buffer = new RecordBuffer(options.memory, options.partBytes)
     this.segment = new SegmentFile(options.memory, options.files, options.segmentBytes)
     this.version = this.writtenVersion = this.syncedVersion = heapVersion
-    this.timeMs = end.timeMs
+    this.bytesSinceCheckpoint = end.bytes
     this.isAfterGap = heapVersion > end.version || (heapVersion > 0 && end.place === undefined)
     const rootChain = root?.point?.chain ?? 0
     this.buffer.checksum = this.writtenChecksum = this.isAfterGap ? rootChain : end.checksum
     this.timeline = end.timeline ?? newTimeline(options.world)
     this.epoch = Math.max(end.epoch, root?.point?.epoch ?? 0)
     this.logged = { version: end.place === undefined ? 0 : end.version, chain: end.checksum }
-    this.previousCheckpoint = root?.version ?? 0
     this.setDurability(options.durability)
     if (end.place === undefined || this.isAfterGap) {
       if (end.place !== undefined && end.timeline === undefined) this.beginSegment() // the log ends before the file from now on
@@ -142,9 +139,9 @@ export class LogWriter implements Journal {
       this.skip(version, this.prepareSkip())
       return
     }
-    const begun = { mark: this.buffer.mark(), before: this.buffer.sizeBytes, timeMs: this.timeMs, logged: this.logged }
-    this.timeMs = Math.max(this.timeMs, this.options.world.nowMs())
-    const { syncedVersion, timeMs, epoch } = this
+    const begun = { mark: this.buffer.mark(), before: this.buffer.sizeBytes, logged: this.logged }
+    const timeMs = this.options.world.nowMs() // as it is: those who read times put them in order
+    const { syncedVersion, epoch } = this
     const facts = { version, syncedVersion, timeMs, epoch, isClaim: false, annotation }
     try {
       this.commitStart = undefined
@@ -199,14 +196,12 @@ export class LogWriter implements Journal {
   async checkpointed(version: number): Promise<void> {
     this.bytesSinceCheckpoint -= this.bytesAtCheckpoint
     this.syncedVersion = Math.max(this.syncedVersion, version)
-    const { memory, files, world, path, folder, retention } = this.options
-    const keepFrom = this.previousCheckpoint
-    this.previousCheckpoint = version
-    try {
-      await prune(memory, files, world, path, folder, keepFrom, retention)
-    } catch (error) {
-      throw ioError('prune', folder, error)
-    }
+    await this.options.pruner.checkpointed(version)
+  }
+
+  /** Has nothing removed from the log until the function returned is called. */
+  holdRemoval(): () => void {
+    return this.options.pruner.hold()
   }
 
   replacesFile(version: number): void {
@@ -339,12 +334,10 @@ export class LogWriter implements Journal {
 
   /** Takes the commit back that was begun last, whether any of it is in the file already or not. */
   private takeBack(
-    begun: { mark: { count: number; checksum: number }; timeMs: number; logged: LogWriter['logged'] },
+    { mark, logged }: { mark: { count: number; checksum: number }; logged: LogWriter['logged'] },
     version: number,
   ): void {
-    const { mark, timeMs, logged } = begun
     this.version = version
-    this.timeMs = timeMs
     this.logged = logged
     if (this.failure !== undefined) return // nothing is left of it in the log
     const { segment } = this

@@ -4,6 +4,7 @@ import { LogCursor } from './cursor'
 import { logFolderOf } from './format'
 import type { Durability } from './log-options'
 import { LogWriter } from './log-writer'
+import { Pruner } from './pruner'
 import { type LogReader, type Recovery, recover, replay } from './recovery'
 import type { Retention } from './retention'
 import { listSegments } from './segments'
@@ -23,11 +24,12 @@ export interface OpenLogOptions {
  */
 export function openLog(heap: Heap, options: OpenLogOptions): { log: LogWriter; recovery: Recovery } {
   const folder = logFolderOf(heap.path!)
+  const pruner = new Pruner(heap, folder, options.retention)
   const { end, ...recovery } = recover(heap, folder, { repair: true, isForced: options.isForced })
   const { memory, files, world } = heap
   const onUnsynced = (): void => heap.whenQuiet(() => showSynced(heap, log.syncedVersion, options.onFailure))
   const log: LogWriter = new LogWriter(
-    { ...options, onUnsynced, memory, files, world, path: heap.path!, folder, heapId: heap.id },
+    { ...options, pruner, onUnsynced, memory, files, world, path: heap.path!, folder, heapId: heap.id },
     end,
     heap.version,
     heap.savedRoot,

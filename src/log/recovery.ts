@@ -27,10 +27,11 @@ export interface Recovery {
 export interface LogEndState {
   readonly version: number
   readonly checksum: number
-  readonly timeMs: number
   readonly epoch: number
   /** Undefined where a new one begins: there is no log, or commits were given up that somebody may have. */
   readonly timeline: string | undefined
+  /** Bytes of the commits that were done again. */
+  readonly bytes: number
   readonly place: LogPlace | undefined
 }
 
@@ -47,16 +48,17 @@ export function replay(
   cursor: LogCursor,
   isBeyond: Until = () => false,
   tracker?: RedoTracker,
-): { commits: number; end: LogEnd } {
+): { commits: number; bytes: number; end: LogEnd } {
   const isFinal = tracker === undefined
   const target = tracker ?? redoFinally(heap)
   let commits = 0
+  let bytes = 0
   let batchBegin = cursor.mark()
   let batchEnd = batchBegin
   let next = cursor.next()
   for (;;) {
-    if (typeof next === 'string') return { commits, end: next }
-    if (isBeyond(next)) return { commits, end: 'end' }
+    if (typeof next === 'string') return { commits, bytes, end: next }
+    if (isBeyond(next)) return { commits, bytes, end: 'end' }
     let last = next
     let hasMoved = false
     let inBatch = 0
@@ -68,6 +70,7 @@ export function replay(
         hasMoved ||= next.head.hasMovedAddresses
         tracker?.replayed(next.head.version, next.head.checksum)
         last = next
+        bytes += next.sizeBytes
         inBatch++
         if (inBatch === BATCH_COMMITS) batchEnd = cursor.mark()
         next = cursor.next()
@@ -218,7 +221,7 @@ export function recover(
   let isKept = false
   try {
     const redo = options.keep && redoInto(heap)
-    const { commits, end } = replay(heap, cursor, undefined, redo)
+    const { commits, bytes, end } = replay(heap, cursor, undefined, redo)
     if (options.repair && (cursor.flags & RECORD_FEATURES.readOnlyCompatible) !== 0)
       throw unknownFeatures(cursor.flags & RECORD_FEATURES.readOnlyCompatible)
     const logged = heap.savedRoot?.point?.loggedVersion ?? 0
@@ -231,9 +234,9 @@ export function recover(
       options.keep!({ cursor, redo })
       isKept = true
     }
-    const { version, checksum, timeMs, epoch } = cursor
+    const { version, checksum, epoch } = cursor
     const timeline = damage === undefined && place !== undefined ? cursor.timeline : undefined
-    return { commits, damaged, end: { version, checksum, timeMs, epoch, timeline, place } }
+    return { commits, damaged, end: { version, checksum, epoch, timeline, bytes, place } }
   } finally {
     if (!isKept) cursor.close()
   }

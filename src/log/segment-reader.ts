@@ -4,7 +4,7 @@ import { ioError } from '../heap/pool-file'
 import type { World } from '../heap/world'
 import { RECORD } from './format'
 import { decodeHead, RecordBytes, type RecordHead, type Redo, redo } from './record'
-import { contentsEnd, damagedLog, type Segment } from './segments'
+import { contentsEnd, damagedLog, isMissing, type Segment } from './segments'
 
 /** What is read at once: it is still in the processor's cache when it is replayed. */
 const CHUNK_BYTES = 1 << 18
@@ -44,6 +44,11 @@ export class SegmentReader {
 
   get path(): string {
     return this.segment.path
+  }
+
+  /** Looks again at once where a large record was not whole a moment ago. */
+  lookAgain(): void {
+    this.failed = { offset: -1, elapsedMs: 0 }
   }
 
   /** The record at `offset`, undefined where there is no whole one. `isAtEnd`: the log is known to have ended there before. Throws `IO`. */
@@ -161,10 +166,19 @@ export class SegmentReader {
     })
   }
 
+  private open(): number | undefined {
+    try {
+      return this.files.open(this.path, 'r')
+    } catch (error) {
+      if (!isMissing(error)) throw error
+      return undefined
+    }
+  }
+
   /** Does something with the open segment, opened when it is needed; undefined where its file is gone. */
   private attempt<T>(work: (fd: number) => T): T | undefined {
     try {
-      if (this.fd === undefined && this.files.exists(this.path)) this.fd = this.files.open(this.path, 'r')
+      this.fd ??= this.open()
       return this.fd === undefined ? undefined : work(this.fd)
     } catch (error) {
       throw ioError('read', this.path, error)

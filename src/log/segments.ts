@@ -5,7 +5,7 @@ import type { Memory } from '../heap/memory'
 import { ioError } from '../heap/pool-file'
 import { decodeSegmentHeader, isSegmentName, SEGMENT, type SegmentHeader, segmentName } from './format'
 
-const MOST_ATTEMPTS = 5
+const MOST_ATTEMPTS = 50
 
 const CHUNK_BYTES = 1 << 16
 const chunkBytes = Buffer.alloc(CHUNK_BYTES)
@@ -32,9 +32,9 @@ export function listSegments(
   const segments: Segment[] = []
   for (const [i, name] of names.entries()) {
     const path = join(folder, name)
+    const header = readHeader(memory, files, path, attempts > 1)
     // removed since the folder was read, as its writer does with segments that nobody needs
-    if (attempts > 1 && !files.exists(path)) return listSegments(memory, files, folder, heapId, attempts - 1)
-    const header = readHeader(memory, files, path)
+    if (header === undefined) return listSegments(memory, files, folder, heapId, attempts - 1)
     if (typeof header === 'string') {
       if (i === names.length - 1) return { segments, torn: path }
       throw damagedLog(path, 0, header)
@@ -131,14 +131,26 @@ export function damagedLog(path: string, offsetBytes: number, what: string): Sna
   )
 }
 
-function readHeader(memory: Memory, files: Files, path: string): SegmentHeader | string {
+/** Undefined for a segment that is not there, where it `mayBeGone`. */
+function readHeader(
+  memory: Memory,
+  files: Files,
+  path: string,
+  mayBeGone: boolean,
+): SegmentHeader | string | undefined {
   let fd: number | undefined
   try {
     fd = files.open(path, 'r')
     return headerIn(memory, files, path, fd)
   } catch (error) {
+    if (mayBeGone && isMissing(error)) return undefined
     throw ioError('read', path, error)
   } finally {
     if (fd !== undefined) files.close(fd)
   }
+}
+
+/** Whether the system says that there is no such file. */
+export function isMissing(error: unknown): boolean {
+  return (error as NodeJS.ErrnoException).code === 'ENOENT'
 }
