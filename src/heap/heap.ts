@@ -102,7 +102,7 @@ export class Heap {
       }
       return heap
     } catch (error) {
-      heap?.journal?.close()
+      heap?.journal?.close().catch(() => undefined) // nothing is under way: it has closed what it opened when it returns
       heap?.windows.close()
       file?.close()
       lock?.release()
@@ -167,7 +167,7 @@ export class Heap {
     try {
       await this.storage.save(
         this.path!,
-        { table: this.writer.view.table, version },
+        { table: this.writer.view.table, version, durable: () => this.durable(version - 1) },
         {},
         {
           isCompacting: false,
@@ -230,7 +230,7 @@ export class Heap {
     const { path } = this
     await this.withSnapshot(async ({ pin, version }) => {
       this.journal?.checkpointBegins()
-      await this.storage.save(path, { table: pin.table, version }, options, {
+      await this.storage.save(path, { table: pin.table, version, durable: () => this.durable(version) }, options, {
         isCompacting,
         onReplace: (earlier) => this.journal?.replacesFile(earlier.version),
         onDurable: () => undefined,
@@ -248,7 +248,9 @@ export class Heap {
   async saveAs(givenPath: string, options: SaveOptions = {}): Promise<void> {
     const path = resolve(givenPath)
     if (path === this.path) return this.save(options)
-    await this.withSnapshot(({ pin, version }) => this.storage.saveAs(path, { table: pin.table, version }, options))
+    await this.withSnapshot(({ pin, version }) =>
+      this.storage.saveAs(path, { table: pin.table, version, durable: () => this.durable(version) }, options),
+    )
   }
 
   /**
@@ -280,19 +282,25 @@ export class Heap {
     else void this.turns.run(async () => work())
   }
 
-  /** Waits for a running save, gives all memory back and releases the lock. Unsaved changes are lost. Idempotent. */
+  /**
+   * Waits for a running save, gives all memory back and releases the lock. Unsaved changes are lost. Throws what closing the
+   * journal throws, once all that is done. Idempotent: what was thrown once is not thrown again.
+   */
   async close(): Promise<void> {
     await this.turns.run(async () => {
       if (this.closed) return
       this.closed = true
       await Promise.allSettled(this.readers)
-      this.journal?.close()
-      this.live.epoch = CLOSED_EPOCH
-      this.snapshots.releaseAll()
-      this.pins.clear()
-      this.windows.close()
-      this.storage.close()
-      this.lock?.release()
+      try {
+        await this.journal?.close()
+      } finally {
+        this.live.epoch = CLOSED_EPOCH
+        this.snapshots.releaseAll()
+        this.pins.clear()
+        this.windows.close()
+        this.storage.close()
+        this.lock?.release()
+      }
     })
   }
 
@@ -347,6 +355,10 @@ export class Heap {
     this.writer.adopt(saved?.table ?? new Uint32Array(RESERVED_BLOCKS))
     this.version = saved?.root.version ?? 0
     this.live.epoch++
+  }
+
+  private async durable(version: number): Promise<void> {
+    await this.journal?.durable(version)
   }
 
   private initialise(): void {

@@ -1,13 +1,15 @@
 import type { Changes } from './changes'
 
+export type CommitSync = 'before' | 'after' | 'unawaited'
+
 export interface CommitOptions {
   /** Kept with the commit, opaque to the heap. Default ''. */
   readonly annotation?: string
   /**
-   * Whether the commit must be on the device before it counts, where the journal promises that. Default true; false for a
-   * caller who waits for the next sync.
+   * When the commit is on the device, where the journal promises that: `before` it counts (the default); `after`, for a caller
+   * that awaits `durable`; `unawaited`, with the next sync.
    */
-  readonly sync?: boolean
+  readonly sync?: CommitSync
 }
 
 /**
@@ -18,6 +20,11 @@ export interface Journal {
   /** Why no further commit is taken, undefined as long as they are. */
   readonly refusal: Error | undefined
   commit(version: number, changes: Changes, options: CommitOptions): void
+  /**
+   * Resolves when every recorded commit up to `version` is on the device: before that, no file may name the version. Rejects
+   * where it cannot be, or the version was taken back.
+   */
+  durable(version: number): Promise<void>
   /** Called before a commit that is not recorded: everything until now must be durable when this returns. May throw. */
   prepareSkip(): void
   /** Hears of a commit that is durable already, because the heap's own file holds it. Must not throw. */
@@ -30,5 +37,6 @@ export interface Journal {
   replacesFile(version: number): void
   /** Called once the heap's own file holds everything up to `version`, durably. May reject. */
   checkpointed(version: number): Promise<void>
-  close(): void
+  /** Writes what is pending and gives everything back. Rejects, after that, when commits could not be made durable. */
+  close(): Promise<void>
 }

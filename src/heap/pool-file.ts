@@ -125,8 +125,8 @@ export class PoolFile {
   }
 
   /**
-   * Appends blocks and a map that shows them in their new places, syncs, writes the older root slot and syncs again.
-   * When this resolves the new root is durable; when it throws (`IO`) the file is still in its earlier state.
+   * Appends blocks and a map that shows them in their new places, syncs, awaits `durable`, writes the older root slot and syncs
+   * again. When this resolves the new root is durable; when it throws (`IO`) the file is still in its earlier state.
    * `places` and `checksums` say where the unchanged blocks are; they are completed and become the file's.
    */
   async append(
@@ -135,6 +135,7 @@ export class PoolFile {
     checksums: Uint32Array,
     state: SavedState,
     onBlocks: (written: number) => void,
+    durable: () => Promise<void>,
   ): Promise<void> {
     const entries = places.length
     const next = await this.appendBlocks(blocks, places, checksums, onBlocks)
@@ -142,6 +143,7 @@ export class PoolFile {
     const map = encodeMap(places, checksums, entries, earlierRoot)
     await this.writeAll([map], next * BLOCK_BYTES)
     await this.io('sync', this.files.syncBeside(this.fd))
+    await durable()
     const root: FileRoot = {
       sequence: this.root.sequence + 1,
       version: state.version,

@@ -37,6 +37,8 @@ export interface OwnFileOptions {
 export interface PinnedState {
   readonly table: Uint32Array
   readonly version: number
+  /** Resolves when a root may name the version. May reject: then none is written. */
+  readonly durable: () => Promise<void>
 }
 
 /** A file is rewritten, dropping dead blocks, when more than half of it (and more than 128 blocks) is dead. */
@@ -183,7 +185,7 @@ export class Storage {
 
   private async append(
     file: PoolFile,
-    { table: saved, version }: PinnedState,
+    { table: saved, version, durable }: PinnedState,
     options: SaveOptions,
     { onDurable }: OwnFileOptions,
   ): Promise<void> {
@@ -203,6 +205,7 @@ export class Storage {
       checksums,
       stateOf(version, this.world.nowMs(), options),
       progressOf(options, changed.length),
+      durable,
     )
     this.fileWindows?.cover(from, file.root.fileBlocks)
     onDurable()
@@ -301,7 +304,7 @@ export class Storage {
     pinned: PinnedState,
     options: SaveOptions,
   ): Promise<PoolFile> {
-    const { table: saved, version } = pinned
+    const { table: saved, version, durable } = pinned
     this.refuseExisting(path, options)
     const blocks: PendingBlock[] = []
     const entries = saved.length
@@ -324,7 +327,7 @@ export class Storage {
       file = await PoolFile.create(this.memory, this.files, temporary, this.heapId)
       const state = stateOf(version, this.world.nowMs(), options)
       const [newPlaces, newChecksums] = [new Uint32Array(entries), new Uint32Array(entries)]
-      await file.append(blocks, newPlaces, newChecksums, state, progressOf(options, blocks.length))
+      await file.append(blocks, newPlaces, newChecksums, state, progressOf(options, blocks.length), durable)
       return file
     } catch (error) {
       file?.close()

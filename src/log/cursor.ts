@@ -32,10 +32,10 @@ export interface LoggedCommit {
 }
 
 /**
- * Why there is no further commit: none begins here; what begins here is not whole, or not yet; the next begins later; or it
- * is damaged, as `damage` tells.
+ * Why there is no further commit: none begins here; what begins here is not whole, or not yet; the next begins later; it is
+ * damaged, as `damage` tells; or it is beyond the version that was asked for.
  */
-export type LogEnd = 'end' | 'partial' | 'gap' | 'damaged'
+export type LogEnd = 'end' | 'partial' | 'gap' | 'damaged' | 'beyond'
 
 /** Where a cursor was. */
 export interface CursorMark {
@@ -93,14 +93,21 @@ export class LogCursor {
     return this.segment === undefined ? undefined : { path: this.segment.path, offsetBytes: this.offset }
   }
 
-  /** The next commit after version `from`, or why there is none (yet). Throws `CORRUPT`, `IO`. */
-  next(): LoggedCommit | LogEnd {
+  /**
+   * The next commit after version `from`, or why there is none (yet). One beyond version `until` is left where it is, to be read
+   * anew: another may have taken its place by then. Throws `CORRUPT`, `IO`.
+   */
+  next(until = Number.POSITIVE_INFINITY): LoggedCommit | LogEnd {
     if (this.segment === undefined) {
       const found = this.begin()
       if (found !== undefined) return found
     }
     for (;;) {
-      const commit = this.read()
+      const commit = this.read(until)
+      if (commit === 'beyond') {
+        this.forgetBytes()
+        return commit
+      }
       if (commit === undefined) {
         const moved = this.enterNextSegment()
         if (moved !== true) return moved
@@ -240,14 +247,14 @@ export class LogCursor {
   }
 
   /** The commit at the offset, undefined where there is no whole one. */
-  private read(): LoggedCommit | undefined {
+  private read(until: number): LoggedCommit | 'beyond' | undefined {
     for (;;) {
-      const commit = this.readLoaded()
+      const commit = this.readLoaded(until)
       if (commit !== undefined || !this.load()) return commit
     }
   }
 
-  private readLoaded(): LoggedCommit | undefined {
+  private readLoaded(until: number): LoggedCommit | 'beyond' | undefined {
     const parts: number[] = []
     let { checksum } = this
     let at = this.offset - this.bytesStart
@@ -255,6 +262,7 @@ export class LogCursor {
     for (;;) {
       const head = decodeHead(this.memory, this.bytes, at, this.bytesLength)
       if (head?.previousChecksum !== checksum || head.previousVersion !== this.version) return undefined
+      if (head.version > until) return 'beyond'
       first ??= head
       if (head.version !== first.version) return undefined
       parts.push(at)

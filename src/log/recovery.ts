@@ -6,11 +6,12 @@ import type { Heap } from '../heap/heap'
 import { BLOCK_WORDS, MAX_BLOCKS, RESERVED_BLOCKS } from '../heap/layout'
 import type { Memory } from '../heap/memory'
 import { ioError } from '../heap/pool-file'
-import { LogCursor, type LogEnd, type LoggedCommit, type LogPlace } from './cursor'
+import { LogCursor, type LogEnd, type LogPlace } from './cursor'
 import { isSegmentName, RECORD } from './format'
 import { decodeHead, RecordBytes, type Redo } from './record'
 import { contentsEnd, damagedLog, listSegments } from './segments'
 
+const NO_BYTES = new Uint8Array(0)
 /** Commits done again in one step: the words they change often are noted once. */
 const BATCH_COMMITS = 4096
 
@@ -30,18 +31,15 @@ export interface LogEndState {
   readonly place: LogPlace | undefined
 }
 
-/** Until when commits are done again. Default: all of them. */
-export type Until = (commit: LoggedCommit) => boolean
-
 /**
- * Does again, in the heap, every commit of the log after the heap's version. Returns where it ended and why. With a
+ * Does again, in the heap, every commit of the log after the heap's version, up to version `until`. Returns where it ended and why. With a
  * `tracker`, a failure leaves the heap at a whole commit; without one the heap must then be given up. Throws `CORRUPT`
  * where a commit is missing that the device had.
  */
 export function replay(
   heap: Heap,
   cursor: LogCursor,
-  isBeyond: Until = () => false,
+  until = Number.POSITIVE_INFINITY,
   tracker?: RedoTracker,
 ): { commits: number; end: LogEnd } {
   const isFinal = tracker === undefined
@@ -49,10 +47,9 @@ export function replay(
   let commits = 0
   let batchBegin = cursor.mark()
   let batchEnd = batchBegin
-  let next = cursor.next()
+  let next = cursor.next(until)
   for (;;) {
     if (typeof next === 'string') return { commits, end: next }
-    if (isBeyond(next)) return { commits, end: 'end' }
     let last = next
     let hasMoved = false
     let inBatch = 0
@@ -65,8 +62,8 @@ export function replay(
         last = next
         inBatch++
         if (inBatch === BATCH_COMMITS) batchEnd = cursor.mark()
-        next = cursor.next()
-      } while (inBatch < BATCH_COMMITS && typeof next !== 'string' && !isBeyond(next))
+        next = cursor.next(until)
+      } while (inBatch < BATCH_COMMITS && typeof next !== 'string')
     } catch (error) {
       if (!isFinal) heap.rollback()
       cursor.reset(batchBegin)
@@ -176,13 +173,19 @@ export interface LogReader {
 }
 
 /**
- * Brings a heap to the end of its log. Gives the cursor to `keep`, open, where that is given. With `repair`, the rest of a commit that was never acknowledged is cut off and kept
- * beside the segment; damage to what was on the device throws `CORRUPT`, unless `isForced`, which cuts there too.
+ * Brings a heap to the end of its log, or to version `until`. Gives the cursor to `keep`, open, where that is given. With `repair`,
+ * the rest of a commit that was never acknowledged is cut off and kept beside the segment; damage to what was on the device throws
+ * `CORRUPT`, unless `isForced`, which cuts there too.
  */
 export function recover(
   heap: Heap,
   folder: string,
-  options: { repair: boolean; isForced: boolean; keep?: ((reader: LogReader) => void) | undefined },
+  options: {
+    repair: boolean
+    isForced: boolean
+    keep?: ((reader: LogReader) => void) | undefined
+    until?: number | undefined
+  },
 ): Recovery & { end: LogEndState } {
   const { memory, files } = heap
   const { segments, torn } = listSegments(memory, files, folder, heap.version === 0 ? undefined : heap.id)
@@ -192,9 +195,9 @@ export function recover(
   let isKept = false
   try {
     const redo = options.keep && redoInto(heap)
-    const { commits, end } = replay(heap, cursor, undefined, redo)
+    const { commits, end } = replay(heap, cursor, options.until, redo)
     if (end === 'gap') throw missing(folder, heap.version)
-    const rest = cursor.rest()
+    const rest = end === 'beyond' ? NO_BYTES : cursor.rest()
     if (rest.length > 0 || end === 'damaged') {
       const lost = Math.max(cursor.version, heap.version) + 1
       const damage = cursor.damage ?? damageIn(memory, rest, lost, cursor.place!)
@@ -292,7 +295,7 @@ function setAside(files: Files, path: string, offsetBytes: number): { path: stri
   }
 }
 
-function missing(folder: string, version: number): SnapheapError {
+export function missing(folder: string, version: number): SnapheapError {
   return new SnapheapError(
     'CORRUPT',
     version === 0
