@@ -88,18 +88,20 @@ type Listener<S extends PinnedVersion> = (change: CommitChange<S>) => void
  * that what a commit changes is copied, and can be told by what the versions do not share.
  */
 export class CommitFeed<S extends PinnedVersion> {
-  /** With the version from which each listens. */
+  /** With the number of changes there had been when each began to listen. */
   private readonly listeners = new Map<Listener<S>, number>()
   private newest: SharedVersion<S> | undefined
-  private readonly waiting: CommitChange<S>[] = []
+  private readonly waiting: { readonly change: CommitChange<S>; readonly number: number }[] = []
   private isTelling = false
+  /** Changes so far. Versions do not tell: they fall where commits are taken back. */
+  private changes = 0
 
   constructor(private readonly pin: () => S) {}
 
   /** Has every later commit told, until the function returned is called. */
   listen(listener: Listener<S>): () => void {
     this.newest ??= new SharedVersion(this.pin())
-    this.listeners.set(listener, this.newest.snapshot.version)
+    this.listeners.set(listener, this.changes)
     return () => {
       this.listeners.delete(listener)
       if (this.listeners.size === 0) this.letGo()
@@ -111,7 +113,7 @@ export class CommitFeed<S extends PinnedVersion> {
     const { newest } = this
     if (newest === undefined) return
     const now = new SharedVersion(this.pin())
-    this.waiting.push(new CommitChange(newest.share(), now.share()))
+    this.waiting.push({ change: new CommitChange(newest.share(), now.share()), number: ++this.changes })
     newest.release()
     this.newest = now
     if (!this.isTelling) this.tell()
@@ -125,9 +127,10 @@ export class CommitFeed<S extends PinnedVersion> {
   private tell(): void {
     this.isTelling = true
     try {
-      for (let change = this.waiting.shift(); change !== undefined; change = this.waiting.shift()) {
+      for (let next = this.waiting.shift(); next !== undefined; next = this.waiting.shift()) {
+        const { change, number } = next
         for (const [listener, since] of [...this.listeners]) {
-          const isDue = this.listeners.has(listener) && change.after.version > since
+          const isDue = this.listeners.has(listener) && number > since
           if (isDue) callSafely(() => listener(change))
         }
         change.release()
@@ -141,7 +144,7 @@ export class CommitFeed<S extends PinnedVersion> {
     this.newest?.release()
     this.newest = undefined
     if (this.isTelling) return
-    for (const change of this.waiting.splice(0)) change.release()
+    for (const { change } of this.waiting.splice(0)) change.release()
   }
 }
 

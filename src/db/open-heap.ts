@@ -20,6 +20,7 @@ import { loadNativeMemory } from '../heap/native-memory'
 import { plainMemory } from '../heap/plain-memory'
 import { ioError, PoolFile } from '../heap/pool-file'
 import type { World } from '../heap/world'
+import { durableVersion } from '../log/durable-limit'
 import { isBaseName, logFolderOf } from '../log/format'
 import { findPoint, type Point } from '../log/history'
 import { openLog, readLog, readLogUntil } from '../log/log'
@@ -41,6 +42,8 @@ export interface StoreOptions {
    * that is kept up. `following` of the database tells how far it is. Default false.
    */
   readonly follow?: boolean
+  /** With `follow`: show commits as soon as they are written, before they are on the device; they may be taken back. Default false. */
+  readonly unsynced?: boolean
   /**
    * When a commit is on the device. `commit` (the default): before `write` returns. `interval`: at most 100 ms or 1 MiB of
    * log after it, or `{ everyMs, everyBytes }`. `none`: with the next `save`; nothing is logged.
@@ -85,6 +88,7 @@ export const STORE_RULES: Readonly<Record<keyof StoreOptions, Rule>> = {
   create: BOOLEAN,
   readOnly: BOOLEAN,
   follow: BOOLEAN,
+  unsynced: BOOLEAN,
   durability: [
     (value) => ['commit', 'interval', 'none'].includes(value as string) || isRecord(value),
     '"commit", "interval", "none" or { everyMs, everyBytes }',
@@ -144,7 +148,7 @@ export function openHeap(path: string | undefined, options: StoreOptions & Inter
   const recover = (each: Heap): void => {
     if (options.follow === true) {
       let reader: LogReader | undefined
-      const found = readLog(each, (kept) => {
+      const found = readLog(each, options.unsynced === true ? undefined : durableVersion(each), (kept) => {
         reader = kept
       })
       opened = { log: undefined, recovery: found, reader }

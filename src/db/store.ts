@@ -1,6 +1,7 @@
 import { BOOLEAN, ensure, ensureOptions, FUNCTION, PATH, type Rule, TEXT } from '../arguments'
 import { SnapheapError } from '../errors'
 import type { Heap } from '../heap/heap'
+import type { CommitSync } from '../heap/journal'
 import type { Kernels } from '../heap/kernels'
 import { ROOT } from '../heap/layout'
 import type { Pin } from '../heap/pins'
@@ -80,8 +81,15 @@ export class Store {
     this.log = log
     this.pinWatch = new PinWatch(heap.pins, options.pinnedTooLongMs, heap.world)
     this.recovery = recovery
-    this.following = reader === undefined ? undefined : new Following(heap, reader)
+    if (reader !== undefined) {
+      const followingOptions = { isUnsynced: options.unsynced === true, onFailure: failureListener(options) }
+      this.following = new Following(heap, reader, followingOptions)
+    }
     if (log !== undefined) {
+      log.onReturned(() => {
+        this.schema!.rolledBack()
+        this.feed.committed()
+      })
       this.checkpointer = new Checkpointer(
         options.checkpoint ?? {},
         () => this.save(),
@@ -155,10 +163,10 @@ export class Store {
    */
   write<T>(change: (transaction: Transaction) => T, options: WriteOptions = DEFAULTS): T {
     ensureChange(change, options)
-    return this.commitOf(change, options.sync !== false)
+    return this.commitOf(change, options.sync === false ? 'unawaited' : 'before')
   }
 
-  private commitOf<T>(change: (transaction: Transaction) => T, sync: boolean): T {
+  private commitOf<T>(change: (transaction: Transaction) => T, sync: CommitSync): T {
     this.heap.begin()
     const transaction = this.transactionOn(this.schema!)
     let isCommitted = false
@@ -189,12 +197,14 @@ export class Store {
 
   /**
    * As `write`, but resolves when the commit is as durable as the database promises: calls at the same time share one sync,
-   * and the event loop does not wait for it. The change itself is made, and can be read, at once.
+   * and the event loop does not wait for it. The change itself is made, and can be read, at once. When it rejects with `IO`, the
+   * change is taken back, and so are the commits made since.
    */
   async writeAsync<T>(change: (transaction: Transaction) => T, options: WriteOptions = DEFAULTS): Promise<T> {
     ensureChange(change, options)
-    const result = this.commitOf(change, false)
-    if (this.log?.durability === 'commit' && options.sync !== false) await this.log.sync()
+    const isAwaited = options.sync !== false
+    const result = this.commitOf(change, isAwaited ? 'after' : 'unawaited')
+    if (isAwaited) await this.durable()
     return result
   }
 
@@ -205,11 +215,20 @@ export class Store {
    */
   async writeBeside<T>(change: (transaction: Transaction) => Promise<T>, options: WriteOptions = {}): Promise<T> {
     ensureChange(change, options)
+    const isAwaited = options.sync !== false
+    let durable: Promise<void> | undefined
     const result = await this.beside('writeBeside', change, async (annotation) => {
-      this.heap.commit({ annotation, sync: false })
+      this.heap.commit({ annotation, sync: isAwaited ? 'after' : 'unawaited' })
+      if (isAwaited) durable = this.durable()
+      durable?.catch(() => undefined) // awaited below
     })
-    if (this.log?.durability === 'commit' && options.sync !== false) await this.log.sync()
+    await durable
     return result
+  }
+
+  /** Resolves when the newest commit is as durable as the database promises. */
+  private async durable(): Promise<void> {
+    if (this.log?.durability === 'commit') await this.log.durable(this.heap.version)
   }
 
   /**
@@ -219,7 +238,7 @@ export class Store {
    */
   async buildIndex(table: string, definition: IndexDefinition): Promise<void> {
     await buildInSlices((change, options) => this.write(change, options), table, definition)
-    if (this.log?.durability === 'commit') await this.log.sync()
+    await this.durable()
   }
 
   /**
@@ -230,6 +249,11 @@ export class Store {
     ensureChange(change)
     if (this.path === undefined) return this.writeBeside(change)
     return this.beside('bulkLoad', change, () => this.heap.commitIntoFile())
+  }
+
+  /** Calls `listener` whenever commits were taken back and an earlier version is shown. Returns what ends that. @internal */
+  onReturned(listener: () => void): () => void {
+    return this.log?.onReturned(listener) ?? (() => undefined)
   }
 
   /** Pins the newest committed version. `owner` is what `stats` calls it. O(1). */
@@ -326,7 +350,10 @@ export class Store {
     return storeStatistics(this.heap, this.log)
   }
 
-  /** Waits for a running save, syncs the log and gives everything back. With durability `none`, what was not saved is lost. Idempotent. */
+  /**
+   * Waits for a running save, syncs the log and gives everything back. With durability `none`, what was not saved is lost. Throws
+   * `IO`, after everything was given back, when commits could not be made durable. Idempotent: a second call does not throw that again.
+   */
   async close(): Promise<void> {
     this.ensureCloseable()
     this.checkpointer?.stop()

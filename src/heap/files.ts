@@ -40,6 +40,15 @@ const MOST_BYTES_A_CALL = 1 << 16
 
 /** Node's `readSync` takes larger lengths modulo 2^32. */
 const MOST_BYTES_A_READ = 1 << 30
+/** Which file it is, whatever it is named. */
+export interface FileIdentity {
+  readonly dev: bigint
+  readonly ino: bigint
+}
+
+export function isSameFile(one: FileIdentity | undefined, other: FileIdentity | undefined): boolean {
+  return one !== undefined && other !== undefined && one.ino === other.ino && one.dev === other.dev
+}
 
 export interface FolderWatcher {
   close(): void
@@ -69,6 +78,8 @@ export interface Files {
   exists(path: string): boolean
   /** How many names the file at `path` has (hard links); 0 where there is none. */
   nameCount(path: string): number
+  /** Which file a path names, or is open; undefined where the path names none. */
+  identity(file: string | number): FileIdentity | undefined
   /** Whether `path` still names the open file: somebody may have removed or replaced it. */
   names(path: string, fd: number): boolean
   rename(from: string, to: string): void
@@ -128,11 +139,11 @@ export const nodeFiles: Files = {
     const found = statSync(path, { throwIfNoEntry: false })
     return found?.isFile() === true ? found.nlink : 0
   },
-  names(path, fd) {
-    const named = statSync(path, { bigint: true, throwIfNoEntry: false })
-    const own = fstatSync(fd, { bigint: true })
-    return named !== undefined && named.ino === own.ino && named.dev === own.dev
-  },
+  identity: (file) =>
+    typeof file === 'number'
+      ? fstatSync(file, { bigint: true })
+      : statSync(file, { bigint: true, throwIfNoEntry: false }),
+  names: (path, fd) => isSameFile(nodeFiles.identity(path), nodeFiles.identity(fd)),
   rename: renameSync,
   link: linkSync,
   remove: removeFile,

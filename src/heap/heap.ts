@@ -104,7 +104,7 @@ export class Heap {
       if (!options.readOnly) heap.storage.upgrade()
       return heap
     } catch (error) {
-      heap?.journal?.close()
+      heap?.journal?.close().catch(() => undefined) // nothing is under way: it has closed what it opened when it returns
       heap?.windows.close()
       file?.close()
       lock?.release()
@@ -175,7 +175,7 @@ export class Heap {
     try {
       await this.storage.save(
         this.path!,
-        { table: this.writer.view.table, version, point },
+        { table: this.writer.view.table, version, point, durable: () => this.durable(version - 1) },
         {},
         {
           isCompacting: false,
@@ -238,7 +238,8 @@ export class Heap {
     const { path } = this
     await this.withSnapshot(async ({ pin, version }, point) => {
       this.journal?.checkpointBegins()
-      await this.storage.save(path, { table: pin.table, version, point }, options, {
+      const saved = { table: pin.table, version, point, durable: () => this.durable(version) }
+      await this.storage.save(path, saved, options, {
         isCompacting,
         onReplace: (earlier) => this.journal?.replacesFile(earlier.version),
         onDurable: () => undefined,
@@ -257,7 +258,7 @@ export class Heap {
     const path = resolve(givenPath)
     if (path === this.path) return this.save(options)
     await this.withSnapshot(({ pin, version }, point) =>
-      this.storage.saveAs(path, { table: pin.table, version, point }, options),
+      this.storage.saveAs(path, { table: pin.table, version, point, durable: () => this.durable(version) }, options),
     )
   }
 
@@ -280,19 +281,25 @@ export class Heap {
     else void this.turns.run(async () => work())
   }
 
-  /** Waits for a running save, gives all memory back and releases the lock. Unsaved changes are lost. Idempotent. */
+  /**
+   * Waits for a running save, gives all memory back and releases the lock. Unsaved changes are lost. Throws what closing the
+   * journal throws, once all that is done. Idempotent: what was thrown once is not thrown again.
+   */
   async close(): Promise<void> {
     await this.turns.run(async () => {
       if (this.closed) return
       this.closed = true
       await this.readers.settled()
-      this.journal?.close()
-      this.live.epoch = CLOSED_EPOCH
-      this.snapshots.releaseAll()
-      this.pins.clear()
-      this.windows.close()
-      this.storage.close()
-      this.lock?.release()
+      try {
+        await this.journal?.close()
+      } finally {
+        this.live.epoch = CLOSED_EPOCH
+        this.snapshots.releaseAll()
+        this.pins.clear()
+        this.windows.close()
+        this.storage.close()
+        this.lock?.release()
+      }
     })
   }
 
@@ -347,6 +354,10 @@ export class Heap {
     this.writer.adopt(saved?.table ?? new Uint32Array(RESERVED_BLOCKS))
     this.version = saved?.root.version ?? 0
     this.live.epoch++
+  }
+
+  private async durable(version: number): Promise<void> {
+    await this.journal?.durable(version)
   }
 
   private initialise(): void {

@@ -1,14 +1,16 @@
 import type { Changes } from './changes'
 import type { HistoryPoint } from './history-point'
 
+export type CommitSync = 'before' | 'after' | 'unawaited'
+
 export interface CommitOptions {
   /** Kept with the commit, opaque to the heap. Default ''. */
   readonly annotation?: string
   /**
-   * Whether the commit must be on the device before it counts, where the journal promises that. Default true; false for a
-   * caller who waits for the next sync.
+   * When the commit is on the device, where the journal promises that: `before` it counts (the default); `after`, for a caller
+   * that awaits `durable`; `unawaited`, with the next sync.
    */
-  readonly sync?: boolean
+  readonly sync?: CommitSync
 }
 
 /**
@@ -22,11 +24,16 @@ export interface Journal {
   /** Where in which history the newest commit is. */
   readonly point: HistoryPoint
   /**
+   * Resolves when every recorded commit up to `version` is on the device: before that, no file may name the version. Rejects
+   * where it cannot be, or the version was taken back.
+   */
+  durable(version: number): Promise<void>
+  /**
    * Called before a commit that is not recorded: everything until now must be durable when this returns. Returns the point of that
    * commit. May throw.
    */
   prepareSkip(): HistoryPoint
-  /** Hears of a commit that is durable already, because the heap's own file holds it, at the point that `prepareSkip` gave. Must not throw. */
+  /** Called after a commit that is durable already, because the heap's own file holds it, at the point that `prepareSkip` gave. Must not throw. */
   skip(version: number, point: HistoryPoint): void
   /** Refuses every further commit: it is not known whether the file holds a state that nobody was told of. */
   refuse(cause: unknown): void
@@ -36,5 +43,6 @@ export interface Journal {
   replacesFile(version: number): void
   /** Called once the heap's own file holds everything up to `version`, durably. May reject. */
   checkpointed(version: number): Promise<void>
-  close(): void
+  /** Writes what is pending and gives everything back. Rejects, after that, when commits could not be made durable. */
+  close(): Promise<void>
 }

@@ -157,9 +157,9 @@ export class PoolFile {
   }
 
   /**
-   * Appends blocks and a map that shows them in their new places, syncs, writes the older root slot and syncs again.
-   * When this resolves the new root is durable; when it throws (`IO`) the file is still in its earlier state, and as long as
-   * it was unless the root was perhaps written.
+   * Appends blocks and a map that shows them in their new places, syncs, awaits `durable`, writes the older root slot and syncs
+   * again. When this resolves the new root is durable; when it throws (`IO`) the file is still in its earlier state, and as long
+   * as it was unless the root was perhaps written.
    * `places` and `checksums` say where the unchanged blocks are; they are completed and become the file's.
    */
   async append(
@@ -168,10 +168,11 @@ export class PoolFile {
     checksums: Uint32Array,
     state: SavedState,
     onBlocks: (written: number) => void,
+    durable: () => Promise<void>,
   ): Promise<void> {
     const entries = places.length
     const sizeBytes = this.files.sizeBytes(this.fd)
-    const { next, map } = await this.appendState(blocks, places, checksums, onBlocks).catch((error) => {
+    const { next, map } = await this.appendState(blocks, places, checksums, onBlocks, durable).catch((error) => {
       this.cut(sizeBytes)
       throw error
     })
@@ -196,18 +197,20 @@ export class PoolFile {
     this.root = root
   }
 
-  /** Appends blocks and their map, all on the device; returns where the map is. */
+  /** Appends blocks and their map, all on the device, and awaits `durable`; returns where the map is. */
   private async appendState(
     blocks: Iterable<PendingBlock>,
     places: Uint32Array,
     checksums: Uint32Array,
     onBlocks: (written: number) => void,
+    durable: () => Promise<void>,
   ): Promise<{ next: number; map: Uint8Array }> {
     const next = await this.appendBlocks(blocks, places, checksums, onBlocks)
     const earlierRoot = this.root.sequence === 0 ? undefined : encodeRoot(this.memory, this.root)
     const map = encodeMap(places, checksums, places.length, earlierRoot)
     await this.writeAll([map], next * BLOCK_BYTES)
     await this.io('sync', this.files.syncBeside(this.fd))
+    await durable()
     return { next, map }
   }
 

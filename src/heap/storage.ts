@@ -40,6 +40,8 @@ export interface PinnedState {
   readonly table: Uint32Array
   readonly version: number
   readonly point: HistoryPoint
+  /** Resolves when a root may name the version. May reject: then none is written. */
+  readonly durable: () => Promise<void>
 }
 
 /** A file is rewritten, dropping dead blocks, when more than half of it (and more than 128 blocks) is dead. */
@@ -208,7 +210,8 @@ export class Storage {
       for (const block of changed) yield { block, bytes: windows.blockBytes(saved[block]) }
     }
     const from = file.lengthBlocks
-    await file.append(pending(), places, checksums, this.stateOf(pinned, options), progressOf(options, changed.length))
+    const onBlocks = progressOf(options, changed.length)
+    await file.append(pending(), places, checksums, this.stateOf(pinned, options), onBlocks, pinned.durable)
     this.fileWindows?.cover(from, file.root.fileBlocks)
     onDurable()
     this.settle(file, saved)
@@ -306,7 +309,7 @@ export class Storage {
     pinned: PinnedState,
     options: SaveOptions,
   ): Promise<PoolFile> {
-    const { table: saved } = pinned
+    const { table: saved, durable } = pinned
     this.refuseExisting(path, options)
     const blocks: PendingBlock[] = []
     const entries = saved.length
@@ -329,7 +332,7 @@ export class Storage {
       file = await PoolFile.create(this.memory, this.files, temporary, this.heapId, this.newFileId())
       const state = this.stateOf(pinned, options)
       const [newPlaces, newChecksums] = [new Uint32Array(entries), new Uint32Array(entries)]
-      await file.append(blocks, newPlaces, newChecksums, state, progressOf(options, blocks.length))
+      await file.append(blocks, newPlaces, newChecksums, state, progressOf(options, blocks.length), durable)
       return file
     } catch (error) {
       if (file !== undefined) this.discard(file)

@@ -5,19 +5,22 @@ import type { FolderWatcher } from '../heap/files'
 import type { Heap } from '../heap/heap'
 import { ioError } from '../heap/pool-file'
 import type { Timer } from '../heap/world'
-import { LogCursor, type LogStart } from './cursor'
+import { LogCursor, type LogEnd, type LogStart } from './cursor'
+import { DurableLimit } from './durable-limit'
 import { logFolderOf } from './format'
+import { DamageSearch, missing } from './log-damage'
 import { type LogReader, replay } from './recovery'
+import { RepeatedFailure } from './repeated-failure'
 
 export interface FollowingEvents {
   /** The database shows another version now. */
   change: [version: number]
-  /** What keeps it from going on. It tries again. */
+  /** What keeps it from going on, told once until it changes. It tries again. */
   failure: [error: SnapheapError]
 }
 
 export interface FollowingLag {
-  /** Bytes of log not read yet. */
+  /** Bytes of log that are not shown yet, those that are not on the device included. */
   readonly bytes: number
   /** Milliseconds since the newest commit that is shown was made; 0 when nothing is known to be missing. */
   readonly ms: number
@@ -29,10 +32,19 @@ const VERSION: Rule = [(value) => typeof value === 'number' && value >= 0, 'a ve
 const LOOK_EVERY_MS = 50
 /** A newer state of the file is looked for so often. */
 const LOOK_AT_FILE_EVERY_MS = 1000
+/** Where nothing has come for so long, what may be in the way is looked for, and so often from then on. */
+const SEARCH_EVERY_MS = 1000
+
+export interface FollowingOptions {
+  /** Show commits before they are on the device. */
+  readonly isUnsynced: boolean
+  /** Called with a failure that no listener hears. */
+  readonly onFailure: (error: SnapheapError) => void
+}
 
 /**
- * Keeps a heap that is open for reading in step with the process that writes it: reads the log as it grows, and takes over
- * the file's newer states. Knows nothing of the writer but the files, so neither can harm the other.
+ * Keeps a heap that is open for reading in step with the process that writes it: reads the log as it grows, as far as that is on
+ * the device, and takes over the file's newer states. Knows nothing of the writer but the files, so neither can harm the other.
  */
 export class Following extends EventEmitter<FollowingEvents> {
   private cursor: LogCursor
@@ -41,6 +53,12 @@ export class Following extends EventEmitter<FollowingEvents> {
   private readonly timer: Timer
   private lookedAtFileMs: number
   private hasStartedOver = false
+  private readonly limit: DurableLimit | undefined
+  private readonly failures: RepeatedFailure
+  /** What stands in the way, found when damage was last looked for. */
+  private obstacle: SnapheapError | undefined
+  private search: DamageSearch | undefined
+  private searchedMs: number
   private readonly waiting = new Set<{ version: number; resolve: () => void; reject: (error: Error) => void }>()
   private isClosed = false
 
@@ -48,13 +66,20 @@ export class Following extends EventEmitter<FollowingEvents> {
   constructor(
     private readonly heap: Heap,
     reader: LogReader,
+    options: FollowingOptions,
   ) {
     super()
+    if (!options.isUnsynced) this.limit = new DurableLimit(heap)
+    this.failures = new RepeatedFailure((error) => {
+      if (this.listenerCount('failure') > 0) this.emit('failure', error)
+      else options.onFailure(error)
+    })
     this.redo = reader.redo
     this.cursor = reader.cursor
-    this.lookedAtFileMs = heap.world.elapsedMs()
+    this.lookedAtFileMs = this.searchedMs = heap.world.elapsedMs()
     this.timer = heap.world.every(LOOK_EVERY_MS, () => this.look())
     this.watchFolder()
+    this.look()
   }
 
   /** How far what is shown is behind what the writer has logged. */
@@ -89,11 +114,15 @@ export class Following extends EventEmitter<FollowingEvents> {
     const before = this.heap.version
     this.hasStartedOver = false
     try {
-      this.readLog()
-      this.lookAtFile()
+      const nowMs = this.heap.world.elapsedMs()
+      const end = this.readLog()
+      if (nowMs - this.lookedAtFileMs >= LOOK_AT_FILE_EVERY_MS) this.takeFile(nowMs)
+      this.lookForObstacle(end, nowMs, this.heap.version !== before || this.hasStartedOver)
+      if (this.obstacle === undefined) this.failures.isOver()
+      else this.failures.happened(this.obstacle)
     } catch (error) {
       if (!(error instanceof SnapheapError || (error as NodeJS.ErrnoException).code !== undefined)) throw error
-      if (this.listenerCount('failure') > 0) this.emit('failure', ioError('read', this.heap.path!, error))
+      this.failures.happened(ioError('read', this.heap.path!, error))
     }
     if (this.heap.version === before && !this.hasStartedOver) return
     for (const wait of this.waiting) if (this.heap.version >= wait.version) wait.resolve()
@@ -108,30 +137,69 @@ export class Following extends EventEmitter<FollowingEvents> {
     for (const wait of this.waiting) wait.reject(closed())
   }
 
-  private readLog(): void {
-    const { end } = replay(this.heap, this.cursor, undefined, this.redo)
-    if (end === 'gap' || end === 'damaged' || !this.cursor.holdsLast()) this.takeFile()
+  /** Reads on. Returns why there is nothing more to be read. */
+  private readLog(): LogEnd {
+    const { limit, cursor } = this
+    limit?.read()
+    const end = this.replay()
+    if (end === 'gap' || end === 'damaged' || !cursor.holdsLast()) this.takeFile(this.heap.world.elapsedMs())
+    else if (limit?.fits(cursor) === false) this.startOver()
+    return end
   }
 
-  private lookAtFile(): void {
-    if (this.heap.world.elapsedMs() - this.lookedAtFileMs >= LOOK_AT_FILE_EVERY_MS) this.takeFile()
+  private replay(): LogEnd {
+    const { heap, cursor, redo } = this
+    const until = this.limit?.of(cursor)
+    if (until !== undefined && until <= cursor.version && cursor.place !== undefined) return 'beyond'
+    return replay(heap, cursor, until, redo).end
   }
 
   /** Takes the file's newest state over; where commits that are shown were taken back, that and the log are what is left. */
-  private takeFile(): void {
-    this.lookedAtFileMs = this.heap.world.elapsedMs()
+  private takeFile(nowMs: number): void {
+    this.lookedAtFileMs = nowMs
     const { heap, redo } = this
     if (!heap.files.exists(heap.path!) && !this.cursor.holdsLast()) this.expectLog()
     const hasOther = heap.takeNewerFile(
       (block) => redo.changedIn.get(block) ?? 0,
       (root) => this.cursor.holdsLast() && (root === undefined || redo.fits(root)),
     )
-    redo.forget(hasOther ? Number.POSITIVE_INFINITY : (heap.savedRoot?.version ?? 0))
-    if (!hasOther) return
+    if (hasOther) this.readAnew()
+    else redo.forget(heap.savedRoot?.version ?? 0)
+  }
+
+  /** Shows what file and log hold, up to what is known to be on the device. */
+  private startOver(): void {
+    this.heap.returnToFile()
+    this.readAnew()
+  }
+
+  private readAnew(): void {
+    this.redo.forget(Number.POSITIVE_INFINITY)
     this.hasStartedOver = true
     this.cursor.close()
-    this.cursor = this.cursorFrom(heap.point)
-    replay(heap, this.cursor, undefined, redo)
+    this.cursor = this.cursorFrom(this.heap.point)
+    this.replay()
+  }
+
+  private lookForObstacle(end: LogEnd, nowMs: number, hasMoved: boolean): void {
+    if (hasMoved || end === 'beyond') this.obstacle = this.search = undefined
+    if (hasMoved) this.searchedMs = nowMs
+    if (nowMs - this.searchedMs < SEARCH_EVERY_MS) return
+    this.searchedMs = nowMs
+    this.obstacle = this.obstacleAt(end)
+  }
+
+  /** What keeps the follower from going on where the log has more; undefined where nothing is known to. */
+  private obstacleAt(end: LogEnd): SnapheapError | undefined {
+    const { heap, cursor } = this
+    if (end === 'beyond') return undefined
+    if (end === 'damaged') return cursor.damage
+    if (end === 'gap') return missing(logFolderOf(heap.path!), heap.version)
+    const { place } = cursor
+    if (place === undefined || cursor.bytesBehind === 0) return undefined
+    if (this.search?.place.path !== place.path || this.search.place.offsetBytes !== place.offsetBytes)
+      this.search = new DamageSearch(heap.memory, heap.files, place, Math.max(cursor.version, heap.version) + 1)
+    return this.obstacle ?? this.search.look()
   }
 
   /** Without a file, the log from its first commit on is all there is. */

@@ -47,6 +47,22 @@ export const SEGMENT_FLAG = { afterGap: 1 } as const
  */
 export const ZEROS_AHEAD_BYTES = 1 << 18
 
+/**
+ * A file in the log's folder that names the newest commit which is on the device, for followers. Byte offsets in it; the checksum
+ * is the CRC-32C of what is before it.
+ */
+export const DURABLE_MARK_NAME = 'durable'
+export const DURABLE_MARK_MAGIC = 'SNAPMARK'
+export const DURABLE_MARK = {
+  magic: 0,
+  /** Double. */
+  version: 8,
+  /** CRC-32C of the commit's last record. */
+  chain: 16,
+  checksum: 20,
+  sizeBytes: 24,
+} as const
+
 /** Offsets in a record's header, in units of 4 bytes. */
 export const RECORD = {
   /** Bytes of the whole record, a multiple of 8. */

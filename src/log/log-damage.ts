@@ -5,7 +5,7 @@ import { ioError, newestRootOf } from '../heap/pool-file'
 import { LogCursor, type LogEnd, type LogPlace } from './cursor'
 import { LOG_FORMAT_VERSION, logFolderOf, OLDEST_LOG_FORMAT_VERSION, RECORD, recordUnits } from './format'
 import { decodeHead, RecordBytes } from './record'
-import { contentsEnd, damagedLog } from './segments'
+import { damagedLog } from './segments'
 
 /** Bytes looked through at once. */
 export const SCAN_BYTES = 1 << 20
@@ -62,42 +62,70 @@ export function damageInTorn(memory: Memory, files: Files, path: string, lost: n
  * The error for bytes behind the last whole commit, where a record in them proves that commit `lost`, the next, was on the
  * device: in the log, for what the heap has anyway may have been only in its file. Throws `IO`.
  */
-export function damageBehind(
-  memory: Memory,
-  files: Files,
-  { path, offsetBytes, formatVersion }: LogPlace,
-  lost: number,
-): SnapheapError | undefined {
-  const headUnits = recordUnits(formatVersion)
-  let fd: number | undefined
-  try {
-    fd = files.open(path, 'r')
-    const end = contentsEnd(files, fd, offsetBytes)
-    const window = new Uint8Array(SCAN_BYTES + headUnits * 4)
-    for (let start = offsetBytes; start < end; start += SCAN_BYTES) {
-      const records = new RecordBytes(window, headUnits)
-      const length = files.read(fd, window, start)
-      for (let at = 0; at < SCAN_BYTES && at + headUnits * 4 <= length; at += 8) {
-        // cheap tests before the checksum
-        const synced = records.doubles[at / 8 + RECORD.syncedVersion / 2]
-        if (!(synced >= lost && records.doubles[at / 8 + RECORD.version / 2] > synced)) continue
-        const sizeBytes = records.units[at / 4 + RECORD.size] >>> 0
-        if (sizeBytes % 8 !== 0 || start + at + sizeBytes > end + 8) continue
-        const whole = new Uint8Array(sizeBytes)
-        const record = new RecordBytes(whole, headUnits)
-        if (decodeHead(memory, record, 0, files.read(fd, whole, start + at)) === undefined) continue
-        return damagedLog(path, offsetBytes, `commit ${lost} is not whole, though it was on the device`)
-      }
-    }
-    return undefined
-  } catch (error) {
-    throw ioError('read', path, error)
-  } finally {
-    if (fd !== undefined) files.close(fd)
+export function damageBehind(memory: Memory, files: Files, place: LogPlace, lost: number): SnapheapError | undefined {
+  const search = new DamageSearch(memory, files, place, lost)
+  for (;;) {
+    const damage = search.look()
+    if (damage !== undefined || search.isOver) return damage
   }
 }
 
-function missing(folder: string, version: number): SnapheapError {
+/** Looks, piece by piece, behind a place where no whole record stands, for a later one which proves that a whole one stood there. */
+export class DamageSearch {
+  /** Nothing is left to be looked through, as far as the segment reaches now. */
+  isOver = false
+  private position: number
+
+  constructor(
+    private readonly memory: Memory,
+    private readonly files: Files,
+    readonly place: LogPlace,
+    /** The commit that is not whole. */
+    private readonly lost: number,
+  ) {
+    this.position = place.offsetBytes
+  }
+
+  /** Looks at the next piece. Returns the error for what it proves to be damaged. Throws `IO`. */
+  look(): SnapheapError | undefined {
+    const { files, place } = this
+    let fd: number | undefined
+    try {
+      this.isOver = !files.exists(place.path)
+      if (this.isOver) return undefined
+      fd = files.open(place.path, 'r')
+      return this.lookIn(fd)
+    } catch (error) {
+      throw ioError('read', place.path, error)
+    } finally {
+      if (fd !== undefined) files.close(fd)
+    }
+  }
+
+  private lookIn(fd: number): SnapheapError | undefined {
+    const { files, memory, place, lost, position } = this
+    const headUnits = recordUnits(place.formatVersion)
+    const end = files.sizeBytes(fd)
+    const window = new RecordBytes(new Uint8Array(SCAN_BYTES + headUnits * 4), headUnits)
+    const length = files.read(fd, window.bytes, position)
+    this.isOver = position + length >= end
+    this.position = Math.min(position + SCAN_BYTES, (position + length) & ~7)
+    for (let at = 0; at < SCAN_BYTES && at + headUnits * 4 <= length; at += 8) {
+      // cheap tests before the checksum
+      const synced = window.doubles[at / 8 + RECORD.syncedVersion / 2]
+      if (!(synced >= lost && window.doubles[at / 8 + RECORD.version / 2] > synced)) continue
+      const sizeBytes = window.units[at / 4 + RECORD.size] >>> 0
+      if (sizeBytes % 8 !== 0 || position + at + sizeBytes > end) continue
+      const record = new RecordBytes(new Uint8Array(sizeBytes), headUnits)
+      const read = files.read(fd, record.bytes, position + at)
+      if (decodeHead(memory, record, 0, read) === undefined) continue
+      return damagedLog(place.path, place.offsetBytes, `commit ${lost} is not whole, though it was on the device`)
+    }
+    return undefined
+  }
+}
+
+export function missing(folder: string, version: number): SnapheapError {
   return new SnapheapError(
     'CORRUPT',
     version === 0

@@ -11,6 +11,23 @@ import type { Retention } from './retention'
  */
 export type Durability = 'commit' | 'interval' | 'none' | { readonly everyMs?: number; readonly everyBytes?: number }
 
+const DEFAULT_INTERVAL_MS = 100
+const DEFAULT_INTERVAL_BYTES = 1 << 20
+
+/** A durability with all that it leaves out. */
+export interface FullDurability {
+  readonly mode: 'commit' | 'interval' | 'none'
+  readonly everyMs: number
+  readonly everyBytes: number
+}
+
+export function fullDurability(durability: Durability): FullDurability {
+  const mode = typeof durability === 'string' ? durability : 'interval'
+  const { everyMs = DEFAULT_INTERVAL_MS, everyBytes = DEFAULT_INTERVAL_BYTES } =
+    typeof durability === 'string' ? {} : durability
+  return { mode, everyMs, everyBytes }
+}
+
 export interface LogOptions {
   readonly memory: Memory
   readonly files: Files
@@ -26,8 +43,13 @@ export interface LogOptions {
   readonly segmentBytes: number
   /** A commit is cut into parts of this size. */
   readonly partBytes: number
-  /** Hears that a sync failed: what was committed since the last is no longer in the log, and is not to be shown. */
-  readonly onUnsynced: () => void
-  /** Hears of a failure of what was done in the background. */
+  /** Throws where this process may not write any more: its lock is lost, or the heap's file is not where it was. */
+  readonly ensureWriter: () => void
+  /**
+   * Has the heap show `LogWriter.keptVersion`, as soon as no transaction and no save is under way; `LogWriter.returned` is to be
+   * called then.
+   */
+  readonly onTakenBack: () => void
+  /** Called with a failure of what was done in the background. */
   readonly onFailure: (error: SnapheapError) => void
 }

@@ -1,202 +1,227 @@
-import { join } from 'node:path'
 import { SnapheapError } from '../errors'
 import type { Changes } from '../heap/changes'
 import type { FileRoot } from '../heap/file-format'
 import { type HistoryPoint, newChain, newTimeline } from '../heap/history-point'
 import type { CommitOptions, Journal } from '../heap/journal'
-import { ioError } from '../heap/pool-file'
 import type { Timer } from '../heap/world'
-import { encodeSegmentHeader, LOG_FORMAT_VERSION, segmentName } from './format'
-import type { Durability, LogOptions } from './log-options'
-import { RecordBuffer } from './record'
+import { LogCheckpoints } from './checkpoints'
+import { type BufferMark, CommitBuffer } from './commit-buffer'
+import { LOG_FORMAT_VERSION } from './format'
+import { LogFile } from './log-file'
+import { type Durability, type FullDurability, fullDurability, type LogOptions } from './log-options'
 import type { LogEndState } from './recovery'
-import { fileNotSynced, logNotSynced } from './refusals'
-import { keepBase, keepsHistory } from './retention'
-import { SegmentFile } from './segment-file'
+import {
+  beingTakenBack,
+  closedLog,
+  fileNotSynced,
+  logNotSynced,
+  lostAtClose,
+  notTakenBack,
+  takenBack,
+  unawaitedLost,
+} from './refusals'
+import { RepeatedFailure } from './repeated-failure'
+import { type SyncOwner, SyncQueue } from './sync-queue'
 
-const DEFAULT_INTERVAL_MS = 100
-const DEFAULT_INTERVAL_BYTES = 1 << 20
+/** The newest commit that a log holds, and its chain. */
+type LoggedEnd = Pick<LogEndState, 'version' | 'checksum'>
+
+const NOTHING_LOGGED: LoggedEnd = { version: 0, checksum: 0 }
 /** Records wait in memory for the end of the turn, but not more than this. */
 const MOST_PENDING_BYTES = 1 << 18
+/** Records that could not be written are tried again so much later, and with each commit. */
+const RETRY_MS = 100
 
-/** Writes commits to the log's segments and has them synced as its durability says. */
-export class LogWriter implements Journal {
-  /** Everything up to this version is on the device. */
-  syncedVersion: number
-  /** Log since the last checkpoint began, in this session or before it. */
-  bytesSinceCheckpoint = 0
-  private bytesAtCheckpoint = 0
-  private readonly buffer: RecordBuffer
-  private version: number
-  private writtenVersion: number
-  private readonly segment: SegmentFile
-  /** Where in the file the commit being written begins, once any of it is there. */
-  private commitStart: number | undefined
-  /** The file ends within a commit, the rest of which is in the buffer: a commit lies in one segment. */
-  private endsInParts = false
-  /** Checksum of the last record in the file. */
-  private writtenChecksum: number
-  private isAfterGap: boolean
-  private timeline: string
-  private epoch: number
-  /** The newest version that the log leads to, and its chain; both 0 without a log. */
-  private logged: { version: number; chain: number }
-  /** After a failed sync nobody knows what is on the device. */
-  private failure: SnapheapError | undefined
-  private running: Promise<void> | undefined
+/**
+ * `open`: commits are taken. `taking back`: commits that somebody awaits could not be written; none is taken until the heap shows
+ * the last one that was. `failed`: nobody knows what the device holds; none is taken until the database is opened again.
+ */
+type State = 'open' | 'taking back' | 'failed' | 'closed'
+
+/**
+ * Writes commits to the log and has them synced as its durability says. A commit is made (its record is in `pending`), then
+ * written (up to `file.written`), then on the device (up to `syncs.synced`). What cannot be written or synced is taken back.
+ */
+export class LogWriter implements Journal, SyncOwner {
+  /** Why no commit is taken, unless the state is `open`. */
+  refusal: SnapheapError | undefined
+  private state: State = 'open'
+  private readonly pending: CommitBuffer
+  private readonly file: LogFile
+  private readonly syncs: SyncQueue
+  private readonly checkpoints: LogCheckpoints
+  /** What is promised for the next commit. */
+  private promise: FullDurability
+  /** Records wait in memory until the heap's file holds what was not logged. */
+  private isHeld = false
   private flushing: NodeJS.Immediate | undefined
   private timer: Timer | undefined
-  private everyMs = 0
-  private everyBytes = 0
-  private mode!: 'commit' | 'interval' | 'none'
-  /** Records wait in memory until the file holds what was not logged. */
-  private isHeld = false
-  private isClosed = false
+  private readonly unwritten: RepeatedFailure
+  /** Commits that nobody awaits were lost, and the heap has not returned from them to go on: `close` tells. */
+  private lost: SnapheapError | undefined
+  private readonly returnListeners = new Set<() => void>()
+  private readonly origin: { readonly timeline: string; epoch: number }
+  /** The newest version that was not logged, and where the log ended before it. */
+  private gap: { readonly version: number; readonly before: LoggedEnd } | undefined
 
   constructor(
     private readonly options: LogOptions,
     end: LogEndState,
     /** Version of the heap, which may be beyond the log's end: what is between was never logged. */
     heapVersion: number,
-    /** Of the file. */
+    /** Of the heap's file. */
     root: FileRoot | undefined,
   ) {
-    this.buffer = new RecordBuffer(options.memory, options.partBytes)
-    this.segment = new SegmentFile(options.memory, options.files, options.segmentBytes)
-    this.version = this.writtenVersion = this.syncedVersion = heapVersion
-    this.bytesSinceCheckpoint = end.bytes
-    this.isAfterGap = heapVersion > end.version || (heapVersion > 0 && end.place === undefined)
-    const rootChain = root?.point?.chain ?? 0
-    this.buffer.checksum = this.writtenChecksum = this.isAfterGap ? rootChain : end.checksum
-    this.timeline = end.timeline ?? newTimeline(options.world)
-    this.epoch = Math.max(end.epoch, root?.point?.epoch ?? 0)
-    this.logged = { version: end.place === undefined ? 0 : end.version, chain: end.checksum }
-    this.setDurability(options.durability)
-    if (end.place === undefined || this.isAfterGap) {
-      if (end.place !== undefined && end.timeline === undefined) this.beginSegment() // the log ends before the file from now on
-      return
-    }
-    const { path, offsetBytes, formatVersion } = end.place
-    this.attempt('open', () => this.segment.open(path, offsetBytes))
-    try {
-      this.segment.syncFound(options.folder)
-    } catch (error) {
-      throw logNotSynced(options.folder, error)
-    }
-    if (formatVersion === LOG_FORMAT_VERSION && end.timeline !== undefined) return
-    this.leaveSegment()
-    this.beginSegment()
+    const place = heapVersion > end.version ? undefined : end.place
+    const isAfterGap = place === undefined && heapVersion > 0
+    const begin = { version: heapVersion, checksum: isAfterGap ? (root?.point?.chain ?? 0) : end.checksum }
+    if (isAfterGap) this.gap = { version: heapVersion, before: end.place === undefined ? NOTHING_LOGGED : end }
+    const epoch = Math.max(end.epoch, root?.point?.epoch ?? 0)
+    this.origin = { timeline: end.timeline ?? newTimeline(options.world), epoch }
+    this.promise = fullDurability(options.durability)
+    this.pending = new CommitBuffer(options.memory, options.partBytes, begin.version, begin.checksum)
+    this.file = new LogFile(options, begin, place, this.origin, isAfterGap)
+    // at once where the log ends before the file from now on, or where commits of an earlier format, or of another timeline, end
+    if (end.place !== undefined && (end.timeline === undefined || end.place.formatVersion !== LOG_FORMAT_VERSION))
+      this.file.beginNext()
+    this.syncs = new SyncQueue(this.file, this)
+    this.checkpoints = new LogCheckpoints(options, end.bytes)
+    this.unwritten = new RepeatedFailure(options.onFailure)
   }
 
   get point(): HistoryPoint {
-    const { timeline, epoch, logged } = this
-    return { timeline, epoch, chain: this.buffer.checksum, loggedVersion: logged.version, loggedChain: logged.chain }
+    const { checksum } = this.pending
+    const logged = this.loggedEnd
+    return { ...this.origin, chain: checksum, loggedVersion: logged.version, loggedChain: logged.checksum }
   }
 
-  get refusal(): SnapheapError | undefined {
-    return this.failure
+  /** The newest commit up to now that the log holds, or will hold before a root of the heap's file names it. */
+  private get loggedEnd(): LoggedEnd {
+    const { gap, pending } = this
+    return gap !== undefined && (this.isHeld || gap.version === pending.version) ? gap.before : pending
+  }
+
+  /** Every commit up to this version is on the device. */
+  get syncedVersion(): number {
+    return this.syncs.version
+  }
+
+  /** Log written since the last checkpoint began. */
+  get bytesSinceCheckpoint(): number {
+    return this.checkpoints.bytesSince
   }
 
   /** What is promised now. */
   get durability(): 'commit' | 'interval' | 'none' {
-    return this.isHeld ? 'none' : this.mode
+    return this.isHeld ? 'none' : this.promise.mode
   }
 
   /** Applies from the next commit on. What was not logged before is durable with the next checkpoint. */
   setDurability(durability: Durability): void {
-    this.mode = typeof durability === 'string' ? durability : 'interval'
-    const given = typeof durability === 'string' ? {} : durability
-    this.everyMs = given.everyMs ?? DEFAULT_INTERVAL_MS
-    this.everyBytes = given.everyBytes ?? DEFAULT_INTERVAL_BYTES
+    this.promise = fullDurability(durability)
   }
 
   /**
    * Begins to log, but keeps the records in memory: the log after commits that were never logged can be read only once the
-   * file holds these. Then `release`; or, where the file cannot be made to, `drop`.
+   * file holds these. Then `release`; or, where that or the file fails, `drop`.
    */
   hold(durability: Durability): void {
     this.setDurability(durability)
     this.isHeld = true
   }
 
-  /** Writes what was held. Throws `IO`. */
+  /** Writes what was held. Throws `IO`; then it is held still. */
   release(): void {
     this.isHeld = false
-    if (this.buffer.sizeBytes > 0) this.logged = { version: this.version, chain: this.buffer.checksum }
-    this.flush()
+    try {
+      this.flush()
+    } catch (error) {
+      this.isHeld = true
+      throw error
+    }
   }
 
   drop(): void {
     if (!this.isHeld) return
+    const { point } = this
     this.isHeld = false
-    this.mode = 'none'
-    this.skip(this.version, this.point)
+    this.setDurability('none')
+    this.skip(this.pending.version, point)
   }
 
-  commit(version: number, changes: Changes, { annotation = '', sync = true }: CommitOptions): void {
-    if (this.failure !== undefined) throw this.failure
-    if (this.mode === 'none') {
+  commit(version: number, changes: Changes, { annotation = '', sync = 'before' }: CommitOptions): void {
+    if (this.refusal !== undefined) throw this.refusal
+    if (this.promise.mode === 'none') {
       this.skip(version, this.prepareSkip())
       return
     }
-    const begun = { mark: this.buffer.mark(), before: this.buffer.sizeBytes, logged: this.logged }
-    const timeMs = this.options.world.nowMs() // as it is: those who read times put them in order
-    const { syncedVersion, epoch } = this
-    const facts = { version, syncedVersion, timeMs, epoch, isClaim: false, annotation }
+    const { pending } = this
+    const isPromised = this.durability === 'commit' && sync !== 'unawaited'
+    if (isPromised && sync === 'after' && pending.isEmpty) this.file.ensureInPlace() // found later, it has to be taken back
+    const begun = pending.mark()
+    let parts = 0
     try {
-      this.commitStart = undefined
-      this.buffer.append(changes, facts, () => this.writePart(begun.before, version - 1, begun.mark.checksum))
-      this.version = version
+      const timeMs = this.options.world.nowMs() // as it is: readers put the times in order
+      const { syncedVersion, origin } = this
+      const facts = { version, syncedVersion, timeMs, epoch: origin.epoch, isClaim: false, annotation }
+      pending.append(changes, facts, () => this.writePart(begun, parts++))
       if (this.isHeld) return
-      this.logged = { version, chain: this.buffer.checksum }
-      if (this.mode === 'commit' && sync) {
-        this.flush(begun.before)
-        this.syncNow()
-      } else if (this.buffer.sizeBytes > MOST_PENDING_BYTES) this.flush(begun.before)
-      else this.flushSoon()
+      if (isPromised && sync === 'before') {
+        this.flush(parts > 0)
+        this.syncs.syncNow()
+      } else if (parts > 0 || pending.sizeBytes > MOST_PENDING_BYTES) this.flush(parts > 0)
+      else this.flushing ??= setImmediate(() => this.writePending())
+      pending.noteWaiting(isPromised)
     } catch (error) {
-      this.takeBack(begun, version - 1)
+      this.undo(begun)
       throw error
     }
   }
 
   /** Resolves when every commit so far is on the device. Calls at the same time share one sync. Throws `IO`. */
-  async sync(): Promise<void> {
-    const target = this.version
-    if (this.failure !== undefined) throw this.failure // commits that it took back may still be shown
-    while (this.syncedVersion < target) {
-      if (this.isClosed) throw new SnapheapError('CLOSED', 'The database is closed. Open it again.')
-      this.running ??= this.syncOnce().finally(() => {
-        this.running = undefined
-      })
-      await this.running
-    }
+  sync(): Promise<void> {
+    return this.durable(this.pending.version)
+  }
+
+  async durable(version: number): Promise<void> {
+    if (this.refusal !== undefined) throw this.refusal
+    if (version > this.pending.version) throw takenBack(version)
+    const hasNothing = this.pending.isEmpty && this.syncs.unsyncedBytes === 0
+    if (!this.isHeld && !hasNothing) await this.syncs.wait(version)
   }
 
   prepareSkip(): HistoryPoint {
-    if (this.failure !== undefined) throw this.failure
+    if (this.refusal !== undefined) throw this.refusal
     this.flush()
     this.leaveSegment()
-    return { ...this.point, chain: newChain(this.options.world) }
+    const { version, checksum } = this.loggedEnd
+    return { ...this.origin, chain: newChain(this.options.world), loggedVersion: version, loggedChain: checksum }
   }
 
-  /** A commit that is not logged: the log goes on after a gap. */
-  skip(version: number, { chain }: HistoryPoint): void {
-    this.buffer.clear()
-    this.version = this.writtenVersion = version
-    this.buffer.checksum = this.writtenChecksum = chain
-    this.isAfterGap = true
+  skip(version: number, { chain, loggedVersion, loggedChain }: HistoryPoint): void {
+    this.gap = { version, before: { version: loggedVersion, checksum: loggedChain } }
+    this.file.skip(version, chain)
+    this.pending.continueAt(this.file.written)
   }
 
   checkpointBegins(): void {
-    if (this.failure !== undefined) throw this.failure
-    this.bytesAtCheckpoint = this.bytesSinceCheckpoint
+    if (this.refusal !== undefined) throw this.refusal
+    this.checkpoints.begins()
   }
 
   async checkpointed(version: number): Promise<void> {
-    this.bytesSinceCheckpoint -= this.bytesAtCheckpoint
-    this.syncedVersion = Math.max(this.syncedVersion, version)
-    await this.options.pruner.checkpointed(version)
+    this.syncs.isInFile(version)
+    await this.checkpoints.done(version)
+  }
+
+  replacesFile(version: number): void {
+    this.checkpoints.replacesFile(version)
+  }
+
+  refuse(cause: unknown): void {
+    this.refusal = fileNotSynced(this.options.path, cause)
+    this.state = 'failed'
+    this.syncs.end(this.refusal)
   }
 
   /** Has nothing removed from the log until the function returned is called. */
@@ -204,172 +229,177 @@ export class LogWriter implements Journal {
     return this.options.pruner.hold()
   }
 
-  replacesFile(version: number): void {
-    const { files, path, folder, retention } = this.options
-    if (keepsHistory(retention)) this.attempt('keep', () => keepBase(files, path, folder, version))
-  }
-
-  /** Writes and syncs what is pending, and ends. */
-  close(): void {
-    try {
-      if (this.failure === undefined && this.buffer.sizeBytes > 0) this.flush()
-      if (this.failure === undefined && this.segment.isOpen && this.segment.unsyncedBytes > 0) this.syncNow()
-      this.segment.dropZeros()
-    } catch (error) {
-      this.options.onFailure(error as SnapheapError)
-    }
-    this.isClosed = true
-    this.timer?.cancel()
-    clearImmediate(this.flushing)
-    this.segment.close()
-  }
-
-  /** Hands everything pending to the operating system. Throws `IO`. */
-  flush(bytesBeforeCommit = 0): void {
+  /** Hands everything pending to the operating system. Throws `IO`; then it stays pending. */
+  flush(isWithinCommit = false): void {
     clearImmediate(this.flushing)
     this.flushing = undefined
-    if (this.buffer.sizeBytes === 0 || this.isHeld || this.isClosed || this.failure !== undefined) return
-    this.writeBuffer(bytesBeforeCommit)
-    this.endsInParts = false
-    this.writtenVersion = this.version
-    this.writtenChecksum = this.buffer.checksum
-    if (this.mode === 'interval') this.syncLater()
+    const { pending, promise, file } = this
+    if (pending.isEmpty || this.isHeld || this.refusal !== undefined) return
+    if (promise.mode === 'interval') file.ensureInPlace()
+    this.append(pending.bytes, isWithinCommit)
+    file.wrote(pending.version, pending.checksum)
+    pending.clear()
+    this.unwritten.isOver()
+    if (promise.mode === 'interval') this.syncLater()
   }
 
-  /** Writes what there is of a large commit, so that it need not all be in memory. `version` and `checksum` are those before it. */
-  private writePart(bytesBeforeCommit: number, version: number, checksum: number): void {
+  writePending(): void {
+    try {
+      this.flush()
+    } catch (error) {
+      this.couldNotWrite(error as SnapheapError)
+    }
+  }
+
+  /** Writes what there is of a large commit, so that it need not all be in memory: before its first part, the commits before it. */
+  private writePart({ version, checksum, sizeBytes }: BufferMark, part: number): void {
     if (this.isHeld) return
-    this.writeBuffer(bytesBeforeCommit)
-    this.endsInParts = true
-    this.writtenVersion = version
-    this.writtenChecksum = checksum
+    const { bytes } = this.pending
+    const before = part === 0 ? sizeBytes : 0
+    if (before > 0) {
+      this.append(bytes.subarray(0, before))
+      this.file.wrote(version, checksum)
+    }
+    this.append(bytes.subarray(before), part > 0)
+    this.pending.clear()
   }
 
-  private writeBuffer(bytesBeforeCommit: number): void {
-    const { bytes } = this.buffer
-    const { segment } = this
-    if (segment.isOpen && !this.endsInParts && segment.isFull) this.leaveSegment()
-    if (!segment.isOpen) this.beginSegment()
-    const start = segment.position
-    this.attempt('write', () => segment.write(bytes, this.mode === 'commit'))
-    this.commitStart ??= start + bytesBeforeCommit
-    this.bytesSinceCheckpoint += bytes.length
-    this.buffer.clear()
+  private append(bytes: Uint8Array, isWithinCommit = false): void {
+    if (this.file.isFull && !isWithinCommit) this.leaveSegment() // a commit lies in one segment
+    this.file.append(bytes, this.syncs.synced, this.promise.mode === 'commit')
+    this.checkpoints.bytesSince += bytes.length
   }
 
-  private flushSoon(): void {
-    this.flushing ??= setImmediate(() => {
-      this.flushing = undefined
-      try {
-        this.flush()
-      } catch (error) {
-        this.options.onFailure(error as SnapheapError)
-      }
-    })
+  /** Ends the segment; what it holds is on the device then. */
+  private leaveSegment(): void {
+    if (!this.file.isOpen) return
+    this.file.ensureInPlace()
+    this.syncs.syncNow()
+    this.file.leave()
   }
 
   /** Has a sync begin when half of what may be lost is reached; where the turn leaves it no chance, all of it is the end. */
   private syncLater(): void {
-    if (this.segment.unsyncedBytes >= this.everyBytes) {
-      this.syncNow()
-      return
-    }
-    if (this.segment.unsyncedBytes >= this.everyBytes / 2) this.syncBehind()
-    else this.timer ??= this.options.world.after(this.everyMs, () => this.syncBehind())
+    const { everyMs, everyBytes } = this.promise
+    if (this.syncs.unsyncedBytes >= everyBytes) this.syncs.syncNow()
+    else if (this.syncs.unsyncedBytes >= everyBytes / 2) this.syncBehind()
+    else this.timer ??= this.options.world.after(everyMs, () => this.syncBehind())
   }
 
   private syncBehind(): void {
     this.timer?.cancel()
     this.timer = undefined
-    this.sync().catch(this.options.onFailure)
+    this.sync().catch(() => undefined) // it has been reported
   }
 
-  private syncNow(): void {
-    try {
-      this.segment.sync()
-    } catch (error) {
-      throw this.fail(error)
-    }
-    this.syncedVersion = Math.max(this.syncedVersion, this.writtenVersion)
+  /** Takes the commit back that was begun at the mark, of which the file may hold parts, but not the end. */
+  private undo(begun: BufferMark): void {
+    const { written } = this.file
+    this.pending.reset(begun, written.version === begun.version)
+    if (this.state === 'open') this.file.tryCutTo(written)
   }
 
-  private async syncOnce(): Promise<void> {
-    await new Promise(setImmediate) // whoever commits in this turn shares it
-    if (this.failure !== undefined) throw this.failure
-    this.flush()
-    const { writtenVersion, segment } = this
-    const { written } = segment
-    try {
-      await segment.syncBeside(written)
-    } catch (error) {
-      // also where the segment was left meanwhile: the sync at leaving it need not be told of what this one was
-      if (!this.isClosed) throw this.fail(error)
-    }
-    if (this.failure !== undefined) throw this.failure // another sync has failed meanwhile, and what this one was for is cut off
-    segment.synced(written)
-    this.syncedVersion = Math.max(this.syncedVersion, writtenVersion)
-  }
-
-  private beginSegment(): void {
-    const { folder, memory, heapId } = this.options
-    const path = join(folder, segmentName(this.writtenVersion))
-    const header = encodeSegmentHeader(memory, {
-      heapId,
-      baseVersion: this.writtenVersion,
-      baseChecksum: this.writtenChecksum,
-      isAfterGap: this.isAfterGap,
-      timeline: this.timeline,
-      epoch: this.epoch,
-    })
-    this.attempt('begin', () => this.segment.begin(path, header))
-    this.isAfterGap = false
-  }
-
-  /** Ends the segment; what it holds is on the device then. */
-  private leaveSegment(): void {
-    if (!this.segment.isOpen) return
-    if (this.segment.unsyncedBytes > 0) this.syncNow()
-    this.segment.leave(this.running)
-  }
-
-  /** Takes the commit back that was begun last, whether any of it is in the file already or not. */
-  private takeBack(
-    { mark, logged }: { mark: { count: number; checksum: number }; logged: LogWriter['logged'] },
-    version: number,
-  ): void {
-    this.version = version
-    this.logged = logged
-    if (this.failure !== undefined) return // nothing is left of it in the log
-    const { segment } = this
-    if (this.commitStart === undefined) {
-      this.buffer.reset(mark)
-      segment.cut(segment.position)
-    } else {
-      this.buffer.clear()
-      this.endsInParts = false
-      this.writtenVersion = version
-      this.writtenChecksum = this.buffer.checksum = mark.checksum
-      segment.cut(this.commitStart)
+  /** Records could not be written. Where somebody awaits a commit among them, all are taken back; otherwise they are tried again. */
+  private couldNotWrite(error: SnapheapError): void {
+    const { pending, file, options } = this
+    if (this.state !== 'open') return
+    this.syncs.reject(file.written.version, error)
+    if (pending.awaitedVersion > file.written.version) this.takeBack(error)
+    else {
+      this.unwritten.happened(error)
+      this.timer?.cancel()
+      this.timer = options.world.after(RETRY_MS, () => this.syncBehind())
     }
   }
 
-  refuse(cause: unknown): void {
-    this.failure = fileNotSynced(this.options.path, cause)
-  }
-
-  private fail(error: unknown): SnapheapError {
-    this.failure = logNotSynced(this.options.folder, error)
-    // a page whose sync failed may count as written from then on: nothing must ever be built upon it
-    this.segment.cutUnsynced()
-    this.options.onUnsynced()
-    return this.failure
-  }
-
-  private attempt<T>(what: string, work: () => T): T {
+  private takeBack(cause: SnapheapError): void {
+    const { pending, file, options } = this
+    const { written } = file
     try {
-      return work()
+      file.cutTo(written) // records that arrived whole before the write failed must not come back
     } catch (error) {
-      throw ioError(what, this.options.folder, error)
+      this.fail(logNotSynced(options.folder, error))
+      return
+    }
+    this.state = 'taking back'
+    this.refusal = beingTakenBack(options.folder, cause)
+    if (pending.unawaitedVersion > written.version) this.lose(unawaitedLost(options.folder, written.version, cause))
+    pending.continueAt(written)
+    options.onTakenBack()
+  }
+
+  syncFailed(cause: unknown): SnapheapError {
+    if (this.state === 'failed') return this.refusal!
+    return this.fail(cause instanceof SnapheapError ? cause : logNotSynced(this.options.folder, cause))
+  }
+
+  /** No commit is taken any more, and the log ends where it is on the device. */
+  private fail(refusal: SnapheapError): SnapheapError {
+    const { pending, file, syncs, options } = this
+    this.state = 'failed'
+    this.refusal = refusal
+    if (pending.unawaitedVersion > syncs.version) this.lose(refusal)
+    syncs.end(refusal)
+    pending.continueAt(syncs.synced)
+    try {
+      options.ensureWriter() // or another process may be writing there
+      file.tryCutTo(syncs.synced) // a page whose sync failed may count as written from now on: nothing must be built upon it
+      file.sync()
+    } catch {} // then a power cut may bring back what was rejected: nobody knows what the device holds
+    options.onTakenBack()
+    return refusal
+  }
+
+  private lose(error: SnapheapError): void {
+    this.lost = error
+    this.options.onFailure(error)
+  }
+
+  /** Calls `listener` whenever commits were taken back and the heap shows an earlier version. Returns what ends that. */
+  onReturned(listener: () => void): () => void {
+    this.returnListeners.add(listener)
+    return () => this.returnListeners.delete(listener)
+  }
+
+  /** The version that the heap is to show once it has returned. */
+  get keptVersion(): number {
+    return this.state === 'failed' ? this.syncedVersion : this.file.written.version
+  }
+
+  /** The heap shows `keptVersion`, or could not return to it. */
+  returned(failure: SnapheapError | undefined): void {
+    if (failure !== undefined) this.options.onFailure(failure)
+    if (this.state === 'taking back') {
+      if (failure !== undefined) this.fail(notTakenBack(this.options.folder, failure))
+      else {
+        this.state = 'open'
+        this.refusal = this.lost = undefined
+      }
+    }
+    if (failure === undefined) for (const listener of [...this.returnListeners]) listener()
+  }
+
+  /** Waits for a sync under way, writes and syncs what is pending, and ends. */
+  async close(): Promise<void> {
+    if (this.state === 'closed') return
+    if (this.syncs.isRunning) await this.syncs.idle()
+    this.attemptLast(() => this.flush())
+    this.attemptLast(() => this.syncs.syncNow())
+    this.timer?.cancel()
+    clearImmediate(this.flushing)
+    const { lost } = this
+    this.state = 'closed'
+    this.refusal = closedLog()
+    this.file.close()
+    this.syncs.end(lost ?? this.refusal)
+    if (lost !== undefined) throw lostAtClose(this.options.path, this.syncedVersion, lost)
+  }
+
+  private attemptLast(work: () => void): void {
+    try {
+      if (this.state === 'open') work()
+    } catch (error) {
+      this.lost = error as SnapheapError
     }
   }
 }

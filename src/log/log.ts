@@ -1,5 +1,6 @@
 import { SnapheapError } from '../errors'
 import type { Heap } from '../heap/heap'
+import { ioError } from '../heap/pool-file'
 import { LogCursor } from './cursor'
 import { logFolderOf } from './format'
 import type { Durability } from './log-options'
@@ -27,9 +28,13 @@ export function openLog(heap: Heap, options: OpenLogOptions): { log: LogWriter; 
   const pruner = new Pruner(heap, folder, options.retention)
   const { end, ...recovery } = recover(heap, folder, { repair: true, isForced: options.isForced })
   const { memory, files, world } = heap
-  const onUnsynced = (): void => heap.whenQuiet(() => showSynced(heap, log.syncedVersion, options.onFailure))
+  const onTakenBack = (): void =>
+    heap.whenQuiet(() => {
+      if (!heap.isClosed) log.returned(returnTo(heap, log.keptVersion))
+    })
+  const ensureWriter = (): void => undefined
   const log: LogWriter = new LogWriter(
-    { ...options, pruner, onUnsynced, memory, files, world, path: heap.path!, folder, heapId: heap.id },
+    { ...options, pruner, ensureWriter, onTakenBack, memory, files, world, path: heap.path!, folder, heapId: heap.id },
     end,
     heap.version,
     heap.savedRoot,
@@ -39,23 +44,24 @@ export function openLog(heap: Heap, options: OpenLogOptions): { log: LogWriter; 
 }
 
 /**
- * Brings a heap that is open for reading to the end of its log, as far as that is whole now; `keep` gets what reads on from
- * there, to be closed.
+ * Brings a heap that is open for reading to the end of its log, as far as that is whole now, or to version `until`; `keep` gets
+ * what reads on from there, to be closed.
  */
-export function readLog(heap: Heap, keep?: (reader: LogReader) => void): Recovery {
-  const { commits, damaged } = recover(heap, logFolderOf(heap.path!), { repair: false, isForced: false, keep })
+export function readLog(heap: Heap, until?: number, keep?: (reader: LogReader) => void): Recovery {
+  const { commits, damaged } = recover(heap, logFolderOf(heap.path!), { repair: false, isForced: false, keep, until })
   return { commits, damaged }
 }
 
-/** Shows the newest version that is on the device. Where the log cannot be read any more, the heap stays as it is. */
-function showSynced(heap: Heap, version: number, onFailure: (error: SnapheapError) => void): void {
-  if (heap.isClosed || heap.version <= version) return
+/** Has the heap show an earlier version, to which the log leads. Where it cannot be read any more, the heap stays as it is; returns why. */
+function returnTo(heap: Heap, version: number): SnapheapError | undefined {
+  if (heap.version <= version) return undefined
   try {
     expectVersion(heap, heap.savedRoot?.version ?? 0, version)
     heap.returnToFile()
     readLogUntil(heap, version)
+    return undefined
   } catch (error) {
-    onFailure(error as SnapheapError)
+    return ioError('read', logFolderOf(heap.path!), error)
   }
 }
 
@@ -65,7 +71,7 @@ function expectVersion(heap: Heap, from: number, version: number): void {
   const cursor = new LogCursor(heap.memory, heap.files, logFolderOf(heap.path!), heap.id, start)
   try {
     let reached = from
-    for (let next = cursor.next(); typeof next !== 'string' && reached < version; next = cursor.next())
+    for (let next = cursor.next(version); typeof next !== 'string'; next = cursor.next(version))
       reached = next.head.version
     if (reached !== version) throw noSuchVersion(logFolderOf(heap.path!), version, reached)
   } finally {
@@ -80,7 +86,7 @@ export function readLogUntil(heap: Heap, version: number): void {
   if (heap.version === 0 && segments.length > 0) heap.identify(segments[0].header.heapId)
   const cursor = new LogCursor(heap.memory, heap.files, folder, heap.id, heap.point)
   try {
-    replay(heap, cursor, (commit) => commit.head.version > version)
+    replay(heap, cursor, version)
     if (cursor.damage !== undefined) throw cursor.damage
   } finally {
     cursor.close()

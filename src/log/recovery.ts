@@ -6,7 +6,7 @@ import type { Files } from '../heap/files'
 import type { Heap } from '../heap/heap'
 import { BLOCK_WORDS, MAX_BLOCKS, RESERVED_BLOCKS } from '../heap/layout'
 import { ioError } from '../heap/pool-file'
-import { LogCursor, type LogEnd, type LoggedCommit, type LogPlace } from './cursor'
+import { LogCursor, type LogEnd, type LogPlace } from './cursor'
 import { isSegmentName, RECORD_FEATURES } from './format'
 import { damageAtEnd, damageInTorn, SCAN_BYTES } from './log-damage'
 import { type Redo, unknownFeatures } from './record'
@@ -35,18 +35,15 @@ export interface LogEndState {
   readonly place: LogPlace | undefined
 }
 
-/** Until when commits are done again. Default: all of them. */
-export type Until = (commit: LoggedCommit) => boolean
-
 /**
- * Does again, in the heap, every commit of the log after the heap's version. Returns where it ended and why. With a
+ * Does again, in the heap, every commit of the log after the heap's version, up to version `until`. Returns where it ended and why. With a
  * `tracker`, a failure leaves the heap at a whole commit; without one the heap must then be given up. Throws `CORRUPT`
  * where a commit is missing that the device had.
  */
 export function replay(
   heap: Heap,
   cursor: LogCursor,
-  isBeyond: Until = () => false,
+  until = Number.POSITIVE_INFINITY,
   tracker?: RedoTracker,
 ): { commits: number; bytes: number; end: LogEnd } {
   const isFinal = tracker === undefined
@@ -55,10 +52,9 @@ export function replay(
   let bytes = 0
   let batchBegin = cursor.mark()
   let batchEnd = batchBegin
-  let next = cursor.next()
+  let next = cursor.next(until)
   for (;;) {
     if (typeof next === 'string') return { commits, bytes, end: next }
-    if (isBeyond(next)) return { commits, bytes, end: 'end' }
     let last = next
     let hasMoved = false
     let inBatch = 0
@@ -73,8 +69,8 @@ export function replay(
         bytes += next.sizeBytes
         inBatch++
         if (inBatch === BATCH_COMMITS) batchEnd = cursor.mark()
-        next = cursor.next()
-      } while (inBatch < BATCH_COMMITS && typeof next !== 'string' && !isBeyond(next))
+        next = cursor.next(until)
+      } while (inBatch < BATCH_COMMITS && typeof next !== 'string')
     } catch (error) {
       if (!isFinal) heap.rollback()
       cursor.reset(batchBegin)
@@ -203,14 +199,20 @@ export interface LogReader {
 }
 
 /**
- * Brings a heap to the end of its log. Gives the cursor to `keep`, open, where that is given. With `repair`, the rest of a commit that was never acknowledged is cut off and kept
- * beside the segment; damage to what was on the device throws `CORRUPT`, and so does a log that does not continue the heap's file,
- * unless `isForced`, which gives up what is behind. Throws `VERSION`.
+ * Brings a heap to the end of its log, or to version `until`. Gives the cursor to `keep`, open, where that is given. With `repair`,
+ * the rest of a commit that was never acknowledged is cut off and kept beside the segment; damage to what was on the device throws
+ * `CORRUPT`, and so does a log that does not continue the heap's file, unless `isForced`, which gives up what is behind. Throws
+ * `VERSION`.
  */
 export function recover(
   heap: Heap,
   folder: string,
-  options: { repair: boolean; isForced: boolean; keep?: ((reader: LogReader) => void) | undefined },
+  options: {
+    repair: boolean
+    isForced: boolean
+    keep?: ((reader: LogReader) => void) | undefined
+    until?: number | undefined
+  },
 ): Recovery & { end: LogEndState } {
   const { memory, files } = heap
   const { segments, torn } = listSegments(memory, files, folder, heap.version === 0 ? undefined : heap.id)
@@ -221,7 +223,7 @@ export function recover(
   let isKept = false
   try {
     const redo = options.keep && redoInto(heap)
-    const { commits, bytes, end } = replay(heap, cursor, undefined, redo)
+    const { commits, bytes, end } = replay(heap, cursor, options.until, redo)
     if (options.repair && (cursor.flags & RECORD_FEATURES.readOnlyCompatible) !== 0)
       throw unknownFeatures(cursor.flags & RECORD_FEATURES.readOnlyCompatible)
     const logged = heap.savedRoot?.point?.loggedVersion ?? 0

@@ -6,8 +6,8 @@ export function logNotSynced(folder: string, error: unknown): SnapheapError {
   const cause = ioError('sync', folder, error)
   return new SnapheapError(
     'IO',
-    `The log in ${folder} could not be synced (${cause.details.systemCode ?? cause.message}), so it is not known what the device holds. Close the database, mend the cause and open it again.`,
-    cause.details as Record<string, unknown>,
+    `The log in ${folder} could not be synced (${reason(cause)}), so it is not known what the device holds. Close the database, mend the cause and open it again.`,
+    detailsOf(cause),
     error,
   )
 }
@@ -20,4 +20,71 @@ export function fileNotSynced(path: string, cause: unknown): SnapheapError {
     { path },
     cause,
   )
+}
+
+/** The error of commits while those before, which could not be written, are being taken back. */
+export function beingTakenBack(folder: string, cause: SnapheapError): SnapheapError {
+  return new SnapheapError(
+    'IO',
+    `Commits that could not be written to the log in ${folder} (${reason(cause)}) are being taken back, which waits for the change or save under way. Try again when that has ended.`,
+    detailsOf(cause),
+    cause,
+  )
+}
+
+/** The error of every commit after commits could not be taken back: the database shows what the log does not have. */
+export function notTakenBack(folder: string, cause: SnapheapError): SnapheapError {
+  return new SnapheapError(
+    'IO',
+    `Commits that could not be written to the log in ${folder} could not be taken back either (${reason(cause)}). Close the database, mend the cause and open it again.`,
+    detailsOf(cause),
+    cause,
+  )
+}
+
+/** The error of commits that nobody awaited and that were taken back with one that somebody did. */
+export function unawaitedLost(folder: string, version: number, cause: SnapheapError): SnapheapError {
+  return new SnapheapError(
+    'IO',
+    `Commits after version ${version} could not be written to the log in ${folder} (${reason(cause)}) and were taken back, those that nobody awaited too. Mend the cause and make them again.`,
+    { ...detailsOf(cause), version },
+    cause,
+  )
+}
+
+/** The error of a commit whose log is not where it was: nobody would find it again. */
+export function segmentGone(path: string): SnapheapError {
+  return new SnapheapError(
+    'NOT_FOUND',
+    `The log segment ${path} was removed, renamed or replaced while it is written to. Close the database, put the log's folder back as it was and open it again.`,
+    { path },
+  )
+}
+
+/** What `close` throws when commits are lost. */
+export function lostAtClose(path: string, version: number, cause: SnapheapError): SnapheapError {
+  return new SnapheapError(
+    'IO',
+    `${path} is closed, but commits after version ${version} could not be made durable and are lost (${reason(cause)}). Mend the cause, open it again and make them again.`,
+    { ...detailsOf(cause), path, version },
+    cause,
+  )
+}
+
+export function closedLog(): SnapheapError {
+  return new SnapheapError('CLOSED', 'The database is closed. Open it again.')
+}
+
+export function takenBack(version: number): SnapheapError {
+  return new SnapheapError('IO', `Version ${version} was taken back, because it could not be written. Try again.`, {
+    version,
+  })
+}
+
+function reason({ details, message }: SnapheapError): unknown {
+  return details.systemCode ?? message
+}
+
+function detailsOf({ details }: SnapheapError): Record<string, unknown> {
+  return { ...details }
 }

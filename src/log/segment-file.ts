@@ -1,35 +1,46 @@
-import type { Files } from '../heap/files'
+import { type FileIdentity, type Files, isSameFile } from '../heap/files'
 import type { Memory } from '../heap/memory'
 import { SEGMENT } from './format'
 import { createSegment, syncLogFolders } from './segments'
 import { ZerosAhead } from './zeros-ahead'
 
-/** How far the log had been written at a moment, and where. */
-export interface WrittenSoFar {
-  readonly fd: number | undefined
-  /** Segments entered until then: tells one from the next, for their descriptors may have the same number. */
-  readonly segments: number
-  readonly position: number
+/** The end of a whole commit in the log. */
+export interface LogPosition {
+  readonly version: number
+  /** Of the commit's last record: the next one continues it. */
+  readonly checksum: number
+  /** The segment, by how many were begun before it, and where in it the next record begins. */
+  readonly segment: number
+  readonly offset: number
+  /** Bytes written to segments since the log was opened. */
   readonly bytes: number
 }
 
+interface OpenSegment {
+  readonly path: string
+  readonly identity: FileIdentity | undefined
+  readonly fd: number
+  /**
+   * A second opening of the file, for synchronous syncs. The kernel reports a failed write to each opening once: through one
+   * descriptor, the sync on another thread could take the report that the synchronous one must see.
+   */
+  readonly syncFd: number
+  syncsUnderWay: number
+  isLeft: boolean
+}
+
 /**
- * The segment that is written to: where its records end, and up to where it is on the device. Faults of the system come as they
- * are; what they mean for commits is for `LogWriter` to say.
+ * The segment that is written to. Faults of the system come as they are; what they mean for commits is for `LogWriter` to say.
  */
 export class SegmentFile {
-  private fd: number | undefined
+  /** How many were begun since the log was opened. */
+  count = 0
   /** Where the next record begins. */
-  position = 0
-  /** Up to where the segment is on the device. */
-  private syncedPosition = 0
+  offset = 0
+  /** Written to segments since the log was opened. */
+  writtenBytes = 0
+  private file: OpenSegment | undefined
   private readonly zeros: ZerosAhead
-  /** Written to segments since the log was opened, and how much of that is on the device. */
-  private writtenBytes = 0
-  private syncedBytes = 0
-  private segments = 0
-  /** Descriptors of segments that were left, but are not closed yet. */
-  private readonly left = new Set<number>()
 
   constructor(
     private readonly memory: Memory,
@@ -41,110 +52,132 @@ export class SegmentFile {
 
   /** Whether there is one: at first, and after one was left, there is none until `begin`. */
   get isOpen(): boolean {
-    return this.fd !== undefined
+    return this.file !== undefined
+  }
+
+  get path(): string | undefined {
+    return this.file?.path
   }
 
   /** Whether the next record belongs into another one. Without a record, the next one's name would be the same. */
   get isFull(): boolean {
-    return this.position > Math.max(this.segmentBytes, SEGMENT.sizeBytes)
+    return this.offset > Math.max(this.segmentBytes, SEGMENT.sizeBytes)
   }
 
-  get unsyncedBytes(): number {
-    return this.writtenBytes - this.syncedBytes
-  }
-
-  /** Goes on in a segment that there is, behind its records. */
-  open(path: string, offsetBytes: number): void {
-    this.fd = this.files.open(path, 'r+')
-    this.position = this.syncedPosition = offsetBytes
-  }
-
-  /** Syncs what a process that ended before it did may have left, names included. Closes the segment where that fails. */
-  syncFound(folder: string): void {
-    const fd = this.fd!
+  /**
+   * Goes on in a segment that there is, behind its records. Syncs what a process that ended before it did may have left, names
+   * included.
+   */
+  open(path: string, offset: number, folder: string): void {
+    this.file = this.opened(path, this.files.open(path, 'r+'))
+    this.offset = offset
     try {
-      this.zeros.end = this.files.sizeBytes(fd)
-      this.files.sync(fd)
+      this.zeros.end = this.files.sizeBytes(this.file.fd)
+      this.sync()
       syncLogFolders(this.memory, folder)
+    } catch (error) {
+      this.leave()
+      throw error
+    }
+  }
+
+  begin(path: string, header: Uint8Array): void {
+    this.file = this.opened(path, createSegment(this.memory, this.files, path, header))
+    this.count++
+    this.writtenBytes += header.length
+    this.offset = this.zeros.end = SEGMENT.sizeBytes
+  }
+
+  /** Appends. When it throws, the segment ends where it did. */
+  write(bytes: Uint8Array, hasZerosAhead: boolean): void {
+    const { fd } = this.file!
+    try {
+      this.files.write(fd, bytes, this.offset)
+    } catch (error) {
+      this.tryCut(this.offset)
+      throw error
+    }
+    this.offset += bytes.length
+    this.writtenBytes += bytes.length
+    if (hasZerosAhead) this.zeros.extend(fd, this.offset, bytes.length)
+  }
+
+  /** Returns when all that was written before is on the device. */
+  sync(): void {
+    if (this.file !== undefined) this.files.sync(this.file.syncFd)
+  }
+
+  /** The same on another thread. The segment may be left meanwhile. */
+  async syncBeside(): Promise<void> {
+    const { file } = this
+    if (file === undefined) return
+    file.syncsUnderWay++
+    try {
+      await this.files.syncBeside(file.fd)
+    } finally {
+      file.syncsUnderWay--
+      this.closeLeft(file)
+    }
+  }
+
+  /** Whether the path still names the segment: somebody may have removed, renamed or replaced it. One look at the path. */
+  get isInPlace(): boolean {
+    const { file } = this
+    return file === undefined || isSameFile(this.files.identity(file.path), file.identity)
+  }
+
+  /** Ends it at a position: what is behind must not be taken for a commit. Throws where that is still there. */
+  cutTo(position: LogPosition): void {
+    this.cut(position.segment === this.count ? position.offset : SEGMENT.sizeBytes)
+  }
+
+  /** The same where what is still there does no harm: the next record is written over it, and does not continue it. */
+  tryCutTo(position: LogPosition): void {
+    try {
+      this.cutTo(position)
+    } catch {}
+  }
+
+  /** Gives back what no record will be written to. Zeros that stay do no harm. */
+  dropZeros(): void {
+    if (this.zeros.end > this.offset) this.tryCut(this.offset)
+  }
+
+  /** Leaves the segment, to begin another: it is closed when no sync of it is under way any more. */
+  leave(): void {
+    const { file } = this
+    if (file === undefined) return
+    this.file = undefined
+    file.isLeft = true
+    this.closeLeft(file)
+  }
+
+  private opened(path: string, fd: number): OpenSegment {
+    try {
+      const identity = this.files.identity(fd)
+      return { path, identity, fd, syncFd: this.files.open(path, 'r+'), syncsUnderWay: 0, isLeft: false }
     } catch (error) {
       this.files.close(fd)
       throw error
     }
   }
 
-  begin(path: string, header: Uint8Array): void {
-    this.fd = createSegment(this.memory, this.files, path, header)
-    this.segments++
-    this.writtenBytes += header.length
-    this.position = this.syncedPosition = this.zeros.end = SEGMENT.sizeBytes
-  }
-
-  write(bytes: Uint8Array, hasZerosAhead: boolean): void {
-    this.files.write(this.fd!, bytes, this.position)
-    this.position += bytes.length
-    this.writtenBytes += bytes.length
-    if (hasZerosAhead) this.zeros.extend(this.fd!, this.position, bytes.length)
-  }
-
-  /** Returns when all that is written is on the device. */
-  sync(): void {
-    this.files.sync(this.fd!)
-    this.syncedBytes = this.writtenBytes
-    this.syncedPosition = this.position
-  }
-
-  get written(): WrittenSoFar {
-    return { fd: this.fd, segments: this.segments, position: this.position, bytes: this.writtenBytes }
-  }
-
-  /** Syncs on another thread what was written then; where it counts, `synced` is to be called. */
-  async syncBeside({ fd }: WrittenSoFar): Promise<void> {
-    if (fd !== undefined && this.unsyncedBytes > 0) await this.files.syncBeside(fd)
-  }
-
-  synced({ segments, position, bytes }: WrittenSoFar): void {
-    if (this.segments === segments) this.syncedPosition = Math.max(this.syncedPosition, position)
-    this.syncedBytes = Math.max(this.syncedBytes, bytes)
-  }
-
-  /** Leaves the segment, of which all is on the device, and closes it: after `running`, which may be syncing this very file. */
-  leave(running: Promise<void> | undefined): void {
-    this.dropZeros()
-    const fd = this.fd!
-    this.fd = undefined
-    this.left.add(fd)
-    if (running === undefined) this.closeLeft(fd)
-    else void running.catch(() => undefined).then(() => this.closeLeft(fd))
-  }
-
-  close(): void {
-    if (this.fd !== undefined) this.left.add(this.fd)
-    this.fd = undefined
-    for (const fd of this.left) this.closeLeft(fd)
-  }
-
-  /** Ends it where it is certainly on the device. */
-  cutUnsynced(): void {
-    this.cut(this.syncedPosition)
-  }
-
-  /** Ends it at a position: what is behind must not be taken for a commit. */
-  cut(position: number): void {
-    this.position = position
-    if (this.fd === undefined) return
-    this.syncedPosition = Math.min(this.syncedPosition, position)
-    this.zeros.end = position
+  private tryCut(offset: number): void {
     try {
-      this.files.truncate(this.fd, position)
-    } catch {} // the next record is written over it, and does not continue what is left of it
+      this.cut(offset)
+    } catch {}
   }
 
-  /** Gives back what no record will be written to. Zeros that stay do no harm. */
-  dropZeros(): void {
-    if (this.zeros.end > this.position) this.cut(this.position)
+  private cut(offset: number): void {
+    if (this.file === undefined) return
+    this.offset = offset
+    this.zeros.end = offset
+    this.files.truncate(this.file.fd, offset)
   }
 
-  private closeLeft(fd: number): void {
-    if (this.left.delete(fd)) this.files.close(fd)
+  private closeLeft({ fd, syncFd, isLeft, syncsUnderWay }: OpenSegment): void {
+    if (!isLeft || syncsUnderWay > 0) return
+    this.files.close(fd)
+    this.files.close(syncFd)
   }
 }

@@ -89,6 +89,7 @@ export class Mirror extends EventEmitter<MirrorEvents> {
   private inStepMs = Date.now()
   private closing: Promise<void> | undefined
   private readonly through: WriteThrough
+  private readonly stopListening: () => void
   private wake: () => void = () => undefined
   private readonly running: Promise<void>
   private cleaning: Promise<void> = Promise.resolve()
@@ -111,6 +112,8 @@ export class Mirror extends EventEmitter<MirrorEvents> {
     this.currentStatus = this.hasData ? 'stale' : 'copying'
     this.through = new WriteThrough(options.connection)
     this.saver = new Saver(db, options.slot, options.saveEveryMs ?? 5000, (error) => this.tell(String(error)))
+    // what was applied and not yet durable may be gone: the next session begins where the tables are
+    this.stopListening = db.onReturned(() => this.session?.stop(takenBackError(this.options.slot)))
     this.running = this.run()
   }
 
@@ -223,6 +226,7 @@ export class Mirror extends EventEmitter<MirrorEvents> {
 
   private async end({ dropSlot = this.isVolatile }: CloseOptions): Promise<void> {
     const error = closedError()
+    this.stopListening()
     const { session } = this
     if (session?.follower === undefined) session?.stop(error)
     else await session.follower.abandon(error)
@@ -374,6 +378,14 @@ export class Mirror extends EventEmitter<MirrorEvents> {
   private get isInStep(): boolean {
     return this.currentStatus === 'live' && this.appliedLsn >= this.serverLsn
   }
+}
+
+function takenBackError(slot: string): SnapheapError {
+  return new SnapheapError(
+    'IO',
+    `Changes from slot "${slot}" could not be made durable and were taken back. The mirror applies them again by itself.`,
+    { slot, isTransient: true },
+  )
 }
 
 function closedError(): SnapheapError {

@@ -60,6 +60,7 @@ export class Session {
   private readonly interrupted = new Promise<never>((_, reject) => {
     this.interrupt = reject
   })
+  private stopped: Error | undefined
   /** End of the log when a changed table was seen. */
   private changeSeenLsn: Lsn | undefined
   private lookSoon: () => void = () => undefined
@@ -103,9 +104,15 @@ export class Session {
     }
   }
 
-  /** Makes `run` end with `error`. */
+  /** Makes `run` end with `error`. Nothing is committed from now on. */
   stop(error: Error): void {
+    this.stopped = error
+    this.follower?.abandon(error).catch(() => undefined)
     this.interrupt(error)
+  }
+
+  private ensureNotStopped(): void {
+    if (this.stopped !== undefined) throw this.stopped
   }
 
   /** Removes slot and publication from the server. The stream must have ended. */
@@ -164,6 +171,7 @@ export class Session {
     const copies = await this.copy(plan, { name: slot, isTemporary: false })
     const { systemId, publicationOid, publishedAs, removed } = plan
     await commit(store, (transaction) => {
+      this.ensureNotStopped()
       swapIn(transaction, store, slot, copies.tables, publishedAs)
       for (const name of removed) retire(transaction, store, slot, name)
       writeState(transaction, slot, { lsn: copies.lsn, systemId, publicationOid })
@@ -187,7 +195,8 @@ export class Session {
       tables: plan.copies,
       publishedAs: plan.publishedAs,
       meter: new CopyMeter(plan.copies, onProgress),
-      checkpoint() {
+      checkpoint: () => {
+        this.ensureNotStopped()
         if (failure !== undefined) throw failure
       },
       onTable: (copyName) => this.copiesInUse.add(copyName),

@@ -7,7 +7,7 @@ import type { FaultyFiles } from './support/faulty-files'
 import { ids, type Machine, machine, put, turn } from './support/machine'
 import type { StoreOverFiles } from './support/store-over-files'
 
-// A follower shows a commit once it is written. What the log then does not keep, the follower must not go on showing.
+// A follower that does not wait for the device shows a commit once it is written. What the log then does not keep, it must not go on showing.
 
 /** The versions that a follower says it shows. */
 function changesOf(follower: StoreOverFiles): number[] {
@@ -52,7 +52,7 @@ test.each([false, true])(
     put(one.open(), 1)
     if (isSaved) await one.store.save()
     put(one.store, 2)
-    const follower = one.follow()
+    const follower = one.follow({ unsynced: true })
     const changes = changesOf(follower)
     const before = follower.snapshot()
     putInVain(one, follower, 3)
@@ -67,7 +67,7 @@ test.each([false, true])(
 test('a follower that did not look meanwhile shows the commit that took the place of one taken back', async () => {
   const one = machine()
   put(one.open(), 1)
-  const follower = one.follow()
+  const follower = one.follow({ unsynced: true })
   putInVain(one, follower, 2)
   const changes = changesOf(follower)
   await one.endProcess()
@@ -80,7 +80,7 @@ test('a follower does not mix a commit taken back with a checkpoint of the same 
   const one = machine()
   put(one.open(), 1)
   await one.store.save()
-  const follower = one.follow()
+  const follower = one.follow({ unsynced: true })
   putInVain(one, follower, 2)
   await one.endProcess()
   put(one.open(), 3)

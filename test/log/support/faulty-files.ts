@@ -1,4 +1,4 @@
-import { type Files, nodeFiles } from '../../../src/heap/files'
+import { type FileIdentity, type Files, nodeFiles } from '../../../src/heap/files'
 import type { Memory } from '../../../src/heap/memory'
 import { ioError } from '../../../src/heap/pool-file'
 import { type Device, FileNode, FolderNode, nameOf } from './device'
@@ -175,6 +175,10 @@ export class FaultyFiles implements Files {
 
   exists(path: string): boolean {
     return nodeFiles.exists(path)
+  }
+
+  identity(file: string | number): FileIdentity | undefined {
+    return nodeFiles.identity(file)
   }
 
   names(path: string, fd: number): boolean {
