@@ -8,9 +8,11 @@ import type { HeapOptions } from './heap-options'
 import type { CommitOptions, Journal } from './journal'
 import { OLDEST_LAYOUT_VERSION, RESERVED_BLOCKS, ROOT, ZERO_BLOCK } from './layout'
 import { checkLayout } from './layout-version'
+import type { MappedFile } from './mapped-file'
 import type { FileLock, Memory } from './memory'
 import { type Pin, Pins } from './pins'
 import { ioError, PoolFile } from './pool-file'
+import { Quarantine } from './quarantine'
 import { type HeapSnapshot, Snapshots } from './snapshots'
 import { type SaveOptions, Storage } from './storage'
 import { removeAbandoned, removeLeftovers } from './temporary-files'
@@ -41,6 +43,7 @@ export class Heap {
   private readonly snapshots: Snapshots
   /** Saves and detached transactions, one after the other. */
   readonly turns = new Turns()
+  readonly quarantine = new Quarantine(this)
   /** Work that reads a pinned version beside everything else. */
   private readonly readers = new Set<Promise<unknown>>()
   private closed = false
@@ -57,7 +60,7 @@ export class Heap {
     this.pins = new Pins(this.windows, world)
     this.snapshots = new Snapshots(this.windows, this.pins)
     this.live = new View(new Uint32Array(initialBlocks), this.windows)
-    this.writer = new Writer(this.windows, this.pins, this.live)
+    this.writer = new Writer(this.windows, this.pins, this.live, (...block) => this.quarantine.prove(...block))
     this.allocator = new Allocator(this.writer)
     this.storage = new Storage(memory, files, world, this.windows, this.pins, this.writer, world.randomBytes(16))
   }
@@ -104,7 +107,8 @@ export class Heap {
     } catch (error) {
       heap?.journal?.close()
       heap?.windows.close()
-      file?.close()
+      if (heap?.mapped === undefined) file?.close()
+      else heap.storage.close()
       lock?.release()
       throw error
     }
@@ -129,6 +133,11 @@ export class Heap {
     return this.storage.root
   }
 
+  /** The file that holds it. */
+  get mapped(): MappedFile | undefined {
+    return this.storage.mapped
+  }
+
   /** Opens a transaction whose changes the live view shows at once: for changes made in one synchronous turn. Throws `BUSY`, `READ_ONLY`. */
   begin(): void {
     this.ensureWritable()
@@ -150,6 +159,7 @@ export class Heap {
 
   /** Makes the transaction's changes the newest version. Throws what the journal throws; then the transaction is still open. */
   commit(options: CommitOptions = {}): void {
+    this.writer.ensureUnspoiled()
     this.journal?.commit(this.version + 1, this.writer.changes(), options)
     this.writer.commit()
     this.version++
@@ -161,6 +171,7 @@ export class Heap {
    * they count when the file holds them, durably. When this throws (`IO`), the transaction is still open.
    */
   async commitIntoFile(): Promise<void> {
+    this.writer.ensureUnspoiled()
     const version = this.version + 1
     this.journal?.prepareSkip()
     this.journal?.checkpointBegins()
@@ -256,21 +267,14 @@ export class Heap {
    * memory, until the promise is settled. `close` waits for that. Rejects with what `work` throws, at once or later.
    */
   async readBeside<T>(work: (view: View) => Promise<T>): Promise<T> {
-    const done = this.readPinned(work)
+    const snapshot = this.snapshot('work beside')
+    const done = (async () => work(snapshot.view))()
     this.readers.add(done)
     try {
       return await done
     } finally {
-      this.readers.delete(done)
-    }
-  }
-
-  private async readPinned<T>(work: (view: View) => Promise<T>): Promise<T> {
-    const snapshot = this.snapshot('work beside')
-    try {
-      return await work(snapshot.view)
-    } finally {
       snapshot.release()
+      this.readers.delete(done)
     }
   }
 
@@ -338,7 +342,9 @@ export class Heap {
       const place = taken.table[block] ?? ZERO_BLOCK
       if (table[block] !== place && changedIn(block) <= version) this.writer.settle(block, place)
     }
-    return false
+    if (this.storage.reaches(table)) return false
+    this.returnToFile()
+    return true
   }
 
   /** Shows the state taken from the file; without one the empty heap of version 0, where every log begins. */

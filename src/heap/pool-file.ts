@@ -14,8 +14,9 @@ import {
   ROOT_SLOT_OFFSETS,
 } from './file-format'
 import type { Files } from './files'
-import { BLOCK_BYTES, WINDOW_MASK, WINDOW_SHIFT, windowBlocks } from './layout'
+import { BLOCK_BYTES } from './layout'
 import type { Memory } from './memory'
+import { type DamagedBlock, damagedBlocks, PlacedBlocks } from './placed-blocks'
 import type { TemporaryFile } from './temporary-files'
 
 /** Blocks handed to the operating system at once: bounds the time between two turns of the event loop. */
@@ -25,8 +26,8 @@ export const BLOCKS_PER_WRITE = 64
 export interface PendingBlock {
   readonly block: number
   readonly bytes: Uint8Array
-  /** CRC-32C where it is already known. */
-  readonly checksum?: number
+  /** For a block of a file: what its bytes must match. */
+  readonly source?: { readonly path: string; readonly place: number; readonly checksum: number }
 }
 
 /** What a root says of the state that it is the root of. */
@@ -41,6 +42,7 @@ export interface SavedState {
  * has the file mapped and for a plain copy taken at any time.
  */
 export class PoolFile {
+  private placed: PlacedBlocks | undefined
   /** Whether a root was written that could not be synced: the file may hold a newer state than this object knows of. */
   mayHoldNewer = false
 
@@ -80,9 +82,7 @@ export class PoolFile {
   reread(): boolean {
     const state = readState(this.memory, this.files, this.fd, this.path, this.root.sequence)
     if (state === undefined) return false
-    this.places = state.places
-    this.checksums = state.checksums
-    this.root = state.root
+    this.take(state)
     return true
   }
 
@@ -157,9 +157,29 @@ export class PoolFile {
     await this.writeAll([encodeRoot(this.memory, root)], ROOT_SLOT_OFFSETS[root.sequence & 1])
     await this.io('sync', this.files.syncBeside(this.fd))
     this.mayHoldNewer = false
+    this.take({ places, checksums, root })
+  }
+
+  /** CRC-32C of the block at a place, which is mostly that of logical block `block`; undefined where the newest state has none there. */
+  checksumOf(block: number, place: number): number | undefined {
+    return this.places[block] === place ? this.checksums[block] : this.placedBlocks().checksumOf(place)
+  }
+
+  /** What the newest state has at each place. Throws `CORRUPT` for a map that cannot be. */
+  placedBlocks(): PlacedBlocks {
+    if (this.placed !== undefined) return this.placed
+    const placed = new PlacedBlocks(this.memory, this.root.fileBlocks)
+    const problem = placed.add(this.places, this.checksums)
+    if (problem !== undefined) throw damaged(this.path, problem)
+    this.placed = placed
+    return placed
+  }
+
+  private take({ places, checksums, root }: Pick<PoolFile, 'places' | 'checksums' | 'root'>): void {
     this.places = places
     this.checksums = checksums
     this.root = root
+    this.placed = undefined
   }
 
   /**
@@ -179,9 +199,10 @@ export class PoolFile {
       const written = this.writeAll(bytes, next * BLOCK_BYTES)
       for (const [i, each] of batch.entries()) {
         places[each.block] = next + i
-        checksums[each.block] = each.checksum ?? this.memory.crc32c(each.bytes)
+        checksums[each.block] = each.source?.checksum ?? this.memory.crc32c(each.bytes)
       }
       await written
+      this.prove(batch)
       next += batch.length
       onBlocks(batch.length)
       batch = []
@@ -192,6 +213,18 @@ export class PoolFile {
     }
     if (batch.length > 0) await flush()
     return next
+  }
+
+  /** Throws `CORRUPT` where blocks were taken from a file that do not match their checksums. Being written has brought them into memory. */
+  private prove(blocks: readonly PendingBlock[]): void {
+    const found: DamagedBlock[] = []
+    let path = ''
+    for (const { block, bytes, source } of blocks) {
+      if (source === undefined || this.memory.crc32c(bytes) === source.checksum) continue
+      path = source.path
+      found.push({ block, place: source.place })
+    }
+    if (found.length > 0) throw damagedBlocks(path, found)
   }
 
   close(): void {
@@ -275,63 +308,6 @@ function readState(
   if (root.sequence <= sequence) return undefined
   const map = readRange(files, fd, root.mapBlock * BLOCK_BYTES, mapBlocks(root.mapEntries) * BLOCK_BYTES)
   return { heapId, root, ...decodeMap(memory, path, root, map) }
-}
-
-/**
- * A pool file seen through windows of memory: place in the file -> physical block. Windows are mapped as the file grows
- * into them and given back together.
- */
-export class FileWindows {
-  private readonly slots: number[] = []
-  /** Where each window begins in the file, in blocks; behind the last, where it ends. */
-  private readonly starts = [0]
-
-  constructor(
-    private readonly windows: {
-      mapFile(fd: number, offsetBytes: number, sizeBytes: number): number
-      unmap(slot: number): void
-      refresh(slot: number, fd: number, fileOffsetBytes: number, offsetBytes: number, sizeBytes: number): void
-    },
-    private readonly fd: number,
-  ) {}
-
-  /** Makes places below `blocks` readable; those from `from` on were just written. */
-  cover(from: number, blocks: number): void {
-    const { slots, starts, windows, fd } = this
-    const mapped = slots.length
-    for (let covered = starts[mapped]; covered < blocks; ) {
-      const size = windowBlocks(covered, blocks - covered)
-      slots.push(windows.mapFile(fd, covered * BLOCK_BYTES, size * BLOCK_BYTES))
-      starts.push((covered += size))
-    }
-    for (let window = 0; window < mapped; window++) {
-      const start = Math.max(from, starts[window])
-      const size = Math.min(blocks, starts[window + 1]) - start
-      if (size <= 0) continue
-      const inWindow = (start - starts[window]) * BLOCK_BYTES
-      windows.refresh(slots[window], fd, start * BLOCK_BYTES, inWindow, size * BLOCK_BYTES)
-    }
-  }
-
-  physicalOf(place: number): number {
-    if (place === 0) return 0
-    const { starts } = this
-    let window = 0
-    while (place >= starts[window + 1]) window++
-    return (this.slots[window] << WINDOW_SHIFT) | (place - starts[window])
-  }
-
-  /** The place of a physical block in this file, 0 when it is not in this file. */
-  placeOf(physical: number): number {
-    const window = this.slots.indexOf(physical >>> WINDOW_SHIFT)
-    return window < 0 ? 0 : this.starts[window] + (physical & WINDOW_MASK)
-  }
-
-  release(): void {
-    for (const slot of this.slots) this.windows.unmap(slot)
-    this.slots.length = 0
-    this.starts.length = 1
-  }
 }
 
 /** Opens a file or throws `NOT_FOUND` or `IO`. */

@@ -1,9 +1,9 @@
 import { closeSync, ftruncateSync, openSync, writeSync } from 'node:fs'
 import { join } from 'node:path'
 import { expect, onTestFinished, test } from 'vitest'
+import { FileWindows } from '../../src/heap/file-windows'
 import { BLOCK_BYTES, LARGEST_WINDOW_BLOCKS, SMALLEST_WINDOW_BLOCKS, WINDOW_SHIFT } from '../../src/heap/layout'
 import type { Memory } from '../../src/heap/memory'
-import { FileWindows } from '../../src/heap/pool-file'
 import { Windows } from '../../src/heap/windows'
 import { nativeMemory, temporaryFolder } from './support/memories'
 

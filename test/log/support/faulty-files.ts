@@ -126,6 +126,15 @@ export class FaultyFiles implements Files {
     return this.perform('read', path, () => nodeFiles.read(fd, into, position), position, into.length)
   }
 
+  async readBeside(fd: number, into: Uint8Array, position: number): Promise<number> {
+    const { path } = this.opened.get(fd)!
+    let count = 0
+    await this.later(this.record('read', path, position, into.length), (share) => {
+      if (share === 1) count = nodeFiles.read(fd, into, position)
+    })
+    return count
+  }
+
   write(fd: number, bytes: Uint8Array, position: number): void {
     const { node, path } = this.opened.get(fd)!
     const operation = this.record('write', path, position, bytes.length)
