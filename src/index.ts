@@ -1,3 +1,4 @@
+export type { BlockCheck } from './db/block-check'
 export type { CheckReport } from './db/check'
 export type { CheckpointOptions } from './db/checkpointer'
 export {
@@ -58,6 +59,7 @@ export { type ErrorCode, SnapheapError } from './errors'
 export type { Memory } from './heap/memory'
 export { type MmapIo, memoryFromMmapIo } from './heap/mmap-io-memory'
 export { plainMemory } from './heap/plain-memory'
+export type { ScrubReport } from './heap/scrub'
 export type { SaveOptions, SaveProgress } from './heap/storage'
 export type { VerifiedFile, VerifyProgress } from './heap/verify'
 export type { Following, FollowingLag } from './log/following'

@@ -13,6 +13,7 @@ import {
   SIZE_BYTES,
 } from '../arguments'
 import { SnapheapError } from '../errors'
+import type { FileRoot } from '../heap/file-format'
 import { type Files, filesWith, lockPathOf } from '../heap/files'
 import { Heap } from '../heap/heap'
 import type { Memory } from '../heap/memory'
@@ -28,6 +29,7 @@ import type { LogWriter } from '../log/log-writer'
 import { PART_BYTES } from '../log/record'
 import type { LogReader, Recovery } from '../log/recovery'
 import { parseRetention } from '../log/retention'
+import { type BlockCheck, checkNow } from './block-check'
 import type { CheckpointOptions } from './checkpointer'
 
 export interface StoreOptions {
@@ -53,6 +55,13 @@ export interface StoreOptions {
   readonly segmentBytes?: number
   /** When a checkpoint is made without being asked for. */
   readonly checkpoint?: CheckpointOptions
+  /**
+   * Compare every block of the file with its checksum: `full`, before the database is open, at the speed of the device; damage throws
+   * `CORRUPT`. `background`: beside everything else, at most 64 MiB a second, or `{ bytesPerSecond, onDone }`; damage is reported by
+   * `onFailure`, reads of it throw `CORRUPT` from then on, and `stats().scrub` tells how far it is. Default: a block is compared
+   * when it is first changed, or written into another file.
+   */
+  readonly verify?: BlockCheck
   /** `cut`: where the log is damaged, give up every commit from there on, and keep what is left aside. */
   readonly recovery?: 'cut'
   /** A snapshot held for longer is reported once, by a process warning that names its owner. Default 5 minutes. */
@@ -65,6 +74,7 @@ export interface StoreOptions {
 
 const INTERVAL_RULES = { everyMs: DURATION_MS, everyBytes: SIZE_BYTES }
 const CHECKPOINT_RULES = { logBytes: SIZE_BYTES, everyMs: DURATION_MS }
+const BLOCK_CHECK_RULES = { bytesPerSecond: SIZE_BYTES, onDone: FUNCTION }
 const RETAIN_RULES = { log: [(value) => value !== null, 'a number of bytes, or a time like "7 days"'] as Rule }
 
 export const MEMORY: Rule = [
@@ -91,6 +101,10 @@ export const STORE_RULES: Readonly<Record<keyof StoreOptions, Rule>> = {
   retain: RECORD,
   segmentBytes: SIZE_BYTES,
   checkpoint: RECORD,
+  verify: [
+    (value) => value === 'full' || value === 'background' || isRecord(value),
+    '"full", "background" or { bytesPerSecond, onDone }',
+  ],
   recovery: [(value) => value === 'cut', '"cut", or leave it out'],
   pinnedTooLongMs: [(value) => typeof value === 'number' && value >= 0, 'a number of milliseconds'],
   onFailure: FUNCTION,
@@ -98,7 +112,8 @@ export const STORE_RULES: Readonly<Record<keyof StoreOptions, Rule>> = {
 }
 
 /** Throws `INVALID_ARGUMENT` for options of options that `STORE_RULES` does not look at. */
-export function ensureNestedOptions({ durability, retain, checkpoint }: StoreOptions): void {
+export function ensureNestedOptions({ durability, retain, checkpoint, verify }: StoreOptions): void {
+  if (isRecord(verify)) ensureOptions('verify', verify, BLOCK_CHECK_RULES)
   if (durability !== undefined) ensureDurability(durability)
   if (retain !== undefined) ensureOptions('retain', retain, RETAIN_RULES)
   if (checkpoint !== undefined) ensureOptions('checkpoint', checkpoint, CHECKPOINT_RULES)
@@ -114,6 +129,8 @@ export interface InternalOptions {
   readonly files?: Files
   readonly world?: World
   readonly partBytes?: number
+  /** The state of the file that was compared with its checksums already. */
+  readonly checked?: FileRoot | undefined
 }
 
 /** A heap at the newest version that file and log hold. */
@@ -159,9 +176,10 @@ export function openHeap(path: string | undefined, options: StoreOptions & Inter
       })
     }
   }
+  const check = options.verify === 'full' ? (file: PoolFile) => checkNow(files, file, options.checked) : undefined
   const open = (): Heap => {
     try {
-      return Heap.open(memory, real, { create, readOnly, files, world: options.world, recover })
+      return Heap.open(memory, real, { create, readOnly, files, world: options.world, check, recover })
     } catch (error) {
       opened.reader?.cursor.close()
       throw error

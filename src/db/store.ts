@@ -4,6 +4,7 @@ import type { Heap } from '../heap/heap'
 import type { Kernels } from '../heap/kernels'
 import { ROOT } from '../heap/layout'
 import type { Pin } from '../heap/pins'
+import type { Scrub } from '../heap/scrub'
 import type { HeapSnapshot } from '../heap/snapshots'
 import type { SaveOptions } from '../heap/storage'
 import type { View } from '../heap/view'
@@ -17,6 +18,7 @@ import type { IndexDefinition } from '../table/index-definition'
 import { type SchemaVersions, SchemaWriter } from '../table/schema-writer'
 import type { Table } from '../table/table'
 import { Interner } from '../value/interner'
+import { scrubOf } from './block-check'
 import { type CheckReport, checkHeap } from './check'
 import { Checkpointer } from './checkpointer'
 import { CommitFeed } from './commit-feed'
@@ -66,6 +68,7 @@ export class Store {
   private readonly log: LogWriter | undefined
   private readonly checkpointer: Checkpointer | undefined
   private readonly pinWatch: PinWatch
+  private readonly scrub: Scrub | undefined
   /** What was found in the log at opening. */
   readonly recovery: Recovery
   /** How the database stays in step with its writer; undefined unless it was opened with `follow`. */
@@ -88,6 +91,7 @@ export class Store {
         heap.world,
       )
     }
+    this.scrub = scrubOf(heap, options.verify, failureListener(options))
     this.following?.on('change', () => this.feed.committed())
     this.catalogue = new Catalogue(heap.live)
     if (!heap.isReadOnly) this.schema = new SchemaWriter(heap, new Interner(heap), this.catalogue, this.schemaVersions)
@@ -301,7 +305,7 @@ export class Store {
   /** Sizes and snapshots, as they are now. */
   stats(): StoreStatistics {
     this.ensureOpen()
-    return storeStatistics(this.heap, this.log)
+    return storeStatistics(this.heap, this.log, this.scrub?.report)
   }
 
   /** Waits for a running save, syncs the log and gives everything back. With durability `none`, what was not saved is lost. Idempotent. */
@@ -309,7 +313,7 @@ export class Store {
     this.checkpointer?.stop()
     this.following?.close()
     this.feed.close()
-    await this.heap.close()
+    await Promise.all([this.scrub?.stop(), this.heap.close()])
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

@@ -93,6 +93,7 @@ export class Heap {
       } catch (error) {
         if (!(error instanceof SnapheapError && error.code === 'NOT_FOUND')) throw error
       }
+      if (file !== undefined) options.check?.(file)
       const blocks = file === undefined ? RESERVED_BLOCKS : tableLength(file.root.mapEntries)
       heap = new Heap(memory, files, world, path, options.readOnly, blocks)
       heap.lock = lock

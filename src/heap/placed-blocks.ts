@@ -26,6 +26,7 @@ interface OpenFile {
 
 /** Damaged blocks that an error names; the others it counts. */
 const MOST_NAMED = 10
+const NO_MARKS = new Uint8Array(0)
 
 /** What lies at each place of a file, as one or more of its maps say. */
 export class PlacedBlocks {
@@ -61,13 +62,9 @@ export class PlacedBlocks {
     return undefined
   }
 
-  /** Leaves out the places of which `isKnown` says so. */
-  leaveOut(isKnown: (place: number) => boolean): void {
-    for (let place = 1; place < this.blockAt.length; place++) {
-      if (this.blockAt[place] === 0 || !isKnown(place)) continue
-      this.blockAt[place] = 0
-      this.count--
-    }
+  /** How many of the places with a block are marked. */
+  countMarked(marks: Uint8Array): number {
+    return this.blockAt.reduce((count, block, place) => (block !== 0 && marks[place] === 1 ? count + 1 : count), 0)
   }
 
   /** CRC-32C of the block at a place, undefined where there is none. */
@@ -75,16 +72,17 @@ export class PlacedBlocks {
     return place < this.blockAt.length && this.blockAt[place] !== 0 ? this.checksumAt[place] : undefined
   }
 
-  /** Every place, ascending, in runs of at most `most`. */
-  *runs(most: number): Generator<PlaceRun> {
+  /** Every place that is not marked, ascending, in runs of at most `most`. */
+  private *runs(most: number, marks: Uint8Array = NO_MARKS): Generator<PlaceRun> {
     const { blockAt } = this
+    const isMeant = (place: number): boolean => blockAt[place] !== 0 && marks[place] !== 1
     for (let from = 1; from < blockAt.length; ) {
-      if (blockAt[from] === 0) {
+      if (!isMeant(from)) {
         from++
         continue
       }
       let count = 1
-      while (count < most && from + count < blockAt.length && blockAt[from + count] !== 0) count++
+      while (count < most && from + count < blockAt.length && isMeant(from + count)) count++
       yield { from, count }
       from += count
     }
@@ -113,14 +111,15 @@ export class PlacedBlocks {
     return found
   }
 
-  /** The same off the event loop, run by run, each of at most `most` blocks. */
+  /** The same off the event loop, run by run, each of at most `most` blocks, without the places that are marked. */
   async *checkBeside(
     files: Files,
     { path, fd }: OpenFile,
     most: number,
+    marks?: Uint8Array,
   ): AsyncGenerator<{ run: PlaceRun; damaged: DamagedBlock[] }> {
     const buffer = new Uint8Array(most * BLOCK_BYTES)
-    for (const run of this.runs(most)) {
+    for (const run of this.runs(most, marks)) {
       const bytes = buffer.subarray(0, run.count * BLOCK_BYTES)
       if ((await files.readBeside(fd, bytes, run.from * BLOCK_BYTES)) < bytes.length) throw tooShort(path)
       yield { run, damaged: this.damagedIn(run, bytes) }
