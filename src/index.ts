@@ -12,7 +12,7 @@ export {
 export type { StoreStatistics } from './db/statistics'
 export type { WriteOptions } from './db/store'
 export type { RowValues } from './db/transaction'
-export { type VerifiedDatabase, type VerifyOptions, verify } from './db/verify'
+export { type VerifiedDatabase, type VerifiedKeptFile, type VerifyOptions, verify } from './db/verify'
 export {
   type Database,
   type EntitySnapshot,

@@ -3,9 +3,10 @@ import type { SnapheapError } from '../errors'
 import type { FileRoot } from '../heap/file-format'
 import type { Files } from '../heap/files'
 import type { Heap } from '../heap/heap'
+import { ioError } from '../heap/io-error'
 import type { Memory } from '../heap/memory'
 import { type DamagedBlock, damagedBlocks } from '../heap/placed-blocks'
-import { BLOCKS_PER_WRITE, ioError, PoolFile } from '../heap/pool-file'
+import { BLOCKS_PER_WRITE, PoolFile } from '../heap/pool-file'
 import { Scrub, type ScrubReport } from '../heap/scrub'
 
 /**
@@ -26,9 +27,14 @@ export function checkNow(files: Files, file: PoolFile, checked: FileRoot | undef
 }
 
 /** The same off the event loop, for the file at a path. Returns the state that was checked; undefined where there is no file. */
-export async function checkBeside(memory: Memory, files: Files, path: string): Promise<FileRoot | undefined> {
+export async function checkBeside(
+  memory: Memory,
+  files: Files,
+  path: string,
+  skipsDamaged: boolean,
+): Promise<FileRoot | undefined> {
   if (!files.exists(path)) return undefined
-  const file = PoolFile.open(memory, files, path, false)
+  const file = PoolFile.open(memory, files, path, false, undefined, skipsDamaged)
   try {
     const found: DamagedBlock[] = []
     for await (const { damaged } of file.placedBlocks().checkBeside(files, file, BLOCKS_PER_WRITE))

@@ -16,10 +16,11 @@ import { SnapheapError } from '../errors'
 import type { FileRoot } from '../heap/file-format'
 import { type Files, filesWith, lockPathOf } from '../heap/files'
 import { Heap } from '../heap/heap'
+import { ioError } from '../heap/io-error'
 import type { Memory } from '../heap/memory'
 import { loadNativeMemory } from '../heap/native-memory'
 import { plainMemory } from '../heap/plain-memory'
-import { ioError, PoolFile } from '../heap/pool-file'
+import { PoolFile } from '../heap/pool-file'
 import type { World } from '../heap/world'
 import { isBaseName, logFolderOf } from '../log/format'
 import { basesOf, type Point, versionAt } from '../log/history'
@@ -62,8 +63,12 @@ export interface StoreOptions {
    * when it is first changed, or written into another file.
    */
   readonly verify?: BlockCheck
-  /** `cut`: where the log is damaged, give up every commit from there on, and keep what is left aside. */
-  readonly recovery?: 'cut'
+  /**
+   * What to do where opening throws `CORRUPT`. `rebuild`: where the newest state in the file is damaged, begin with the one before and
+   * do the commits since again from the log; nothing is lost, or it throws `CORRUPT` saying what would be. `cut`: give up every commit
+   * from the damage on, of the log or behind the last whole state of the file, and keep what is left of the log aside.
+   */
+  readonly recovery?: 'rebuild' | 'cut'
   /** A snapshot held for longer is reported once, by a process warning that names its owner. Default 5 minutes. */
   readonly pinnedTooLongMs?: number
   /** Hears of what failed in the background: a sync, a checkpoint. Default: a process warning. */
@@ -105,7 +110,7 @@ export const STORE_RULES: Readonly<Record<keyof StoreOptions, Rule>> = {
     (value) => value === 'full' || value === 'background' || isRecord(value),
     '"full", "background" or { bytesPerSecond, onDone }',
   ],
-  recovery: [(value) => value === 'cut', '"cut", or leave it out'],
+  recovery: [(value) => value === 'rebuild' || value === 'cut', '"rebuild" or "cut", or leave it out'],
   pinnedTooLongMs: [(value) => typeof value === 'number' && value >= 0, 'a number of milliseconds'],
   onFailure: FUNCTION,
   memory: MEMORY,
@@ -154,7 +159,7 @@ export function openHeap(path: string | undefined, options: StoreOptions & Inter
   const retention = parseRetention(options.retain?.log)
   if (!readOnly) {
     ensureOneName(files, real)
-    if (!files.exists(lockPathOf(real))) ensureOpenable(memory, files, real, create)
+    if (!files.exists(lockPathOf(real))) ensureOpenable(memory, files, real, create, options.recovery !== undefined)
   }
   let opened: Pick<OpenedHeap, 'log' | 'recovery' | 'reader'> = { log: undefined, recovery }
   const recover = (each: Heap): void => {
@@ -179,7 +184,8 @@ export function openHeap(path: string | undefined, options: StoreOptions & Inter
   const check = options.verify === 'full' ? (file: PoolFile) => checkNow(files, file, options.checked) : undefined
   const open = (): Heap => {
     try {
-      return Heap.open(memory, real, { create, readOnly, files, world: options.world, check, recover })
+      const { world, recovery: given } = options
+      return Heap.open(memory, real, { create, readOnly, files, world, check, recover, recovery: given })
     } catch (error) {
       opened.reader?.cursor.close()
       throw error
@@ -210,7 +216,7 @@ export function openHeapAt(given: string, point: Point, options: StoreOptions & 
 }
 
 /** The one name of a file, links resolved: two names must not make two writers. Throws `INVALID_ARGUMENT`, `NOT_FOUND` without its folder. */
-function realPathOf(path: string): string {
+export function realPathOf(path: string): string {
   ensure('The path', path, PATH)
   const absolute = resolve(path)
   try {
@@ -249,8 +255,8 @@ function ensureOneName(files: Files, path: string): void {
 }
 
 /** Throws what opening would throw for a path where there is nothing to open, before a lock file is made beside it. */
-function ensureOpenable(memory: Memory, files: Files, path: string, create: boolean): void {
-  if (files.exists(path)) PoolFile.open(memory, files, path, false).close()
+function ensureOpenable(memory: Memory, files: Files, path: string, create: boolean, skipsDamaged: boolean): void {
+  if (files.exists(path)) PoolFile.open(memory, files, path, false, undefined, skipsDamaged).close()
   else if (!create && files.list(logFolderOf(path)).length === 0) throw ioError('open', path, { code: 'ENOENT' })
 }
 

@@ -136,6 +136,14 @@ export class Store {
     return this.heap.live.low(ROOT.seed) >>> 0
   }
 
+  /**
+   * Whether the newest state in the file is damaged and the database began with the one before: the next `save` takes the place of the
+   * damaged one. @internal
+   */
+  get isRebuilt(): boolean {
+    return this.heap.mapped?.file.skipped !== undefined
+  }
+
   get isReadOnly(): boolean {
     return this.heap.isReadOnly
   }

@@ -64,6 +64,7 @@ export async function open(path?: string, options: OpenOptions = {}): Promise<Da
   const registry = new Registry(options.entities ?? [])
   const database = new Database(openHeap(path, { ...options, checked: await checkedState(path, options) }), registry)
   try {
+    if (database.isRebuilt && !database.isReadOnly) await database.save() // from now on it opens as it is
     if (options.migrations !== undefined) migrate(database, options.migrations)
     database.prepare(options.schema)
   } catch (error) {
@@ -78,7 +79,7 @@ async function checkedState(path: string | undefined, options: OpenOptions): Pro
   if (path === undefined || options.verify !== 'full') return undefined
   ensure('The path', path, PATH)
   const memory = options.memory ?? defaultMemory()
-  return checkBeside(memory, filesWith(memory), path)
+  return checkBeside(memory, filesWith(memory), path, options.recovery !== undefined)
 }
 
 /**

@@ -5,13 +5,15 @@ import { blockStatistics, checkBlocks } from './block-check'
 import type { FileRoot } from './file-format'
 import { type Files, filesWith, lockPathOf } from './files'
 import type { HeapOptions } from './heap-options'
+import { ioError } from './io-error'
 import type { CommitOptions, Journal } from './journal'
 import { OLDEST_LAYOUT_VERSION, RESERVED_BLOCKS, ROOT, ZERO_BLOCK } from './layout'
 import { checkLayout } from './layout-version'
 import type { MappedFile } from './mapped-file'
 import type { FileLock, Memory } from './memory'
+import { ensureRebuilt, openOwnFile } from './own-file'
 import { type Pin, Pins } from './pins'
-import { ioError, PoolFile } from './pool-file'
+import type { PoolFile } from './pool-file'
 import { Quarantine } from './quarantine'
 import { type HeapSnapshot, Snapshots } from './snapshots'
 import { type SaveOptions, Storage } from './storage'
@@ -87,19 +89,14 @@ export class Heap {
         removeLeftovers(files, path)
         removeAbandoned(memory, files, dirname(path))
       }
-      try {
-        const { from = path, accepts, readOnly } = options
-        if (from !== null) file = PoolFile.open(memory, files, from, !readOnly, accepts)
-      } catch (error) {
-        if (!(error instanceof SnapheapError && error.code === 'NOT_FOUND')) throw error
-      }
-      if (file !== undefined) options.check?.(file)
+      file = openOwnFile(memory, files, path, options)
       const blocks = file === undefined ? RESERVED_BLOCKS : tableLength(file.root.mapEntries)
       heap = new Heap(memory, files, world, path, options.readOnly, blocks)
       heap.lock = lock
       if (file !== undefined) heap.adopt(file)
       if (!options.readOnly) heap.windows.prepareArena()
       options.recover?.(heap)
+      if (file !== undefined) ensureRebuilt(file, heap.version, options)
       if (heap.version === 0) {
         if (!options.create || options.readOnly) throw ioError('open', path, { code: 'ENOENT' })
         heap.initialise()
@@ -134,7 +131,7 @@ export class Heap {
     return this.storage.root
   }
 
-  /** The file that holds it. */
+  /** The file that holds it, as it is mapped. */
   get mapped(): MappedFile | undefined {
     return this.storage.mapped
   }

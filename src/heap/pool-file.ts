@@ -1,19 +1,16 @@
 import { SnapheapError } from '../errors'
 import {
   damaged,
-  decodeHeader,
-  decodeMap,
-  decodeRoot,
-  earlierRootOffset,
   encodeHeader,
   encodeMap,
   encodeRoot,
   type FileRoot,
   mapBlocks,
-  ROOT_SLOT,
   ROOT_SLOT_OFFSETS,
 } from './file-format'
+import { openFile, readState } from './file-states'
 import type { Files } from './files'
+import { ioError } from './io-error'
 import { BLOCK_BYTES } from './layout'
 import type { Memory } from './memory'
 import { type DamagedBlock, damagedBlocks, PlacedBlocks } from './placed-blocks'
@@ -42,6 +39,8 @@ export interface SavedState {
  * has the file mapped and for a plain copy taken at any time.
  */
 export class PoolFile {
+  /** A newer state in the file, which is damaged: the next one takes its place. */
+  skipped: FileRoot | undefined
   private placed: PlacedBlocks | undefined
   /** Whether a root was written that could not be synced: the file may hold a newer state than this object knows of. */
   mayHoldNewer = false
@@ -59,19 +58,26 @@ export class PoolFile {
     public root: FileRoot,
   ) {}
 
-  /** Opens a file and reads its newest whole root that `accepts` takes, and its map; reads no data. Throws `NOT_FOUND`, `CORRUPT`, `VERSION`, `IO`. */
+  /**
+   * Opens a file and reads its newest whole root that `accepts` takes, and its map; reads no data. With `skipsDamaged`, one before
+   * that where its map is damaged. Throws `NOT_FOUND`, `CORRUPT`, `VERSION`, `IO`.
+   */
   static open(
     memory: Memory,
     files: Files,
     path: string,
     writable: boolean,
-    accepts: (root: FileRoot) => boolean = () => true,
+    accepts?: (root: FileRoot) => boolean,
+    skipsDamaged?: boolean,
   ): PoolFile {
     const fd = openFile(files, path, writable ? 'r+' : 'r')
     try {
       if (writable) files.sync(fd) // a process that ended before it synced may have left what is built upon from now on
-      const { heapId, root, places, checksums } = readState(memory, files, fd, path, 0, accepts)!
-      return new PoolFile(memory, files, path, fd, heapId, places, checksums, root)
+      const state = readState(memory, files, fd, path, 0, accepts, skipsDamaged)!
+      const { heapId, root, places, checksums } = state
+      const file = new PoolFile(memory, files, path, fd, heapId, places, checksums, root)
+      file.skipped = state.skipped
+      return file
     } catch (error) {
       files.close(fd)
       throw error instanceof SnapheapError ? error : ioError('read', path, error)
@@ -80,6 +86,7 @@ export class PoolFile {
 
   /** Takes the newest root again, which another process may have written. Whether there was a newer one. Throws as `open`. */
   reread(): boolean {
+    this.ensureLength()
     const state = readState(this.memory, this.files, this.fd, this.path, this.root.sequence)
     if (state === undefined) return false
     this.take(state)
@@ -122,6 +129,17 @@ export class PoolFile {
   /** The length of the file in blocks, whatever the newest root says of it. */
   get lengthBlocks(): number {
     return Math.ceil(this.files.sizeBytes(this.fd) / BLOCK_BYTES)
+  }
+
+  /** Throws `CORRUPT` where somebody has made the file shorter than its newest state: what is mapped behind its end must not be read. */
+  ensureLength(): void {
+    const blocks = Math.floor(this.files.sizeBytes(this.fd) / BLOCK_BYTES)
+    if (blocks >= this.root.fileBlocks) return
+    throw new SnapheapError(
+      'CORRUPT',
+      `${this.path} has been made shorter while it was open: ${blocks} blocks of ${this.root.fileBlocks} are left, and reading the others ends the process. Close the database, and restore the file from a copy.`,
+      { path: this.path },
+    )
   }
 
   /**
@@ -180,6 +198,7 @@ export class PoolFile {
     this.checksums = checksums
     this.root = root
     this.placed = undefined
+    this.skipped = undefined
   }
 
   /**
@@ -247,109 +266,4 @@ export class PoolFile {
       throw ioError(what, this.path, error)
     }
   }
-}
-
-/** Every root of a file, the newest first: of the slots, and of those that its maps remember. Throws `CORRUPT`, `VERSION`, `NOT_FOUND`, `IO`. */
-export function rootsOf(memory: Memory, files: Files, path: string): FileRoot[] {
-  const fd = openFile(files, path, 'r')
-  try {
-    return [...readRoots(memory, files, fd, path).roots]
-  } catch (error) {
-    throw ioError('read', path, error)
-  } finally {
-    files.close(fd)
-  }
-}
-
-function readRoots(
-  memory: Memory,
-  files: Files,
-  fd: number,
-  path: string,
-): { heapId: Uint8Array; roots: Generator<FileRoot> } {
-  const header = readRange(files, fd, 0, BLOCK_BYTES)
-  // After the header: whatever a root in it describes is in the file by now, even while a writer appends.
-  const fileBlocks = Math.floor(files.sizeBytes(fd) / BLOCK_BYTES)
-  const heapId = decodeHeader(memory, path, header)
-  const slots = ROOT_SLOT_OFFSETS.map((offset) =>
-    decodeRoot(memory, header.subarray(offset, offset + ROOT_SLOT.sizeBytes), fileBlocks),
-  )
-  const newest = slots.reduce((a, b) => (b !== undefined && (a === undefined || b.sequence > a.sequence) ? b : a))
-  if (newest === undefined) throw damaged(path, 'neither of its two roots is whole')
-  return { heapId, roots: fromNewest(newest) }
-
-  function* fromNewest(first: FileRoot): Generator<FileRoot> {
-    let root: FileRoot | undefined = first
-    while (root !== undefined) {
-      yield root
-      const slot = readRange(files, fd, earlierRootOffset(root), ROOT_SLOT.sizeBytes)
-      const earlier: FileRoot | undefined = decodeRoot(memory, slot, root.fileBlocks)
-      root = earlier !== undefined && earlier.sequence < root.sequence ? earlier : undefined
-    }
-  }
-}
-
-/** The newest whole state in a file: undefined when its root is not newer than number `sequence`. Throws `CORRUPT`, `VERSION`. */
-function readState(
-  memory: Memory,
-  files: Files,
-  fd: number,
-  path: string,
-  sequence: number,
-  accepts: (root: FileRoot) => boolean = () => true,
-): { heapId: Uint8Array; root: FileRoot; places: Uint32Array; checksums: Uint32Array } | undefined {
-  const { heapId, roots } = readRoots(memory, files, fd, path)
-  let root: FileRoot | undefined
-  for (const each of roots) {
-    root = each
-    if (accepts(each)) break
-  }
-  if (root === undefined || !accepts(root)) throw damaged(path, 'it holds no state as old as that')
-  if (root.sequence <= sequence) return undefined
-  const map = readRange(files, fd, root.mapBlock * BLOCK_BYTES, mapBlocks(root.mapEntries) * BLOCK_BYTES)
-  return { heapId, root, ...decodeMap(memory, path, root, map) }
-}
-
-/** Opens a file or throws `NOT_FOUND` or `IO`. */
-function openFile(files: Files, path: string, flags: 'r' | 'r+'): number {
-  try {
-    return files.open(path, flags)
-  } catch (error) {
-    throw ioError('open', path, error)
-  }
-}
-
-/** Reads a range of a file; past its end the bytes are zero. */
-export function readRange(files: Files, fd: number, offsetBytes: number, sizeBytes: number): Uint8Array {
-  const bytes = new Uint8Array(sizeBytes)
-  files.read(fd, bytes, offsetBytes)
-  return bytes
-}
-
-/** What the operating system refused, as a typed error that names the path. */
-export function ioError(what: string, path: string, error: unknown): SnapheapError {
-  if (error instanceof SnapheapError) return error
-  const systemCode = (error as NodeJS.ErrnoException).code ?? 'unknown'
-  const details = { path, systemCode }
-  if (systemCode === 'ENOENT') {
-    return new SnapheapError(
-      'NOT_FOUND',
-      `${path} does not exist. Check the path, or open it with create.`,
-      details,
-      error,
-    )
-  }
-  if (systemCode === 'EEXIST') {
-    return new SnapheapError(
-      'EXISTS',
-      `${path} exists already. Choose another path, or allow it to be replaced.`,
-      details,
-      error,
-    )
-  }
-  const remedy =
-    systemCode === 'ENOSPC'
-      ? 'Free space on the device and try again; nothing was lost'
-      : 'Nothing was lost; mend the cause and try again'
-  return new SnapheapError('IO', `Could not ${what} ${path} (${systemCode}). ${remedy}.`, details, error)
 }

@@ -1,9 +1,10 @@
 import { SnapheapError } from '../errors'
 import type { Files } from './files'
+import { ioError } from './io-error'
 import { BLOCK_BYTES } from './layout'
 import type { Memory } from './memory'
 import { type DamagedBlock, damagedBlocks } from './placed-blocks'
-import { ioError, PoolFile } from './pool-file'
+import { PoolFile } from './pool-file'
 import type { World } from './world'
 
 /** How far a check of all blocks in the background is, or what it has found. */

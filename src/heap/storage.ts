@@ -2,11 +2,12 @@ import { dirname } from 'node:path'
 import { assert, SnapheapError } from '../errors'
 import { encodeAnnotation, type FileRoot, mapBlocks } from './file-format'
 import type { Files } from './files'
+import { ioError } from './io-error'
 import { ZERO_BLOCK } from './layout'
 import { MappedFile } from './mapped-file'
 import type { Memory } from './memory'
 import type { Pins } from './pins'
-import { ioError, type PendingBlock, PoolFile, type SavedState } from './pool-file'
+import { type PendingBlock, PoolFile, type SavedState } from './pool-file'
 import { openToRewrite, openToSave, removeAbandoned, type TemporaryFile } from './temporary-files'
 import type { Windows } from './windows'
 import type { World } from './world'
@@ -142,7 +143,8 @@ export class Storage {
     encodeAnnotation(options.annotation ?? '')
     const saved = { ...pinned, table: pinned.table.slice() }
     const isInPlace = this.file?.isAt(path) === true
-    if (this.mapped !== undefined && isInPlace && !own.isCompacting && !needsRewrite(this.mapped)) {
+    this.file?.ensureLength()
+    if (this.mapped !== undefined && isInPlace && !needsRewrite(this.mapped, own.isCompacting)) {
       const { file } = this.mapped
       if (this.durablyNamed !== file) {
         await this.syncFolderOf(path) // the rename that gave the file its name may have come no further
@@ -355,8 +357,12 @@ export class Storage {
   }
 }
 
-/** A file in which damaged blocks are known is only appended to: they cannot be written anywhere else. */
-function needsRewrite({ file, hasCondemned }: MappedFile): boolean {
+/**
+ * A file in which damaged blocks are known is appended to: they cannot be written anywhere else. So is one whose newest state is
+ * damaged: the root of the next takes the place of its root, and the file is whole again, with its earlier states.
+ */
+function needsRewrite({ file, hasCondemned }: MappedFile, isCompacting: boolean): boolean {
+  if (file.skipped !== undefined || isCompacting) return file.skipped === undefined
   const dead = deadBlocks(file)
   return !hasCondemned && dead > DEAD_BLOCKS_AT_LEAST && dead > file.lengthBlocks * DEAD_SHARE
 }

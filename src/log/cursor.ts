@@ -1,7 +1,7 @@
 import type { SnapheapError } from '../errors'
 import type { Files } from '../heap/files'
+import { ioError } from '../heap/io-error'
 import type { Memory } from '../heap/memory'
-import { ioError } from '../heap/pool-file'
 import { realWorld, type World } from '../heap/world'
 import { RECORD, SEGMENT } from './format'
 import { decodeHead, RecordBytes, type RecordHead, type Redo, redo } from './record'

@@ -3,11 +3,12 @@ import { SnapheapError } from '../errors'
 import { NOWHERE } from '../heap/changes'
 import type { Files } from '../heap/files'
 import type { Heap } from '../heap/heap'
+import { ioError } from '../heap/io-error'
 import { BLOCK_WORDS, MAX_BLOCKS, RESERVED_BLOCKS } from '../heap/layout'
 import type { Memory } from '../heap/memory'
-import { ioError } from '../heap/pool-file'
+import type { World } from '../heap/world'
 import { LogCursor, type LogEnd, type LoggedCommit, type LogPlace } from './cursor'
-import { isSegmentName, RECORD } from './format'
+import { isSegmentName, RECORD, segmentName } from './format'
 import { decodeHead, RecordBytes, type Redo } from './record'
 import { contentsEnd, damagedLog, listSegments } from './segments'
 
@@ -175,6 +176,70 @@ export interface LogReader {
   readonly redo: RedoTracker
 }
 
+/** What is brought to the end of a log: a heap, or who reads the log to see where one would be. */
+export interface LogTarget {
+  readonly memory: Memory
+  readonly files: Files
+  readonly world?: World
+  readonly version: number
+  readonly id: Uint8Array
+  /** Takes the identity that the log gives to what has no file. */
+  identify(id: Uint8Array): void
+}
+
+export interface RepairOptions {
+  /** Cut off the rest of a commit that was never acknowledged, and keep it beside the segment. */
+  readonly repair: boolean
+  /** Cut off as well what was on the device. */
+  readonly isForced: boolean
+}
+
+/** A log that is about to be read to its end. */
+export interface OpenedLog {
+  readonly folder: string
+  readonly cursor: LogCursor
+  /** Every commit up to this version was on the device before the log was read. */
+  readonly durableVersion: number
+  readonly damaged: Recovery['damaged']
+}
+
+/** Begins to read a log after the version of a target. Throws `CORRUPT`, `IO`. */
+export function openAt(target: LogTarget, folder: string, options: RepairOptions): OpenedLog {
+  const { memory, files, world } = target
+  const durableVersion = knownDurable(files, folder)
+  const { segments, torn } = listSegments(memory, files, folder, target.version === 0 ? undefined : target.id)
+  if (target.version === 0 && segments.length > 0) target.identify(segments[0].header.heapId)
+  const damaged = torn === undefined ? undefined : leaveTorn(target, torn, options)
+  return {
+    folder,
+    cursor: new LogCursor(memory, files, folder, target.id, target.version, world),
+    durableVersion,
+    damaged,
+  }
+}
+
+/**
+ * Looks at why a log ended where it was read to, when the target is there. Damage to what was on the device throws `CORRUPT`.
+ * Returns what was cut off.
+ */
+export function settleEnd(target: LogTarget, log: OpenedLog, end: LogEnd, options: RepairOptions): Recovery['damaged'] {
+  const { memory, files } = target
+  const { folder, cursor, durableVersion } = log
+  if (end === 'gap') {
+    if (!options.isForced) throw missing(folder, target.version)
+    return giveUpAfter(memory, files, folder, target.version)
+  }
+  const reached = Math.max(cursor.version, target.version)
+  const rest = cursor.rest()
+  if (rest.length === 0 && end !== 'damaged' && reached >= durableVersion) return log.damaged
+  const place = cursor.place ?? { path: folder, offsetBytes: 0 }
+  const damage =
+    cursor.damage ??
+    (reached < durableVersion ? notWhole(place, reached + 1) : damageIn(memory, rest, reached + 1, place))
+  if (damage !== undefined && !options.isForced) throw damage
+  return options.repair && cursor.place !== undefined ? cut(memory, files, folder, cursor.place) : log.damaged
+}
+
 /**
  * Brings a heap to the end of its log. Gives the cursor to `keep`, open, where that is given. With `repair`, the rest of a commit that was never acknowledged is cut off and kept
  * beside the segment; damage to what was on the device throws `CORRUPT`, unless `isForced`, which cuts there too.
@@ -182,25 +247,15 @@ export interface LogReader {
 export function recover(
   heap: Heap,
   folder: string,
-  options: { repair: boolean; isForced: boolean; keep?: ((reader: LogReader) => void) | undefined },
+  options: RepairOptions & { keep?: ((reader: LogReader) => void) | undefined },
 ): Recovery & { end: LogEndState } {
-  const { memory, files } = heap
-  const { segments, torn } = listSegments(memory, files, folder, heap.version === 0 ? undefined : heap.id)
-  if (heap.version === 0 && segments.length > 0) heap.identify(segments[0].header.heapId)
-  let damaged = torn === undefined ? undefined : leaveTorn(heap, torn, options)
-  const cursor = new LogCursor(memory, files, folder, heap.id, heap.version, heap.world)
+  const log = openAt(heap, folder, options)
+  const { cursor } = log
   let isKept = false
   try {
     const redo = options.keep && redoInto(heap)
     const { commits, end } = replay(heap, cursor, undefined, redo)
-    if (end === 'gap') throw missing(folder, heap.version)
-    const rest = cursor.rest()
-    if (rest.length > 0 || end === 'damaged') {
-      const lost = Math.max(cursor.version, heap.version) + 1
-      const damage = cursor.damage ?? damageIn(memory, rest, lost, cursor.place!)
-      if (damage !== undefined && !options.isForced) throw damage
-      if (options.repair) damaged = cut(memory, files, folder, cursor.place!)
-    }
+    const damaged = settleEnd(heap, log, end, options)
     if (redo !== undefined) {
       options.keep!({ cursor, redo })
       isKept = true
@@ -212,12 +267,13 @@ export function recover(
   }
 }
 
+/** Up to which version the commits of a log are known to have been on the device, whatever its records say. */
+export function knownDurable(_files: Files, _folder: string): number {
+  return 0
+}
+
 /** A segment whose header is not whole holds nothing that was acknowledged: it was torn while it was begun, or is damaged. */
-function leaveTorn(
-  { memory, files, version }: Heap,
-  path: string,
-  options: { repair: boolean; isForced: boolean },
-): Recovery['damaged'] {
+function leaveTorn({ memory, files, version }: LogTarget, path: string, options: RepairOptions): Recovery['damaged'] {
   const lost = Math.max(Number(basename(path, '.log')), version) + 1
   const damage = damageIn(memory, readWhole(files, path), lost, { path, offsetBytes: 0 })
   if (damage !== undefined && !options.isForced) throw damage
@@ -228,29 +284,40 @@ function leaveTorn(
  * The error for bytes behind the last whole commit, where a record in them proves that commit `lost`, the next, was on the
  * device: in the log, for what the heap has anyway may have been only in its file.
  */
-export function damageIn(
-  memory: Memory,
-  rest: Uint8Array,
-  lost: number,
-  { path, offsetBytes }: LogPlace,
-): SnapheapError | undefined {
+export function damageIn(memory: Memory, rest: Uint8Array, lost: number, place: LogPlace): SnapheapError | undefined {
   const records = new RecordBytes(rest)
   for (let at = 0; at + RECORD.units * 4 <= rest.length; at += 8) {
     // cheap tests before the checksum
     const synced = records.doubles[at / 8 + RECORD.syncedVersion / 2]
     if (!(synced >= lost && records.doubles[at / 8 + RECORD.version / 2] > synced)) continue
     if (decodeHead(memory, records, at, rest.length) === undefined) continue
-    return damagedLog(path, offsetBytes, `commit ${lost} is not whole, though it was on the device`)
+    return notWhole(place, lost)
   }
   return undefined
 }
 
+function notWhole({ path, offsetBytes }: LogPlace, lost: number): SnapheapError {
+  return damagedLog(path, offsetBytes, `commit ${lost} is not whole, though it was on the device`)
+}
+
 /** Cuts the log at a place, keeping what follows under other names. */
 function cut(memory: Memory, files: Files, folder: string, { path, offsetBytes }: LogPlace): Recovery['damaged'] {
-  const later = files.list(folder).filter((name) => isSegmentName(name) && name > basename(path))
-  for (const name of later.reverse()) setAside(files, join(folder, name), 0)
-  if (later.length > 0) memory.syncFolder(folder) // or they might come back, and not continue what is left
+  setAsideAfter(memory, files, folder, basename(path))
   return setAside(files, path, offsetBytes)
+}
+
+/** Gives up the commits behind a gap, keeping them under other names. */
+function giveUpAfter(memory: Memory, files: Files, folder: string, version: number): Recovery['damaged'] {
+  return setAsideAfter(memory, files, folder, segmentName(version))
+}
+
+/** Keeps the segments whose names are behind `name` under other names. Returns which was the first. */
+function setAsideAfter(memory: Memory, files: Files, folder: string, name: string): Recovery['damaged'] {
+  const later = files.list(folder).filter((each) => isSegmentName(each) && each > name)
+  let first: Recovery['damaged']
+  for (const each of later.reverse()) first = setAside(files, join(folder, each), 0)
+  if (first !== undefined) memory.syncFolder(folder) // or they might come back, and not continue what is left
+  return first
 }
 
 export function readWhole(files: Files, path: string): Uint8Array {

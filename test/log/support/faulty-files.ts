@@ -1,6 +1,6 @@
 import { type Files, nodeFiles } from '../../../src/heap/files'
+import { ioError } from '../../../src/heap/io-error'
 import type { Memory } from '../../../src/heap/memory'
-import { ioError } from '../../../src/heap/pool-file'
 import { type Device, FileNode, FolderNode, nameOf } from './device'
 
 export type OperationKind =
