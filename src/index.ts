@@ -1,4 +1,5 @@
 export type { Backup, BackupOptions, BackupProgress } from './db/backup'
+export type { BlockCheck } from './db/block-check'
 export type { CheckReport } from './db/check'
 export type { CheckpointOptions } from './db/checkpointer'
 export {
@@ -12,7 +13,7 @@ export {
 export type { StoreStatistics } from './db/statistics'
 export type { WriteOptions } from './db/store'
 export type { RowValues } from './db/transaction'
-export { type VerifiedDatabase, type VerifyOptions, verify } from './db/verify'
+export { type VerifiedDatabase, type VerifiedKeptFile, type VerifyOptions, verify } from './db/verify'
 export {
   type Database,
   type EntitySnapshot,
@@ -59,6 +60,7 @@ export { type ErrorCode, SnapheapError } from './errors'
 export type { Memory } from './heap/memory'
 export { type MmapIo, memoryFromMmapIo } from './heap/mmap-io-memory'
 export { plainMemory } from './heap/plain-memory'
+export type { ScrubReport } from './heap/scrub'
 export type { SaveOptions, SaveProgress } from './heap/storage'
 export type { VerifiedFile, VerifyProgress } from './heap/verify'
 export type { Following, FollowingLag } from './log/following'

@@ -138,6 +138,13 @@ const CASES: Case[] = [
   ['open(path, { retain })', (x) => open(freshPath(), { retain: x }), isOptions],
   ['open(path, { segmentBytes })', (x) => open(freshPath(), { segmentBytes: x }), isPositive],
   ['open(path, { checkpoint })', (x) => open(freshPath(), { checkpoint: x }), isOptions],
+  ['open(path, { verify })', (x) => open(freshPath(), { verify: x }), isOptions],
+  ['open(path, { verify: { onDone } })', (x) => open(freshPath(), { verify: { onDone: x } }), isFunction],
+  [
+    'open(path, { verify: { bytesPerSecond } })',
+    (x) => open(freshPath(), { verify: { bytesPerSecond: x } }),
+    isPositive,
+  ],
   ['open(path, { recovery })', (x) => open(freshPath(), { recovery: x }), isAbsent],
   ['open(path, { pinnedTooLongMs })', (x) => open(freshPath(), { pinnedTooLongMs: x }), isPositive],
   ['open(path, { onFailure })', (x) => open(freshPath(), { onFailure: x }), isFunction],

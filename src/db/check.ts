@@ -1,3 +1,4 @@
+import { SnapheapError } from '../errors'
 import { walkAllocations } from '../heap/allocator-check'
 import type { Heap } from '../heap/heap'
 import { Catalogue } from '../table/catalogue'
@@ -20,6 +21,20 @@ export interface CheckReport {
  */
 export function checkHeap(heap: Heap): CheckReport {
   const problems = heap.checkBlocks()
+  let allocations = 0
+  try {
+    allocations = checkStructures(heap, problems)
+  } catch (error) {
+    if (!(error instanceof SnapheapError && error.code === 'CORRUPT')) throw error
+    problems.push(error.message) // a block that cannot be read: what it leads to cannot be either
+  }
+  const told = problems.slice(0, MOST_PROBLEMS)
+  if (problems.length > told.length) told.push(`… and ${problems.length - told.length} more`)
+  return { problems: told, allocations }
+}
+
+/** Adds what is wrong to `problems`; returns how many allocations there are. Throws `CORRUPT` where something cannot be read. */
+function checkStructures(heap: Heap, problems: string[]): number {
   const view = heap.live // not the writer's: beside the newest version there may be an open transaction
   const { allocated, problems: allocatorProblems } = walkAllocations(view)
   problems.push(...allocatorProblems)
@@ -38,7 +53,5 @@ export function checkHeap(heap: Heap): CheckReport {
   census.check(view, claim, report)
   for (const address of allocated)
     if (!owners.has(address)) report(`address ${address} is allocated but nothing owns it`)
-  const told = problems.slice(0, MOST_PROBLEMS)
-  if (problems.length > told.length) told.push(`… and ${problems.length - told.length} more`)
-  return { problems: told, allocations: allocated.size }
+  return allocated.size
 }

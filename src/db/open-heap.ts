@@ -13,12 +13,14 @@ import {
   SIZE_BYTES,
 } from '../arguments'
 import { SnapheapError } from '../errors'
+import type { FileRoot } from '../heap/file-format'
 import { type Files, filesWith, lockPathOf } from '../heap/files'
 import { Heap } from '../heap/heap'
+import { ioError } from '../heap/io-error'
 import type { Memory } from '../heap/memory'
 import { loadNativeMemory } from '../heap/native-memory'
 import { plainMemory } from '../heap/plain-memory'
-import { ioError, PoolFile } from '../heap/pool-file'
+import { PoolFile } from '../heap/pool-file'
 import type { World } from '../heap/world'
 import { durableVersion } from '../log/durable-limit'
 import { isBaseName, logFolderOf } from '../log/format'
@@ -30,6 +32,7 @@ import { PART_BYTES } from '../log/record'
 import type { LogReader, Recovery } from '../log/recovery'
 import { parseRetention } from '../log/retention'
 import { readSteadily } from '../log/steady-read'
+import { type BlockCheck, checkNow } from './block-check'
 import type { CheckpointOptions } from './checkpointer'
 
 export interface StoreOptions {
@@ -57,8 +60,19 @@ export interface StoreOptions {
   readonly segmentBytes?: number
   /** When a checkpoint is made without being asked for. */
   readonly checkpoint?: CheckpointOptions
-  /** `cut`: where the log is damaged, give up every commit from there on, and keep what is left aside. */
-  readonly recovery?: 'cut'
+  /**
+   * Compare every block of the file with its checksum: `full`, before the database is open, at the speed of the device; damage throws
+   * `CORRUPT`. `background`: beside everything else, at most 64 MiB a second, or `{ bytesPerSecond, onDone }`; damage is reported by
+   * `onFailure`, reads of it throw `CORRUPT` from then on, and `stats().scrub` tells how far it is. Default: a block is compared
+   * when it is first changed, or written into another file.
+   */
+  readonly verify?: BlockCheck
+  /**
+   * What to do where opening throws `CORRUPT`. `rebuild`: where the newest state in the file is damaged, begin with the one before and
+   * do the commits since again from the log; nothing is lost, or it throws `CORRUPT` saying what would be. `cut`: give up every commit
+   * from the damage on, of the log or behind the last whole state of the file, and keep what is left of the log aside.
+   */
+  readonly recovery?: 'rebuild' | 'cut'
   /** A snapshot held for longer is reported once, by a process warning that names its owner. Default 5 minutes. */
   readonly pinnedTooLongMs?: number
   /** Hears of what failed in the background: a sync, a checkpoint. Default: a process warning. */
@@ -69,6 +83,7 @@ export interface StoreOptions {
 
 const INTERVAL_RULES = { everyMs: DURATION_MS, everyBytes: SIZE_BYTES }
 const CHECKPOINT_RULES = { logBytes: SIZE_BYTES, everyMs: DURATION_MS }
+const BLOCK_CHECK_RULES = { bytesPerSecond: SIZE_BYTES, onDone: FUNCTION }
 const RETAIN_RULES = { log: [(value) => value !== null, 'a number of bytes, or a time like "7 days"'] as Rule }
 
 export const MEMORY: Rule = [
@@ -96,14 +111,19 @@ export const STORE_RULES: Readonly<Record<keyof StoreOptions, Rule>> = {
   retain: RECORD,
   segmentBytes: SIZE_BYTES,
   checkpoint: RECORD,
-  recovery: [(value) => value === 'cut', '"cut", or leave it out'],
+  verify: [
+    (value) => value === 'full' || value === 'background' || isRecord(value),
+    '"full", "background" or { bytesPerSecond, onDone }',
+  ],
+  recovery: [(value) => value === 'rebuild' || value === 'cut', '"rebuild" or "cut", or leave it out'],
   pinnedTooLongMs: [(value) => typeof value === 'number' && value >= 0, 'a number of milliseconds'],
   onFailure: FUNCTION,
   memory: MEMORY,
 }
 
 /** Throws `INVALID_ARGUMENT` for options of options that `STORE_RULES` does not look at. */
-export function ensureNestedOptions({ durability, retain, checkpoint }: StoreOptions): void {
+export function ensureNestedOptions({ durability, retain, checkpoint, verify }: StoreOptions): void {
+  if (isRecord(verify)) ensureOptions('verify', verify, BLOCK_CHECK_RULES)
   if (durability !== undefined) ensureDurability(durability)
   if (retain !== undefined) ensureOptions('retain', retain, RETAIN_RULES)
   if (checkpoint !== undefined) ensureOptions('checkpoint', checkpoint, CHECKPOINT_RULES)
@@ -119,6 +139,8 @@ export interface InternalOptions {
   readonly files?: Files
   readonly world?: World
   readonly partBytes?: number
+  /** The state of the file that was compared with its checksums already. */
+  readonly checked?: FileRoot | undefined
 }
 
 /** A heap at the newest version that file and log hold. */
@@ -142,7 +164,7 @@ export function openHeap(path: string | undefined, options: StoreOptions & Inter
   const retention = parseRetention(options.retain?.log)
   if (!readOnly) {
     ensureOneName(files, real)
-    if (!files.exists(lockPathOf(real))) ensureOpenable(memory, files, real, create)
+    if (!files.exists(lockPathOf(real))) ensureOpenable(memory, files, real, create, options.recovery !== undefined)
   }
   let opened: Pick<OpenedHeap, 'log' | 'recovery' | 'reader'> = { log: undefined, recovery }
   const recover = (each: Heap): void => {
@@ -164,9 +186,11 @@ export function openHeap(path: string | undefined, options: StoreOptions & Inter
       })
     }
   }
+  const check = options.verify === 'full' ? (file: PoolFile) => checkNow(files, file, options.checked) : undefined
   const open = (): Heap => {
     try {
-      return Heap.open(memory, real, { create, readOnly, files, world: options.world, recover })
+      const { world, recovery: given } = options
+      return Heap.open(memory, real, { create, readOnly, files, world, check, recover, recovery: given })
     } catch (error) {
       opened.reader?.cursor.close()
       throw error
@@ -198,7 +222,7 @@ export function openHeapAt(given: string, point: Point, options: StoreOptions & 
 }
 
 /** The one name of a file, links resolved: two names must not make two writers. Throws `INVALID_ARGUMENT`, `NOT_FOUND` without its folder. */
-function realPathOf(path: string): string {
+export function realPathOf(path: string): string {
   ensure('The path', path, PATH)
   const absolute = resolve(path)
   try {
@@ -237,8 +261,8 @@ function ensureOneName(files: Files, path: string): void {
 }
 
 /** Throws what opening would throw for a path where there is nothing to open, before a lock file is made beside it. */
-function ensureOpenable(memory: Memory, files: Files, path: string, create: boolean): void {
-  if (files.exists(path)) PoolFile.open(memory, files, path, false).close()
+function ensureOpenable(memory: Memory, files: Files, path: string, create: boolean, skipsDamaged: boolean): void {
+  if (files.exists(path)) PoolFile.open(memory, files, path, false, undefined, skipsDamaged).close()
   else if (!create && files.list(logFolderOf(path)).length === 0) throw ioError('open', path, { code: 'ENOENT' })
 }
 

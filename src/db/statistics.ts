@@ -1,5 +1,6 @@
 import type { Heap } from '../heap/heap'
 import { BLOCK_BYTES, WORD_BYTES } from '../heap/layout'
+import type { ScrubReport } from '../heap/scrub'
 
 export interface LogStatistics {
   readonly durability: 'commit' | 'interval' | 'none'
@@ -34,11 +35,17 @@ export interface StoreStatistics {
   /** Of that: earlier versions that the newest saved state does not reach. The file is rewritten when they are too many. */
   readonly deadFileBytes: number
   readonly deadFileBlocks: number
+  /** The check of all blocks in the background (`verify: 'background'`); undefined without one. */
+  readonly scrub: ScrubReport | undefined
   /** Who holds which version for how long. */
   readonly snapshots: readonly { owner: string; heldMs: number }[]
 }
 
-export function storeStatistics(heap: Heap, log: LogStatistics | undefined): StoreStatistics {
+export function storeStatistics(
+  heap: Heap,
+  log: LogStatistics | undefined,
+  scrub: ScrubReport | undefined,
+): StoreStatistics {
   const blocks = heap.statistics()
   const writtenBytes = blocks.writtenBlocks * BLOCK_BYTES
   const usedBytes = Math.min(blocks.allocatedWords * WORD_BYTES, writtenBytes)
@@ -61,6 +68,7 @@ export function storeStatistics(heap: Heap, log: LogStatistics | undefined): Sto
     fileBytes: blocks.fileBlocks * BLOCK_BYTES,
     deadFileBytes: blocks.deadFileBlocks * BLOCK_BYTES,
     deadFileBlocks: blocks.deadFileBlocks,
+    scrub,
     snapshots: heap.pins.all.map((pin) => ({ owner: pin.owner, heldMs: now - pin.sinceMs })),
   }
 }

@@ -5,6 +5,7 @@ import type { CommitSync } from '../heap/journal'
 import type { Kernels } from '../heap/kernels'
 import { ROOT } from '../heap/layout'
 import type { Pin } from '../heap/pins'
+import type { Scrub } from '../heap/scrub'
 import type { HeapSnapshot } from '../heap/snapshots'
 import type { SaveOptions } from '../heap/storage'
 import type { View } from '../heap/view'
@@ -19,6 +20,7 @@ import { type SchemaVersions, SchemaWriter } from '../table/schema-writer'
 import type { Table } from '../table/table'
 import { Interner } from '../value/interner'
 import { type Backup, type BackupOptions, backUp } from './backup'
+import { scrubOf } from './block-check'
 import { type CheckReport, checkHeap } from './check'
 import { Checkpointer, checkpointAgeMs } from './checkpointer'
 import { CommitFeed } from './commit-feed'
@@ -68,6 +70,7 @@ export class Store {
   private readonly log: LogWriter | undefined
   private readonly checkpointer: Checkpointer | undefined
   private readonly pinWatch: PinWatch
+  private readonly scrub: Scrub | undefined
   /** What was found in the log at opening. */
   readonly recovery: Recovery
   /** How the database stays in step with its writer; undefined unless it was opened with `follow`. */
@@ -98,6 +101,7 @@ export class Store {
         checkpointAgeMs(heap, log),
       )
     }
+    this.scrub = scrubOf(heap, options.verify, failureListener(options))
     this.following?.on('change', () => this.feed.committed())
     this.catalogue = new Catalogue(heap.live)
     if (!heap.isReadOnly) this.schema = new SchemaWriter(heap, new Interner(heap), this.catalogue, this.schemaVersions)
@@ -140,6 +144,14 @@ export class Store {
   /** The seed of all hashes in the heap, of 32 bits. @internal */
   get hashSeed(): number {
     return this.heap.live.low(ROOT.seed) >>> 0
+  }
+
+  /**
+   * Whether the newest state in the file is damaged and the database began with the one before: the next `save` takes the place of the
+   * damaged one. @internal
+   */
+  get isRebuilt(): boolean {
+    return this.heap.mapped?.file.skipped !== undefined
   }
 
   get isReadOnly(): boolean {
@@ -347,7 +359,7 @@ export class Store {
   /** Sizes and snapshots, as they are now. */
   stats(): StoreStatistics {
     this.ensureOpen()
-    return storeStatistics(this.heap, this.log)
+    return storeStatistics(this.heap, this.log, this.scrub?.report)
   }
 
   /**
@@ -359,7 +371,7 @@ export class Store {
     this.checkpointer?.stop()
     this.following?.close()
     this.feed.close()
-    await this.heap.close()
+    await Promise.all([this.scrub?.stop(), this.heap.close()])
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

@@ -1,9 +1,19 @@
-import { ensure, ensureOptions, FUNCTION, type Rule } from '../arguments'
+import { ensure, ensureOptions, FUNCTION, PATH, type Rule } from '../arguments'
+import { checkBeside } from '../db/block-check'
 import type { CommitChange } from '../db/commit-feed'
-import { ensureNestedOptions, type OpenedHeap, openHeap, STORE_RULES, type StoreOptions } from '../db/open-heap'
+import {
+  defaultMemory,
+  ensureNestedOptions,
+  type OpenedHeap,
+  openHeap,
+  STORE_RULES,
+  type StoreOptions,
+} from '../db/open-heap'
 import { Snapshot } from '../db/snapshot'
 import { Store, type WriteOptions } from '../db/store'
 import type { Transaction } from '../db/transaction'
+import type { FileRoot } from '../heap/file-format'
+import { filesWith } from '../heap/files'
 import type { HeapSnapshot } from '../heap/snapshots'
 import type { Point } from '../log/history'
 import type { Query } from '../query/query'
@@ -52,8 +62,9 @@ export async function open(path?: string, options: OpenOptions = {}): Promise<Da
   ensureOptions('open', options, OPEN_RULES)
   ensureNestedOptions(options)
   const registry = new Registry(options.entities ?? [])
-  const database = new Database(openHeap(path, options), registry)
+  const database = new Database(openHeap(path, { ...options, checked: await checkedState(path, options) }), registry)
   try {
+    if (database.isRebuilt && !database.isReadOnly) await database.save() // from now on it opens as it is
     if (options.migrations !== undefined) migrate(database, options.migrations)
     database.prepare(options.schema)
   } catch (error) {
@@ -61,6 +72,14 @@ export async function open(path?: string, options: OpenOptions = {}): Promise<Da
     throw error
   }
   return database
+}
+
+/** What `verify: 'full'` asks for, done before the file is opened: off the event loop. */
+async function checkedState(path: string | undefined, options: OpenOptions): Promise<FileRoot | undefined> {
+  if (path === undefined || options.verify !== 'full') return undefined
+  ensure('The path', path, PATH)
+  const memory = options.memory ?? defaultMemory()
+  return checkBeside(memory, filesWith(memory), path, options.recovery !== undefined)
 }
 
 /**

@@ -1,3 +1,4 @@
+import { SnapheapError } from '../errors'
 import { ROOT, ZERO_BLOCK } from './layout'
 import type { Pins } from './pins'
 import type { Storage } from './storage'
@@ -15,7 +16,7 @@ export function blockStatistics(live: View, writer: Writer, windows: Windows, pi
     writtenBlocks++
     if (writer.birthOf(block) !== 0) changedBlocks++
   }
-  const top = live.low(ROOT.top)
+  const { top, allocatedWords } = usage(live) ?? { top: writtenBlocks, allocatedWords: 0 }
   return {
     topBlocks: top,
     writtenBlocks,
@@ -23,8 +24,18 @@ export function blockStatistics(live: View, writer: Writer, windows: Windows, pi
     changedBlocks,
     arenaBlocks: windows.arenaBlocks,
     retainedBlocks: pins.retained.length,
-    allocatedWords: live.number(ROOT.allocatedWords),
+    allocatedWords,
     ...storage.statistics(),
+  }
+}
+
+/** What the heap says of itself; undefined where the block that says it is damaged. */
+function usage(live: View): { top: number; allocatedWords: number } | undefined {
+  try {
+    return { top: live.low(ROOT.top), allocatedWords: live.number(ROOT.allocatedWords) }
+  } catch (error) {
+    if (error instanceof SnapheapError && error.code === 'CORRUPT') return undefined
+    throw error
   }
 }
 

@@ -293,7 +293,8 @@ export function decodeMap(
   root: FileRoot,
   bytes: Uint8Array,
 ): { places: Uint32Array; checksums: Uint32Array } {
-  if (memory.crc32c(bytes) !== root.mapChecksum) throw damaged(path, 'its block map does not match its checksum')
+  if (memory.crc32c(bytes) !== root.mapChecksum)
+    throw damaged(path, `the block map of version ${root.version} does not match its checksum`)
   const halves = new Uint32Array(bytes.buffer, bytes.byteOffset, root.mapEntries * 2)
   const places = new Uint32Array(root.mapEntries)
   const checksums = new Uint32Array(root.mapEntries)

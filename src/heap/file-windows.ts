@@ -1,4 +1,6 @@
+import type { SnapheapError } from '../errors'
 import { BLOCK_BYTES, WINDOW_MASK, WINDOW_SHIFT, windowBlocks } from './layout'
+import type { Windows } from './windows'
 
 /**
  * A pool file seen through windows of memory: place in the file -> physical block. Windows are mapped as the file grows
@@ -8,13 +10,12 @@ export class FileWindows {
   private readonly slots: number[] = []
   /** Where each window begins in the file, in blocks; behind the last, where it ends. */
   private readonly starts = [0]
+  /** Place -> the physical block that refuses reads of it; and back. */
+  private readonly condemned = new Map<number, number>()
+  private readonly condemnedPlaces = new Map<number, number>()
 
   constructor(
-    private readonly windows: {
-      mapFile(fd: number, offsetBytes: number, sizeBytes: number): number
-      unmap(slot: number): void
-      refresh(slot: number, fd: number, fileOffsetBytes: number, offsetBytes: number, sizeBytes: number): void
-    },
+    private readonly windows: Pick<Windows, 'mapFile' | 'unmap' | 'refresh' | 'refuseReads'>,
     private readonly fd: number,
   ) {}
 
@@ -36,18 +37,47 @@ export class FileWindows {
     }
   }
 
+  /** The physical block that stands for a place: a condemned one's cannot be read. */
   physicalOf(place: number): number {
     if (place === 0) return 0
-    const { starts } = this
-    let window = 0
-    while (place >= starts[window + 1]) window++
-    return (this.slots[window] << WINDOW_SHIFT) | (place - starts[window])
+    return this.condemned.get(place) ?? this.mappedAt(place)
   }
 
   /** The place of a physical block in this file, 0 when it is not in this file. */
   placeOf(physical: number): number {
     const window = this.slots.indexOf(physical >>> WINDOW_SHIFT)
-    return window < 0 ? 0 : this.starts[window] + (physical & WINDOW_MASK)
+    if (window >= 0) return this.starts[window] + (physical & WINDOW_MASK)
+    return this.condemnedPlaces.get(physical) ?? 0
+  }
+
+  get hasCondemned(): boolean {
+    return this.condemned.size > 0
+  }
+
+  /** Whether reads of a place are refused. */
+  isCondemned(place: number): boolean {
+    return this.condemned.has(place)
+  }
+
+  /**
+   * Has reads of a place throw what `refusal` makes. Returns the physical block that stands for the place from now on, wherever
+   * `mapped` did; undefined where so many are refused that there is no room for more.
+   */
+  condemn(place: number, refusal: () => SnapheapError): { mapped: number; refused: number } | undefined {
+    if (this.condemned.has(place)) return undefined
+    const refused = this.windows.refuseReads(refusal)
+    if (refused === undefined) return undefined
+    this.condemned.set(place, refused)
+    this.condemnedPlaces.set(refused, place)
+    return { mapped: this.mappedAt(place), refused }
+  }
+
+  /** Where a place is in memory. */
+  mappedAt(place: number): number {
+    const { starts } = this
+    let window = 0
+    while (place >= starts[window + 1]) window++
+    return (this.slots[window] << WINDOW_SHIFT) | (place - starts[window])
   }
 
   release(): void {

@@ -11,6 +11,7 @@ import {
   mkdirSync,
   open,
   openSync,
+  read,
   readdirSync,
   readSync,
   renameSync,
@@ -30,6 +31,7 @@ const fsyncAsync = promisify(fsync)
 const openAsync = promisify(open)
 const unlinkAsync = promisify(unlink)
 const closeAsync = promisify(close)
+const readAsync = promisify(read)
 
 /**
  * Written with one call. For larger ones Linux takes larger pieces of memory into its page cache, which in a virtual machine are
@@ -66,6 +68,8 @@ export interface Files {
   closeBeside(fd: number): Promise<void>
   /** Fills `into` from `position` on; returns how much there was. */
   read(fd: number, into: Uint8Array, position: number): number
+  /** The same, off the event loop. */
+  readBeside(fd: number, into: Uint8Array, position: number): Promise<number>
   /** Writes everything, at once. */
   write(fd: number, bytes: Uint8Array, position: number): void
   /** Writes everything, off the event loop. Until that is done the bytes stay where and as they are. */
@@ -113,6 +117,15 @@ export const nodeFiles: Files = {
       const count = readSync(fd, into, done, Math.min(into.length - done, MOST_BYTES_A_READ), position + done)
       if (count === 0) break
       done += count
+    }
+    return done
+  },
+  async readBeside(fd, into, position) {
+    let done = 0
+    while (done < into.length) {
+      const { bytesRead } = await readAsync(fd, into, done, into.length - done, position + done)
+      if (bytesRead === 0) break
+      done += bytesRead
     }
     return done
   },

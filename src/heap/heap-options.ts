@@ -1,6 +1,7 @@
 import type { FileRoot } from './file-format'
 import type { Files } from './files'
 import type { Heap } from './heap'
+import type { PoolFile } from './pool-file'
 import type { World } from './world'
 
 export interface HeapOptions {
@@ -15,6 +16,13 @@ export interface HeapOptions {
   readonly from?: string | null
   /** Which state to begin with: the newest that it takes. Default: the newest. */
   readonly accepts?: (root: FileRoot) => boolean
+  /**
+   * What to do where the newest state in the file is damaged: begin with the one before. `rebuild`: `recover` must bring the heap
+   * to the version of the damaged one, or opening throws `CORRUPT`; `cut`: what is missing is given up. Default: throw `CORRUPT`.
+   */
+  readonly recovery?: 'rebuild' | 'cut' | undefined
+  /** Called with the file before anything is read from it but its map. May throw. */
+  readonly check?: ((file: PoolFile) => void) | undefined
   /** Does again what a journal recorded after the version in the file (0 without one), and may set `journal` for what follows. */
   readonly recover?: (heap: Heap) => void
 }

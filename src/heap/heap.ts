@@ -7,12 +7,16 @@ import type { FileRoot } from './file-format'
 import { type Files, filesWith, lockPathOf } from './files'
 import type { HeapOptions } from './heap-options'
 import { fork, type HistoryPoint } from './history-point'
+import { ioError } from './io-error'
 import type { CommitOptions, Journal } from './journal'
 import { OLDEST_LAYOUT_VERSION, RESERVED_BLOCKS, ROOT, ZERO_BLOCK } from './layout'
 import { checkLayout } from './layout-version'
+import type { MappedFile } from './mapped-file'
 import type { FileLock, Memory } from './memory'
+import { ensureRebuilt, openOwnFile } from './own-file'
 import { type Pin, Pins } from './pins'
-import { ioError, PoolFile } from './pool-file'
+import type { PoolFile } from './pool-file'
+import { Quarantine } from './quarantine'
 import { type HeapSnapshot, Snapshots } from './snapshots'
 import { type SaveOptions, Storage } from './storage'
 import { removeAbandoned, removeLeftovers } from './temporary-files'
@@ -44,6 +48,7 @@ export class Heap {
   /** Saves and detached transactions, one after the other. */
   readonly turns = new Turns()
   private readonly readers = new BesideReaders((owner) => this.snapshot(owner))
+  readonly quarantine = new Quarantine(this)
   private closed = false
 
   private constructor(
@@ -58,7 +63,7 @@ export class Heap {
     this.pins = new Pins(this.windows, world)
     this.snapshots = new Snapshots(this.windows, this.pins)
     this.live = new View(new Uint32Array(initialBlocks), this.windows)
-    this.writer = new Writer(this.windows, this.pins, this.live)
+    this.writer = new Writer(this.windows, this.pins, this.live, (...block) => this.quarantine.prove(...block))
     this.allocator = new Allocator(this.writer)
     this.storage = new Storage(memory, files, world, this.windows, this.pins, this.writer, world.randomBytes(16))
   }
@@ -85,18 +90,14 @@ export class Heap {
         removeLeftovers(files, path)
         removeAbandoned(memory, files, dirname(path))
       }
-      try {
-        const { from = path, accepts, readOnly } = options
-        if (from !== null) file = PoolFile.open(memory, files, from, !readOnly, accepts)
-      } catch (error) {
-        if (!(error instanceof SnapheapError && error.code === 'NOT_FOUND')) throw error
-      }
+      file = openOwnFile(memory, files, path, options)
       const blocks = file === undefined ? RESERVED_BLOCKS : tableLength(file.root.mapEntries)
       heap = new Heap(memory, files, world, path, options.readOnly, blocks)
       heap.lock = lock
       if (file !== undefined) heap.adopt(file)
       if (!options.readOnly) heap.windows.prepareArena()
       options.recover?.(heap)
+      if (file !== undefined) ensureRebuilt(file, heap.version, options)
       if (heap.version === 0) {
         if (!options.create || options.readOnly) throw ioError('open', path, { code: 'ENOENT' })
         heap.initialise()
@@ -106,7 +107,8 @@ export class Heap {
     } catch (error) {
       heap?.journal?.close().catch(() => undefined) // nothing is under way: it has closed what it opened when it returns
       heap?.windows.close()
-      file?.close()
+      if (heap?.mapped === undefined) file?.close()
+      else heap.storage.close()
       lock?.release()
       throw error
     }
@@ -137,6 +139,11 @@ export class Heap {
     return this.storage.root
   }
 
+  /** The file that holds it, as it is mapped. */
+  get mapped(): MappedFile | undefined {
+    return this.storage.mapped
+  }
+
   /** Opens a transaction whose changes the live view shows at once: for changes made in one synchronous turn. Throws `BUSY`, `READ_ONLY`. */
   begin(): void {
     this.ensureWritable()
@@ -158,6 +165,7 @@ export class Heap {
 
   /** Makes the transaction's changes the newest version. Throws what the journal throws; then the transaction is still open. */
   commit(options: CommitOptions = {}): void {
+    this.writer.ensureUnspoiled()
     this.journal?.commit(this.version + 1, this.writer.changes(), options)
     this.writer.commit()
     this.version++
@@ -169,6 +177,7 @@ export class Heap {
    * they count when the file holds them, durably. When this throws (`IO`), the transaction is still open.
    */
   async commitIntoFile(): Promise<void> {
+    this.writer.ensureUnspoiled()
     const version = this.version + 1
     const point = this.journal?.prepareSkip() ?? this.forkPoint()
     this.journal?.checkpointBegins()
@@ -345,7 +354,9 @@ export class Heap {
       const place = taken.table[block] ?? ZERO_BLOCK
       if (table[block] !== place && changedIn(block) <= version) this.writer.settle(block, place)
     }
-    return false
+    if (this.storage.reaches(table)) return false
+    this.returnToFile()
+    return true
   }
 
   /** Shows the state taken from the file; without one the empty heap of version 0, where every log begins. */

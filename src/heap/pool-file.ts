@@ -2,9 +2,6 @@ import { SnapheapError } from '../errors'
 import {
   damaged,
   decodeHeader,
-  decodeMap,
-  decodeRoot,
-  earlierRootOffset,
   encodeHeader,
   encodeMap,
   encodeRoot,
@@ -13,13 +10,15 @@ import {
   type FileRoot,
   FORMAT_VERSION,
   mapBlocks,
-  ROOT_SLOT,
   ROOT_SLOT_OFFSETS,
 } from './file-format'
+import { openFile, readState } from './file-states'
 import type { Files } from './files'
 import type { HistoryPoint } from './history-point'
+import { ioError } from './io-error'
 import { BLOCK_BYTES } from './layout'
 import type { Memory } from './memory'
+import { type DamagedBlock, damagedBlocks, PlacedBlocks } from './placed-blocks'
 import type { TemporaryFile } from './temporary-files'
 
 /** Blocks handed to the operating system at once: bounds the time between two turns of the event loop. */
@@ -29,8 +28,8 @@ export const BLOCKS_PER_WRITE = 64
 export interface PendingBlock {
   readonly block: number
   readonly bytes: Uint8Array
-  /** CRC-32C where it is already known. */
-  readonly checksum?: number
+  /** For a block of a file: what its bytes must match. */
+  readonly source?: { readonly path: string; readonly place: number; readonly checksum: number }
 }
 
 /** What a root says of the state that it is the root of. */
@@ -46,6 +45,9 @@ export interface SavedState {
  * has the file mapped and for a plain copy taken at any time.
  */
 export class PoolFile {
+  /** A newer state in the file, which is damaged: the next one takes its place. */
+  skipped: FileRoot | undefined
+  private placed: PlacedBlocks | undefined
   /** Whether a root was written that could not be synced: the file may hold a newer state than this object knows of. */
   mayHoldNewer = false
 
@@ -62,20 +64,27 @@ export class PoolFile {
     public root: FileRoot,
   ) {}
 
-  /** Opens a file and reads its newest whole root that `accepts` takes, and its map; reads no data. Throws `NOT_FOUND`, `CORRUPT`, `VERSION`, `IO`. */
+  /**
+   * Opens a file and reads its newest whole root that `accepts` takes, and its map; reads no data. With `skipsDamaged`, one before
+   * that where its map is damaged. Throws `NOT_FOUND`, `CORRUPT`, `VERSION`, `IO`.
+   */
   static open(
     memory: Memory,
     files: Files,
     path: string,
     writable: boolean,
-    accepts: (root: FileRoot) => boolean = () => true,
+    accepts?: (root: FileRoot) => boolean,
+    skipsDamaged?: boolean,
   ): PoolFile {
     const fd = openFile(files, path, writable ? 'r+' : 'r')
     try {
       if (writable) files.sync(fd) // a process that ended before it synced may have left what is built upon from now on
-      const { header, root, places, checksums } = readState(memory, files, fd, path, 0, accepts)!
+      const state = readState(memory, files, fd, path, 0, accepts, skipsDamaged)!
+      const { header, root, places, checksums } = state
       ensureFeatures(path, header.features, writable)
-      return new PoolFile(memory, files, path, fd, header, places, checksums, root)
+      const file = new PoolFile(memory, files, path, fd, header, places, checksums, root)
+      file.skipped = state.skipped
+      return file
     } catch (error) {
       files.close(fd)
       throw error instanceof SnapheapError ? error : ioError('read', path, error)
@@ -84,11 +93,10 @@ export class PoolFile {
 
   /** Takes the newest root again, which another process may have written. Whether there was a newer one. Throws as `open`. */
   reread(): boolean {
+    this.ensureLength()
     const state = readState(this.memory, this.files, this.fd, this.path, this.root.sequence)
     if (state === undefined) return false
-    this.places = state.places
-    this.checksums = state.checksums
-    this.root = state.root
+    this.take(state)
     return true
   }
 
@@ -156,6 +164,17 @@ export class PoolFile {
     return Math.ceil(this.files.sizeBytes(this.fd) / BLOCK_BYTES)
   }
 
+  /** Throws `CORRUPT` where somebody has made the file shorter than its newest state: what is mapped behind its end must not be read. */
+  ensureLength(): void {
+    const blocks = Math.floor(this.files.sizeBytes(this.fd) / BLOCK_BYTES)
+    if (blocks >= this.root.fileBlocks) return
+    throw new SnapheapError(
+      'CORRUPT',
+      `${this.path} has been made shorter while it was open: ${blocks} blocks of ${this.root.fileBlocks} are left, and reading the others ends the process. Close the database, and restore the file from a copy.`,
+      { path: this.path },
+    )
+  }
+
   /**
    * Appends blocks and a map that shows them in their new places, syncs, awaits `durable`, writes the older root slot and syncs
    * again. When this resolves the new root is durable; when it throws (`IO`) the file is still in its earlier state, and as long
@@ -192,9 +211,30 @@ export class PoolFile {
     await this.writeAll([encodeRoot(this.memory, root)], ROOT_SLOT_OFFSETS[root.sequence & 1])
     await this.io('sync', this.files.syncBeside(this.fd))
     this.mayHoldNewer = false
+    this.take({ places, checksums, root })
+  }
+
+  /** CRC-32C of the block at a place, which is mostly that of logical block `block`; undefined where the newest state has none there. */
+  checksumOf(block: number, place: number): number | undefined {
+    return this.places[block] === place ? this.checksums[block] : this.placedBlocks().checksumOf(place)
+  }
+
+  /** What the newest state has at each place. Throws `CORRUPT` for a map that cannot be. */
+  placedBlocks(): PlacedBlocks {
+    if (this.placed !== undefined) return this.placed
+    const placed = new PlacedBlocks(this.memory, this.root.fileBlocks)
+    const problem = placed.add(this.places, this.checksums)
+    if (problem !== undefined) throw damaged(this.path, problem)
+    this.placed = placed
+    return placed
+  }
+
+  private take({ places, checksums, root }: Pick<PoolFile, 'places' | 'checksums' | 'root'>): void {
     this.places = places
     this.checksums = checksums
     this.root = root
+    this.placed = undefined
+    this.skipped = undefined
   }
 
   /** Appends blocks and their map, all on the device, and awaits `durable`; returns where the map is. */
@@ -238,9 +278,10 @@ export class PoolFile {
       const written = this.writeAll(bytes, next * BLOCK_BYTES)
       for (const [i, each] of batch.entries()) {
         places[each.block] = next + i
-        checksums[each.block] = each.checksum ?? this.memory.crc32c(each.bytes)
+        checksums[each.block] = each.source?.checksum ?? this.memory.crc32c(each.bytes)
       }
       await written
+      this.prove(batch)
       next += batch.length
       onBlocks(batch.length)
       batch = []
@@ -251,6 +292,18 @@ export class PoolFile {
     }
     if (batch.length > 0) await flush()
     return next
+  }
+
+  /** Throws `CORRUPT` where blocks were taken from a file that do not match their checksums. Being written has brought them into memory. */
+  private prove(blocks: readonly PendingBlock[]): void {
+    const found: DamagedBlock[] = []
+    let path = ''
+    for (const { block, bytes, source } of blocks) {
+      if (source === undefined || this.memory.crc32c(bytes) === source.checksum) continue
+      path = source.path
+      found.push({ block, place: source.place })
+    }
+    if (found.length > 0) throw damagedBlocks(path, found)
   }
 
   close(): void {
@@ -273,121 +326,4 @@ export class PoolFile {
       throw ioError(what, this.path, error)
     }
   }
-}
-
-/** Every root of a file, the newest first: of the slots, and of those that its maps remember. Throws `CORRUPT`, `VERSION`, `NOT_FOUND`, `IO`. */
-export function rootsOf(memory: Memory, files: Files, path: string): FileRoot[] {
-  const fd = openFile(files, path, 'r')
-  try {
-    return [...readRoots(memory, files, fd, path).roots]
-  } catch (error) {
-    throw ioError('read', path, error)
-  } finally {
-    files.close(fd)
-  }
-}
-
-/** The newest of them, in one read. Throws as `rootsOf`. */
-export function newestRootOf(memory: Memory, files: Files, path: string): FileRoot {
-  const fd = openFile(files, path, 'r')
-  try {
-    return readRoots(memory, files, fd, path).newest
-  } catch (error) {
-    throw ioError('read', path, error)
-  } finally {
-    files.close(fd)
-  }
-}
-
-function readRoots(
-  memory: Memory,
-  files: Files,
-  fd: number,
-  path: string,
-): { header: FileHeader; newest: FileRoot; roots: Generator<FileRoot> } {
-  const block = readRange(files, fd, 0, BLOCK_BYTES)
-  // After the header: whatever a root in it describes is in the file by now, even while a writer appends.
-  const fileBlocks = Math.floor(files.sizeBytes(fd) / BLOCK_BYTES)
-  const header = decodeHeader(memory, path, block)
-  const slots = ROOT_SLOT_OFFSETS.map((offset) =>
-    decodeRoot(memory, block.subarray(offset, offset + ROOT_SLOT.sizeBytes), fileBlocks),
-  )
-  const newest = slots.reduce((a, b) => (b !== undefined && (a === undefined || b.sequence > a.sequence) ? b : a))
-  if (newest === undefined) throw damaged(path, 'neither of its two roots is whole')
-  return { header, newest, roots: fromNewest(newest) }
-
-  function* fromNewest(first: FileRoot): Generator<FileRoot> {
-    let root: FileRoot | undefined = first
-    while (root !== undefined) {
-      yield root
-      const slot = readRange(files, fd, earlierRootOffset(root), ROOT_SLOT.sizeBytes)
-      const earlier: FileRoot | undefined = decodeRoot(memory, slot, root.fileBlocks)
-      root = earlier !== undefined && earlier.sequence < root.sequence ? earlier : undefined
-    }
-  }
-}
-
-/** The newest whole state in a file: undefined when its root is not newer than number `sequence`. Throws `CORRUPT`, `VERSION`. */
-function readState(
-  memory: Memory,
-  files: Files,
-  fd: number,
-  path: string,
-  sequence: number,
-  accepts: (root: FileRoot) => boolean = () => true,
-): { header: FileHeader; root: FileRoot; places: Uint32Array; checksums: Uint32Array } | undefined {
-  const { header, roots } = readRoots(memory, files, fd, path)
-  let root: FileRoot | undefined
-  for (const each of roots) {
-    root = each
-    if (accepts(each)) break
-  }
-  if (root === undefined || !accepts(root)) throw damaged(path, 'it holds no state as old as that')
-  if (root.sequence <= sequence) return undefined
-  const map = readRange(files, fd, root.mapBlock * BLOCK_BYTES, mapBlocks(root.mapEntries) * BLOCK_BYTES)
-  return { header, root, ...decodeMap(memory, path, root, map) }
-}
-
-/** Opens a file or throws `NOT_FOUND` or `IO`. */
-function openFile(files: Files, path: string, flags: 'r' | 'r+'): number {
-  try {
-    return files.open(path, flags)
-  } catch (error) {
-    throw ioError('open', path, error)
-  }
-}
-
-/** Reads a range of a file; past its end the bytes are zero. */
-export function readRange(files: Files, fd: number, offsetBytes: number, sizeBytes: number): Uint8Array {
-  const bytes = new Uint8Array(sizeBytes)
-  files.read(fd, bytes, offsetBytes)
-  return bytes
-}
-
-/** What the operating system refused, as a typed error that names the path. */
-export function ioError(what: string, path: string, error: unknown): SnapheapError {
-  if (error instanceof SnapheapError) return error
-  const systemCode = (error as NodeJS.ErrnoException).code ?? 'unknown'
-  const details = { path, systemCode }
-  if (systemCode === 'ENOENT') {
-    return new SnapheapError(
-      'NOT_FOUND',
-      `${path} does not exist. Check the path, or open it with create.`,
-      details,
-      error,
-    )
-  }
-  if (systemCode === 'EEXIST') {
-    return new SnapheapError(
-      'EXISTS',
-      `${path} exists already. Choose another path, or allow it to be replaced.`,
-      details,
-      error,
-    )
-  }
-  const remedy =
-    systemCode === 'ENOSPC'
-      ? 'Free space on the device and try again; nothing was lost'
-      : 'Nothing was lost; mend the cause and try again'
-  return new SnapheapError('IO', `Could not ${what} ${path} (${systemCode}). ${remedy}.`, details, error)
 }

@@ -1,13 +1,14 @@
 import { dirname } from 'node:path'
 import { assert, SnapheapError } from '../errors'
 import { encodeAnnotation, type FileRoot, mapBlocks } from './file-format'
-import { FileWindows } from './file-windows'
 import type { Files } from './files'
 import type { HistoryPoint } from './history-point'
+import { ioError } from './io-error'
 import { ZERO_BLOCK } from './layout'
+import { MappedFile } from './mapped-file'
 import type { Memory } from './memory'
 import type { Pins } from './pins'
-import { ioError, type PendingBlock, PoolFile, type SavedState } from './pool-file'
+import { type PendingBlock, PoolFile, type SavedState } from './pool-file'
 import { openToRewrite, openToSave, removeAbandoned, type TemporaryFile } from './temporary-files'
 import type { Windows } from './windows'
 import type { World } from './world'
@@ -53,8 +54,7 @@ const DEAD_BLOCKS_AT_LEAST = 128
  * there. Works on pinned block tables only, so commits go on while it writes.
  */
 export class Storage {
-  private file: PoolFile | undefined
-  private fileWindows: FileWindows | undefined
+  mapped: MappedFile | undefined
   /** The file that is known to have its name durably. */
   private durablyNamed: PoolFile | undefined
   /** A file was given the heap's name, but perhaps not durably: the heap has not gone over to it. */
@@ -74,6 +74,10 @@ export class Storage {
     return this.file?.root
   }
 
+  private get file(): PoolFile | undefined {
+    return this.mapped?.file
+  }
+
   /** Whether the file at the heap's path may hold a newer state than the heap knows of, because saving it failed at the end. */
   get mayHoldNewer(): boolean {
     return this.hasUnsyncedName || this.file?.mayHoldNewer === true
@@ -81,16 +85,10 @@ export class Storage {
 
   /** Maps an opened file and fills `table` with the places of its blocks. */
   adopt(file: PoolFile, table: Uint32Array): void {
-    this.file = file
     this.heapId = file.heapId
-    const fileWindows = new FileWindows(this.windows, file.fd)
-    this.fileWindows = fileWindows
-    fileWindows.cover(0, file.root.fileBlocks)
-    const { places } = file
-    for (let block = 0; block < places.length; block++) {
-      const place = places[block]
-      if (place !== 0) table[block] = fileWindows.physicalOf(place) // everywhere else it has the block of zeros
-    }
+    this.mapped = new MappedFile(this.memory, this.windows, file)
+    this.mapped.cover(0)
+    table.set(this.mapped.table())
   }
 
   /** Gives the heap's file the newest format, where it has an earlier one. Throws `IO`. */
@@ -104,12 +102,12 @@ export class Storage {
    * over: from now on, blocks are placed in the new state.
    */
   takeNewer(path: string): { root: FileRoot; table: Uint32Array } | undefined {
-    const { file: earlier, fileWindows: earlierWindows } = this
-    if (earlier?.isAt(path) === true) {
-      const from = earlier.root.fileBlocks
-      if (!earlier.reread()) return undefined
-      earlierWindows!.cover(from, earlier.root.fileBlocks)
-      return { root: earlier.root, table: this.tableOf(earlier, earlierWindows!) }
+    const earlier = this.mapped
+    if (earlier?.file.isAt(path) === true) {
+      const from = earlier.file.root.fileBlocks
+      if (!earlier.file.reread()) return undefined
+      earlier.cover(from)
+      return { root: earlier.file.root, table: earlier.table() }
     }
     if (!this.files.exists(path)) return undefined
     const file = PoolFile.open(this.memory, this.files, path, false)
@@ -119,30 +117,31 @@ export class Storage {
         path,
       })
     }
-    this.file = file
-    this.fileWindows = new FileWindows(this.windows, file.fd)
-    this.fileWindows.cover(0, file.root.fileBlocks)
+    this.mapped = new MappedFile(this.memory, this.windows, file)
+    this.mapped.cover(0)
     this.pins.retire(() => {
-      earlierWindows?.release()
-      earlier?.closeBeside()
+      earlier?.release()
+      earlier?.file.closeBeside()
     })
-    return { root: file.root, table: this.tableOf(file, this.fileWindows) }
+    return { root: file.root, table: this.mapped.table() }
   }
 
   /** The newest state that the heap has taken from its file, undefined without one. */
   current(): { root: FileRoot; table: Uint32Array } | undefined {
-    return this.file === undefined
-      ? undefined
-      : { root: this.file.root, table: this.tableOf(this.file, this.fileWindows!) }
-  }
-
-  private tableOf(file: PoolFile, windows: FileWindows): Uint32Array {
-    return file.places.map((place) => windows.physicalOf(place))
+    return this.mapped && { root: this.mapped.file.root, table: this.mapped.table() }
   }
 
   /** Whether a physical block is one of the heap's file. */
   holds(physical: number): boolean {
-    return this.fileWindows !== undefined && this.fileWindows.placeOf(physical) !== 0
+    return this.mapped?.holds(physical) === true
+  }
+
+  /** Whether each block of a table is memory of this process or in the newest state of the heap's file, under whatever number. */
+  reaches(table: Uint32Array): boolean {
+    return table.every(
+      (physical, block) =>
+        physical === ZERO_BLOCK || this.windows.isArena(physical) || this.mapped?.knows(block, physical) === true,
+    )
   }
 
   /**
@@ -153,12 +152,14 @@ export class Storage {
     encodeAnnotation(options.annotation ?? '')
     const saved = { ...pinned, table: pinned.table.slice() }
     const isInPlace = this.file?.isAt(path) === true
-    if (this.file !== undefined && isInPlace && !own.isCompacting && !this.needsRewrite(this.file)) {
-      if (this.durablyNamed !== this.file) {
+    this.file?.ensureLength()
+    if (this.mapped !== undefined && isInPlace && !needsRewrite(this.mapped, own.isCompacting)) {
+      const { file } = this.mapped
+      if (this.durablyNamed !== file) {
         await this.syncFolderOf(path) // the rename that gave the file its name may have come no further
-        this.durablyNamed = this.file
+        this.durablyNamed = file
       }
-      await this.append(this.file, saved, options, own)
+      await this.append(this.mapped, saved, options, own)
     } else await this.rewrite(path, saved, { ...options, replace: isInPlace || options.replace === true }, own)
   }
 
@@ -190,19 +191,20 @@ export class Storage {
 
   close(): void {
     this.file?.close()
-    this.file = undefined
+    this.mapped = undefined
   }
 
   private async append(
-    file: PoolFile,
+    mapped: MappedFile,
     pinned: PinnedState,
     options: SaveOptions,
     { onDurable }: OwnFileOptions,
   ): Promise<void> {
     const { windows } = this
     const saved = pinned.table
+    const { file } = mapped
     const changed: number[] = []
-    const { places, checksums } = this.keptPlaces(file, saved)
+    const { places, checksums } = mapped.keptPlaces(saved)
     for (let block = 0; block < saved.length; block++) {
       if (windows.isArena(saved[block])) changed.push(block)
     }
@@ -212,28 +214,9 @@ export class Storage {
     const from = file.lengthBlocks
     const onBlocks = progressOf(options, changed.length)
     await file.append(pending(), places, checksums, this.stateOf(pinned, options), onBlocks, pinned.durable)
-    this.fileWindows?.cover(from, file.root.fileBlocks)
+    mapped.cover(from)
     onDurable()
-    this.settle(file, saved)
-  }
-
-  /** The places and checksums of the blocks that are in the file already, wherever in the heap they are now. */
-  private keptPlaces(file: PoolFile, saved: Uint32Array): { places: Uint32Array; checksums: Uint32Array } {
-    const places = new Uint32Array(saved.length)
-    const checksums = new Uint32Array(saved.length)
-    const moved: number[] = []
-    for (let block = 0; block < saved.length; block++) {
-      places[block] = this.fileWindows?.placeOf(saved[block]) ?? 0
-      if (places[block] === 0) continue
-      if (file.places[block] === places[block]) checksums[block] = file.checksums[block]
-      else moved.push(block)
-    }
-    if (moved.length > 0) {
-      const checksumAt = new Map<number, number>()
-      for (let block = 0; block < file.places.length; block++) checksumAt.set(file.places[block], file.checksums[block])
-      for (const block of moved) checksums[block] = checksumAt.get(places[block]) ?? 0
-    }
-    return { places, checksums }
+    this.settle(mapped, saved)
   }
 
   /** The heap goes over to the new file when that has its name durably; until then it keeps the earlier one, named or not. */
@@ -245,15 +228,15 @@ export class Storage {
   ): Promise<void> {
     // what has the name by now may be what a rewrite has left that failed when it had renamed
     const options = this.hasUnsyncedName ? { ...given, replace: true } : given
-    const earlier = { file: this.file, windows: this.fileWindows }
+    const earlier = this.mapped
     const file = await this.writeTemporary(() => openToRewrite(this.files, this.world, path), path, saved, options)
-    const fileWindows = new FileWindows(this.windows, file.fd)
+    const mapped = new MappedFile(this.memory, this.windows, file)
     try {
-      fileWindows.cover(0, file.root.fileBlocks)
-      if (earlier.file?.isAt(path) === true) onReplace(earlier.file.root)
+      mapped.cover(0)
+      if (earlier?.file.isAt(path) === true) onReplace(earlier.file.root)
       this.promote(file, path, options)
     } catch (error) {
-      fileWindows.release()
+      mapped.release()
       this.discard(file)
       throw ioError('save', path, error)
     }
@@ -261,19 +244,18 @@ export class Storage {
     try {
       await this.syncFolderOf(path)
     } catch (error) {
-      fileWindows.release()
+      mapped.release()
       file.close()
       throw error
     }
     this.hasUnsyncedName = false
-    this.file = file
+    this.mapped = mapped
     this.durablyNamed = file
-    this.fileWindows = fileWindows
     onDurable()
-    this.settle(file, saved.table)
+    this.settle(mapped, saved.table)
     this.pins.retire(() => {
-      earlier.windows?.release()
-      earlier.file?.closeBeside()
+      earlier?.release()
+      earlier?.file.closeBeside()
     })
   }
 
@@ -281,16 +263,15 @@ export class Storage {
    * Repoints every block that is still what was saved to its place in the file. A commit during a rewrite may have moved
    * blocks of the earlier file to other addresses: they are found by their physical place.
    */
-  private settle(file: PoolFile, saved: Uint32Array): void {
+  private settle(mapped: MappedFile, saved: Uint32Array): void {
     const { table } = this.writer.view
-    const placeOf = (block: number): number => this.fileWindows?.physicalOf(file.places[block]) ?? ZERO_BLOCK
     const moved: number[] = []
     for (let block = 0; block < table.length; block++) {
       const physical = table[block]
       if (physical === ZERO_BLOCK) continue
       if (saved[block] === physical) {
-        if (placeOf(block) !== physical) this.writer.settle(block, placeOf(block))
-      } else if (!this.windows.isArena(physical) && !this.holds(physical)) moved.push(block)
+        if (mapped.physicalOf(block) !== physical) this.writer.settle(block, mapped.physicalOf(block))
+      } else if (!this.windows.isArena(physical) && !mapped.holds(physical)) moved.push(block)
     }
     if (moved.length === 0) return
     const savedAs = new Map<number, number>()
@@ -298,7 +279,7 @@ export class Storage {
     for (const block of moved) {
       const earlier = savedAs.get(table[block])
       assert(earlier !== undefined, `block ${block} is in a file that the heap has left`)
-      this.writer.settle(block, placeOf(earlier))
+      this.writer.settle(block, mapped.physicalOf(earlier))
     }
   }
 
@@ -311,15 +292,8 @@ export class Storage {
   ): Promise<PoolFile> {
     const { table: saved, durable } = pinned
     this.refuseExisting(path, options)
-    const blocks: PendingBlock[] = []
+    const blocks = this.pendingOf(saved)
     const entries = saved.length
-    const { places, checksums } =
-      this.file === undefined ? { places: new Uint32Array(entries), checksums: [] } : this.keptPlaces(this.file, saved)
-    for (let block = 0; block < saved.length; block++) {
-      if (saved[block] === ZERO_BLOCK) continue
-      const bytes = this.windows.blockBytes(saved[block])
-      blocks.push(places[block] === 0 ? { block, bytes } : { block, bytes, checksum: checksums[block] })
-    }
     if (!this.files.exists(dirname(path))) {
       throw new SnapheapError('NOT_FOUND', `The folder of ${path} does not exist. Make it, or choose another path.`, {
         path,
@@ -358,9 +332,13 @@ export class Storage {
     this.removeTemporary(file.path)
   }
 
-  private needsRewrite(file: PoolFile): boolean {
-    const dead = deadBlocks(file)
-    return dead > DEAD_BLOCKS_AT_LEAST && dead > file.lengthBlocks * DEAD_SHARE
+  /** Every block of a table, to be written into another file. Throws `CORRUPT` where one is known to be damaged. */
+  private pendingOf(saved: Uint32Array): PendingBlock[] {
+    if (this.mapped !== undefined) return this.mapped.pending(saved)
+    const blocks: PendingBlock[] = []
+    for (let block = 0; block < saved.length; block++)
+      if (saved[block] !== ZERO_BLOCK) blocks.push({ block, bytes: this.windows.blockBytes(saved[block]) })
+    return blocks
   }
 
   /** Gives a file written beside `path` that name. Throws the system's errors. */
@@ -397,6 +375,16 @@ export class Storage {
       this.files.remove(path)
     } catch {} // what could not be written may not be removable either
   }
+}
+
+/**
+ * A file in which damaged blocks are known is appended to: they cannot be written anywhere else. So is one whose newest state is
+ * damaged: the root of the next takes the place of its root, and the file is whole again, with its earlier states.
+ */
+function needsRewrite({ file, hasCondemned }: MappedFile, isCompacting: boolean): boolean {
+  if (file.skipped !== undefined || isCompacting) return file.skipped === undefined
+  const dead = deadBlocks(file)
+  return !hasCondemned && dead > DEAD_BLOCKS_AT_LEAST && dead > file.lengthBlocks * DEAD_SHARE
 }
 
 /** Blocks of the file that its newest root does not reach. */

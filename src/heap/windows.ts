@@ -1,5 +1,5 @@
 import { SnapheapError } from '../errors'
-import { BLOCK_BYTES, WINDOW_MASK, WINDOW_SHIFT, WINDOW_SLOTS, windowBlocks, ZERO_BLOCK } from './layout'
+import { BLOCK_BYTES, BLOCK_SHIFT, WINDOW_MASK, WINDOW_SHIFT, WINDOW_SLOTS, windowBlocks, ZERO_BLOCK } from './layout'
 import type { Memory } from './memory'
 
 const NO_NUMBERS = new Float64Array(0)
@@ -10,9 +10,12 @@ const NO_BYTES = Buffer.alloc(0)
 const KEPT_FREE_BLOCKS = 2048
 const BLOCKS_PER_TURN = 64
 
+/** The slot of blocks that nobody may read. It has no memory: native loops find nothing there, and say that the heap is damaged. */
+const REFUSED_SLOT = WINDOW_SLOTS - 1
+
 /**
- * All memory of one heap, in window slots: slot 0 is the block of zeros, the others are windows of files (read-only)
- * or of the arena (blocks changed since they were last in a file).
+ * All memory of one heap, in window slots: slot 0 is the block of zeros, the last one refuses every read, the others
+ * are windows of files (read-only) or of the arena (blocks changed since they were last in a file).
  *
  * Invariant: an arena block is exactly one of: in use, in `dirtyFree` (old contents), in `cleanFree` (reads as zeros),
  * or at or above `arenaNext` in the newest arena window (never used, zeros).
@@ -32,6 +35,8 @@ export class Windows {
   private dirtyFree: number[] = []
   private cleanFree: number[] = []
   private trimming: NodeJS.Immediate | undefined
+  /** What reads of the blocks in the refused slot throw. */
+  private readonly refusals: (() => SnapheapError)[] = []
   /** Arena blocks in use. */
   arenaBlocks = 0
 
@@ -61,6 +66,21 @@ export class Windows {
   /** Makes a file's window show what was appended to the file in this range. */
   refresh(slot: number, fd: number, fileOffsetBytes: number, offsetBytes: number, sizeBytes: number): void {
     this.memory.refresh(this.buffer(slot), fd, fileOffsetBytes, offsetBytes, sizeBytes)
+  }
+
+  /** A physical block of which every read throws what `refusal` makes; undefined where there are too many of them. */
+  refuseReads(refusal: () => SnapheapError): number | undefined {
+    const { refusals } = this
+    if (refusals.length > WINDOW_MASK) return undefined
+    if (refusals.length === 0) {
+      const refuse = (at: number): never => {
+        throw (refusals[at] ?? refusals[refusals.length - 1])()
+      }
+      this.numbers[REFUSED_SLOT] = refusing(NO_NUMBERS, BLOCK_SHIFT, refuse)
+      this.halves[REFUSED_SLOT] = refusing(NO_HALVES, BLOCK_SHIFT + 1, refuse)
+      this.bytes[REFUSED_SLOT] = refusing(NO_BYTES, BLOCK_SHIFT + 3, refuse)
+    }
+    return (REFUSED_SLOT << WINDOW_SHIFT) | (refusals.push(refusal) - 1)
   }
 
   /** Makes the arena's first window now: mapping one costs a garbage collection, which nobody wants in the middle of a request. */
@@ -176,10 +196,10 @@ export class Windows {
   }
 
   private freeSlot(): number {
-    for (let slot = ZERO_BLOCK + 1; slot < WINDOW_SLOTS; slot++) if (this.buffers[slot] === undefined) return slot
+    for (let slot = ZERO_BLOCK + 1; slot < REFUSED_SLOT; slot++) if (this.buffers[slot] === undefined) return slot
     throw new SnapheapError(
       'HEAP_FULL',
-      `All ${WINDOW_SLOTS} memory windows (256 GiB) are in use. Release pinned snapshots, or save into a new file to drop dead blocks.`,
+      `All ${WINDOW_SLOTS} memory windows are in use. Release pinned snapshots, or save into a new file to drop dead blocks.`,
     )
   }
 
@@ -189,6 +209,13 @@ export class Windows {
     this.halves[slot] = new Int32Array(buffer)
     this.bytes[slot] = Buffer.from(buffer)
   }
+}
+
+/** Stands for an array of words of which none may be read: `refuse` gets the block that was asked for, and throws. */
+function refusing<T extends object>(empty: T, shift: number, refuse: (at: number) => never): T {
+  // a name that is no index, as that of a method, says nothing of the block: it is none of them
+  const refused = (_: T, key: string | symbol) => refuse(Math.floor(Number(String(key)) / 2 ** shift))
+  return new Proxy(empty, { get: refused, set: refused, has: refused })
 }
 
 /** One of each slot, pushed one by one: an array made at its full length counts as one with holes, and every read looks for them. */

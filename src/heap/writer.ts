@@ -44,12 +44,16 @@ export class Writer {
   private isOpen = false
   /** Nothing is kept for a rollback. */
   private isFinal = false
+  /** Why the open transaction must not be committed. */
+  private spoiledBy: unknown
 
   constructor(
     private readonly windows: Windows,
     private readonly pins: Pins,
     /** What the writer sees. The live view too, except while a detached transaction is open. */
     public view: View,
+    /** Throws where a block that is in a file cannot be copied, for its bytes are not what they were. */
+    private readonly prove: (block: number, physical: number) => void,
   ) {
     this.births = new Float64Array(view.table.length)
     this.marks = new Uint32Array(view.table.length)
@@ -204,6 +208,16 @@ export class Writer {
     this.marks[from] = UNTOUCHED
   }
 
+  /** Has the open transaction end in a rollback: something could not be read or changed that a change in progress rests on. */
+  spoil(error: unknown): void {
+    if (this.isOpen) this.spoiledBy ??= error
+  }
+
+  /** Throws what has spoiled the open transaction. */
+  ensureUnspoiled(): void {
+    if (this.spoiledBy !== undefined) throw this.spoiledBy
+  }
+
   /** Makes logical blocks up to `count` addressable. */
   ensureBlocks(count: number): void {
     if (count <= this.view.table.length) return
@@ -320,6 +334,7 @@ export class Writer {
     this.hasMoves = false
     this.isFinal = false
     this.isOpen = false
+    this.spoiledBy = undefined
   }
 
   private touch(block: number): number {
@@ -345,8 +360,9 @@ export class Writer {
     return mark
   }
 
-  /** Gives a block a copy of its own, which nobody else sees. */
+  /** Gives a block a copy of its own, which nobody else sees. Throws `CORRUPT`, before anything has changed. */
   private copyBlock(block: number, physical: number): void {
+    if (this.births[block] === 0) this.prove(block, physical)
     this.ownTable()
     const copy = this.windows.takeBlock()
     this.ownBlocks.add(copy)

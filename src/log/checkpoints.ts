@@ -1,4 +1,4 @@
-import { ioError } from '../heap/pool-file'
+import { ioError } from '../heap/io-error'
 import type { LogOptions } from './log-options'
 import { keepBase, keepsHistory } from './retention'
 

@@ -1,7 +1,7 @@
 import { join } from 'node:path'
 import type { Files } from '../heap/files'
+import { ioError } from '../heap/io-error'
 import type { Memory } from '../heap/memory'
-import { ioError } from '../heap/pool-file'
 import { DURABLE_MARK, DURABLE_MARK_MAGIC, DURABLE_MARK_NAME } from './format'
 import type { RepeatedFailure } from './repeated-failure'
 

@@ -1,7 +1,8 @@
 import { SnapheapError } from '../errors'
+import { newestRootOf } from '../heap/file-states'
 import type { Files } from '../heap/files'
+import { ioError } from '../heap/io-error'
 import type { Memory } from '../heap/memory'
-import { ioError, newestRootOf } from '../heap/pool-file'
 import { LogCursor, type LogEnd, type LogPlace } from './cursor'
 import { LOG_FORMAT_VERSION, logFolderOf, OLDEST_LOG_FORMAT_VERSION, RECORD, recordUnits } from './format'
 import { decodeHead, RecordBytes } from './record'
@@ -10,15 +11,22 @@ import { damagedLog } from './segments'
 /** Bytes looked through at once. */
 export const SCAN_BYTES = 1 << 20
 
-/**
- * Why a log cannot be gone on with where its replay onto a saved state has ended, undefined where it can: `end` is why there is no
- * further commit, `logged` the version up to which the log led when the state was saved.
- */
+/** What is known of where a log must lead to. */
+export interface LogBounds {
+  /** The version of the state that it was replayed onto. */
+  readonly version: number
+  /** Up to where it led when that state was saved. */
+  readonly logged: number
+  /** Up to where its writer says that it was on the device. In a copy of a log that is written this may be beyond its end. */
+  readonly durable: number
+}
+
+/** Why a log cannot be gone on with where its replay has ended, undefined where it can. `end` is why there is no further commit. */
 export function damageAtEnd(
-  { memory, files, path, version }: { memory: Memory; files: Files; path: string; version: number },
+  { memory, files, path }: { memory: Memory; files: Files; path: string },
   cursor: LogCursor,
   end: LogEnd,
-  logged: number,
+  { version, logged, durable }: LogBounds,
 ): SnapheapError | undefined {
   const folder = logFolderOf(path)
   if (end === 'gap') return missing(folder, version)
@@ -26,7 +34,13 @@ export function damageAtEnd(
   const { place } = cursor
   if (place === undefined) return undefined
   if (cursor.version < logged) return endsBefore(path, folder, cursor.version, logged)
-  return damageBehind(memory, files, place, Math.max(cursor.version, version) + 1)
+  const lost = Math.max(cursor.version, version) + 1
+  if (durable >= lost && cursor.bytesBehind > 0) return notWhole(place, lost)
+  return damageBehind(memory, files, place, lost)
+}
+
+function notWhole({ path, offsetBytes }: LogPlace, lost: number): SnapheapError {
+  return damagedLog(path, offsetBytes, `commit ${lost} is not whole, though it was on the device`)
 }
 
 /**
@@ -119,7 +133,7 @@ export class DamageSearch {
       const record = new RecordBytes(new Uint8Array(sizeBytes), headUnits)
       const read = files.read(fd, record.bytes, position + at)
       if (decodeHead(memory, record, 0, read) === undefined) continue
-      return damagedLog(place.path, place.offsetBytes, `commit ${lost} is not whole, though it was on the device`)
+      return notWhole(place, lost)
     }
     return undefined
   }

@@ -1,5 +1,5 @@
 import { join } from 'node:path'
-import { ioError } from '../heap/pool-file'
+import { ioError } from '../heap/io-error'
 import type { LogPlace } from './cursor'
 import { DurableMarkFile } from './durable-mark'
 import { encodeSegmentHeader, segmentName } from './format'

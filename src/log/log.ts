@@ -1,6 +1,6 @@
 import { SnapheapError } from '../errors'
 import type { Heap } from '../heap/heap'
-import { ioError } from '../heap/pool-file'
+import { ioError } from '../heap/io-error'
 import { LogCursor } from './cursor'
 import { logFolderOf } from './format'
 import type { Durability } from './log-options'

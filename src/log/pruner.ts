@@ -1,6 +1,6 @@
 import type { Files } from '../heap/files'
 import type { Heap } from '../heap/heap'
-import { ioError } from '../heap/pool-file'
+import { ioError } from '../heap/io-error'
 import { RECORD } from './format'
 import { basesOf, keptFilesOf } from './history'
 import { keepsHistory, type Retention } from './retention'

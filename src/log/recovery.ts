@@ -4,10 +4,13 @@ import { NOWHERE } from '../heap/changes'
 import { ensureFeatures, type FileRoot } from '../heap/file-format'
 import type { Files } from '../heap/files'
 import type { Heap } from '../heap/heap'
+import { ioError } from '../heap/io-error'
 import { BLOCK_WORDS, MAX_BLOCKS, RESERVED_BLOCKS } from '../heap/layout'
-import { ioError } from '../heap/pool-file'
-import { LogCursor, type LogEnd, type LogPlace } from './cursor'
-import { isSegmentName, RECORD_FEATURES } from './format'
+import type { Memory } from '../heap/memory'
+import type { World } from '../heap/world'
+import { LogCursor, type LogEnd, type LogPlace, type LogStart } from './cursor'
+import { readDurableMark } from './durable-mark'
+import { DURABLE_MARK_NAME, isSegmentName, RECORD_FEATURES } from './format'
 import { damageAtEnd, damageInTorn, SCAN_BYTES } from './log-damage'
 import { type Redo, unknownFeatures } from './record'
 import { contentsEnd, listSegments } from './segments'
@@ -198,6 +201,79 @@ export interface LogReader {
   readonly redo: RedoTracker
 }
 
+/** What is brought to the end of a log: a heap, or who reads the log to see where one would be. */
+export interface LogTarget {
+  readonly memory: Memory
+  readonly files: Files
+  readonly world?: World
+  readonly path?: string | undefined
+  readonly version: number
+  readonly id: Uint8Array
+  readonly point: LogStart
+  /** The newest state in its file. */
+  readonly savedRoot: FileRoot | undefined
+  /** Takes the identity that the log gives to what has no file. */
+  identify(id: Uint8Array): void
+}
+
+export interface RepairOptions {
+  /** Cut off the rest of a commit that was never acknowledged, and keep it beside the segment. */
+  readonly repair: boolean
+  /** Cut off as well what was on the device, and a log that does not continue the file. */
+  readonly isForced: boolean
+}
+
+/** A log that is about to be read to its end. */
+export interface OpenedLog {
+  readonly folder: string
+  readonly cursor: LogCursor
+  readonly damaged: Recovery['damaged']
+}
+
+/** Begins to read a log after the version of a target. Throws `CORRUPT`, `VERSION`, `IO`. */
+export function openAt(target: LogTarget, folder: string, options: RepairOptions): OpenedLog {
+  const { memory, files, world } = target
+  const { segments, torn } = listSegments(memory, files, folder, target.version === 0 ? undefined : target.id)
+  if (options.repair) for (const { path, header } of segments) ensureFeatures(path, header.features, true)
+  if (target.version === 0 && segments.length > 0) target.identify(segments[0].header.heapId)
+  const damaged = torn === undefined ? undefined : leaveTorn(target, torn, options)
+  return { folder, cursor: new LogCursor(memory, files, folder, target.id, target.point, world), damaged }
+}
+
+/**
+ * Looks at why a log ended where it was read to, when the target is there. Damage to what was on the device throws `CORRUPT`.
+ * Returns what was cut off, where the log goes on, and whether commits were given up.
+ */
+export function settleEnd(
+  target: LogTarget,
+  log: OpenedLog,
+  end: LogEnd,
+  options: RepairOptions,
+): { damaged: Recovery['damaged']; place: LogPlace | undefined; isFork: boolean } {
+  const { memory, files, version, savedRoot } = target
+  const { folder, cursor } = log
+  if (options.repair && (cursor.flags & RECORD_FEATURES.readOnlyCompatible) !== 0)
+    throw unknownFeatures(cursor.flags & RECORD_FEATURES.readOnlyCompatible)
+  const bounds = { version, logged: savedRoot?.point?.loggedVersion ?? 0, durable: knownDurable(memory, files, folder) }
+  const damage = end === 'beyond' ? undefined : damageAtEnd({ memory, files, path: target.path! }, cursor, end, bounds)
+  const place = cursor.isOfOtherHistory ? undefined : cursor.place
+  const isHopeless = version === 0 && place === undefined
+  if (damage !== undefined && (!options.isForced || isHopeless)) throw damage
+  const isFork = damage !== undefined || place === undefined
+  if (!options.repair) return { damaged: log.damaged, place, isFork }
+  return { damaged: cut(target, folder, cursor, place, damage !== undefined) ?? log.damaged, place, isFork }
+}
+
+/** Up to which version the commits of a log are known to have been on the device, whatever its records say. Throws `IO`. */
+function knownDurable(memory: Memory, files: Files, folder: string): number {
+  try {
+    const mark = readDurableMark(memory, files, folder)
+    return typeof mark === 'string' ? 0 : mark.version
+  } catch (error) {
+    throw ioError('read', folder, error)
+  }
+}
+
 /**
  * Brings a heap to the end of its log, or to version `until`. Gives the cursor to `keep`, open, where that is given. With `repair`,
  * the rest of a commit that was never acknowledged is cut off and kept beside the segment; damage to what was on the device throws
@@ -207,37 +283,21 @@ export interface LogReader {
 export function recover(
   heap: Heap,
   folder: string,
-  options: {
-    repair: boolean
-    isForced: boolean
-    keep?: ((reader: LogReader) => void) | undefined
-    until?: number | undefined
-  },
+  options: RepairOptions & { keep?: ((reader: LogReader) => void) | undefined; until?: number | undefined },
 ): Recovery & { end: LogEndState } {
-  const { memory, files } = heap
-  const { segments, torn } = listSegments(memory, files, folder, heap.version === 0 ? undefined : heap.id)
-  if (options.repair) for (const { path, header } of segments) ensureFeatures(path, header.features, true)
-  if (heap.version === 0 && segments.length > 0) heap.identify(segments[0].header.heapId)
-  let damaged = torn === undefined ? undefined : leaveTorn(heap, torn, options)
-  const cursor = new LogCursor(memory, files, folder, heap.id, heap.point, heap.world)
+  const log = openAt(heap, folder, options)
+  const { cursor } = log
   let isKept = false
   try {
     const redo = options.keep && redoInto(heap)
     const { commits, bytes, end } = replay(heap, cursor, options.until, redo)
-    if (options.repair && (cursor.flags & RECORD_FEATURES.readOnlyCompatible) !== 0)
-      throw unknownFeatures(cursor.flags & RECORD_FEATURES.readOnlyCompatible)
-    const logged = heap.savedRoot?.point?.loggedVersion ?? 0
-    const damage = damageAtEnd({ memory, files, path: heap.path!, version: heap.version }, cursor, end, logged)
-    const place = cursor.isOfOtherHistory ? undefined : cursor.place
-    const isHopeless = heap.version === 0 && place === undefined
-    if (damage !== undefined && (!options.isForced || isHopeless)) throw damage
-    if (options.repair) damaged = cut(heap, folder, cursor, place, damage !== undefined) ?? damaged
+    const { damaged, place, isFork } = settleEnd(heap, log, end, options)
     if (redo !== undefined) {
       options.keep!({ cursor, redo })
       isKept = true
     }
     const { version, checksum, epoch } = cursor
-    const timeline = damage === undefined && place !== undefined ? cursor.timeline : undefined
+    const timeline = isFork ? undefined : cursor.timeline
     return { commits, damaged, end: { version, checksum, epoch, timeline, bytes, place } }
   } finally {
     if (!isKept) cursor.close()
@@ -245,11 +305,7 @@ export function recover(
 }
 
 /** A segment whose header is not whole holds nothing that was acknowledged: it was torn while it was begun, or is damaged. */
-function leaveTorn(
-  { memory, files, version }: Heap,
-  path: string,
-  options: { repair: boolean; isForced: boolean },
-): Recovery['damaged'] {
+function leaveTorn({ memory, files, version }: LogTarget, path: string, options: RepairOptions): Recovery['damaged'] {
   const lost = Math.max(Number(basename(path, '.log')), version) + 1
   const damage = damageInTorn(memory, files, path, lost)
   if (damage !== undefined && !options.isForced) throw damage
@@ -261,7 +317,7 @@ function leaveTorn(
  * later segments. Without a place, nothing of the log continues the file.
  */
 function cut(
-  { memory, files }: Heap,
+  { memory, files }: LogTarget,
   folder: string,
   cursor: LogCursor,
   place: LogPlace | undefined,
@@ -272,6 +328,8 @@ function cut(
     const first = place === undefined ? '' : basename(place.path)
     const later = files.list(folder).filter((name) => isSegmentName(name) && name > first)
     for (const name of later.reverse()) damaged = setAside(files, join(folder, name), 0)
+    const mark = join(folder, DURABLE_MARK_NAME)
+    if (files.exists(mark)) files.remove(mark) // it names commits that are given up
     if (later.length > 0) memory.syncFolder(folder) // or they might come back, and not continue what is left
   }
   return place !== undefined && cursor.bytesBehind > 0 ? setAside(files, place.path, place.offsetBytes) : damaged

@@ -1,5 +1,5 @@
 import { SnapheapError } from '../errors'
-import { ioError } from '../heap/pool-file'
+import { ioError } from '../heap/io-error'
 
 /** The error of every commit after a sync of the log has failed. */
 export function logNotSynced(folder: string, error: unknown): SnapheapError {

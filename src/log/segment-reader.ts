@@ -1,6 +1,6 @@
 import type { Files } from '../heap/files'
+import { ioError } from '../heap/io-error'
 import type { Memory } from '../heap/memory'
-import { ioError } from '../heap/pool-file'
 import type { World } from '../heap/world'
 import { RECORD } from './format'
 import { decodeHead, RecordBytes, type RecordHead, type Redo, redo } from './record'

@@ -1,8 +1,8 @@
 import { dirname, join } from 'node:path'
 import { SnapheapError } from '../errors'
 import type { Files } from '../heap/files'
+import { ioError } from '../heap/io-error'
 import type { Memory } from '../heap/memory'
-import { ioError } from '../heap/pool-file'
 import { decodeSegmentHeader, isSegmentName, SEGMENT, type SegmentHeader, segmentName } from './format'
 
 const MOST_ATTEMPTS = 50

@@ -1,7 +1,7 @@
 import { SnapheapError } from '../errors'
+import { newestRootOf } from '../heap/file-states'
 import type { Files } from '../heap/files'
 import type { Memory } from '../heap/memory'
-import { newestRootOf } from '../heap/pool-file'
 import { isSegmentName, logFolderOf } from './format'
 import { contentsEnd } from './segments'
 

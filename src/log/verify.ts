@@ -5,12 +5,14 @@ import type { Memory } from '../heap/memory'
 import { LogCursor } from './cursor'
 import { logFolderOf } from './format'
 import { damageBehind, damageInTorn, ensureOneHistory } from './log-damage'
+import { type LogTarget, openAt, settleEnd } from './recovery'
 import { damagedLog, listSegments, type Segment } from './segments'
 
 /** Commits read between two turns of the event loop. */
 const COMMITS_PER_TURN = 1000
 
 const MOST_ATTEMPTS = 5
+const READ_ONLY = { repair: false, isForced: false }
 
 /** What a segment of the log holds. */
 export interface VerifiedSegment {
@@ -42,6 +44,24 @@ export async function verifyLog(memory: Memory, files: Files, path: string): Pro
       // its writer may have removed segments meanwhile
       if (attempt === MOST_ATTEMPTS || segments.every((each) => files.exists(each.path))) throw error
     }
+  }
+}
+
+/**
+ * Reads the log to its end from the version of a target on, as opening does, without doing anything again. Returns the version that
+ * opening would show. Throws what opening would throw: `CORRUPT`, `VERSION`, `IO`.
+ */
+export async function endOfLog(target: LogTarget, path: string): Promise<number> {
+  const log = openAt(target, logFolderOf(path), READ_ONLY)
+  const { cursor } = log
+  try {
+    let next = cursor.next()
+    for (let count = 1; typeof next !== 'string'; next = cursor.next(), count++)
+      if (count % COMMITS_PER_TURN === 0) await nextTurn()
+    settleEnd(target, log, next, READ_ONLY)
+    return Math.max(cursor.version, target.version)
+  } finally {
+    cursor.close()
   }
 }
 

@@ -50,9 +50,14 @@ describe.each(HEAP_MEMORIES)('damaged files on %s memory', (_name, makeMemory) =
       const opened = PoolFile.open(memory, nodeFiles, path, false)
       opened.close()
       file = opened
-      const blocks = [...opened.places].filter((place) => place !== 0)
-      for (let i = 0; i < mapBlocks(opened.root.mapEntries); i++) blocks.push(opened.root.mapBlock + i)
-      ranges = blocks.map((place) => [place * BLOCK_BYTES, (place + 1) * BLOCK_BYTES])
+      const blocks = new Set<number>()
+      for (let save = 1; save <= 3; save++) {
+        const state = PoolFile.open(memory, nodeFiles, path, false, ({ sequence }) => sequence === save)
+        state.close()
+        for (const place of state.places) if (place !== 0) blocks.add(place)
+        for (let i = 0; i < mapBlocks(state.root.mapEntries); i++) blocks.add(state.root.mapBlock + i)
+      }
+      ranges = [...blocks].map((place) => [place * BLOCK_BYTES, (place + 1) * BLOCK_BYTES])
       ranges.push([0, HEADER_BYTES])
       for (const offset of ROOT_SLOT_OFFSETS) ranges.push([offset, offset + ROOT_SLOT.sizeBytes])
     }),
@@ -76,7 +81,7 @@ describe.each(HEAP_MEMORIES)('damaged files on %s memory', (_name, makeMemory) =
   }
 
   async function verifies(path: string): Promise<boolean> {
-    const code = await codeOf(() => verifyFile(memory, path))
+    const code = await codeOf(() => verifyFile(memory, nodeFiles, path))
     if (code !== 'no error') expect(DAMAGE).toContain(code)
     return code === 'no error'
   }
@@ -86,17 +91,18 @@ describe.each(HEAP_MEMORIES)('damaged files on %s memory', (_name, makeMemory) =
       const path = join(folder, 'heap')
       writeFileSync(path, whole)
       const progress: number[] = []
-      const verified = await verifyFile(memory, path, ({ checkedBlocks, totalBlocks }) =>
+      const verified = await verifyFile(memory, nodeFiles, path, ({ checkedBlocks, totalBlocks }) =>
         progress.push(checkedBlocks / totalBlocks),
       )
-      const { version, liveBlocks, timeMs } = file.root
-      expect(verified).toMatchObject({ version, blocks: liveBlocks, savedAtMs: timeMs, annotation: '' })
-      expect(verified.bytes).toBe((liveBlocks + 1 + mapBlocks(file.root.mapEntries)) * BLOCK_BYTES)
+      const { version, timeMs } = file.root
+      expect(verified).toMatchObject({ version, savedAtMs: timeMs, annotation: '', states: 3 })
+      expect(verified.bytes).toBe((ranges.length - 2) * BLOCK_BYTES) // the header is three ranges
+      expect(verified.blocks).toBe(ranges.length - 3 - 3 * mapBlocks(file.root.mapEntries))
       expect(progress.at(-1)).toBe(1)
       expect(progress).toEqual([...progress].sort((a, b) => a - b))
       expect(await openAndRead(path)).toBe(states[2])
-      expect(await codeOf(() => verifyFile(memory, join(folder, 'missing')))).toBe('NOT_FOUND')
-      expect(await codeOf(() => verifyFile(memory, folder))).toBe('IO')
+      expect(await codeOf(() => verifyFile(memory, nodeFiles, join(folder, 'missing')))).toBe('NOT_FOUND')
+      expect(await codeOf(() => verifyFile(memory, nodeFiles, folder))).toBe('IO')
     }))
 
   test('a changed byte anywhere in the header or the roots is found, and opening shows a saved state or refuses', async () => {
@@ -176,7 +182,7 @@ describe.each(HEAP_MEMORIES)('damaged files on %s memory', (_name, makeMemory) =
       const blocks = [...file.places.keys()].filter((block) => file.places[block] !== 0)
       for (const block of blocks) bytes[file.places[block] * BLOCK_BYTES + 5] ^= 1
       writeFileSync(path, bytes)
-      const error: SnapheapError = await verifyFile(memory, path).catch((reason) => reason)
+      const error: SnapheapError = await verifyFile(memory, nodeFiles, path).catch((reason) => reason)
       expect([error.code, error.details.damagedBlocks]).toEqual(['CORRUPT', blocks.length])
       const named = error.details.blocks as number[]
       expect(named.length).toBeGreaterThan(5)
@@ -210,7 +216,7 @@ describe.each(HEAP_MEMORIES)('damaged files on %s memory', (_name, makeMemory) =
         bytes.writeUInt32LE(value, offset)
         bytes.writeUInt32LE(memory.crc32c(bytes.subarray(0, HEADER.checksum)), HEADER.checksum)
         writeFileSync(path, bytes)
-        expect([await openAndRead(path), await codeOf(() => verifyFile(memory, path))]).toEqual([code, code])
+        expect([await openAndRead(path), await codeOf(() => verifyFile(memory, nodeFiles, path))]).toEqual([code, code])
       }
     }))
 

@@ -3,6 +3,7 @@ import { join } from 'node:path'
 import { setImmediate } from 'node:timers/promises'
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
+import { nodeFiles } from '../../src/heap/files'
 import { Heap } from '../../src/heap/heap'
 import { BLOCK_BYTES } from '../../src/heap/layout'
 import type { Memory } from '../../src/heap/memory'
@@ -106,13 +107,13 @@ class FilePlay {
     await this.beside(this.heap.save(), beside)
     expect(this.heap.savedRoot!.version).toBeGreaterThanOrEqual(version)
     await this.expectFileShows(this.path, this.heap.savedRoot!.version)
-    expect((await verifyFile(this.memory, this.path)).version).toBe(this.heap.savedRoot!.version)
+    expect((await verifyFile(this.memory, nodeFiles, this.path)).version).toBe(this.heap.savedRoot!.version)
   }
 
   private async saveAs(beside: WordChange[][]): Promise<void> {
     const path = join(this.folder, 'backup')
     await this.beside(this.heap.saveAs(path, { replace: true }), beside)
-    const { version } = await verifyFile(this.memory, path)
+    const { version } = await verifyFile(this.memory, nodeFiles, path)
     await this.expectFileShows(path, version)
   }
 

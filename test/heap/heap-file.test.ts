@@ -113,7 +113,7 @@ describe.each(HEAP_MEMORIES)('heap file on %s memory', (name, makeMemory) => {
         inTransaction(heap, () => heap.writer.moveBlock(FIRST_BLOCK + 7, FIRST_BLOCK + 600))
         await heap.save()
         expect(heap.statistics().fileBlocks).toBe(fileBlocks + 1 + 3 * map)
-        expect((await verifyFile(memory, heap.path!)).blocks).toBe(heap.statistics().writtenBlocks)
+        expect((await verifyFile(memory, nodeFiles, heap.path!)).blocks).toBe(heap.statistics().writtenBlocks)
       }),
     ))
 
@@ -210,7 +210,7 @@ describe.each(HEAP_MEMORIES)('heap file on %s memory', (name, makeMemory) => {
           writeBlocks(one, 300, 1)
           writeBlocks(two, 300, 2)
           await Promise.all([one.saveAs(path, { replace: true }), two.saveAs(path, { replace: true })])
-          await verifyFile(memory, path)
+          await verifyFile(memory, nodeFiles, path)
           await withFile(
             memory,
             path,

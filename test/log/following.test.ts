@@ -1,10 +1,13 @@
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import { Store } from '../../src/db/store'
+import { BLOCK_WORDS } from '../../src/heap/layout'
+import { realWorld } from '../../src/heap/world'
 import { MEMORIES } from '../heap/support/memories'
-import { errorOf, fileStore, temporaryPath } from '../support/store'
+import { closeChecked, errorOf, fileStore, temporaryPath } from '../support/store'
 import { anyCommand, CommandRunner, SHAPES } from '../table/support/commands'
 import { expectSame } from '../table/support/compare'
+import { StoreOverFiles } from './support/store-over-files'
 
 describe.each(MEMORIES.slice(0, 2))('following on %s memory', (_name, makeMemory) => {
   const memory = makeMemory()
@@ -53,6 +56,33 @@ describe.each(MEMORIES.slice(0, 2))('following on %s memory', (_name, makeMemory
       ),
       { numRuns: 20, interruptAfterTimeLimit: 30_000 },
     )
+  })
+
+  test('blocks that only moved since the state that a rewritten file holds are shown when the follower goes over to it', async () => {
+    const path = temporaryPath()
+    const writer = fileStore(path, { memory })
+    const rows = 8 * BLOCK_WORDS - 10
+    writer.write((tx) => {
+      tx.createTable('t', { key: 'id', columns: { id: 'integer', n: 'number' } })
+      for (let id = 0; id < rows; id++) tx.insert('t', { id, n: id + 0.5 })
+    })
+    await writer.save()
+    let aheadMs = 0
+    const world = { ...realWorld, elapsedMs: () => performance.now() + aheadMs }
+    const follower = StoreOverFiles.over(path, { memory, follow: true, world })
+    const compacted = writer.compact()
+    await Promise.resolve() // what is written is the version of now
+    writer.write((tx) => {
+      for (let id = rows; id < rows + 100; id++) tx.insert('t', { id, n: id + 0.5 })
+    })
+    follower.following!.look()
+    expect(follower.version).toBe(writer.version)
+    await compacted
+    aheadMs = 10_000 // the file is looked at
+    follower.following!.look()
+    expect([follower.version, follower.stats().fileBytes]).toEqual([writer.version, writer.stats().fileBytes])
+    for (let id = 0; id < rows + 100; id += 97) expect(follower.table('t').get(id)).toEqual({ id, n: id + 0.5 })
+    await closeChecked(follower)
   })
 
   test('a follower that fell behind the pruned log takes the newer file', async () => {

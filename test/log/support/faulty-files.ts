@@ -1,6 +1,6 @@
 import { type FileIdentity, type Files, nodeFiles } from '../../../src/heap/files'
+import { ioError } from '../../../src/heap/io-error'
 import type { Memory } from '../../../src/heap/memory'
-import { ioError } from '../../../src/heap/pool-file'
 import { type Device, FileNode, FolderNode, nameOf } from './device'
 
 export type OperationKind =
@@ -124,6 +124,15 @@ export class FaultyFiles implements Files {
   read(fd: number, into: Uint8Array, position: number): number {
     const { path } = this.opened.get(fd)!
     return this.perform('read', path, () => nodeFiles.read(fd, into, position), position, into.length)
+  }
+
+  async readBeside(fd: number, into: Uint8Array, position: number): Promise<number> {
+    const { path } = this.opened.get(fd)!
+    let count = 0
+    await this.later(this.record('read', path, position, into.length), (share) => {
+      if (share === 1) count = nodeFiles.read(fd, into, position)
+    })
+    return count
   }
 
   write(fd: number, bytes: Uint8Array, position: number): void {
