@@ -19,7 +19,10 @@ export interface FollowingEvents {
 export interface FollowingLag {
   /** Bytes of log not read yet. */
   readonly bytes: number
-  /** Milliseconds since the newest commit that is shown was made; 0 when nothing is known to be missing. */
+  /**
+   * Milliseconds since the newest commit that is shown was made, or since nothing was missing, if that is less: a wrong clock does
+   * not make it longer. 0 when nothing is known to be missing.
+   */
   readonly ms: number
 }
 
@@ -40,6 +43,8 @@ export class Following extends EventEmitter<FollowingEvents> {
   private watcher: FolderWatcher | undefined
   private readonly timer: Timer
   private lookedAtFileMs: number
+  /** When the log was last read to its end. */
+  private readAllMs: number
   private hasStartedOver = false
   private readonly waiting = new Set<{ version: number; resolve: () => void; reject: (error: Error) => void }>()
   private isClosed = false
@@ -52,7 +57,7 @@ export class Following extends EventEmitter<FollowingEvents> {
     super()
     this.redo = reader.redo
     this.cursor = reader.cursor
-    this.lookedAtFileMs = heap.world.elapsedMs()
+    this.lookedAtFileMs = this.readAllMs = heap.world.elapsedMs()
     this.timer = heap.world.every(LOOK_EVERY_MS, () => this.look())
     this.watchFolder()
   }
@@ -60,7 +65,10 @@ export class Following extends EventEmitter<FollowingEvents> {
   /** How far what is shown is behind what the writer has logged. */
   lag(): FollowingLag {
     const bytes = this.cursor.bytesBehind
-    return { bytes, ms: bytes === 0 ? 0 : Math.max(1, this.heap.world.nowMs() - this.cursor.timeMs) }
+    if (bytes === 0) return { bytes, ms: 0 }
+    const { world } = this.heap
+    const ms = Math.min(world.nowMs() - this.cursor.timeMs, world.elapsedMs() - this.readAllMs)
+    return { bytes, ms: Math.max(1, ms) }
   }
 
   /** Resolves when `version` can be read. Throws `TIMEOUT` after `timeoutMs` (default 10 000), `CLOSED`. */
@@ -110,6 +118,7 @@ export class Following extends EventEmitter<FollowingEvents> {
 
   private readLog(): void {
     const { end } = replay(this.heap, this.cursor, undefined, this.redo)
+    if (end === 'end') this.readAllMs = this.heap.world.elapsedMs()
     if (end === 'gap' || end === 'damaged' || !this.cursor.holdsLast()) this.takeFile()
   }
 
