@@ -6,6 +6,10 @@ import { expect, onTestFinished, test } from 'vitest'
 import { diff, history, restore } from '../../src/db/points'
 import { Store } from '../../src/db/store'
 import { SnapheapError } from '../../src/errors'
+import { type Files, nodeFiles } from '../../src/heap/files'
+import { LogCursor } from '../../src/log/cursor'
+import { logFolderOf } from '../../src/log/format'
+import { nativeMemory } from '../heap/support/memories'
 import { bundleProgram } from '../support/program'
 import { closeChecked, errorOf, fileStore, temporaryPath } from '../support/store'
 import { segmentsOf } from './support/damage'
@@ -90,6 +94,33 @@ test('a reader of history goes on with what is left where log is removed meanwhi
   expect(new Set(seen).size).toBe(seen.length)
   expect(seen.at(-1)).toBeLessThanOrEqual(newest)
   expect([...history(path)].at(-1)!.version).toBe(store.version)
+})
+
+test('a segment that grows and is left while it is read to its end is no damage', () => {
+  const path = temporaryPath()
+  const store = fileStore(path, { segmentBytes: 3000 })
+  store.write((tx) => tx.createTable('t', { key: 'id', columns: { id: 'integer' } }))
+  let id = 0
+  const put = (): void => store.write((tx) => void tx.insert('t', { id: id++ }))
+  put()
+  const memory = nativeMemory()
+  let growths = 0
+  const files: Files = {
+    ...nodeFiles,
+    list: (folder) => {
+      // the writer goes on into a new segment between the reader's last read and its look at the folder
+      const before = segmentsOf(path).length
+      if (cursor.version === store.version && ++growths < 6) while (segmentsOf(path).length === before) put()
+      return nodeFiles.list(folder)
+    },
+  }
+  const cursor: LogCursor = new LogCursor(memory, files, logFolderOf(path), undefined, 0)
+  const versions: number[] = []
+  let next = cursor.next()
+  for (; typeof next !== 'string'; next = cursor.next()) versions.push(next.head.version)
+  cursor.close()
+  expect(growths).toBe(6)
+  expect([next, versions]).toEqual(['end', Array.from({ length: store.version }, (_, i) => i + 1)])
 })
 
 test('a segment that is missing in the middle of a log is damage for a reader of history', async () => {
