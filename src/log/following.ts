@@ -22,7 +22,10 @@ export interface FollowingEvents {
 export interface FollowingLag {
   /** Bytes of log that are not shown yet, those that are not on the device included. */
   readonly bytes: number
-  /** Milliseconds since the newest commit that is shown was made; 0 when nothing is known to be missing. */
+  /**
+   * Milliseconds since the newest commit that is shown was made, or since nothing was missing, if that is less: a wrong clock does
+   * not make it longer. 0 when nothing is known to be missing.
+   */
   readonly ms: number
 }
 
@@ -52,6 +55,8 @@ export class Following extends EventEmitter<FollowingEvents> {
   private watcher: FolderWatcher | undefined
   private readonly timer: Timer
   private lookedAtFileMs: number
+  /** When the log was last read to its end. */
+  private readAllMs: number
   private hasStartedOver = false
   private readonly limit: DurableLimit | undefined
   private readonly failures: RepeatedFailure
@@ -76,7 +81,7 @@ export class Following extends EventEmitter<FollowingEvents> {
     })
     this.redo = reader.redo
     this.cursor = reader.cursor
-    this.lookedAtFileMs = this.searchedMs = heap.world.elapsedMs()
+    this.lookedAtFileMs = this.searchedMs = this.readAllMs = heap.world.elapsedMs()
     this.timer = heap.world.every(LOOK_EVERY_MS, () => this.look())
     this.watchFolder()
     this.look()
@@ -85,7 +90,10 @@ export class Following extends EventEmitter<FollowingEvents> {
   /** How far what is shown is behind what the writer has logged. */
   lag(): FollowingLag {
     const bytes = this.cursor.bytesBehind
-    return { bytes, ms: bytes === 0 ? 0 : Math.max(1, this.heap.world.nowMs() - this.cursor.timeMs) }
+    if (bytes === 0) return { bytes, ms: 0 }
+    const { world } = this.heap
+    const ms = Math.min(world.nowMs() - this.cursor.timeMs, world.elapsedMs() - this.readAllMs)
+    return { bytes, ms: Math.max(1, ms) }
   }
 
   /** Resolves when `version` can be read. Throws `TIMEOUT` after `timeoutMs` (default 10 000), `CLOSED`. */
@@ -142,6 +150,7 @@ export class Following extends EventEmitter<FollowingEvents> {
     const { limit, cursor } = this
     limit?.read()
     const end = this.replay()
+    if (end === 'end') this.readAllMs = this.heap.world.elapsedMs()
     if (end === 'gap' || end === 'damaged' || !cursor.holdsLast()) this.takeFile(this.heap.world.elapsedMs())
     else if (limit?.fits(cursor) === false) this.startOver()
     return end

@@ -78,7 +78,7 @@ export const RECORD = {
   previousVersion: 6,
   /** Double: everything up to this version was on the device when the record was written. */
   syncedVersion: 8,
-  /** Double: milliseconds since 1970, never less than in the record before. */
+  /** Double: milliseconds since 1970, as the clock said; they need not ascend. */
   timeMs: 10,
   annotationBytes: 12,
   /** Pairs of blocks that follow the annotation: the first moves to the second. */

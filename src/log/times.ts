@@ -1,4 +1,4 @@
-/** Commits one after the other are one run while their clocks are within so much of the first of them: what is ordered is runs. */
+/** Successive commits are one run while their clocks are within so much of the first of them: what is ordered is runs. */
 const RUN_MS = 60_000
 
 /**

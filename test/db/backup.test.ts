@@ -115,6 +115,36 @@ test('a backup reaches as far back as the database', async () => {
   }
 })
 
+test('checkpoints between the copying of the file and that of the log remove no log that the copy needs', async () => {
+  const path = temporaryPath()
+  let isBackingUp = false
+  let n = 0
+  const files: Files = {
+    ...nodeFiles,
+    writeBeside: async (fd, buffers, position) => {
+      if (isBackingUp) {
+        isBackingUp = false
+        for (let i = 0; i < 4; i++) {
+          put(store, ++n)
+          await (i % 2 === 0 ? store.save() : store.compact())
+        }
+      }
+      await nodeFiles.writeBeside(fd, buffers, position)
+    },
+  }
+  const store: OverFiles = OverFiles.over(path, files, { segmentBytes: 2000 })
+  store.write((tx) => tx.createTable('t', DEFINITION))
+  while (n < 10) put(store, ++n)
+  await store.save()
+  isBackingUp = true
+  const { version, path: copy } = await store.backup(`${path}.backup`)
+  expect(version).toBe(store.version)
+  const opened = fileStore(copy)
+  expect(opened.recovery.commits).toBeGreaterThan(3)
+  expectOneCommit(opened)
+  await closeChecked(store)
+})
+
 test('a backup that fails leaves nothing, and the database goes on; the log is removed again afterwards', async () => {
   const path = temporaryPath()
   let left = Number.POSITIVE_INFINITY

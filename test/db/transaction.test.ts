@@ -23,6 +23,23 @@ describe.each(MEMORIES.slice(0, 2))('transactions on %s memory', (_name, makeMem
     return store
   }
 
+  test('an annotation has at most 64 KiB of UTF-8, and a larger one is refused with its size and the limit', () => {
+    const store = filled()
+    for (const text of ['x'.repeat(65_536), 'é'.repeat(32_768), '€'.repeat(21_845), '😀'.repeat(16_384)]) {
+      store.write((tx) => {
+        tx.annotation = text
+        const error = errorOf(() => {
+          tx.annotation = `${text}é`
+        })
+        expect([error.code, error.message]).toEqual([
+          'INVALID_ARGUMENT',
+          expect.stringContaining(`${Buffer.byteLength(text) + 2} bytes of UTF-8; at most 65536 fit`),
+        ])
+        expect(tx.annotation).toBe(text)
+      })
+    }
+  })
+
   test('its changes are visible to it and to readers at once, and stay after it', () => {
     const store = filled()
     const result = store.write((tx) => {
