@@ -2,6 +2,7 @@ import {
   close,
   closeSync,
   existsSync,
+  fchmodSync,
   fdatasync,
   fdatasyncSync,
   fstatSync,
@@ -42,12 +43,24 @@ export interface FolderWatcher {
   close(): void
 }
 
+/** What tells a file from others on this machine, whatever its name. */
+export interface FileIdentity {
+  readonly device: bigint
+  readonly number: bigint
+  readonly sizeBytes: number
+}
+
+/** Files are made for their owner alone. */
+export const DEFAULT_FILE_MODE = 0o600
+
 /**
  * The doorway through which heap and log see the file system. There is one implementation for use, `nodeFiles`, with native help
  * where there is some (`filesWith`); tests put another between, which records and fails what passes. Everything throws what
  * Node's `fs` throws.
  */
 export interface Files {
+  /** The permissions that files are made with; folders can be searched by those who can read. */
+  readonly fileMode: number
   open(path: string, flags: 'r' | 'r+' | 'wx+'): number
   close(fd: number): void
   /** The same, off the event loop: the last to close a large file that has no name any more waits for its blocks to be freed. */
@@ -66,9 +79,13 @@ export interface Files {
   exists(path: string): boolean
   /** How many names the file at `path` has (hard links); 0 where there is none. */
   nameCount(path: string): number
+  /** Which file a path names, or a descriptor has open, and its size; undefined where there is none. */
+  identify(target: string | number): FileIdentity | undefined
   /** Whether `path` still names the open file: somebody may have removed or replaced it. */
   names(path: string, fd: number): boolean
   rename(from: string, to: string): void
+  /** Gives an open file the permissions of another. */
+  copyMode(from: number, to: number): void
   /** Gives a file a second name. */
   link(path: string, other: string): void
   remove(path: string): void
@@ -90,7 +107,8 @@ export function lockPathOf(path: string): string {
 }
 
 export const nodeFiles: Files = {
-  open: (path, flags) => openSync(path, flags, 0o666),
+  fileMode: DEFAULT_FILE_MODE,
+  open: (path, flags) => openSync(path, flags, DEFAULT_FILE_MODE),
   close: closeSync,
   closeBeside: closeAsync,
   read(fd, into, position) {
@@ -125,19 +143,21 @@ export const nodeFiles: Files = {
     const found = statSync(path, { throwIfNoEntry: false })
     return found?.isFile() === true ? found.nlink : 0
   },
-  names(path, fd) {
-    const named = statSync(path, { bigint: true, throwIfNoEntry: false })
-    const own = fstatSync(fd, { bigint: true })
-    return named !== undefined && named.ino === own.ino && named.dev === own.dev
+  identify(target) {
+    const found =
+      typeof target === 'number'
+        ? fstatSync(target, { bigint: true })
+        : statSync(target, { bigint: true, throwIfNoEntry: false })
+    return found && { device: found.dev, number: found.ino, sizeBytes: Number(found.size) }
   },
+  names: (path, fd) => isSameFile(nodeFiles.identify(path), nodeFiles.identify(fd)!),
   rename: renameSync,
+  copyMode: (from, to) => fchmodSync(to, fstatSync(from).mode & 0o777),
   link: linkSync,
   remove: removeFile,
   removeBeside: removeFileBeside,
   list: (folder) => (existsSync(folder) ? readdirSync(folder).sort() : []),
-  makeFolder(folder) {
-    if (!existsSync(folder)) mkdirSync(folder)
-  },
+  makeFolder: (folder) => makeFolder(folder, DEFAULT_FILE_MODE),
   watch(folder, onChange) {
     try {
       const watcher = watch(folder, { persistent: false }, onChange)
@@ -161,9 +181,27 @@ export const nodeFiles: Files = {
   },
 }
 
-/** Node's files, written by a memory's native code where it has any: with one trip to a thread instead of one for each call. */
-export function filesWith(memory: Memory): Files {
-  return memory.writeBeside === undefined ? nodeFiles : { ...nodeFiles, writeBeside: memory.writeBeside }
+/**
+ * Node's files, made with a mode, and written by a memory's native code where it has any: with one trip to a thread instead of one
+ * for each call.
+ */
+export function filesWith(memory: Memory, fileMode = DEFAULT_FILE_MODE): Files {
+  return {
+    ...nodeFiles,
+    fileMode,
+    open: (path, flags) => openSync(path, flags, fileMode),
+    makeFolder: (folder) => makeFolder(folder, fileMode),
+    writeBeside: memory.writeBeside ?? nodeFiles.writeBeside,
+  }
+}
+
+function makeFolder(folder: string, fileMode: number): void {
+  if (!existsSync(folder)) mkdirSync(folder, fileMode | ((fileMode & 0o444) >> 2))
+}
+
+export function isSameFile(one: FileIdentity | undefined, other: FileIdentity): boolean {
+  // on Windows a device number is not always told: it may be 0 after a rename
+  return one?.number === other.number && (one.device === other.device || process.platform === 'win32')
 }
 
 /** Removes a file at once, and holds it until its space, which may be much, is freed off the event loop. */

@@ -19,10 +19,10 @@ import {
   checkRefresh,
   checkWindowSize,
   checkWrite,
-  lockedError,
   systemError,
   WindowRegister,
 } from './memory-checks'
+import { acquireWriterLock } from './writer-lock'
 
 /** What `native/addon.cc` exports. Every function checks its arguments again and throws TypeError or RangeError. */
 interface Addon extends Kernels {
@@ -40,9 +40,6 @@ interface Addon extends Kernels {
     sourceOffsetBytes: number,
     sizeBytes: number,
   ): void
-  /** A handle, or the pid of the holder (0: not known) when the lock is held elsewhere. */
-  lock(path: string): object | number
-  unlock(handle: object): void
   lockFile(fd: number): boolean
   /** Rejects with an error whose `code` is the system's number. Not on Windows. */
   writeBeside?(fd: number, buffers: readonly Uint8Array[], position: number): Promise<void>
@@ -155,11 +152,9 @@ class NativeMemory implements Memory {
     this.addon.copy(target, targetOffsetBytes, source, sourceOffsetBytes, sizeBytes)
   }
 
-  lock(path: string): FileLock {
+  lock(path: string, fileMode?: number): FileLock {
     checkPath(path)
-    const handle = attempt(`lock ${path}`, () => this.addon.lock(path))
-    if (typeof handle === 'number') throw lockedError(path, handle)
-    return { release: () => this.addon.unlock(handle) }
+    return acquireWriterLock(path, (fd) => this.lockFile(fd), fileMode)
   }
 
   lockFile(fd: number): boolean {

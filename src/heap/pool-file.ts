@@ -13,10 +13,13 @@ import {
   ROOT_SLOT,
   ROOT_SLOT_OFFSETS,
 } from './file-format'
-import type { Files } from './files'
+import { type FileIdentity, type Files, isSameFile } from './files'
 import { BLOCK_BYTES, WINDOW_MASK, WINDOW_SHIFT, windowBlocks } from './layout'
 import type { Memory } from './memory'
+import { readOnlyError } from './memory-checks'
+import { replacedFile } from './replaced-file'
 import type { TemporaryFile } from './temporary-files'
+import { lockWritten } from './writer-lock'
 
 /** Blocks handed to the operating system at once: bounds the time between two turns of the event loop. */
 export const BLOCKS_PER_WRITE = 64
@@ -43,6 +46,7 @@ export interface SavedState {
 export class PoolFile {
   /** Whether a root was written that could not be synced: the file may hold a newer state than this object knows of. */
   mayHoldNewer = false
+  private readonly identity: FileIdentity
 
   private constructor(
     private readonly memory: Memory,
@@ -55,7 +59,9 @@ export class PoolFile {
     /** Logical block -> CRC-32C of its block. */
     public checksums: Uint32Array,
     public root: FileRoot,
-  ) {}
+  ) {
+    this.identity = files.identify(fd)!
+  }
 
   /** Opens a file and reads its newest whole root that `accepts` takes, and its map; reads no data. Throws `NOT_FOUND`, `CORRUPT`, `VERSION`, `IO`. */
   static open(
@@ -67,6 +73,7 @@ export class PoolFile {
   ): PoolFile {
     const fd = openFile(files, path, writable ? 'r+' : 'r')
     try {
+      if (writable) lockWritten(memory, fd, path)
       if (writable) files.sync(fd) // a process that ended before it synced may have left what is built upon from now on
       const { heapId, root, places, checksums } = readState(memory, files, fd, path, 0, accepts)!
       return new PoolFile(memory, files, path, fd, heapId, places, checksums, root)
@@ -119,6 +126,24 @@ export class PoolFile {
     return this.files.names(path, this.fd)
   }
 
+  /** Throws unless `path` still names this file, whole: somebody may have removed, replaced or truncated it. Costs one call of the operating system. */
+  ensureAt(path: string): void {
+    const found = this.files.identify(path)
+    const isOther = found !== undefined && !isSameFile(found, this.identity)
+    if (found !== undefined && !isOther && found.sizeBytes >= this.root.fileBlocks * BLOCK_BYTES) return
+    const [code, what] =
+      found === undefined
+        ? (['NOT_FOUND', 'was removed or renamed'] as const)
+        : isOther
+          ? (['EXISTS', 'was replaced by another file'] as const)
+          : (['CORRUPT', 'was truncated'] as const)
+    throw new SnapheapError(
+      code,
+      `${path} ${what} while the database was open. Save it to another path, close it, and put its file back.`,
+      { path },
+    )
+  }
+
   /** The length of the file in blocks, whatever the newest root says of it. */
   get lengthBlocks(): number {
     return Math.ceil(this.files.sizeBytes(this.fd) / BLOCK_BYTES)
@@ -127,7 +152,8 @@ export class PoolFile {
   /**
    * Appends blocks and a map that shows them in their new places, syncs, writes the older root slot and syncs again.
    * When this resolves the new root is durable; when it throws (`IO`) the file is still in its earlier state.
-   * `places` and `checksums` say where the unchanged blocks are; they are completed and become the file's.
+   * `places` and `checksums` say where the unchanged blocks are; they are completed and become the file's. What `beforeRoot` throws
+   * ends it before the root is written.
    */
   async append(
     blocks: Iterable<PendingBlock>,
@@ -135,6 +161,7 @@ export class PoolFile {
     checksums: Uint32Array,
     state: SavedState,
     onBlocks: (written: number) => void,
+    beforeRoot?: () => void,
   ): Promise<void> {
     const entries = places.length
     const next = await this.appendBlocks(blocks, places, checksums, onBlocks)
@@ -153,6 +180,7 @@ export class PoolFile {
       liveBlocks: places.reduce((count, place) => (place === 0 ? count : count + 1), 0),
       annotation: state.annotation,
     }
+    beforeRoot?.()
     this.mayHoldNewer = true
     await this.writeAll([encodeRoot(this.memory, root)], ROOT_SLOT_OFFSETS[root.sequence & 1])
     await this.io('sync', this.files.syncBeside(this.fd))
@@ -334,12 +362,12 @@ export class FileWindows {
   }
 }
 
-/** Opens a file or throws `NOT_FOUND` or `IO`. */
+/** Opens a file, for reading also one that lost its name while it was replaced. Throws `NOT_FOUND`, `READ_ONLY` or `IO`. */
 function openFile(files: Files, path: string, flags: 'r' | 'r+'): number {
   try {
-    return files.open(path, flags)
+    return files.open((flags === 'r' ? replacedFile(files, path) : undefined) ?? path, flags)
   } catch (error) {
-    throw ioError('open', path, error)
+    throw (flags === 'r+' ? readOnlyError(path, error) : undefined) ?? ioError('open', path, error)
   }
 }
 

@@ -2,10 +2,12 @@ import { dirname } from 'node:path'
 import { assert, SnapheapError } from '../errors'
 import { encodeAnnotation, type FileRoot, mapBlocks } from './file-format'
 import type { Files } from './files'
+import { withoutWriter } from './heap-lock'
 import { ZERO_BLOCK } from './layout'
 import type { Memory } from './memory'
 import type { Pins } from './pins'
 import { FileWindows, ioError, type PendingBlock, PoolFile, type SavedState } from './pool-file'
+import { ensureFolderOf, promote, refuseExisting } from './promotion'
 import { openToRewrite, openToSave, removeAbandoned, type TemporaryFile } from './temporary-files'
 import type { Windows } from './windows'
 import type { World } from './world'
@@ -27,6 +29,8 @@ export interface SaveOptions {
 export interface OwnFileOptions {
   /** Rewrite the file even where little of it is dead. */
   readonly isCompacting: boolean
+  /** Called before the file gets a root: throws where another process may write it. */
+  readonly ensureWriter: () => void
   /** Called before the heap's own file loses its name to another. */
   readonly onReplace: (earlier: FileRoot) => void
   /** Called when the state is durable, before the heap's blocks are pointed at the file. */
@@ -72,6 +76,11 @@ export class Storage {
   /** Whether the file at the heap's path may hold a newer state than the heap knows of, because saving it failed at the end. */
   get mayHoldNewer(): boolean {
     return this.hasUnsyncedName || this.file?.mayHoldNewer === true
+  }
+
+  /** Throws unless the heap's own file, where it has one, still is what `path` names, whole. */
+  ensureInPlace(path: string): void {
+    if (!this.hasUnsyncedName) this.file?.ensureAt(path)
   }
 
   /** Maps an opened file and fills `table` with the places of its blocks. */
@@ -152,19 +161,35 @@ export class Storage {
     } else await this.rewrite(path, saved, { ...options, replace: isInPlace || options.replace === true }, own)
   }
 
-  /** Writes a pinned table into a file of its own. */
-  async saveAs(path: string, pinned: PinnedState, options: SaveOptions): Promise<void> {
+  /**
+   * Writes a pinned table into a file of its own. `ensureReplaceable` throws where that must not take the name `path`. Throws `LOCKED`
+   * where another file of that name is open for writing.
+   */
+  async saveAs(
+    path: string,
+    pinned: PinnedState,
+    options: SaveOptions,
+    ensureReplaceable: (path: string) => void,
+  ): Promise<void> {
+    const { memory, files, world } = this
     encodeAnnotation(options.annotation ?? '')
     const saved = { ...pinned, table: pinned.table.slice() }
-    removeAbandoned(this.memory, this.files, dirname(path))
-    const file = await this.writeTemporary(
-      () => openToSave(this.memory, this.files, this.world, path),
-      path,
-      saved,
-      options,
-    )
+    ensureFolderOf(this.files, path)
+    const ensureFree = (): void => {
+      refuseExisting(this.files, path, options)
+      ensureReplaceable(path)
+    }
+    withoutWriter(memory, files, path, ensureFree) // before anything is written
+    removeAbandoned(memory, files, dirname(path))
+    const file = await this.writeTemporary(() => openToSave(memory, files, world, path), path, saved, options)
     try {
-      this.promote(file, path, options)
+      withoutWriter(memory, files, path, () => {
+        ensureFree()
+        promote(this.files, file, path, options)
+      })
+    } catch (error) {
+      if (file.path !== path) this.removeTemporary(file)
+      throw error
     } finally {
       file.close()
     }
@@ -185,7 +210,7 @@ export class Storage {
     file: PoolFile,
     { table: saved, version }: PinnedState,
     options: SaveOptions,
-    { onDurable }: OwnFileOptions,
+    { onDurable, ensureWriter }: OwnFileOptions,
   ): Promise<void> {
     const { windows } = this
     const changed: number[] = []
@@ -203,6 +228,7 @@ export class Storage {
       checksums,
       stateOf(version, this.world.nowMs(), options),
       progressOf(options, changed.length),
+      ensureWriter,
     )
     this.fileWindows?.cover(from, file.root.fileBlocks)
     onDurable()
@@ -233,19 +259,28 @@ export class Storage {
     path: string,
     saved: PinnedState,
     given: SaveOptions,
-    { onReplace, onDurable }: OwnFileOptions,
+    { onReplace, onDurable, ensureWriter }: OwnFileOptions,
   ): Promise<void> {
     // what has the name by now may be what a rewrite has left that failed when it had renamed
     const options = this.hasUnsyncedName ? { ...given, replace: true } : given
     const earlier = { file: this.file, windows: this.fileWindows }
-    const file = await this.writeTemporary(() => openToRewrite(this.files, this.world, path), path, saved, options)
+    const { memory, files, world } = this
+    const openTemporary = (): TemporaryFile => {
+      const temporary = openToRewrite(memory, files, world, path)
+      if (earlier.file !== undefined) files.copyMode(earlier.file.fd, temporary.fd)
+      return temporary
+    }
+    ensureFolderOf(this.files, path)
+    const file = await this.writeTemporary(openTemporary, path, saved, options)
     const fileWindows = new FileWindows(this.windows, file.fd)
     try {
       fileWindows.cover(0, file.root.fileBlocks)
+      ensureWriter()
       if (earlier.file?.isAt(path) === true) onReplace(earlier.file.root)
-      this.promote(file, path, options)
+      promote(this.files, file, path, options)
     } catch (error) {
       fileWindows.release()
+      if (file.path !== path) this.removeTemporary(file)
       file.close()
       throw error
     }
@@ -302,7 +337,7 @@ export class Storage {
     options: SaveOptions,
   ): Promise<PoolFile> {
     const { table: saved, version } = pinned
-    this.refuseExisting(path, options)
+    refuseExisting(this.files, path, options)
     const blocks: PendingBlock[] = []
     const entries = saved.length
     const { places, checksums } =
@@ -311,11 +346,6 @@ export class Storage {
       if (saved[block] === ZERO_BLOCK) continue
       const bytes = this.windows.blockBytes(saved[block])
       blocks.push(places[block] === 0 ? { block, bytes } : { block, bytes, checksum: checksums[block] })
-    }
-    if (!this.files.exists(dirname(path))) {
-      throw new SnapheapError('NOT_FOUND', `The folder of ${path} does not exist. Make it, or choose another path.`, {
-        path,
-      })
     }
     let temporary: TemporaryFile | undefined
     let file: PoolFile | undefined
@@ -328,7 +358,7 @@ export class Storage {
       return file
     } catch (error) {
       file?.close()
-      if (temporary !== undefined) this.removeTemporary(temporary.path)
+      if (temporary !== undefined) this.removeTemporary(temporary)
       throw ioError('save', path, error)
     }
   }
@@ -336,31 +366,6 @@ export class Storage {
   private needsRewrite(file: PoolFile): boolean {
     const dead = deadBlocks(file)
     return dead > DEAD_BLOCKS_AT_LEAST && dead > file.lengthBlocks * DEAD_SHARE
-  }
-
-  /** Gives a file written beside `path` that name, or removes it. */
-  private promote(file: PoolFile, path: string, options: SaveOptions): void {
-    const temporary = file.path
-    let replaced: number | undefined
-    try {
-      this.refuseExisting(path, options)
-      // held open, or the rename would wait for its blocks to be freed
-      if (this.files.exists(path)) replaced = this.files.open(path, 'r')
-      this.files.rename(temporary, path)
-      file.path = path
-    } catch (error) {
-      this.removeTemporary(temporary)
-      throw ioError('save', path, error)
-    } finally {
-      if (replaced !== undefined) this.files.closeBeside(replaced).catch(() => undefined)
-    }
-  }
-
-  private refuseExisting(path: string, options: SaveOptions): void {
-    if (options.replace === true || !this.files.exists(path)) return
-    throw new SnapheapError('EXISTS', `${path} exists already. Choose another path, or pass { replace: true }.`, {
-      path,
-    })
   }
 
   private async syncFolderOf(path: string): Promise<void> {
@@ -371,7 +376,7 @@ export class Storage {
     }
   }
 
-  private removeTemporary(path: string): void {
+  private removeTemporary({ path }: TemporaryFile): void {
     try {
       this.files.remove(path)
     } catch {} // what could not be written may not be removable either

@@ -194,7 +194,7 @@ export class LogWriter implements Journal {
     try {
       if (this.failure === undefined && this.buffer.sizeBytes > 0) this.flush()
       if (this.failure === undefined && this.segment.isOpen && this.segment.unsyncedBytes > 0) this.syncNow()
-      this.segment.dropZeros()
+      if (this.failure === undefined) this.segment.dropZeros()
     } catch (error) {
       this.options.onFailure(error as SnapheapError)
     }
@@ -228,6 +228,7 @@ export class LogWriter implements Journal {
   private writeBuffer(bytesBeforeCommit: number): void {
     const { bytes } = this.buffer
     const { segment } = this
+    this.ensureWriter()
     if (segment.isOpen && !this.endsInParts && segment.isFull) this.leaveSegment()
     if (!segment.isOpen) this.beginSegment()
     const start = segment.position
@@ -270,6 +271,7 @@ export class LogWriter implements Journal {
     } catch (error) {
       throw this.fail(error)
     }
+    this.ensureWriter()
     this.syncedVersion = Math.max(this.syncedVersion, this.writtenVersion)
   }
 
@@ -286,6 +288,7 @@ export class LogWriter implements Journal {
       if (!this.isClosed) throw this.fail(error)
     }
     if (this.failure !== undefined) throw this.failure // another sync has failed meanwhile, and what this one was for is cut off
+    this.ensureWriter()
     segment.synced(written)
     this.syncedVersion = Math.max(this.syncedVersion, writtenVersion)
   }
@@ -331,6 +334,16 @@ export class LogWriter implements Journal {
 
   refuse(cause: unknown): void {
     this.failure = fileNotSynced(this.options.path, cause)
+  }
+
+  /** Before anything is written, and before it counts. What is in the log may be another process's by now: it stays as it is. */
+  private ensureWriter(): void {
+    try {
+      this.options.ensureWriter()
+    } catch (error) {
+      this.failure = error as SnapheapError
+      throw error
+    }
   }
 
   private fail(error: unknown): SnapheapError {

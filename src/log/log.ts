@@ -1,12 +1,13 @@
 import { SnapheapError } from '../errors'
+import type { Files } from '../heap/files'
 import type { Heap } from '../heap/heap'
 import { LogCursor } from './cursor'
-import { logFolderOf } from './format'
+import { isSegmentName, logFolderOf } from './format'
 import type { Durability } from './log-options'
 import { LogWriter } from './log-writer'
 import { type LogReader, type Recovery, recover, replay } from './recovery'
 import type { Retention } from './retention'
-import { listSegments } from './segments'
+import { listSegments, whileLocked } from './segments'
 
 export interface OpenLogOptions {
   readonly durability: Durability
@@ -24,11 +25,14 @@ export interface OpenLogOptions {
 export function openLog(heap: Heap, options: OpenLogOptions): { log: LogWriter; recovery: Recovery } {
   const folder = logFolderOf(heap.path!)
   const checkpointVersion = heap.version
-  const { end, ...recovery } = recover(heap, folder, { repair: true, isForced: options.isForced })
   const { memory, files, world } = heap
+  const { end, ...recovery } = whileLocked(memory, files, folder, () =>
+    recover(heap, folder, { repair: true, isForced: options.isForced }),
+  )
+  const ensureWriter = (): void => heap.ensureWriter()
   const onUnsynced = (): void => heap.whenQuiet(() => showSynced(heap, log.syncedVersion, options.onFailure))
   const log: LogWriter = new LogWriter(
-    { ...options, onUnsynced, memory, files, world, path: heap.path!, folder, heapId: heap.id },
+    { ...options, onUnsynced, ensureWriter, memory, files, world, path: heap.path!, folder, heapId: heap.id },
     end,
     heap.version,
     checkpointVersion,
@@ -84,6 +88,17 @@ export function readLogUntil(heap: Heap, version: number): void {
   }
   if (heap.version === version) return
   throw noSuchVersion(folder, version, heap.version)
+}
+
+/** Throws `EXISTS` where a file at `path` would not belong to the log that is there. */
+export function ensureNoLog(files: Files, path: string): void {
+  const folder = logFolderOf(path)
+  if (!files.list(folder).some(isSegmentName)) return
+  throw new SnapheapError(
+    'EXISTS',
+    `${path} has a log of its own, ${folder}, which continues only the file that it was made with. Move or remove both, or choose another path.`,
+    { path, folder },
+  )
 }
 
 function noSuchVersion(folder: string, version: number, end: number): SnapheapError {

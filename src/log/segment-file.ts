@@ -1,7 +1,7 @@
 import type { Files } from '../heap/files'
 import type { Memory } from '../heap/memory'
 import { SEGMENT } from './format'
-import { createSegment, syncLogFolders } from './segments'
+import { createSegment, openSegment, syncLogFolders } from './segments'
 import { ZerosAhead } from './zeros-ahead'
 
 /** How far the log had been written at a moment, and where. */
@@ -55,7 +55,7 @@ export class SegmentFile {
 
   /** Goes on in a segment that there is, behind its records. */
   open(path: string, offsetBytes: number): void {
-    this.fd = this.files.open(path, 'r+')
+    this.fd = openSegment(this.memory, this.files, path)
     this.position = this.syncedPosition = offsetBytes
   }
 

@@ -1,4 +1,4 @@
-import { type Files, nodeFiles } from '../../../src/heap/files'
+import { type FileIdentity, type Files, nodeFiles } from '../../../src/heap/files'
 import type { Memory } from '../../../src/heap/memory'
 import { ioError } from '../../../src/heap/pool-file'
 import { type Device, FileNode, FolderNode, nameOf } from './device'
@@ -49,6 +49,7 @@ interface InFlight {
  * reach the device only then.
  */
 export class FaultyFiles implements Files {
+  readonly fileMode = nodeFiles.fileMode
   readonly operations: Operation[] = []
   /** Decides how an operation fails. */
   faultOf: (operation: Operation) => Fault | undefined = () => undefined
@@ -179,6 +180,14 @@ export class FaultyFiles implements Files {
 
   names(path: string, fd: number): boolean {
     return nodeFiles.names(path, fd)
+  }
+
+  identify(target: string | number): FileIdentity | undefined {
+    return nodeFiles.identify(target)
+  }
+
+  copyMode(from: number, to: number): void {
+    nodeFiles.copyMode(from, to)
   }
 
   rename(from: string, to: string): void {
