@@ -14,6 +14,7 @@
 #include "bytes.h"
 #include "crc32c.h"
 #include "file_lock.h"
+#include "file_name.h"
 #include "folder_sync.h"
 #include "mapping.h"
 #include "mapping_registry.h"
@@ -183,6 +184,14 @@ Napi::Value LockFile(const Napi::CallbackInfo& info) {
   return Napi::Boolean::New(info.Env(), !is_held);
 }
 
+#ifndef _WIN32
+Napi::Value NamesFile(const Napi::CallbackInfo& info) {
+  const int fd = Descriptor(info, 1);
+  const double size = Integer(info, 2, "sizeBytes", kMaxFileOffset);
+  return Napi::Boolean::New(info.Env(), snapheap::NamesFile(Path(info, 0), fd, static_cast<uint64_t>(size)));
+}
+#endif
+
 void SyncFolder(const Napi::CallbackInfo& info) {
   const std::error_code error = snapheap::SyncFolder(Path(info, 0));
   if (error) ThrowSystemError(info.Env(), "fsync", error);
@@ -203,6 +212,9 @@ Napi::Object Initialise(Napi::Env env, Napi::Object exports) {
   snapheap::ExportScanKernels(env, exports);
   snapheap::ExportFileWrite(env, exports);
   snapheap::Export<LockFile>(env, exports, "lockFile");
+#ifndef _WIN32
+  snapheap::Export<NamesFile>(env, exports, "namesFile");
+#endif
   snapheap::Export<SyncFolder>(env, exports, "syncFolder");
   return exports;
 }

@@ -19,6 +19,7 @@
 #include "../copy_lines.h"
 #include "../crc32c.h"
 #include "../file_lock.h"
+#include "../file_name.h"
 #include "../file_write.h"
 #include "../folder_sync.h"
 #include "../hash_places.h"
@@ -156,6 +157,18 @@ void TestLock(const std::string& folder) {
   CHECK(!snapheap::LockOpenFile(other));
   close(other);
   CHECK(snapheap::LockOpenFile(other) == std::errc::bad_file_descriptor);
+}
+
+void TestName(const std::string& folder) {
+  const std::string path = folder + "/named";
+  const std::string other = folder + "/other";
+  const int fd = open(path.c_str(), O_RDWR | O_CREAT, 0600);
+  CHECK(write(fd, "ab", 2) == 2);
+  CHECK(NamesFile(path, fd, 0) && NamesFile(path, fd, 2) && !NamesFile(path, fd, 3));
+  CHECK(rename(path.c_str(), other.c_str()) == 0 && !NamesFile(path, fd, 0) && NamesFile(other, fd, 0));
+  close(open(path.c_str(), O_RDWR | O_CREAT, 0600));
+  CHECK(!NamesFile(path, fd, 0) && !NamesFile(folder + "/no/file", fd, 0) && !NamesFile(other, -1, 0));
+  close(fd);
 }
 
 void TestCopy() {
@@ -405,6 +418,7 @@ int main(int count, char** arguments) {
   TestAnonymous();
   TestRegistry();
   TestLock(folder);
+  TestName(folder);
   TestCopy();
   TestFileWrite(folder);
   TestHeapWords();

@@ -43,13 +43,6 @@ export interface FolderWatcher {
   close(): void
 }
 
-/** What tells a file from others on this machine, whatever its name. */
-export interface FileIdentity {
-  readonly device: bigint
-  readonly number: bigint
-  readonly sizeBytes: number
-}
-
 /** Files are made for their owner alone. */
 export const DEFAULT_FILE_MODE = 0o600
 
@@ -79,10 +72,8 @@ export interface Files {
   exists(path: string): boolean
   /** How many names the file at `path` has (hard links); 0 where there is none. */
   nameCount(path: string): number
-  /** Which file a path names, or a descriptor has open, and its size; undefined where there is none. */
-  identify(target: string | number): FileIdentity | undefined
-  /** Whether `path` still names the open file: somebody may have removed or replaced it. */
-  names(path: string, fd: number): boolean
+  /** Whether `path` still names the open file, and that has at least so many bytes: somebody may have removed, replaced or truncated it. */
+  names(path: string, fd: number, sizeBytes?: number): boolean
   rename(from: string, to: string): void
   /** Gives an open file the permissions of another. */
   copyMode(from: number, to: number): void
@@ -143,14 +134,13 @@ export const nodeFiles: Files = {
     const found = statSync(path, { throwIfNoEntry: false })
     return found?.isFile() === true ? found.nlink : 0
   },
-  identify(target) {
-    const found =
-      typeof target === 'number'
-        ? fstatSync(target, { bigint: true })
-        : statSync(target, { bigint: true, throwIfNoEntry: false })
-    return found && { device: found.dev, number: found.ino, sizeBytes: Number(found.size) }
+  names(path, fd, sizeBytes = 0) {
+    const named = statSync(path, { bigint: true, throwIfNoEntry: false })
+    const own = fstatSync(fd, { bigint: true })
+    // on Windows a device number is not always told: it may be 0 after a rename
+    const isSame = named?.ino === own.ino && (named.dev === own.dev || process.platform === 'win32')
+    return isSame && own.size >= sizeBytes
   },
-  names: (path, fd) => isSameFile(nodeFiles.identify(path), nodeFiles.identify(fd)!),
   rename: renameSync,
   copyMode: (from, to) => fchmodSync(to, fstatSync(from).mode & 0o777),
   link: linkSync,
@@ -182,8 +172,8 @@ export const nodeFiles: Files = {
 }
 
 /**
- * Node's files, made with a mode, and written by a memory's native code where it has any: with one trip to a thread instead of one
- * for each call.
+ * Node's files, made with a mode, and served by a memory's native code where it has any: written with one trip to a thread instead of
+ * one for each call.
  */
 export function filesWith(memory: Memory, fileMode = DEFAULT_FILE_MODE): Files {
   return {
@@ -192,16 +182,12 @@ export function filesWith(memory: Memory, fileMode = DEFAULT_FILE_MODE): Files {
     open: (path, flags) => openSync(path, flags, fileMode),
     makeFolder: (folder) => makeFolder(folder, fileMode),
     writeBeside: memory.writeBeside ?? nodeFiles.writeBeside,
+    names: memory.names ?? nodeFiles.names,
   }
 }
 
 function makeFolder(folder: string, fileMode: number): void {
   if (!existsSync(folder)) mkdirSync(folder, fileMode | ((fileMode & 0o444) >> 2))
-}
-
-export function isSameFile(one: FileIdentity | undefined, other: FileIdentity): boolean {
-  // on Windows a device number is not always told: it may be 0 after a rename
-  return one?.number === other.number && (one.device === other.device || process.platform === 'win32')
 }
 
 /** Removes a file at once, and holds it until its space, which may be much, is freed off the event loop. */

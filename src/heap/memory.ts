@@ -69,6 +69,12 @@ export interface Memory {
   lockFile?(fd: number): boolean
 
   /**
+   * Whether `path` names an open file, and that has at least so many bytes. Only where native code finds that out faster than two calls
+   * of Node's `fs`.
+   */
+  names?(path: string, fd: number, sizeBytes?: number): boolean
+
+  /**
    * Writes all of some ranges of bytes one behind the other into an open file, from byte `position` on, off the event loop, and has the
    * kernel begin to write them to the device, which makes the sync that follows shorter. Until the promise is settled the bytes
    * stay where and as they are. What the operating system refuses rejects with what Node's `fs` rejects with. Only where native

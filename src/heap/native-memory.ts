@@ -14,6 +14,7 @@ import {
   checkCopy,
   checkDescriptor,
   checkMapping,
+  checkNames,
   checkPath,
   checkRange,
   checkRefresh,
@@ -41,6 +42,8 @@ interface Addon extends Kernels {
     sizeBytes: number,
   ): void
   lockFile(fd: number): boolean
+  /** Not on Windows. */
+  namesFile?(path: string, fd: number, sizeBytes: number): boolean
   /** Rejects with an error whose `code` is the system's number. Not on Windows. */
   writeBeside?(fd: number, buffers: readonly Uint8Array[], position: number): Promise<void>
   syncFolder(path: string): void
@@ -63,6 +66,8 @@ class NativeMemory implements Memory {
   readonly kernels: Kernels
 
   readonly writeBeside?: NonNullable<Memory['writeBeside']>
+
+  readonly names?: NonNullable<Memory['names']>
 
   constructor(private readonly addon: Addon) {
     this.kernels = {
@@ -88,7 +93,13 @@ class NativeMemory implements Memory {
       numberPairs: (...given) => kernel(() => addon.numberPairs(...given)),
       gatherNumbers: (...given) => kernel(() => addon.gatherNumbers(...given)),
     }
-    const { writeBeside } = addon
+    const { writeBeside, namesFile } = addon
+    if (namesFile !== undefined) {
+      this.names = (path, fd, sizeBytes = 0) => {
+        checkNames(path, fd, sizeBytes)
+        return namesFile(path, fd, sizeBytes)
+      }
+    }
     if (writeBeside === undefined) return
     this.writeBeside = (...given) => {
       checkWrite(...given)
@@ -154,7 +165,7 @@ class NativeMemory implements Memory {
 
   lock(path: string, fileMode?: number): FileLock {
     checkPath(path)
-    return acquireWriterLock(path, (fd) => this.lockFile(fd), fileMode)
+    return acquireWriterLock(path, this, fileMode)
   }
 
   lockFile(fd: number): boolean {

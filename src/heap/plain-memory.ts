@@ -87,7 +87,7 @@ export class PlainMemory implements Memory {
 
   lock(path: string, fileMode?: number): FileLock {
     checkPath(path)
-    return acquireWriterLock(path, undefined, fileMode)
+    return acquireWriterLock(path, {}, fileMode)
   }
 
   syncFolder(path: string): void {

@@ -13,7 +13,7 @@ import {
   ROOT_SLOT,
   ROOT_SLOT_OFFSETS,
 } from './file-format'
-import { type FileIdentity, type Files, isSameFile } from './files'
+import type { Files } from './files'
 import { BLOCK_BYTES, WINDOW_MASK, WINDOW_SHIFT, windowBlocks } from './layout'
 import type { Memory } from './memory'
 import { readOnlyError } from './memory-checks'
@@ -46,7 +46,6 @@ export interface SavedState {
 export class PoolFile {
   /** Whether a root was written that could not be synced: the file may hold a newer state than this object knows of. */
   mayHoldNewer = false
-  private readonly identity: FileIdentity
 
   private constructor(
     private readonly memory: Memory,
@@ -59,9 +58,7 @@ export class PoolFile {
     /** Logical block -> CRC-32C of its block. */
     public checksums: Uint32Array,
     public root: FileRoot,
-  ) {
-    this.identity = files.identify(fd)!
-  }
+  ) {}
 
   /** Opens a file and reads its newest whole root that `accepts` takes, and its map; reads no data. Throws `NOT_FOUND`, `CORRUPT`, `VERSION`, `IO`. */
   static open(
@@ -126,17 +123,15 @@ export class PoolFile {
     return this.files.names(path, this.fd)
   }
 
-  /** Throws unless `path` still names this file, whole: somebody may have removed, replaced or truncated it. Costs one call of the operating system. */
+  /** Throws unless `path` still names this file, whole: somebody may have removed, replaced or truncated it. */
   ensureAt(path: string): void {
-    const found = this.files.identify(path)
-    const isOther = found !== undefined && !isSameFile(found, this.identity)
-    if (found !== undefined && !isOther && found.sizeBytes >= this.root.fileBlocks * BLOCK_BYTES) return
-    const [code, what] =
-      found === undefined
-        ? (['NOT_FOUND', 'was removed or renamed'] as const)
-        : isOther
-          ? (['EXISTS', 'was replaced by another file'] as const)
-          : (['CORRUPT', 'was truncated'] as const)
+    const { files, fd } = this
+    if (files.names(path, fd, this.root.fileBlocks * BLOCK_BYTES)) return
+    const [code, what] = !files.exists(path)
+      ? (['NOT_FOUND', 'was removed or renamed'] as const)
+      : files.names(path, fd)
+        ? (['CORRUPT', 'was truncated'] as const)
+        : (['EXISTS', 'was replaced by another file'] as const)
     throw new SnapheapError(
       code,
       `${path} ${what} while the database was open. Save it to another path, close it, and put its file back.`,

@@ -1,18 +1,8 @@
 import { randomBytes } from 'node:crypto'
-import {
-  closeSync,
-  constants,
-  openSync,
-  readdirSync,
-  readFileSync,
-  renameSync,
-  unlinkSync,
-  writeFileSync,
-  writeSync,
-} from 'node:fs'
+import { closeSync, constants, openSync, readdirSync, readFileSync, renameSync, unlinkSync, writeSync } from 'node:fs'
 import { basename, dirname, join } from 'node:path'
 import { SnapheapError } from '../errors'
-import { DEFAULT_FILE_MODE, isSameFile, nodeFiles } from './files'
+import { DEFAULT_FILE_MODE, nodeFiles } from './files'
 import type { FileLock, Memory } from './memory'
 import { readOnlyError, systemError } from './memory-checks'
 import {
@@ -32,6 +22,9 @@ const MOST_LOOKS = 10
 const LOOK_EVERY_MS = 3
 const CLAIM = /-[0-9a-f]{12}$/
 
+/** What is asked of the kernel, where a memory can. */
+type Kernel = Pick<Memory, 'lockFile' | 'names'>
+
 /** What a lock file says of who holds the lock; undefined: something that this build does not understand. */
 interface Holder {
   readonly file: string
@@ -50,25 +43,20 @@ interface Holder {
  * Each process publishes its identity first and looks for others afterwards, so of two that ask at the same time at least one sees
  * the other. Then a claim gives way to the kernel's lock, and to a claim whose name is smaller.
  */
-export function acquireWriterLock(
-  path: string,
-  lockFile?: (fd: number) => boolean,
-  fileMode = DEFAULT_FILE_MODE,
-): FileLock {
-  const lock = lockFile === undefined ? undefined : lockByKernel(path, lockFile, fileMode)
-  return lock ?? lockByClaim(path, fileMode)
+export function acquireWriterLock(path: string, kernel: Kernel = {}, fileMode = DEFAULT_FILE_MODE): FileLock {
+  return lockByKernel(path, kernel, fileMode) ?? lockByClaim(path, kernel, fileMode)
 }
 
 /**
  * Locks a file that is written for as long as it is open, where the kernel can: so a second writer is refused also where somebody has
  * removed the lock file. Throws `LOCKED`.
  */
-export function lockWritten(memory: Memory, fd: number, path: string): void {
+export function lockWritten(memory: Kernel, fd: number, path: string): void {
   if (tryLock(memory, fd) === false) throw lockedError(path)
 }
 
 /** Whether an open file could be locked; undefined where the kernel cannot lock it. */
-export function tryLock(memory: Memory, fd: number): boolean | undefined {
+export function tryLock(memory: Kernel, fd: number): boolean | undefined {
   try {
     return memory.lockFile?.(fd)
   } catch {
@@ -76,73 +64,58 @@ export function tryLock(memory: Memory, fd: number): boolean | undefined {
   }
 }
 
-/** Undefined where the file system has no such locks. */
-function lockByKernel(path: string, lockFile: (fd: number) => boolean, fileMode: number): FileLock | undefined {
-  for (let attempt = 1; attempt <= MOST_ATTEMPTS; attempt++) {
+/** Undefined where the kernel does not lock the file. */
+function lockByKernel(path: string, kernel: Kernel, fileMode: number): FileLock | undefined {
+  for (let attempt = 1; kernel.lockFile !== undefined && attempt <= MOST_ATTEMPTS; attempt++) {
     const fd = openLockFile(path, fileMode)
     let lock: FileLock | undefined
     try {
-      let isLocked: boolean
-      try {
-        isLocked = lockFile(fd)
-      } catch {
-        return undefined
-      }
-      if (!isLocked) throw lockedError(path, holderIn(path))
-      if (!nodeFiles.names(path, fd)) continue
-      lock = kernelLock(path, fd)
+      const isLocked = tryLock(kernel, fd)
+      if (isLocked === undefined) return undefined
+      if (!isLocked) throw lockedError(path, holderIn(path), true)
+      if (!nodeFiles.names(path, fd)) continue // replaced before it was locked
+      writeText(path, fd, encodeIdentity(ownIdentity()))
+      lock = heldLock(path, fd, kernel, (isDiscarded) => {
+        if (isDiscarded) removeFile(path) // whoever has opened it meanwhile sees that it has lost its name
+        writeText(path, fd, blankText())
+      })
     } finally {
       if (lock === undefined) closeSync(fd)
     }
     return settled(lock, () => waitForClaims(path))
   }
+  if (kernel.lockFile === undefined) return undefined
   throw lockedError(path)
 }
 
-function kernelLock(path: string, fd: number): FileLock {
-  const write = (text: Buffer): void => {
-    try {
-      writeSync(fd, text, 0, text.length, 0)
-    } catch (error) {
-      throw systemError(`write the lock file ${path}`, error)
-    }
-  }
-  write(encodeIdentity(ownIdentity()))
-  const isHeld = namedBy(path, fd)
-  let isReleased = false
-  return {
-    path,
-    isHeld: () => !isReleased && isHeld(),
-    release(isDiscarded = false) {
-      if (isReleased) return
-      isReleased = true
-      try {
-        if (isDiscarded && isHeld()) removeFile(path) // whoever has opened it sees that it has lost its name
-        write(blankText())
-      } finally {
-        closeSync(fd)
-      }
-    },
-  }
-}
-
-function lockByClaim(path: string, fileMode: number): FileLock {
+function lockByClaim(path: string, kernel: Kernel, fileMode: number): FileLock {
   const claim = `${path}-${randomBytes(6).toString('hex')}`
-  const isHeld = createClaim(claim, fileMode)
-  let isReleased = false
-  const lock: FileLock = {
-    path: claim,
-    isHeld: () => !isReleased && isHeld(),
-    release() {
-      if (!isReleased) removeFile(claim)
-      isReleased = true
-    },
-  }
+  const lock = heldLock(claim, createClaim(claim, fileMode), kernel, () => removeFile(claim))
   return settled(lock, () => {
     const holder = holderIn(path)
     if (holder !== undefined && !isGone(holder)) throw lockedError(path, holder)
     waitForClaims(path, claim)
   })
+}
+
+function heldLock(path: string, fd: number, kernel: Kernel, give: (isDiscarded: boolean) => void): FileLock {
+  const names = kernel.names ?? nodeFiles.names
+  let isReleased = false
+  const isHeld = (): boolean => !isReleased && names(path, fd)
+  return {
+    path,
+    isHeld,
+    release(isDiscarded = false) {
+      if (isReleased) return
+      const isNamed = isHeld()
+      isReleased = true
+      try {
+        give(isDiscarded && isNamed)
+      } finally {
+        closeSync(fd)
+      }
+    },
+  }
 }
 
 /** A lock that is published, if `look` finds that nobody else has it. */
@@ -156,21 +129,21 @@ function settled(lock: FileLock, look: () => void): FileLock {
   }
 }
 
-/** Makes a claim appear whole, whenever this process ends. */
-function createClaim(claim: string, fileMode: number): () => boolean {
+/** Makes a claim appear whole, whenever this process ends; returns its descriptor. */
+function createClaim(claim: string, fileMode: number): number {
   const temporary = `${claim}.tmp`
   let fd: number | undefined
   try {
-    fd = openSync(temporary, 'wx', fileMode)
-    writeFileSync(fd, encodeIdentity(ownIdentity()))
-    const isHeld = namedBy(claim, fd)
+    fd = openSync(temporary, 'wx+', fileMode)
+    writeText(claim, fd, encodeIdentity(ownIdentity()))
     renameSync(temporary, claim)
-    return isHeld
+    return fd
   } catch (error) {
-    if (fd !== undefined) removeFile(temporary)
+    if (fd !== undefined) {
+      closeSync(fd)
+      removeFile(temporary)
+    }
     throw readOnlyError(claim, error) ?? systemError(`create the lock file ${claim}`, error)
-  } finally {
-    if (fd !== undefined) closeSync(fd)
   }
 }
 
@@ -221,17 +194,17 @@ function holderIn(file: string): Holder | undefined {
   return identity === 'nobody' ? undefined : { file, process: identity }
 }
 
-/** Another holder has the writer lock, or a lock on the file `path` itself. */
-export function lockedError(path: string, holder?: Holder): SnapheapError {
+/** Another holder has the writer lock, or a lock on the file `path` itself. Who that is may be certain; otherwise the message says what to do. */
+export function lockedError(path: string, holder?: Holder, isCertain = holder === undefined): SnapheapError {
   const found = holder?.process
+  const state = found === undefined ? 'unknown' : stateOf(found)
   const who =
-    found === undefined
+    found === undefined || state === 'ended'
       ? 'another process'
-      : found.pid === process.pid && placeOf(found) === ''
+      : found.pid === process.pid && state === 'running'
         ? `this process (pid ${found.pid})`
         : `process ${found.pid}${placeOf(found)}`
-  const isCertain = holder === undefined || (found !== undefined && stateOf(found) === 'running')
-  const remedy = isCertain ? '' : ` If no such process exists any more, delete ${holder.file}.`
+  const remedy = isCertain || state === 'running' ? '' : ` If no such process exists any more, delete ${holder!.file}.`
   return new SnapheapError(
     'LOCKED',
     `${path} is locked: ${who} has the file open for writing. Close it there, or open it read-only here.${remedy}`,
@@ -247,10 +220,12 @@ function openLockFile(path: string, fileMode: number): number {
   }
 }
 
-/** Tells whether `path` names the file that is open now, at the cost of one call each time. */
-function namedBy(path: string, fd: number): () => boolean {
-  const own = nodeFiles.identify(fd)!
-  return () => isSameFile(nodeFiles.identify(path), own)
+function writeText(path: string, fd: number, text: Buffer): void {
+  try {
+    writeSync(fd, text, 0, text.length, 0)
+  } catch (error) {
+    throw systemError(`write the lock file ${path}`, error)
+  }
 }
 
 function removeFile(path: string): void {

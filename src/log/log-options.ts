@@ -24,7 +24,7 @@ export interface LogOptions {
   readonly segmentBytes: number
   /** A commit is cut into parts of this size. */
   readonly partBytes: number
-  /** Throws where another process may have become the writer, or the heap's file is not in its place: a commit must not count then. */
+  /** Called before anything is written. Throws where another process may be the writer by now, or the heap's file is not in its place. */
   readonly ensureWriter: () => void
   /** Hears that a sync failed: what was committed since the last is no longer in the log, and is not to be shown. */
   readonly onUnsynced: () => void

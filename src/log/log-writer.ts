@@ -271,7 +271,6 @@ export class LogWriter implements Journal {
     } catch (error) {
       throw this.fail(error)
     }
-    this.ensureWriter()
     this.syncedVersion = Math.max(this.syncedVersion, this.writtenVersion)
   }
 
@@ -288,7 +287,6 @@ export class LogWriter implements Journal {
       if (!this.isClosed) throw this.fail(error)
     }
     if (this.failure !== undefined) throw this.failure // another sync has failed meanwhile, and what this one was for is cut off
-    this.ensureWriter()
     segment.synced(written)
     this.syncedVersion = Math.max(this.syncedVersion, writtenVersion)
   }
@@ -336,7 +334,7 @@ export class LogWriter implements Journal {
     this.failure = fileNotSynced(this.options.path, cause)
   }
 
-  /** Before anything is written, and before it counts. What is in the log may be another process's by now: it stays as it is. */
+  /** Before anything is written: what is in the log may be another process's by now, and stays as it is. */
   private ensureWriter(): void {
     try {
       this.options.ensureWriter()

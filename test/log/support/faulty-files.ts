@@ -1,4 +1,4 @@
-import { type FileIdentity, type Files, nodeFiles } from '../../../src/heap/files'
+import { type Files, nodeFiles } from '../../../src/heap/files'
 import type { Memory } from '../../../src/heap/memory'
 import { ioError } from '../../../src/heap/pool-file'
 import { type Device, FileNode, FolderNode, nameOf } from './device'
@@ -178,12 +178,8 @@ export class FaultyFiles implements Files {
     return nodeFiles.exists(path)
   }
 
-  names(path: string, fd: number): boolean {
-    return nodeFiles.names(path, fd)
-  }
-
-  identify(target: string | number): FileIdentity | undefined {
-    return nodeFiles.identify(target)
+  names(path: string, fd: number, sizeBytes = 0): boolean {
+    return nodeFiles.names(path, fd, sizeBytes)
   }
 
   copyMode(from: number, to: number): void {
