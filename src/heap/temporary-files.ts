@@ -50,28 +50,32 @@ const SAVING = /\.saving-[0-9a-f]{12}\.tmp$/
 export function removeLeftovers(memory: Memory, files: Files, path: string): void {
   for (const name of namesIn(files, dirname(path))) {
     if (!LEFT.test(name) || name.replace(LEFT, '') !== basename(path)) continue
-    removeIf(memory, files, join(dirname(path), name), (isFree) => isFree !== false)
+    removeUnlessHeld(memory, files, join(dirname(path), name)).catch(() => undefined) // tried again at the next opening
   }
+}
+
+async function removeUnlessHeld(memory: Memory, files: Files, path: string): Promise<void> {
+  const fd = files.open(path, 'r+')
+  const isHeld = tryLock(memory, fd) === false
+  files.close(fd)
+  if (!isHeld) await files.removeBeside(path)
 }
 
 /** Removes what processes that ended left in a folder of files on their way to another place, off the event loop. */
 export function removeAbandoned(memory: Memory, files: Files, folder: string): void {
   for (const name of namesIn(files, folder)) {
-    if (SAVING.test(name)) removeIf(memory, files, join(folder, name), (isFree) => isFree === true)
+    if (SAVING.test(name)) removeOnceLocked(memory, files, join(folder, name)).catch(() => undefined) // tried again later
   }
 }
 
-/** Removes a file by its name, with a lock on it where there are locks. What fails is tried again the next time. */
-function removeIf(memory: Memory, files: Files, path: string, isToGo: (isFree: boolean | undefined) => boolean): void {
-  const remove = async (): Promise<void> => {
-    const fd = files.open(path, 'r+')
-    try {
-      if (isToGo(tryLock(memory, fd))) await files.removeBeside(path)
-    } finally {
-      await files.closeBeside(fd)
-    }
+async function removeOnceLocked(memory: Memory, files: Files, path: string): Promise<void> {
+  const fd = files.open(path, 'r+')
+  try {
+    // removed by its name, which the writer may have taken from it meanwhile, and with the lock held
+    if (tryLock(memory, fd) === true) await files.removeBeside(path)
+  } finally {
+    await files.closeBeside(fd)
   }
-  remove().catch(() => undefined)
 }
 
 function namesIn(files: Files, folder: string): string[] {
