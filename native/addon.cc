@@ -14,6 +14,7 @@
 #include "bytes.h"
 #include "crc32c.h"
 #include "file_lock.h"
+#include "file_name.h"
 #include "folder_sync.h"
 #include "mapping.h"
 #include "mapping_registry.h"
@@ -22,14 +23,10 @@ namespace {
 
 using snapheap::Advice;
 using snapheap::Descriptor;
-using snapheap::FileLock;
 using snapheap::Integer;
 using snapheap::kMaxFileOffset;
 using snapheap::Mapping;
 using snapheap::MappingRegistry;
-
-// Tells lock handles apart from other externals.
-constexpr napi_type_tag kLockTag = {0x7b1c6fb06f4a4d0c, 0x9c2b8c1ad3a24e57};
 
 [[noreturn]] void ThrowSystemError(Napi::Env env, const char* call, const std::error_code& error) {
   throw snapheap::SystemError(env, call, error);
@@ -180,34 +177,20 @@ void Copy(const Napi::CallbackInfo& info) {
   if (!is_copied) throw Napi::RangeError::New(info.Env(), "the range leaves its window");
 }
 
-// A handle, or the holder's pid (0 when it is not known) when the lock is held elsewhere.
-Napi::Value Lock(const Napi::CallbackInfo& info) {
-  auto lock = std::make_unique<FileLock>();
-  int64_t holder_pid = 0;
-  const std::error_code error = lock->Acquire(Path(info, 0), &holder_pid);
-  if (error == std::errc::resource_unavailable_try_again) {
-    return Napi::Number::New(info.Env(), static_cast<double>(holder_pid));
-  }
-  if (error) ThrowSystemError(info.Env(), "lock", error);
-  auto handle = Napi::External<FileLock>::New(info.Env(), lock.get(), [](Napi::Env, FileLock* held) { delete held; });
-  lock.release();
-  handle.TypeTag(&kLockTag);
-  return handle;
-}
-
-void Unlock(const Napi::CallbackInfo& info) {
-  if (!info[0].IsExternal() || !info[0].As<Napi::External<FileLock>>().CheckTypeTag(&kLockTag)) {
-    throw Napi::TypeError::New(info.Env(), "handle must be one that lock returned");
-  }
-  info[0].As<Napi::External<FileLock>>().Data()->Release();
-}
-
 Napi::Value LockFile(const Napi::CallbackInfo& info) {
   const std::error_code error = snapheap::LockOpenFile(Descriptor(info, 0));
   const bool is_held = error == std::errc::resource_unavailable_try_again;
   if (error && !is_held) ThrowSystemError(info.Env(), "flock", error);
   return Napi::Boolean::New(info.Env(), !is_held);
 }
+
+#ifndef _WIN32
+Napi::Value NamesFile(const Napi::CallbackInfo& info) {
+  const int fd = Descriptor(info, 1);
+  const double size = Integer(info, 2, "sizeBytes", kMaxFileOffset);
+  return Napi::Boolean::New(info.Env(), snapheap::NamesFile(Path(info, 0), fd, static_cast<uint64_t>(size)));
+}
+#endif
 
 void SyncFolder(const Napi::CallbackInfo& info) {
   const std::error_code error = snapheap::SyncFolder(Path(info, 0));
@@ -228,9 +211,10 @@ Napi::Object Initialise(Napi::Env env, Napi::Object exports) {
   snapheap::ExportIndexKernels(env, exports);
   snapheap::ExportScanKernels(env, exports);
   snapheap::ExportFileWrite(env, exports);
-  snapheap::Export<Lock>(env, exports, "lock");
-  snapheap::Export<Unlock>(env, exports, "unlock");
   snapheap::Export<LockFile>(env, exports, "lockFile");
+#ifndef _WIN32
+  snapheap::Export<NamesFile>(env, exports, "namesFile");
+#endif
   snapheap::Export<SyncFolder>(env, exports, "syncFolder");
   return exports;
 }

@@ -19,6 +19,7 @@
 #include "../copy_lines.h"
 #include "../crc32c.h"
 #include "../file_lock.h"
+#include "../file_name.h"
 #include "../file_write.h"
 #include "../folder_sync.h"
 #include "../hash_places.h"
@@ -148,32 +149,26 @@ void TestRegistry() {
 
 void TestLock(const std::string& folder) {
   const std::string path = folder + "/lock";
-  int64_t pid = -1;
-  FileLock first;
-  CHECK(!first.Acquire(path, &pid) && pid == 0);
-  {
-    FileLock second;
-    CHECK(second.Acquire(path, &pid) == std::errc::resource_unavailable_try_again && pid == getpid());
-    second.Release();
-  }
-  FileLock third;
-  CHECK(third.Acquire(path, &pid));
-  first.Release();
-  first.Release();
-  CHECK(!third.Acquire(path, &pid));
-  FileLock missing;
-  CHECK(missing.Acquire(folder + "/no/such/folder", &pid) == std::errc::no_such_file_or_directory);
-  const int one = open(path.c_str(), O_RDWR);
+  const int one = open(path.c_str(), O_RDWR | O_CREAT, 0600);
   const int other = open(path.c_str(), O_RDWR);
-  third.Release();
   CHECK(!snapheap::LockOpenFile(one) && !snapheap::LockOpenFile(one));
   CHECK(snapheap::LockOpenFile(other) == std::errc::resource_unavailable_try_again);
   close(one);
   CHECK(!snapheap::LockOpenFile(other));
   close(other);
   CHECK(snapheap::LockOpenFile(other) == std::errc::bad_file_descriptor);
-  CHECK(ParsePid("123\n", 4) == 123 && ParsePid("", 0) == 0 && ParsePid("x1", 2) == 0 && ParsePid("12", 1) == 1);
-  CHECK(ParsePid("99999999999999999999", 20) == 999999999999);
+}
+
+void TestName(const std::string& folder) {
+  const std::string path = folder + "/named";
+  const std::string other = folder + "/other";
+  const int fd = open(path.c_str(), O_RDWR | O_CREAT, 0600);
+  CHECK(write(fd, "ab", 2) == 2);
+  CHECK(NamesFile(path, fd, 0) && NamesFile(path, fd, 2) && !NamesFile(path, fd, 3));
+  CHECK(rename(path.c_str(), other.c_str()) == 0 && !NamesFile(path, fd, 0) && NamesFile(other, fd, 0));
+  close(open(path.c_str(), O_RDWR | O_CREAT, 0600));
+  CHECK(!NamesFile(path, fd, 0) && !NamesFile(folder + "/no/file", fd, 0) && !NamesFile(other, -1, 0));
+  close(fd);
 }
 
 void TestCopy() {
@@ -423,6 +418,7 @@ int main(int count, char** arguments) {
   TestAnonymous();
   TestRegistry();
   TestLock(folder);
+  TestName(folder);
   TestCopy();
   TestFileWrite(folder);
   TestHeapWords();

@@ -21,6 +21,7 @@ import type { Memory } from '../heap/memory'
 import { loadNativeMemory } from '../heap/native-memory'
 import { plainMemory } from '../heap/plain-memory'
 import { PoolFile } from '../heap/pool-file'
+import { replacedFile } from '../heap/replaced-file'
 import type { World } from '../heap/world'
 import { durableVersion } from '../log/durable-limit'
 import { isBaseName, logFolderOf } from '../log/format'
@@ -77,6 +78,11 @@ export interface StoreOptions {
   readonly pinnedTooLongMs?: number
   /** Hears of what failed in the background: a sync, a checkpoint. Default: a process warning. */
   readonly onFailure?: (error: SnapheapError) => void
+  /**
+   * The permissions of files that are made, as of `chmod`: the owner must be able to read and write. Folders can be searched by those
+   * who can read. A file that is rewritten keeps its own. Default 0o600; nothing on Windows.
+   */
+  readonly fileMode?: number
   /** How memory is had. Default: the native addon, or plain JavaScript where there is no binary for this platform. */
   readonly memory?: Memory
 }
@@ -89,6 +95,10 @@ const RETAIN_RULES = { log: [(value) => value !== null, 'a number of bytes, or a
 export const MEMORY: Rule = [
   (value) => isRecord(value) && typeof (value as Partial<Memory>).mapFile === 'function',
   'plainMemory(), or what memoryFromMmapIo has made',
+]
+export const FILE_MODE: Rule = [
+  (value) => Number.isInteger(value) && ((value as number) & ~0o777) === 0 && ((value as number) & 0o600) === 0o600,
+  'permissions with reading and writing for the owner, such as 0o600 or 0o640',
 ]
 const POINT: Rule = [
   (value) =>
@@ -118,6 +128,7 @@ export const STORE_RULES: Readonly<Record<keyof StoreOptions, Rule>> = {
   recovery: [(value) => value === 'rebuild' || value === 'cut', '"rebuild" or "cut", or leave it out'],
   pinnedTooLongMs: [(value) => typeof value === 'number' && value >= 0, 'a number of milliseconds'],
   onFailure: FUNCTION,
+  fileMode: FILE_MODE,
   memory: MEMORY,
 }
 
@@ -159,7 +170,7 @@ export function openHeap(path: string | undefined, options: StoreOptions & Inter
   const recovery = NOTHING_TO_RECOVER
   if (path === undefined) return { heap: Heap.inMemory(memory, options.world), log: undefined, recovery, options }
   const real = realPathOf(path)
-  const { create = true, files = filesWith(memory) } = options
+  const { create = true, files = filesWith(memory, options.fileMode) } = options
   const readOnly = options.readOnly === true || options.follow === true
   const retention = parseRetention(options.retain?.log)
   if (!readOnly) {
@@ -204,7 +215,7 @@ export function openHeap(path: string | undefined, options: StoreOptions & Inter
 export function openHeapAt(given: string, point: Point, options: StoreOptions & InternalOptions): OpenedHeap {
   ensure('The point in time', point, POINT)
   const memory = options.memory ?? defaultMemory()
-  const { files = filesWith(memory) } = options
+  const { files = filesWith(memory, options.fileMode) } = options
   const path = realPathOf(given)
   const heap = readSteadily(memory, files, path, () => {
     const { version, base } = findPoint(memory, files, path, point, options.world)
@@ -262,7 +273,8 @@ function ensureOneName(files: Files, path: string): void {
 
 /** Throws what opening would throw for a path where there is nothing to open, before a lock file is made beside it. */
 function ensureOpenable(memory: Memory, files: Files, path: string, create: boolean, skipsDamaged: boolean): void {
-  if (files.exists(path)) PoolFile.open(memory, files, path, false, undefined, skipsDamaged).close()
+  if (files.exists(path) || replacedFile(files, path) !== undefined)
+    PoolFile.open(memory, files, path, false, undefined, skipsDamaged).close()
   else if (!create && files.list(logFolderOf(path)).length === 0) throw ioError('open', path, { code: 'ENOENT' })
 }
 

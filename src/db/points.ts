@@ -3,8 +3,9 @@ import { BOOLEAN, ensure, ensureOptions, isRecord, PATH, type Rule } from '../ar
 import { nodeFiles } from '../heap/files'
 import type { Memory } from '../heap/memory'
 import { type Commit, type Point, history as readHistory } from '../log/history'
+import { ensureNoLog } from '../log/log'
 import type { Key, Table } from '../table/table'
-import { defaultMemory, MEMORY, openHeapAt } from './open-heap'
+import { defaultMemory, FILE_MODE, MEMORY, openHeapAt } from './open-heap'
 import { Store } from './store'
 
 export interface RestoreOptions {
@@ -15,6 +16,8 @@ export interface RestoreOptions {
   /** Allow an existing file there to be replaced. Default false. */
   readonly replace?: boolean
   /** As for `open`. */
+  readonly fileMode?: number
+  /** As for `open`. */
   readonly memory?: Memory
 }
 
@@ -23,21 +26,24 @@ const RESTORE_RULES: Readonly<Record<keyof RestoreOptions, Rule>> = {
   to: [() => true, ''], // openHeapAt looks at it, as at every point
   into: PATH,
   replace: BOOLEAN,
+  fileMode: FILE_MODE,
   memory: MEMORY,
 }
 const STATE: Rule = [(state) => typeof state === 'string' || isRecord(state), 'the name of a file, or { path, at }']
 
 /**
  * Writes the state after exactly one commit of the database at `path`, or of a copy of its file and log, into a file of its
- * own. Returns the commit's version. Throws `NOT_FOUND` for a point that file and log do not reach back to, `EXISTS`, `CORRUPT`, `IO`.
+ * own. Returns the commit's version. Throws `NOT_FOUND` for a point that file and log do not reach back to, `EXISTS` (also for a
+ * target that has a log), `LOCKED` for one that is open for writing, `CORRUPT`, `IO`.
  */
 export async function restore(path: string, options: RestoreOptions): Promise<number> {
   ensureOptions('restore', options, RESTORE_RULES)
-  const { to, into, replace = false, memory } = options
+  const { to, into, replace = false, ...opening } = options
   ensure('The option into of restore', into, PATH)
-  const { heap } = openHeapAt(path, to, memory === undefined ? {} : { memory })
+  const { heap } = openHeapAt(path, to, opening)
   try {
-    await heap.saveAs(into, { replace, annotation: heap.savedRoot?.annotation ?? '' })
+    const annotation = heap.savedRoot?.annotation ?? ''
+    await heap.saveAs(into, { replace, annotation }, (target) => ensureNoLog(heap.files, target))
     return heap.version
   } finally {
     await heap.close()

@@ -11,6 +11,7 @@ import type { SaveOptions } from '../heap/storage'
 import type { View } from '../heap/view'
 import { Following } from '../log/following'
 import type { Point } from '../log/history'
+import { ensureNoLog } from '../log/log'
 import type { Durability } from '../log/log-options'
 import type { LogWriter } from '../log/log-writer'
 import type { Recovery } from '../log/recovery'
@@ -280,14 +281,14 @@ export class Store {
   /**
    * Without a path: makes the newest version durable in the database's own file, at a cost that follows the change. With
    * one: writes a file of its own, in its densest form. Both work beside commits and resolve once the data is on the device.
-   * Throws `EXISTS` (pass `replace`), `IO`.
+   * Throws `EXISTS` (pass `replace`, or remove the log of the file that is there), `LOCKED` for a file that is open for writing, `IO`.
    */
   async save(path?: string, options: SaveOptions = {}): Promise<void> {
     ensureOptions('save', options, SAVE_RULES)
     if (path !== undefined) ensure('The path', path, PATH)
     this.heap.turns.ensureOutside('save')
     if (path === undefined) await this.heap.save(options)
-    else await this.heap.saveAs(path, options)
+    else await this.heap.saveAs(path, options, (target) => ensureNoLog(this.heap.files, target))
   }
 
   /** Rewrites the database's own file into its smallest form, beside reads and commits. Throws `IO`, `READ_ONLY`. */

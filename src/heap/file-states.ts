@@ -15,6 +15,8 @@ import type { Files } from './files'
 import { ioError } from './io-error'
 import { BLOCK_BYTES } from './layout'
 import type { Memory } from './memory'
+import { readOnlyError } from './memory-checks'
+import { replacedFile } from './replaced-file'
 
 /** Every root of a file, the newest first: of the slots, and of those that its maps remember. Throws `CORRUPT`, `VERSION`, `NOT_FOUND`, `IO`. */
 export function rootsOf(memory: Memory, files: Files, path: string): FileRoot[] {
@@ -156,12 +158,12 @@ export function readMap(memory: Memory, files: Files, fd: number, path: string, 
   return decodeMap(memory, path, root, map)
 }
 
-/** Opens a file or throws `NOT_FOUND` or `IO`. */
+/** Opens a file, for reading also one that lost its name while it was replaced. Throws `NOT_FOUND`, `READ_ONLY` or `IO`. */
 export function openFile(files: Files, path: string, flags: 'r' | 'r+'): number {
   try {
-    return files.open(path, flags)
+    return files.open((flags === 'r' ? replacedFile(files, path) : undefined) ?? path, flags)
   } catch (error) {
-    throw ioError('open', path, error)
+    throw (flags === 'r+' ? readOnlyError(path, error) : undefined) ?? ioError('open', path, error)
   }
 }
 

@@ -2,6 +2,7 @@ import {
   close,
   closeSync,
   existsSync,
+  fchmodSync,
   fdatasync,
   fdatasyncSync,
   fstatSync,
@@ -49,12 +50,16 @@ export interface FileIdentity {
 }
 
 export function isSameFile(one: FileIdentity | undefined, other: FileIdentity | undefined): boolean {
-  return one !== undefined && other !== undefined && one.ino === other.ino && one.dev === other.dev
+  if (one === undefined || other === undefined || one.ino !== other.ino) return false
+  return one.dev === other.dev || process.platform === 'win32' // where a device number may be 0 after a rename
 }
 
 export interface FolderWatcher {
   close(): void
 }
+
+/** Files are made for their owner alone. */
+export const DEFAULT_FILE_MODE = 0o600
 
 /**
  * The doorway through which heap and log see the file system. There is one implementation for use, `nodeFiles`, with native help
@@ -62,6 +67,8 @@ export interface FolderWatcher {
  * Node's `fs` throws.
  */
 export interface Files {
+  /** The permissions that files are made with; folders can be searched by those who can read. */
+  readonly fileMode: number
   open(path: string, flags: 'r' | 'r+' | 'wx+'): number
   close(fd: number): void
   /** The same, off the event loop: the last to close a large file that has no name any more waits for its blocks to be freed. */
@@ -84,9 +91,11 @@ export interface Files {
   nameCount(path: string): number
   /** Which file a path names, or is open; undefined where the path names none. */
   identity(file: string | number): FileIdentity | undefined
-  /** Whether `path` still names the open file: somebody may have removed or replaced it. */
-  names(path: string, fd: number): boolean
+  /** Whether `path` still names the open file, and that has at least so many bytes: somebody may have removed, replaced or truncated it. */
+  names(path: string, fd: number, sizeBytes?: number): boolean
   rename(from: string, to: string): void
+  /** Gives an open file the permissions of another. */
+  copyMode(from: number, to: number): void
   /** Gives a file a second name. */
   link(path: string, other: string): void
   remove(path: string): void
@@ -108,7 +117,8 @@ export function lockPathOf(path: string): string {
 }
 
 export const nodeFiles: Files = {
-  open: (path, flags) => openSync(path, flags, 0o666),
+  fileMode: DEFAULT_FILE_MODE,
+  open: (path, flags) => openSync(path, flags, DEFAULT_FILE_MODE),
   close: closeSync,
   closeBeside: closeAsync,
   read(fd, into, position) {
@@ -156,15 +166,17 @@ export const nodeFiles: Files = {
     typeof file === 'number'
       ? fstatSync(file, { bigint: true })
       : statSync(file, { bigint: true, throwIfNoEntry: false }),
-  names: (path, fd) => isSameFile(nodeFiles.identity(path), nodeFiles.identity(fd)),
+  names(path, fd, sizeBytes = 0) {
+    const own = fstatSync(fd, { bigint: true })
+    return own.size >= sizeBytes && isSameFile(nodeFiles.identity(path), own)
+  },
   rename: renameSync,
+  copyMode: (from, to) => fchmodSync(to, fstatSync(from).mode & 0o777),
   link: linkSync,
   remove: removeFile,
   removeBeside: removeFileBeside,
   list: (folder) => (existsSync(folder) ? readdirSync(folder).sort() : []),
-  makeFolder(folder) {
-    if (!existsSync(folder)) mkdirSync(folder)
-  },
+  makeFolder: (folder) => makeFolder(folder, DEFAULT_FILE_MODE),
   watch(folder, onChange) {
     try {
       const watcher = watch(folder, { persistent: false }, onChange)
@@ -188,9 +200,23 @@ export const nodeFiles: Files = {
   },
 }
 
-/** Node's files, written by a memory's native code where it has any: with one trip to a thread instead of one for each call. */
-export function filesWith(memory: Memory): Files {
-  return memory.writeBeside === undefined ? nodeFiles : { ...nodeFiles, writeBeside: memory.writeBeside }
+/**
+ * Node's files, made with a mode, and served by a memory's native code where it has any: written with one trip to a thread instead of
+ * one for each call.
+ */
+export function filesWith(memory: Memory, fileMode = DEFAULT_FILE_MODE): Files {
+  return {
+    ...nodeFiles,
+    fileMode,
+    open: (path, flags) => openSync(path, flags, fileMode),
+    makeFolder: (folder) => makeFolder(folder, fileMode),
+    writeBeside: memory.writeBeside ?? nodeFiles.writeBeside,
+    names: memory.names ?? nodeFiles.names,
+  }
+}
+
+function makeFolder(folder: string, fileMode: number): void {
+  if (!existsSync(folder)) mkdirSync(folder, fileMode | ((fileMode & 0o444) >> 2))
 }
 
 /** Removes a file at once, and holds it until its space, which may be much, is freed off the event loop. */

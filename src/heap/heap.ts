@@ -1,15 +1,16 @@
-import { dirname, resolve } from 'node:path'
+import { resolve } from 'node:path'
 import { SnapheapError } from '../errors'
 import { Allocator } from './allocator'
 import { BesideReaders } from './beside-readers'
 import { blockStatistics, checkBlocks } from './block-check'
 import type { FileRoot } from './file-format'
-import { type Files, filesWith, lockPathOf } from './files'
+import { type Files, filesWith } from './files'
+import { ensureHeld, lockHeap, openForReading } from './heap-lock'
 import type { HeapOptions } from './heap-options'
 import { fork, type HistoryPoint } from './history-point'
 import { ioError } from './io-error'
 import type { CommitOptions, Journal } from './journal'
-import { OLDEST_LAYOUT_VERSION, RESERVED_BLOCKS, ROOT, ZERO_BLOCK } from './layout'
+import { OLDEST_LAYOUT_VERSION, RESERVED_BLOCKS, ROOT, tableLength, ZERO_BLOCK } from './layout'
 import { checkLayout } from './layout-version'
 import type { MappedFile } from './mapped-file'
 import type { FileLock, Memory } from './memory'
@@ -19,7 +20,6 @@ import type { PoolFile } from './pool-file'
 import { Quarantine } from './quarantine'
 import { type HeapSnapshot, Snapshots } from './snapshots'
 import { type SaveOptions, Storage } from './storage'
-import { removeAbandoned, removeLeftovers } from './temporary-files'
 import { Turns } from './turns'
 import { CLOSED_EPOCH, View } from './view'
 import { Windows } from './windows'
@@ -82,14 +82,10 @@ export class Heap {
   static open(memory: Memory, givenPath: string, options: HeapOptions): Heap {
     const { files = filesWith(memory), world = realWorld } = options
     const path = resolve(givenPath)
-    const lock = options.readOnly ? undefined : memory.lock(lockPathOf(path))
+    const lock = options.readOnly ? undefined : lockHeap(memory, files, path)
     let file: PoolFile | undefined
     let heap: Heap | undefined
     try {
-      if (lock !== undefined) {
-        removeLeftovers(files, path)
-        removeAbandoned(memory, files, dirname(path))
-      }
       file = openOwnFile(memory, files, path, options)
       const blocks = file === undefined ? RESERVED_BLOCKS : tableLength(file.root.mapEntries)
       heap = new Heap(memory, files, world, path, options.readOnly, blocks)
@@ -188,6 +184,7 @@ export class Heap {
         {},
         {
           isCompacting: false,
+          ensureWriter: () => this.ensureWriter(),
           onReplace: (earlier) => this.journal?.replacesFile(earlier.version),
           onDurable: () => {
             this.journal?.skip(version, point)
@@ -243,13 +240,15 @@ export class Heap {
     if (this.path === undefined) {
       throw new SnapheapError('INVALID_ARGUMENT', 'This heap is in memory only. Name a file: save(path).')
     }
-    if (this.isReadOnly) throw readOnly(this.path)
+    if (this.isReadOnly) throw openForReading(this.path)
     const { path } = this
     await this.withSnapshot(async ({ pin, version }, point) => {
       this.journal?.checkpointBegins()
+      this.ensureWriter()
       const saved = { table: pin.table, version, point, durable: () => this.durable(version) }
       await this.storage.save(path, saved, options, {
         isCompacting,
+        ensureWriter: () => this.ensureWriter(),
         onReplace: (earlier) => this.journal?.replacesFile(earlier.version),
         onDurable: () => undefined,
       })
@@ -262,13 +261,28 @@ export class Heap {
     await this.save(options, true)
   }
 
-  /** Writes the newest committed version into a new file in its densest form: temporary file, sync, rename, sync of the folder. */
-  async saveAs(givenPath: string, options: SaveOptions = {}): Promise<void> {
+  /**
+   * Writes the newest committed version into a new file in its densest form: temporary file, sync, rename, sync of the folder.
+   * `ensureReplaceable` throws where that must not take the name. Throws `EXISTS`, `LOCKED`, `IO`.
+   */
+  async saveAs(givenPath: string, options: SaveOptions = {}, ensureReplaceable = (_path: string): void => {}) {
     const path = resolve(givenPath)
     if (path === this.path) return this.save(options)
-    await this.withSnapshot(({ pin, version }, point) =>
-      this.storage.saveAs(path, { table: pin.table, version, point, durable: () => this.durable(version) }, options),
-    )
+    await this.withSnapshot(({ pin, version }, point) => {
+      const saved = { table: pin.table, version, point, durable: () => this.durable(version) }
+      return this.storage.saveAs(path, saved, options, ensureReplaceable)
+    })
+  }
+
+  /**
+   * Throws unless this process is still the only writer and its file is where it was: what it wrote counts only then. Costs two calls
+   * of the operating system. Throws `LOCKED`, `NOT_FOUND`, `EXISTS`, `CORRUPT`, each naming the file that was removed, replaced or
+   * truncated.
+   */
+  ensureWriter(): void {
+    if (this.path === undefined || this.lock === undefined) return
+    ensureHeld(this.lock, this.path)
+    this.storage.ensureInPlace(this.path)
   }
 
   /**
@@ -414,7 +428,7 @@ export class Heap {
 
   private ensureWritable(): void {
     this.ensureOpen()
-    if (this.isReadOnly) throw readOnly(this.path)
+    if (this.isReadOnly) throw openForReading(this.path)
     if (this.journal?.refusal !== undefined) throw this.journal.refusal
     if (this.writer.isWriting) {
       throw new SnapheapError('BUSY', 'Another transaction is open. Finish it first; transactions do not nest.')
@@ -424,17 +438,4 @@ export class Heap {
   private ensureOpen(): void {
     if (this.closed) throw new SnapheapError('CLOSED', 'The database is closed. Open it again.', { path: this.path })
   }
-}
-
-function tableLength(blocks: number): number {
-  let length = RESERVED_BLOCKS
-  while (length < blocks) length *= 2
-  return length
-}
-
-function readOnly(path: string | undefined): SnapheapError {
-  return new SnapheapError(
-    'READ_ONLY',
-    `${path ?? 'The heap'} is open for reading only. Open it without readOnly to change it.`,
-  )
 }

@@ -70,3 +70,10 @@ export const ROOT_SLOTS = 64
 export const LAYOUT_VERSION = 3
 /** What a heap has until something is kept in it that calls for a newer one. */
 export const OLDEST_LAYOUT_VERSION = 1
+
+/** Length of a block table that has room for so many blocks. */
+export function tableLength(blocks: number): number {
+  let length = RESERVED_BLOCKS
+  while (length < blocks) length *= 2
+  return length
+}

@@ -111,6 +111,12 @@ export function checkDescriptor(fd: number): void {
   checkInteger('fd', fd, MAX_FD)
 }
 
+export function checkNames(path: string, fd: number, sizeBytes: number): void {
+  checkPath(path)
+  checkDescriptor(fd)
+  checkInteger('sizeBytes', sizeBytes, Number.MAX_SAFE_INTEGER)
+}
+
 export function checkWrite(fd: number, buffers: readonly Uint8Array[], position: number): void {
   checkDescriptor(fd)
   if (!Array.isArray(buffers)) throw invalid('buffers', buffers, 'an array')
@@ -124,13 +130,15 @@ export function checkPath(path: string): void {
   }
 }
 
-/** Another holder has the writer lock; `pid` is 0 when it has not said who it is. */
-export function lockedError(path: string, pid: number, furtherRemedy = ''): SnapheapError {
-  const holder = pid === 0 ? 'another process' : pid === process.pid ? `this process (pid ${pid})` : `process ${pid}`
+/** The typed error for what may be read here but not written, undefined where the cause is another. */
+export function readOnlyError(path: string, cause: unknown): SnapheapError | undefined {
+  const systemCode = (cause as NodeJS.ErrnoException).code
+  if (systemCode !== 'EACCES' && systemCode !== 'EROFS' && systemCode !== 'EPERM') return undefined
   return new SnapheapError(
-    'LOCKED',
-    `${path} is locked: ${holder} has the file open for writing. Close it there, or open it read-only here.${furtherRemedy}`,
-    { path, pid },
+    'READ_ONLY',
+    `${path} cannot be opened for writing (${systemCode}): this process may not write here. Open the database with { readOnly: true } or { follow: true }, or make file and folder writable for it.`,
+    { path, systemCode },
+    cause,
   )
 }
 

@@ -57,17 +57,22 @@ export interface Memory {
   ): void
 
   /**
-   * Takes the exclusive writer lock on `path` (a file of its own beside the heap file, created when missing), writes this
-   * process's pid into it and returns a handle. Throws `LOCKED` naming the holder's pid, for a second lock in this process
-   * too. The kernel drops the lock when the process dies; plain memory takes over the lock of a dead process of this host.
+   * Takes the exclusive writer lock that `path` stands for (`writer-lock.ts`): files of this name, and of names that begin with it,
+   * made with `fileMode` (default 0o600). Throws `LOCKED` naming the holder, for a second lock in this process too.
    */
-  lock(path: string): FileLock
+  lock(path: string, fileMode?: number): FileLock
 
   /**
    * Locks an open file for as long as it is open, which ends with its process at the latest. False when it is locked through
    * another opening, by whomever. Only where the kernel does that.
    */
   lockFile?(fd: number): boolean
+
+  /**
+   * Whether `path` names an open file, and that has at least so many bytes. Only where native code finds that out faster than two calls
+   * of Node's `fs`.
+   */
+  names?(path: string, fd: number, sizeBytes?: number): boolean
 
   /**
    * Writes all of some ranges of bytes one behind the other into an open file, from byte `position` on, off the event loop, and has the
@@ -83,7 +88,12 @@ export interface Memory {
 
 export type MemoryAdvice = 'normal' | 'random' | 'sequential' | 'willneed' | 'dontneed'
 
-/** A held writer lock. `release` is idempotent. */
+/** A held writer lock. */
 export interface FileLock {
-  release(): void
+  /** The file that shows that it is held. */
+  readonly path: string
+  /** Whether it is still held: somebody may have removed or replaced that file. Costs one call of the operating system. */
+  isHeld(): boolean
+  /** Idempotent. A discarded lock leaves no file at all. */
+  release(isDiscarded?: boolean): void
 }

@@ -14,15 +14,16 @@ import {
   checkCopy,
   checkDescriptor,
   checkMapping,
+  checkNames,
   checkPath,
   checkRange,
   checkRefresh,
   checkWindowSize,
   checkWrite,
-  lockedError,
   systemError,
   WindowRegister,
 } from './memory-checks'
+import { acquireWriterLock } from './writer-lock'
 
 /** What `native/addon.cc` exports. Every function checks its arguments again and throws TypeError or RangeError. */
 interface Addon extends Kernels {
@@ -40,10 +41,9 @@ interface Addon extends Kernels {
     sourceOffsetBytes: number,
     sizeBytes: number,
   ): void
-  /** A handle, or the pid of the holder (0: not known) when the lock is held elsewhere. */
-  lock(path: string): object | number
-  unlock(handle: object): void
   lockFile(fd: number): boolean
+  /** Not on Windows. */
+  namesFile?(path: string, fd: number, sizeBytes: number): boolean
   /** Rejects with an error whose `code` is the system's number. Not on Windows. */
   writeBeside?(fd: number, buffers: readonly Uint8Array[], position: number): Promise<void>
   syncFolder(path: string): void
@@ -66,6 +66,8 @@ class NativeMemory implements Memory {
   readonly kernels: Kernels
 
   readonly writeBeside?: NonNullable<Memory['writeBeside']>
+
+  readonly names?: NonNullable<Memory['names']>
 
   constructor(private readonly addon: Addon) {
     this.kernels = {
@@ -91,7 +93,13 @@ class NativeMemory implements Memory {
       numberPairs: (...given) => kernel(() => addon.numberPairs(...given)),
       gatherNumbers: (...given) => kernel(() => addon.gatherNumbers(...given)),
     }
-    const { writeBeside } = addon
+    const { writeBeside, namesFile } = addon
+    if (namesFile !== undefined) {
+      this.names = (path, fd, sizeBytes = 0) => {
+        checkNames(path, fd, sizeBytes)
+        return namesFile(path, fd, sizeBytes)
+      }
+    }
     if (writeBeside === undefined) return
     this.writeBeside = (...given) => {
       checkWrite(...given)
@@ -155,11 +163,9 @@ class NativeMemory implements Memory {
     this.addon.copy(target, targetOffsetBytes, source, sourceOffsetBytes, sizeBytes)
   }
 
-  lock(path: string): FileLock {
+  lock(path: string, fileMode?: number): FileLock {
     checkPath(path)
-    const handle = attempt(`lock ${path}`, () => this.addon.lock(path))
-    if (typeof handle === 'number') throw lockedError(path, handle)
-    return { release: () => this.addon.unlock(handle) }
+    return acquireWriterLock(path, this, fileMode)
   }
 
   lockFile(fd: number): boolean {

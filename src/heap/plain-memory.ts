@@ -14,7 +14,7 @@ import {
   systemError,
   WindowRegister,
 } from './memory-checks'
-import { acquirePidLock } from './pid-lock'
+import { acquireWriterLock } from './writer-lock'
 
 /** How much of a file is read at once. */
 const READ_BYTES = 64 * 1024 * 1024
@@ -85,9 +85,9 @@ export class PlainMemory implements Memory {
     new Uint8Array(target, targetOffsetBytes, sizeBytes).set(new Uint8Array(source, sourceOffsetBytes, sizeBytes))
   }
 
-  lock(path: string): FileLock {
+  lock(path: string, fileMode?: number): FileLock {
     checkPath(path)
-    return acquirePidLock(path)
+    return acquireWriterLock(path, {}, fileMode)
   }
 
   syncFolder(path: string): void {

@@ -20,6 +20,7 @@ import { BLOCK_BYTES } from './layout'
 import type { Memory } from './memory'
 import { type DamagedBlock, damagedBlocks, PlacedBlocks } from './placed-blocks'
 import type { TemporaryFile } from './temporary-files'
+import { lockWritten } from './writer-lock'
 
 /** Blocks handed to the operating system at once: bounds the time between two turns of the event loop. */
 export const BLOCKS_PER_WRITE = 64
@@ -78,6 +79,7 @@ export class PoolFile {
   ): PoolFile {
     const fd = openFile(files, path, writable ? 'r+' : 'r')
     try {
+      if (writable) lockWritten(memory, fd, path)
       if (writable) files.sync(fd) // a process that ended before it synced may have left what is built upon from now on
       const state = readState(memory, files, fd, path, 0, accepts, skipsDamaged)!
       const { header, root, places, checksums } = state
@@ -159,6 +161,22 @@ export class PoolFile {
     return this.files.names(path, this.fd)
   }
 
+  /** Throws unless `path` still names this file, whole: somebody may have removed, replaced or truncated it. */
+  ensureAt(path: string): void {
+    const { files, fd } = this
+    if (files.names(path, fd, this.root.fileBlocks * BLOCK_BYTES)) return
+    const [code, what] = !files.exists(path)
+      ? (['NOT_FOUND', 'was removed or renamed'] as const)
+      : files.names(path, fd)
+        ? (['CORRUPT', 'was truncated'] as const)
+        : (['EXISTS', 'was replaced by another file'] as const)
+    throw new SnapheapError(
+      code,
+      `${path} ${what} while the database was open. Save it to another path, close it, and put its file back.`,
+      { path },
+    )
+  }
+
   /** The length of the file in blocks, whatever the newest root says of it. */
   get lengthBlocks(): number {
     return Math.ceil(this.files.sizeBytes(this.fd) / BLOCK_BYTES)
@@ -176,9 +194,9 @@ export class PoolFile {
   }
 
   /**
-   * Appends blocks and a map that shows them in their new places, syncs, awaits `durable`, writes the older root slot and syncs
-   * again. When this resolves the new root is durable; when it throws (`IO`) the file is still in its earlier state, and as long
-   * as it was unless the root was perhaps written.
+   * Appends blocks and a map that shows them in their new places, syncs, awaits `beforeRoot`, writes the older root slot and syncs
+   * again. When this resolves the new root is durable; when it throws (`IO`, or what `beforeRoot` throws) the file is still in its
+   * earlier state, and as long as it was unless the root was perhaps written.
    * `places` and `checksums` say where the unchanged blocks are; they are completed and become the file's.
    */
   async append(
@@ -187,11 +205,11 @@ export class PoolFile {
     checksums: Uint32Array,
     state: SavedState,
     onBlocks: (written: number) => void,
-    durable: () => Promise<void>,
+    beforeRoot: () => Promise<void>,
   ): Promise<void> {
     const entries = places.length
     const sizeBytes = this.files.sizeBytes(this.fd)
-    const { next, map } = await this.appendState(blocks, places, checksums, onBlocks, durable).catch((error) => {
+    const { next, map } = await this.appendState(blocks, places, checksums, onBlocks, beforeRoot).catch((error) => {
       this.cut(sizeBytes)
       throw error
     })
@@ -237,20 +255,20 @@ export class PoolFile {
     this.skipped = undefined
   }
 
-  /** Appends blocks and their map, all on the device, and awaits `durable`; returns where the map is. */
+  /** Appends blocks and their map, all on the device, and awaits `beforeRoot`; returns where the map is. */
   private async appendState(
     blocks: Iterable<PendingBlock>,
     places: Uint32Array,
     checksums: Uint32Array,
     onBlocks: (written: number) => void,
-    durable: () => Promise<void>,
+    beforeRoot: () => Promise<void>,
   ): Promise<{ next: number; map: Uint8Array }> {
     const next = await this.appendBlocks(blocks, places, checksums, onBlocks)
     const earlierRoot = this.root.sequence === 0 ? undefined : encodeRoot(this.memory, this.root)
     const map = encodeMap(places, checksums, places.length, earlierRoot)
     await this.writeAll([map], next * BLOCK_BYTES)
     await this.io('sync', this.files.syncBeside(this.fd))
-    await durable()
+    await beforeRoot()
     return { next, map }
   }
 

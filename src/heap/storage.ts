@@ -2,6 +2,7 @@ import { dirname } from 'node:path'
 import { assert, SnapheapError } from '../errors'
 import { encodeAnnotation, type FileRoot, mapBlocks } from './file-format'
 import type { Files } from './files'
+import { withoutWriter } from './heap-lock'
 import type { HistoryPoint } from './history-point'
 import { ioError } from './io-error'
 import { ZERO_BLOCK } from './layout'
@@ -9,6 +10,7 @@ import { MappedFile } from './mapped-file'
 import type { Memory } from './memory'
 import type { Pins } from './pins'
 import { type PendingBlock, PoolFile, type SavedState } from './pool-file'
+import { ensureFolderOf, promote, refuseExisting } from './promotion'
 import { openToRewrite, openToSave, removeAbandoned, type TemporaryFile } from './temporary-files'
 import type { Windows } from './windows'
 import type { World } from './world'
@@ -30,6 +32,8 @@ export interface SaveOptions {
 export interface OwnFileOptions {
   /** Rewrite the file even where little of it is dead. */
   readonly isCompacting: boolean
+  /** Called before the file gets a root: throws where another process may write it. */
+  readonly ensureWriter: () => void
   /** Called before the heap's own file loses its name to another. */
   readonly onReplace: (earlier: FileRoot) => void
   /** Called when the state is durable, before the heap's blocks are pointed at the file. */
@@ -81,6 +85,11 @@ export class Storage {
   /** Whether the file at the heap's path may hold a newer state than the heap knows of, because saving it failed at the end. */
   get mayHoldNewer(): boolean {
     return this.hasUnsyncedName || this.file?.mayHoldNewer === true
+  }
+
+  /** Throws unless the heap's own file, where it has one, still is what `path` names, whole. */
+  ensureInPlace(path: string): void {
+    if (!this.hasUnsyncedName) this.file?.ensureAt(path)
   }
 
   /** Maps an opened file and fills `table` with the places of its blocks. */
@@ -163,21 +172,35 @@ export class Storage {
     } else await this.rewrite(path, saved, { ...options, replace: isInPlace || options.replace === true }, own)
   }
 
-  /** Writes a pinned table into a file of its own. */
-  async saveAs(path: string, pinned: PinnedState, options: SaveOptions): Promise<void> {
+  /**
+   * Writes a pinned table into a file of its own. `ensureReplaceable` throws where that must not take the name `path`. Throws `LOCKED`
+   * where another file of that name is open for writing.
+   */
+  async saveAs(
+    path: string,
+    pinned: PinnedState,
+    options: SaveOptions,
+    ensureReplaceable: (path: string) => void,
+  ): Promise<void> {
+    const { memory, files, world } = this
     encodeAnnotation(options.annotation ?? '')
     const saved = { ...pinned, table: pinned.table.slice() }
-    removeAbandoned(this.memory, this.files, dirname(path))
-    const file = await this.writeTemporary(
-      () => openToSave(this.memory, this.files, this.world, path),
-      path,
-      saved,
-      options,
-    )
+    ensureFolderOf(this.files, path)
+    const ensureFree = (): void => {
+      refuseExisting(this.files, path, options)
+      ensureReplaceable(path)
+    }
+    withoutWriter(memory, files, path, ensureFree) // before anything is written
+    removeAbandoned(memory, files, dirname(path))
+    const file = await this.writeTemporary(() => openToSave(memory, files, world, path), path, saved, options)
     try {
-      this.promote(file, path, options)
+      withoutWriter(memory, files, path, () => {
+        ensureFree()
+        promote(this.files, file, path, options)
+      })
     } catch (error) {
-      this.discard(file)
+      if (file.path === path) file.close()
+      else this.discard(file)
       throw ioError('save', path, error)
     }
     file.close()
@@ -198,7 +221,7 @@ export class Storage {
     mapped: MappedFile,
     pinned: PinnedState,
     options: SaveOptions,
-    { onDurable }: OwnFileOptions,
+    { onDurable, ensureWriter }: OwnFileOptions,
   ): Promise<void> {
     const { windows } = this
     const saved = pinned.table
@@ -213,7 +236,11 @@ export class Storage {
     }
     const from = file.lengthBlocks
     const onBlocks = progressOf(options, changed.length)
-    await file.append(pending(), places, checksums, this.stateOf(pinned, options), onBlocks, pinned.durable)
+    const beforeRoot = async (): Promise<void> => {
+      await pinned.durable()
+      ensureWriter()
+    }
+    await file.append(pending(), places, checksums, this.stateOf(pinned, options), onBlocks, beforeRoot)
     mapped.cover(from)
     onDurable()
     this.settle(mapped, saved)
@@ -224,17 +251,25 @@ export class Storage {
     path: string,
     saved: PinnedState,
     given: SaveOptions,
-    { onReplace, onDurable }: OwnFileOptions,
+    { onReplace, onDurable, ensureWriter }: OwnFileOptions,
   ): Promise<void> {
     // what has the name by now may be what a rewrite has left that failed when it had renamed
     const options = this.hasUnsyncedName ? { ...given, replace: true } : given
     const earlier = this.mapped
-    const file = await this.writeTemporary(() => openToRewrite(this.files, this.world, path), path, saved, options)
+    const { memory, files, world } = this
+    const openTemporary = (): TemporaryFile => {
+      const temporary = openToRewrite(memory, files, world, path)
+      if (earlier !== undefined) files.copyMode(earlier.file.fd, temporary.fd)
+      return temporary
+    }
+    ensureFolderOf(this.files, path)
+    const file = await this.writeTemporary(openTemporary, path, saved, options)
     const mapped = new MappedFile(this.memory, this.windows, file)
     try {
       mapped.cover(0)
+      ensureWriter()
       if (earlier?.file.isAt(path) === true) onReplace(earlier.file.root)
-      this.promote(file, path, options)
+      promote(this.files, file, path, options)
     } catch (error) {
       mapped.release()
       this.discard(file)
@@ -291,14 +326,9 @@ export class Storage {
     options: SaveOptions,
   ): Promise<PoolFile> {
     const { table: saved, durable } = pinned
-    this.refuseExisting(path, options)
+    refuseExisting(this.files, path, options)
     const blocks = this.pendingOf(saved)
     const entries = saved.length
-    if (!this.files.exists(dirname(path))) {
-      throw new SnapheapError('NOT_FOUND', `The folder of ${path} does not exist. Make it, or choose another path.`, {
-        path,
-      })
-    }
     let temporary: TemporaryFile | undefined
     let file: PoolFile | undefined
     try {
@@ -339,27 +369,6 @@ export class Storage {
     for (let block = 0; block < saved.length; block++)
       if (saved[block] !== ZERO_BLOCK) blocks.push({ block, bytes: this.windows.blockBytes(saved[block]) })
     return blocks
-  }
-
-  /** Gives a file written beside `path` that name. Throws the system's errors. */
-  private promote(file: PoolFile, path: string, options: SaveOptions): void {
-    let replaced: number | undefined
-    try {
-      this.refuseExisting(path, options)
-      // held open, or the rename would wait for its blocks to be freed
-      if (this.files.exists(path)) replaced = this.files.open(path, 'r')
-      this.files.rename(file.path, path)
-      file.path = path
-    } finally {
-      if (replaced !== undefined) this.files.closeBeside(replaced).catch(() => undefined)
-    }
-  }
-
-  private refuseExisting(path: string, options: SaveOptions): void {
-    if (options.replace === true || !this.files.exists(path)) return
-    throw new SnapheapError('EXISTS', `${path} exists already. Choose another path, or pass { replace: true }.`, {
-      path,
-    })
   }
 
   private async syncFolderOf(path: string): Promise<void> {

@@ -2,6 +2,7 @@ import { basename, dirname, join } from 'node:path'
 import type { Files } from './files'
 import type { Memory } from './memory'
 import type { World } from './world'
+import { tryLock } from './writer-lock'
 
 /** An open file that is written beside the one whose name it takes when it is whole. */
 export interface TemporaryFile {
@@ -11,10 +12,13 @@ export interface TemporaryFile {
 
 /**
  * For a heap's own file. Only its writer, who holds the heap's lock, rewrites it: whatever has a name of this kind while the lock is held
- * by somebody who has only just taken it was left by a process that ended.
+ * by somebody who has only just taken it was left by a process that ended, unless it is locked: then a living writer has lost
+ * its lock file.
  */
-export function openToRewrite(files: Files, world: World, path: string): TemporaryFile {
-  return create(files, world, `${path}.rewrite-`)
+export function openToRewrite(memory: Memory, files: Files, world: World, path: string): TemporaryFile {
+  const file = create(files, world, `${path}.rewrite-`)
+  tryLock(memory, file.fd)
+  return file
 }
 
 /**
@@ -26,9 +30,7 @@ export function openToRewrite(files: Files, world: World, path: string): Tempora
 export function openToSave(memory: Memory, files: Files, world: World, path: string): TemporaryFile {
   if (memory.lockFile === undefined) return create(files, world, `${path}.`)
   const file = create(files, world, `${path}.saving-`)
-  try {
-    if (memory.lockFile(file.fd) && files.names(file.path, file.fd)) return file
-  } catch {} // a file system without locks
+  if (tryLock(memory, file.fd) === true && files.names(file.path, file.fd)) return file
   files.close(file.fd)
   try {
     files.remove(file.path)
@@ -41,30 +43,36 @@ function create(files: Files, world: World, start: string): TemporaryFile {
   return { path, fd: files.open(path, 'wx+') }
 }
 
-const REWRITE = /\.rewrite-[0-9a-f]{12}\.tmp$/
+const LEFT = /\.(?:(?:rewrite|lock)-[0-9a-f]{12}|replaced-\d{6})\.tmp$/
 const SAVING = /\.saving-[0-9a-f]{12}\.tmp$/
 
-/** Removes what rewriting the file at `path` left, off the event loop. The caller has just taken the heap's lock. */
-export function removeLeftovers(files: Files, path: string): void {
+/** Removes what processes that ended left of rewriting, replacing and locking the file at `path`, off the event loop. The caller has just taken the heap's lock. */
+export function removeLeftovers(memory: Memory, files: Files, path: string): void {
   for (const name of namesIn(files, dirname(path))) {
-    if (!REWRITE.test(name) || name.replace(REWRITE, '') !== basename(path)) continue
-    files.removeBeside(join(dirname(path), name)).catch(() => undefined) // it is tried again at the next opening
+    if (!LEFT.test(name) || name.replace(LEFT, '') !== basename(path)) continue
+    removeUnlessHeld(memory, files, join(dirname(path), name)).catch(() => undefined) // tried again at the next opening
   }
+}
+
+async function removeUnlessHeld(memory: Memory, files: Files, path: string): Promise<void> {
+  const fd = files.open(path, 'r+')
+  const isHeld = tryLock(memory, fd) === false
+  files.close(fd)
+  if (!isHeld) await files.removeBeside(path)
 }
 
 /** Removes what processes that ended left in a folder of files on their way to another place, off the event loop. */
 export function removeAbandoned(memory: Memory, files: Files, folder: string): void {
   for (const name of namesIn(files, folder)) {
-    if (SAVING.test(name)) removeUnlessLocked(memory, files, join(folder, name)).catch(() => undefined) // tried again later
+    if (SAVING.test(name)) removeOnceLocked(memory, files, join(folder, name)).catch(() => undefined) // tried again later
   }
 }
 
-async function removeUnlessLocked(memory: Memory, files: Files, path: string): Promise<void> {
-  if (memory.lockFile === undefined) return
+async function removeOnceLocked(memory: Memory, files: Files, path: string): Promise<void> {
   const fd = files.open(path, 'r+')
   try {
     // removed by its name, which the writer may have taken from it meanwhile, and with the lock held
-    if (memory.lockFile(fd)) await files.removeBeside(path)
+    if (tryLock(memory, fd) === true) await files.removeBeside(path)
   } finally {
     await files.closeBeside(fd)
   }

@@ -1,14 +1,15 @@
 import { SnapheapError } from '../errors'
+import type { Files } from '../heap/files'
 import type { Heap } from '../heap/heap'
 import { ioError } from '../heap/io-error'
 import { LogCursor } from './cursor'
-import { logFolderOf } from './format'
+import { isSegmentName, logFolderOf } from './format'
 import type { Durability } from './log-options'
 import { LogWriter } from './log-writer'
 import { Pruner } from './pruner'
 import { type LogReader, type Recovery, recover, replay } from './recovery'
 import type { Retention } from './retention'
-import { listSegments } from './segments'
+import { listSegments, whileLocked } from './segments'
 
 export interface OpenLogOptions {
   readonly durability: Durability
@@ -25,14 +26,16 @@ export interface OpenLogOptions {
  */
 export function openLog(heap: Heap, options: OpenLogOptions): { log: LogWriter; recovery: Recovery } {
   const folder = logFolderOf(heap.path!)
-  const pruner = new Pruner(heap, folder, options.retention)
-  const { end, ...recovery } = recover(heap, folder, { repair: true, isForced: options.isForced })
   const { memory, files, world } = heap
+  const pruner = new Pruner(heap, folder, options.retention)
+  const { end, ...recovery } = whileLocked(memory, files, folder, () =>
+    recover(heap, folder, { repair: true, isForced: options.isForced }),
+  )
   const onTakenBack = (): void =>
     heap.whenQuiet(() => {
       if (!heap.isClosed) log.returned(returnTo(heap, log.keptVersion))
     })
-  const ensureWriter = (): void => undefined
+  const ensureWriter = (): void => heap.ensureWriter()
   const log: LogWriter = new LogWriter(
     { ...options, pruner, ensureWriter, onTakenBack, memory, files, world, path: heap.path!, folder, heapId: heap.id },
     end,
@@ -93,6 +96,17 @@ export function readLogUntil(heap: Heap, version: number): void {
   }
   if (heap.version === version) return
   throw noSuchVersion(folder, version, heap.version)
+}
+
+/** Throws `EXISTS` where a file at `path` would not belong to the log that is there. */
+export function ensureNoLog(files: Files, path: string): void {
+  const folder = logFolderOf(path)
+  if (!files.list(folder).some(isSegmentName)) return
+  throw new SnapheapError(
+    'EXISTS',
+    `${path} has a log of its own, ${folder}, which continues only the file that it was made with. Move or remove both, or choose another path.`,
+    { path, folder },
+  )
 }
 
 function noSuchVersion(folder: string, version: number, end: number): SnapheapError {

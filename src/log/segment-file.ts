@@ -1,7 +1,7 @@
 import { type FileIdentity, type Files, isSameFile } from '../heap/files'
 import type { Memory } from '../heap/memory'
 import { SEGMENT } from './format'
-import { createSegment, syncLogFolders } from './segments'
+import { createSegment, openSegment, syncLogFolders } from './segments'
 import { ZerosAhead } from './zeros-ahead'
 
 /** The end of a whole commit in the log. */
@@ -69,7 +69,7 @@ export class SegmentFile {
    * included.
    */
   open(path: string, offset: number, folder: string): void {
-    this.file = this.opened(path, this.files.open(path, 'r+'))
+    this.file = this.opened(path, openSegment(this.memory, this.files, path))
     this.offset = offset
     try {
       this.zeros.end = this.files.sizeBytes(this.file.fd)

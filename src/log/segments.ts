@@ -3,6 +3,8 @@ import { SnapheapError } from '../errors'
 import type { Files } from '../heap/files'
 import { ioError } from '../heap/io-error'
 import type { Memory } from '../heap/memory'
+import { readOnlyError } from '../heap/memory-checks'
+import { lockWritten } from '../heap/writer-lock'
 import { decodeSegmentHeader, isSegmentName, SEGMENT, type SegmentHeader, segmentName } from './format'
 
 const MOST_ATTEMPTS = 50
@@ -60,6 +62,7 @@ export function createSegment(memory: Memory, files: Files, path: string, header
   removeEmpty(memory, files, path)
   const fd = files.open(path, 'wx+')
   try {
+    lockWritten(memory, fd, path)
     files.write(fd, header, 0)
     syncLogFolders(memory, dirname(path))
     return fd
@@ -70,6 +73,42 @@ export function createSegment(memory: Memory, files: Files, path: string, header
     } catch {} // it is removed when it is begun again
     throw error
   }
+}
+
+/** Opens a segment to go on in it, and locks it for as long as it is open. Throws `LOCKED`, and what `fs` throws. */
+export function openSegment(memory: Memory, files: Files, path: string): number {
+  const fd = files.open(path, 'r+')
+  try {
+    lockWritten(memory, fd, path)
+    return fd
+  } catch (error) {
+    files.close(fd)
+    throw error
+  }
+}
+
+/**
+ * Runs `work`, which may change the log, while its newest segment is locked: a writer that has lost its lock file is still writing
+ * there. Throws `LOCKED`, `READ_ONLY`, `IO`.
+ */
+export function whileLocked<T>(memory: Memory, files: Files, folder: string, work: () => T): T {
+  const newest = (): string | undefined => files.list(folder).filter(isSegmentName).at(-1)
+  for (let name = newest(); name !== undefined; ) {
+    const path = join(folder, name)
+    let fd: number
+    try {
+      fd = openSegment(memory, files, path)
+    } catch (error) {
+      throw readOnlyError(path, error) ?? ioError('open', path, error)
+    }
+    try {
+      const isNewest = name === (name = newest())
+      if (isNewest) return work()
+    } finally {
+      files.close(fd)
+    }
+  }
+  return work()
 }
 
 /** Makes the names of the segments and of their folder durable, whoever made them. */

@@ -1,5 +1,15 @@
 import { execFileSync } from 'node:child_process'
-import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, statSync, symlinkSync, truncateSync } from 'node:fs'
+import {
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  statSync,
+  symlinkSync,
+  truncateSync,
+  writeFileSync,
+} from 'node:fs'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { describe, expect, test } from 'vitest'
@@ -33,6 +43,11 @@ function writeBlocks(heap: Heap, count: number, value: number): void {
     heap.writer.ensureBlocks(FIRST_BLOCK + count)
     for (let i = 0; i < count; i++) heap.writer.set((FIRST_BLOCK + i) * BLOCK_WORDS + 3, value, i)
   })
+}
+
+/** Names in a folder but those of lock files. */
+function filesIn(folder: string): string[] {
+  return readdirSync(folder).filter((name) => !name.includes('.lock'))
 }
 
 function expectBlocks(view: Heap['live'], count: number, value: number): void {
@@ -233,7 +248,7 @@ describe.each(HEAP_MEMORIES)('heap file on %s memory', (name, makeMemory) => {
         const missing = join(folder, 'missing', 'heap')
         const error: SnapheapError = await heap.saveAs(missing).catch((reason) => reason)
         expect([error.code, error.details.path, error.message.includes('.tmp')]).toEqual(['NOT_FOUND', missing, false])
-        expect(readdirSync(folder).sort()).toEqual(['heap.lock', 'taken'])
+        expect(filesIn(folder)).toEqual(['taken'])
         await heap.save()
         await withFile(memory, heap.path!, (reader) => expectBlocks(reader.live, 5, 1), READ)
       }),
@@ -250,40 +265,42 @@ describe.each(HEAP_MEMORIES)('heap file on %s memory', (name, makeMemory) => {
         small: 'saved',
         large: 'IO EFBIG',
         largeCopy: 'IO EFBIG',
-        files: ['heap', 'heap.lock'],
+        files: ['heap'],
         shown: { live: 2, stored: 1, problems: [] },
         smallAgain: 'saved',
         storedAgain: 2,
       })
     }))
 
-  test('a file that was removed or replaced under the heap is written whole again, or refused, never saved into nothing', () =>
+  test('a file that was removed, renamed, replaced or truncated under the heap is noticed, and never saved into', () =>
     withFolder((folder) =>
       withFile(memory, join(folder, 'heap'), async (heap) => {
+        const path = heap.path!
         writeBlocks(heap, 20, 1)
         await heap.save()
-        rmSync(heap.path!)
         writeBlocks(heap, 1, 2)
+        const outcomes: unknown[] = []
+        const expectRefusal = async (): Promise<void> => {
+          const error = await errorOf(() => heap.save({ replace: true }))
+          expect(error.message).toContain('Save it to another path, close it, and put its file back.')
+          expect((await errorOf(async () => heap.ensureWriter())).code).toBe(error.code)
+          outcomes.push([error.code, error.details.path])
+        }
+        renameSync(path, `${path}-moved`)
+        await expectRefusal()
+        writeFileSync(path, readFileSync(`${path}-moved`))
+        await expectRefusal()
+        renameSync(`${path}-moved`, path)
+        const bytes = readFileSync(path)
+        truncateSync(path, bytes.length - BLOCK_BYTES)
+        await expectRefusal()
+        writeFileSync(path, bytes)
+        expect(outcomes).toEqual(['NOT_FOUND', 'EXISTS', 'CORRUPT'].map((code) => [code, path]))
+        expect(readFileSync(path).equals(bytes)).toBe(true)
+        await heap.saveAs(`${path}-copy`)
         await heap.save()
-        await withFile(
-          memory,
-          heap.path!,
-          (reader) => expect(fingerprint(reader.live)).toBe(fingerprint(heap.live)),
-          READ,
-        )
-
-        await withHeap(memory, async (other) => {
-          rmSync(heap.path!)
-          await other.saveAs(heap.path!)
-        })
-        expect(await codeOf(() => heap.save())).toBe('EXISTS')
-        await heap.save({ replace: true })
-        await withFile(
-          memory,
-          heap.path!,
-          (reader) => expect(fingerprint(reader.live)).toBe(fingerprint(heap.live)),
-          READ,
-        )
+        for (const each of [path, `${path}-copy`])
+          await withFile(memory, each, (reader) => expect(fingerprint(reader.live)).toBe(fingerprint(heap.live)), READ)
       }),
     ))
 
@@ -292,7 +309,7 @@ describe.each(HEAP_MEMORIES)('heap file on %s memory', (name, makeMemory) => {
       withFile(memory, join(folder, 'heap'), async (heap) => {
         const annotation = 'é'.repeat(201)
         expect(await codeOf(() => heap.save({ annotation }))).toBe('INVALID_ARGUMENT')
-        expect(readdirSync(folder)).toEqual(['heap.lock'])
+        expect(filesIn(folder)).toEqual([])
         await heap.save({ annotation: annotation.slice(1) })
         const { size } = statSync(heap.path!)
         writeBlocks(heap, 5, 1)

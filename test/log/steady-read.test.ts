@@ -114,7 +114,7 @@ test('a segment that grows and is left while it is read to its end is no damage'
       return nodeFiles.list(folder)
     },
   }
-  const cursor: LogCursor = new LogCursor(memory, files, logFolderOf(path), undefined, 0)
+  const cursor: LogCursor = new LogCursor(memory, files, logFolderOf(path), undefined, { version: 0 })
   const versions: number[] = []
   let next = cursor.next()
   for (; typeof next !== 'string'; next = cursor.next()) versions.push(next.head.version)

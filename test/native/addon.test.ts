@@ -194,7 +194,7 @@ test('workers terminated while they hold and take windows leave nothing behind',
     const started = await Promise.all(
       workers.map((worker) => new Promise((resolve, reject) => worker.once('message', resolve).once('error', reject))),
     )
-    expect(started).toEqual(['object', 'object', 'object'])
+    expect(started).toEqual([true, true, true])
     if (round % 2 === 0) await nextTurn()
     await Promise.all(workers.map((worker) => worker.terminate()))
     if (process.platform === 'linux') expect(mappingsOf(file)).toBe(0)

@@ -7,13 +7,14 @@ import { onTestFinished } from 'vitest'
 const runBundled = fileURLToPath(new URL('../../../scripts/run-bundled.mjs', import.meta.url))
 const script = fileURLToPath(new URL('./hold-lock.ts', import.meta.url))
 
-/** Another process that takes locks on request; killed after the test. */
+/** Another process that takes locks on request; killed after the test. `within` is a command that runs it elsewhere, like `unshare`. */
 export class LockHolder {
   private readonly child: ChildProcess
   private readonly answers: AsyncIterator<string>
 
-  constructor(memoryName: string) {
-    this.child = spawn(process.execPath, [runBundled, script, memoryName], { stdio: ['pipe', 'pipe', 'inherit'] })
+  constructor(memoryName: string, within: readonly string[] = []) {
+    const [command, ...args] = [...within, process.execPath, runBundled, script, memoryName]
+    this.child = spawn(command, args, { stdio: ['pipe', 'pipe', 'inherit'] })
     this.answers = createInterface({ input: this.child.stdout! })[Symbol.asyncIterator]()
     onTestFinished(() => this.kill())
   }
@@ -24,8 +25,16 @@ export class LockHolder {
 
   /** `held`, or the code of the error. */
   async lock(path: string): Promise<string> {
-    this.child.stdin!.write(`${path}\n`)
-    return (await this.answers.next()).value
+    return (await this.answerTo(path)).split(' ')[0]
+  }
+
+  /** `held`, or the code and the message of the error. */
+  async answerTo(path: string): Promise<string> {
+    return this.order(`lock ${path}`)
+  }
+
+  async release(): Promise<void> {
+    await this.order('release')
   }
 
   /** SIGKILL: the process has no chance to release anything. */
@@ -33,5 +42,10 @@ export class LockHolder {
     if (this.child.exitCode !== null || this.child.signalCode !== null) return
     this.child.kill('SIGKILL')
     await once(this.child, 'exit')
+  }
+
+  private async order(line: string): Promise<string> {
+    this.child.stdin!.write(`${line}\n`)
+    return (await this.answers.next()).value
   }
 }

@@ -49,6 +49,7 @@ interface InFlight {
  * reach the device only then.
  */
 export class FaultyFiles implements Files {
+  readonly fileMode = nodeFiles.fileMode
   readonly operations: Operation[] = []
   /** Decides how an operation fails. */
   faultOf: (operation: Operation) => Fault | undefined = () => undefined
@@ -190,8 +191,12 @@ export class FaultyFiles implements Files {
     return nodeFiles.identity(file)
   }
 
-  names(path: string, fd: number): boolean {
-    return nodeFiles.names(path, fd)
+  names(path: string, fd: number, sizeBytes = 0): boolean {
+    return nodeFiles.names(path, fd, sizeBytes)
+  }
+
+  copyMode(from: number, to: number): void {
+    nodeFiles.copyMode(from, to)
   }
 
   rename(from: string, to: string): void {

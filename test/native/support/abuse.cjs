@@ -23,7 +23,6 @@ const detachedView = new Uint8Array(detached)
 structuredClone(detached, { transfer: [detached] })
 
 const windows = []
-let locks = []
 const numbers = [
   0,
   1,
@@ -205,8 +204,7 @@ function argument() {
   if (kind < 3 && windows.length > 0) return pick(windows)
   if (kind < 6) return pick(numbers)
   if (kind === 6) return pick(wrong)
-  if (kind === 7) return locks.length > 0 ? pick(locks) : fd
-  if (kind === 8) return fd
+  if (kind < 9) return fd
   return pick(objects)()
 }
 
@@ -214,10 +212,6 @@ function call(name) {
   // Of the file only the first MiB may be touched: what a window shows past the end of its file is a bus error.
   if (name === 'mapFile' && below(2) === 0) return windows.push(addon.mapFile(fd, 0, pick([4096, 65536, 1 << 20])))
   if (name === 'allocate' && below(2) === 0) return windows.push(addon.allocate(pick([4096, 1 << 20, 1 << 24])))
-  if (name === 'lock' && below(2) === 0) {
-    const handle = addon.lock(pick(['one.lock', 'two.lock']))
-    return typeof handle === 'object' && locks.push(handle)
-  }
   if (SHAPES[name] !== undefined && below(10) !== 0) {
     const given = SHAPES[name]()
     if (below(8) === 0) given[below(given.length)] = argument()
@@ -240,9 +234,8 @@ for (let round = 0; round < Number(roundsText); round++) {
     if (!(error instanceof Error)) throw error
     threw++
   }
-  // Forgotten windows and locks are the collector's.
+  // Forgotten windows are the collector's.
   if (windows.length > 50) windows.splice(0, 25)
-  if (locks.length > 10) locks = []
   if (round % 2000 === 0) globalThis.gc?.()
 }
 setImmediate(() => console.log(`survived: ${threw} threw, ${returned} returned`))
