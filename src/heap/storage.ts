@@ -158,6 +158,7 @@ export class Storage {
   async saveAs(path: string, pinned: PinnedState, options: SaveOptions): Promise<void> {
     encodeAnnotation(options.annotation ?? '')
     const saved = { ...pinned, table: pinned.table.slice() }
+    this.file?.ensureLength()
     removeAbandoned(this.memory, this.files, dirname(path))
     const file = await this.writeTemporary(
       () => openToSave(this.memory, this.files, this.world, path),

@@ -226,7 +226,7 @@ export function settleEnd(target: LogTarget, log: OpenedLog, end: LogEnd, option
   const { memory, files } = target
   const { folder, cursor, durableVersion } = log
   if (end === 'gap') {
-    if (!options.isForced) throw missing(folder, target.version)
+    if (!options.isForced || target.version === 0) throw missing(folder, target.version)
     return giveUpAfter(memory, files, folder, target.version)
   }
   const reached = Math.max(cursor.version, target.version)
@@ -364,7 +364,7 @@ function missing(folder: string, version: number): SnapheapError {
     'CORRUPT',
     version === 0
       ? `The log in ${folder} continues a file that is not there. Put the file back, or move the folder away.`
-      : `The log in ${folder} does not continue the file, which holds version ${version}. Put the missing segments back, or move the folder away to go on from the file.`,
+      : `The log in ${folder} does not continue the file, which holds version ${version}. Put the missing segments back, or open it with { recovery: 'cut' } to go on from the file and give up every commit in them.`,
     { path: folder, version },
   )
 }
