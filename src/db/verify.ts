@@ -34,6 +34,8 @@ export interface VerifiedDatabase extends Omit<VerifiedFile, 'version'> {
 }
 
 const NO_FILE: VerifiedFile = { version: 0, savedAtMs: 0, annotation: '', states: 0, blocks: 0, bytes: 0 }
+/** At the log, of which one that fails is repeated: so often in any case, and so often while a writer goes on. */
+const LEAST_ATTEMPTS = 3
 const MOST_ATTEMPTS = 10
 
 /**
@@ -70,8 +72,9 @@ export async function verifyDatabase(
       if (version === 0) throw ioError('open', path, { code: 'ENOENT' })
       return { ...file, version, savedVersion: file.version, segments, keptFiles }
     } catch (error) {
-      // a writer may have made a checkpoint and removed log meanwhile, or taken a commit back
-      if (attempt === MOST_ATTEMPTS || contentsOf(memory, files, path) === before) throw ioError('verify', path, error)
+      // a writer may have made a checkpoint and removed log meanwhile; or it has written on between two looks at the log's end
+      const isRetried = attempt < LEAST_ATTEMPTS || contentsOf(memory, files, path) !== before
+      if (attempt === MOST_ATTEMPTS || !isRetried) throw ioError('verify', path, error)
     }
   }
 }
@@ -96,7 +99,7 @@ async function openedVersion(memory: Memory, files: Files, path: string): Promis
   return endOfLog(target, path)
 }
 
-/** Tells one state of file and log from another, as far as a writer's doings go. */
+/** Tells one state of file and log from another: a checkpoint, a rewrite, a segment begun or removed. */
 function contentsOf(memory: Memory, files: Files, path: string): string {
   const folder = logFolderOf(path)
   try {

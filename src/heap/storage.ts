@@ -185,6 +185,7 @@ export class Storage {
     const { memory, files, world } = this
     encodeAnnotation(options.annotation ?? '')
     const saved = { ...pinned, table: pinned.table.slice() }
+    this.file?.ensureLength()
     ensureFolderOf(this.files, path)
     const ensureFree = (): void => {
       refuseExisting(this.files, path, options)

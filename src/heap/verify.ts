@@ -8,6 +8,8 @@ import type { Memory } from './memory'
 import { type DamagedBlock, damagedBlocks, PlacedBlocks } from './placed-blocks'
 import { BLOCKS_PER_WRITE, PoolFile } from './pool-file'
 
+const MOST_LOOKS = 3
+
 /** What a whole file holds. */
 export interface VerifiedFile {
   /** The commit version that was saved last, when (milliseconds since 1970), and what the owner said of it. */
@@ -41,7 +43,7 @@ export async function verifyFile(
 ): Promise<VerifiedFile> {
   const file = PoolFile.open(memory, files, path, false)
   try {
-    checkRoots(memory, files, file)
+    await checkRoots(memory, files, file)
     const { placed, states, bytes } = await readMaps(memory, files, file)
     const found: DamagedBlock[] = []
     let checkedBlocks = 0
@@ -64,14 +66,17 @@ export async function verifyFile(
  * Opening falls back to the older root when the newer is torn; here that is damage, for a saved state is missing. Only the root slot
  * that the second save will fill may be empty.
  */
-function checkRoots(memory: Memory, files: Files, file: PoolFile): void {
-  const header = readRange(files, file.fd, 0, BLOCK_BYTES)
+async function checkRoots(memory: Memory, files: Files, file: PoolFile): Promise<void> {
   for (const offset of ROOT_SLOT_OFFSETS) {
-    const slot = header.subarray(offset, offset + ROOT_SLOT.sizeBytes)
-    if (file.root.sequence === 1 && slot.every((byte) => byte === 0)) continue
-    if (decodeRoot(memory, slot, Number.POSITIVE_INFINITY) === undefined) {
-      const shown = `opening it shows version ${file.root.version}, which may not be the last that was saved`
-      throw damaged(file.path, `the root at byte ${offset} is torn; ${shown}`)
+    for (let attempt = 1; ; attempt++) {
+      const slot = readRange(files, file.fd, offset, ROOT_SLOT.sizeBytes)
+      if (file.root.sequence === 1 && slot.every((byte) => byte === 0)) break
+      if (decodeRoot(memory, slot, Number.POSITIVE_INFINITY) !== undefined) break
+      if (attempt === MOST_LOOKS) {
+        const shown = `opening it shows version ${file.root.version}, which may not be the last that was saved`
+        throw damaged(file.path, `the root at byte ${offset} is torn; ${shown}`)
+      }
+      await nextTurn() // its writer may be writing it
     }
   }
 }

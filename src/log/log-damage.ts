@@ -144,7 +144,7 @@ export function missing(folder: string, version: number): SnapheapError {
     'CORRUPT',
     version === 0
       ? `The log in ${folder} continues a file that is not there. Put the file back, or move the folder away.`
-      : `The log in ${folder} does not continue the file, which holds version ${version}. Put the missing segments back, or move the folder away to go on from the file.`,
+      : `The log in ${folder} does not continue the file, which holds version ${version}. Put the missing segments back, or open it with { recovery: 'cut' } to go on from the file and give up every commit in them.`,
     { path: folder, version },
   )
 }

@@ -1,4 +1,4 @@
-import { readFileSync, truncateSync, writeFileSync } from 'node:fs'
+import { readFileSync, rmSync, truncateSync, writeFileSync } from 'node:fs'
 import { expect, test } from 'vitest'
 import { verify } from '../../src/db/verify'
 import { open } from '../../src/entity/database'
@@ -14,7 +14,7 @@ const memory = nativeMemory()
 /** A database with two checkpoints, at versions 12 and 22, and commits up to version 32. */
 async function built(): Promise<string> {
   const path = temporaryPath()
-  const store = fileStore(path)
+  const store = fileStore(path, { segmentBytes: 1 })
   store.write((tx) => tx.createTable('t', { key: 'id', columns: { id: 'integer' } }))
   for (let id = 0; id < 30; id++) {
     store.write((tx) => tx.insert('t', { id }))
@@ -123,6 +123,16 @@ test('commits behind a gap of the log are given up with the damaged state, and k
   expect(database.recovery.damaged?.path).toContain('.damaged')
   await database.close()
   expect((await verify(path)).version).toBe(2)
+})
+
+test('a missing file is not given up with its log', async () => {
+  const path = await built()
+  const bytes = readFileSync(path)
+  rmSync(path)
+  for (const recovery of ['rebuild', 'cut'] as const)
+    expect(errorOf(() => fileStore(path, { recovery })).code).toBe('CORRUPT')
+  writeFileSync(path, bytes)
+  expect(fileStore(path).version).toBe(32)
 })
 
 test('a file that was made shorter is no torn save: opening says so, and it is rebuilt like damage', async () => {
