@@ -49,6 +49,7 @@ export class LogFile {
 
   /** Appends records, behind which zeros may be written ahead. `synced` is what is on the device. Throws `IO`; then the file ends where it did. */
   append(bytes: Uint8Array, synced: LogPosition, hasZerosAhead: boolean): void {
+    this.ensureInPlace() // before anything is written: another process may be writing there
     if (!this.segment.isOpen) this.attempt('begin', () => this.begin())
     this.attempt('write', () => {
       this.mark.ensureWritten(synced)
@@ -64,7 +65,7 @@ export class LogFile {
 
   /** Leaves the segment, of which all is on the device: the next commit begins another one. */
   leave(): void {
-    this.segment.dropZeros()
+    this.ifInPlace(() => this.segment.dropZeros())
     this.segment.leave()
   }
 
@@ -83,10 +84,15 @@ export class LogFile {
     this.written = { ...this.written, segment: count, offset, bytes: writtenBytes }
   }
 
-  /** Throws where commits are not written to where they will be looked for, or by whom may. */
+  /** Throws where commits are not written to where they will be looked for, or another process may be the writer by now. */
   ensureInPlace(): void {
-    if (!this.segment.isInPlace) throw segmentGone(this.segment.path!)
+    this.ensureSegment()
     this.options.ensureWriter()
+  }
+
+  /** Throws where what was written is not where it will be looked for. */
+  ensureSegment(): void {
+    if (!this.segment.isInPlace) throw segmentGone(this.segment.path!)
   }
 
   /** Returns when all that was written before is on the device. */
@@ -112,9 +118,15 @@ export class LogFile {
 
   /** The same where what is still there does no harm. */
   tryCutTo(position: LogPosition): void {
+    this.ifInPlace(() => this.segment.cutTo(position)) // the next record is written over it, and does not continue it
+  }
+
+  /** Does what may fail, unless another process may be writing to the segment. */
+  private ifInPlace(work: () => void): void {
     try {
-      this.segment.cutTo(position)
-    } catch {} // the next record is written over it, and does not continue it
+      this.ensureInPlace()
+      work()
+    } catch {}
   }
 
   close(): void {

@@ -235,7 +235,6 @@ export class LogWriter implements Journal, SyncOwner {
     this.flushing = undefined
     const { pending, promise, file } = this
     if (pending.isEmpty || this.isHeld || this.refusal !== undefined) return
-    if (promise.mode === 'interval') file.ensureInPlace()
     this.append(pending.bytes, isWithinCommit)
     file.wrote(pending.version, pending.checksum)
     pending.clear()

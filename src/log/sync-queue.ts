@@ -113,7 +113,7 @@ export class SyncQueue {
   /** Everything up to a position is on the device: who waits for that hears of it, if the log is where it will be looked for. */
   private advance(position: LogPosition): void {
     if (position.bytes > this.synced.bytes) {
-      this.file.ensureInPlace()
+      this.file.ensureSegment()
       this.file.isOnDevice(position)
       this.synced = position
     }

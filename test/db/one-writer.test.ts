@@ -96,7 +96,7 @@ test.each(['interval', 'none'] as const)('with durability %s a lost lock is noti
   for (const file of lockFilesOf(path)) unlinkSync(file)
   store.write((tx) => tx.insert('t', { id: 1 }))
   expect((await rejectionOf(store.sync())).code).toBe('LOCKED')
-  await store.close()
+  await store.close().catch(({ code }) => failures.push(code)) // with an interval it tells that a commit is lost
   expect(idsAt(path)).toEqual([])
 })
 
