@@ -11,9 +11,9 @@ export {
   type TableDifference,
 } from './db/points'
 export type { StoreStatistics } from './db/statistics'
-export type { WriteOptions } from './db/store'
 export type { RowValues } from './db/transaction'
 export { type VerifiedDatabase, type VerifiedKeptFile, type VerifyOptions, verify } from './db/verify'
+export type { WriteOptions } from './db/write-options'
 export {
   type Database,
   type EntitySnapshot,

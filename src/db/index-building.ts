@@ -1,8 +1,8 @@
 import { setImmediate } from 'node:timers/promises'
 import { SnapheapError } from '../errors'
 import type { IndexDefinition } from '../table/index-definition'
-import type { WriteOptions } from './store'
 import type { Transaction } from './transaction'
+import type { WriteOptions } from './write-options'
 
 /** Longest uninterrupted work before other events, commits among them, get their turn. */
 const SLICE_MS = 2

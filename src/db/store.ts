@@ -1,4 +1,4 @@
-import { BOOLEAN, ensure, ensureOptions, FUNCTION, PATH, type Rule, TEXT } from '../arguments'
+import { ensure, ensureOptions, FUNCTION, PATH, TEXT } from '../arguments'
 import { SnapheapError } from '../errors'
 import type { Heap } from '../heap/heap'
 import type { CommitSync } from '../heap/journal'
@@ -22,6 +22,7 @@ import type { Table } from '../table/table'
 import { Interner } from '../value/interner'
 import { type Backup, type BackupOptions, backUp } from './backup'
 import { scrubOf } from './block-check'
+import { changeDurability } from './change-durability'
 import { type CheckReport, checkHeap } from './check'
 import { Checkpointer, checkpointAgeMs } from './checkpointer'
 import { CommitFeed } from './commit-feed'
@@ -38,22 +39,7 @@ import { PinWatch } from './pin-watch'
 import { Snapshot } from './snapshot'
 import { type StoreStatistics, storeStatistics } from './statistics'
 import { Transaction } from './transaction'
-
-export interface WriteOptions {
-  /**
-   * False: do not wait for the device even where the durability says so; `sync` waits for all such commits at once.
-   * Default true.
-   */
-  readonly sync?: boolean
-}
-
-const WRITE_RULES = { sync: BOOLEAN }
-const DEFAULTS: WriteOptions = {}
-const SAVE_RULES: Readonly<Record<keyof SaveOptions, Rule>> = {
-  replace: BOOLEAN,
-  annotation: TEXT,
-  onProgress: FUNCTION,
-}
+import { DEFAULT_WRITE_OPTIONS, ensureChange, isPromise, SAVE_RULES, type WriteOptions } from './write-options'
 
 /** Lets go of what forgotten snapshots pinned, once they are garbage. What it holds must not reach them: they would never be. */
 const forgotten = new FinalizationRegistry<{ readonly heap: WeakRef<Heap>; readonly pin: Pin }>(({ heap, pin }) =>
@@ -174,7 +160,7 @@ export class Store {
    * Runs `change` and commits what it did, all or nothing; when it throws, nothing has happened. It must not be async.
    * Returns what it returned. Throws `BUSY` inside another transaction, `READ_ONLY`.
    */
-  write<T>(change: (transaction: Transaction) => T, options: WriteOptions = DEFAULTS): T {
+  write<T>(change: (transaction: Transaction) => T, options: WriteOptions = DEFAULT_WRITE_OPTIONS): T {
     ensureChange(change, options)
     return this.commitOf(change, options.sync === false ? 'unawaited' : 'before')
   }
@@ -213,7 +199,10 @@ export class Store {
    * and the event loop does not wait for it. The change itself is made, and can be read, at once. When it rejects with `IO`, the
    * change is taken back, and so are the commits made since.
    */
-  async writeAsync<T>(change: (transaction: Transaction) => T, options: WriteOptions = DEFAULTS): Promise<T> {
+  async writeAsync<T>(
+    change: (transaction: Transaction) => T,
+    options: WriteOptions = DEFAULT_WRITE_OPTIONS,
+  ): Promise<T> {
     ensureChange(change, options)
     const isAwaited = options.sync !== false
     const result = this.commitOf(change, isAwaited ? 'after' : 'unawaited')
@@ -325,22 +314,8 @@ export class Store {
     if (this.log === undefined)
       throw new SnapheapError('INVALID_ARGUMENT', 'This database keeps no log. Open one in a file, for writing.')
     ensureDurability(durability)
-    if (this.log.durability !== 'none' || durability === 'none') {
-      this.log.setDurability(durability)
-      return
-    }
-    this.heap.turns.ensureOutside('setDurability')
-    await this.save() // so that the next one is quick, and little has to be held until then
-    if (this.log.durability !== 'none') return this.setDurability(durability)
-    this.log.hold(durability)
-    try {
-      await this.save()
-      this.log.release()
-    } catch (error) {
-      this.log.drop()
-      throw error
-    }
-    await this.log.sync()
+    if (this.log.durability === 'none' && durability !== 'none') this.heap.turns.ensureOutside('setDurability')
+    await changeDurability(this.log, durability, () => this.save())
   }
 
   /**
@@ -446,13 +421,4 @@ export class Store {
     if (this.log !== undefined) this.checkpointer!.committed(this.log.bytesSinceCheckpoint)
     this.pinWatch.committed()
   }
-}
-
-function ensureChange(change: unknown, options?: WriteOptions): void {
-  ensure('What makes the change', change, FUNCTION)
-  if (options !== undefined && options !== DEFAULTS) ensureOptions('write', options, WRITE_RULES)
-}
-
-function isPromise(value: unknown): value is PromiseLike<unknown> {
-  return typeof value === 'object' && value !== null && typeof (value as { then?: unknown }).then === 'function'
 }

@@ -10,8 +10,9 @@ import {
   type StoreOptions,
 } from '../db/open-heap'
 import { Snapshot } from '../db/snapshot'
-import { Store, type WriteOptions } from '../db/store'
+import { Store } from '../db/store'
 import type { Transaction } from '../db/transaction'
+import type { WriteOptions } from '../db/write-options'
 import type { FileRoot } from '../heap/file-format'
 import { filesWith } from '../heap/files'
 import type { HeapSnapshot } from '../heap/snapshots'

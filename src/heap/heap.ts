@@ -7,7 +7,8 @@ import type { FileRoot } from './file-format'
 import { type Files, filesWith } from './files'
 import { ensureHeld, lockHeap, openForReading } from './heap-lock'
 import type { HeapOptions } from './heap-options'
-import { fork, type HistoryPoint } from './history-point'
+import { HeapSaves } from './heap-saves'
+import type { HistoryPoint } from './history-point'
 import { ioError } from './io-error'
 import type { CommitOptions, Journal } from './journal'
 import { OLDEST_LAYOUT_VERSION, RESERVED_BLOCKS, ROOT, tableLength, ZERO_BLOCK } from './layout'
@@ -45,6 +46,7 @@ export class Heap {
   private lock: FileLock | undefined
   private detachedPin: Pin | undefined
   private readonly snapshots: Snapshots
+  private readonly saves: HeapSaves
   /** Saves and detached transactions, one after the other. */
   readonly turns = new Turns()
   private readonly readers = new BesideReaders((owner) => this.snapshot(owner))
@@ -66,6 +68,7 @@ export class Heap {
     this.writer = new Writer(this.windows, this.pins, this.live, (...block) => this.quarantine.prove(...block))
     this.allocator = new Allocator(this.writer)
     this.storage = new Storage(memory, files, world, this.windows, this.pins, this.writer, world.randomBytes(16))
+    this.saves = new HeapSaves(this, this.storage)
   }
 
   /** A heap without a file. */
@@ -175,12 +178,12 @@ export class Heap {
   async commitIntoFile(): Promise<void> {
     this.writer.ensureUnspoiled()
     const version = this.version + 1
-    const point = this.journal?.prepareSkip() ?? this.forkPoint()
+    const point = this.journal?.prepareSkip() ?? this.saves.forkPoint()
     this.journal?.checkpointBegins()
     try {
       await this.storage.save(
         this.path!,
-        { table: this.writer.view.table, version, point, durable: () => this.durable(version - 1) },
+        { table: this.writer.view.table, version, point, durable: () => this.saves.durable(version - 1) },
         {},
         {
           isCompacting: false,
@@ -237,23 +240,7 @@ export class Heap {
    * is on the device. Throws `IO`; then the file keeps its earlier state.
    */
   async save(options: SaveOptions = {}, isCompacting = false): Promise<void> {
-    if (this.path === undefined) {
-      throw new SnapheapError('INVALID_ARGUMENT', 'This heap is in memory only. Name a file: save(path).')
-    }
-    if (this.isReadOnly) throw openForReading(this.path)
-    const { path } = this
-    await this.withSnapshot(async ({ pin, version }, point) => {
-      this.journal?.checkpointBegins()
-      this.ensureWriter()
-      const saved = { table: pin.table, version, point, durable: () => this.durable(version) }
-      await this.storage.save(path, saved, options, {
-        isCompacting,
-        ensureWriter: () => this.ensureWriter(),
-        onReplace: (earlier) => this.journal?.replacesFile(earlier.version),
-        onDurable: () => undefined,
-      })
-      await this.journal?.checkpointed(version)
-    })
+    await this.saves.save(options, isCompacting)
   }
 
   /** Rewrites the heap's own file into its smallest form, beside commits. Throws as `save`. */
@@ -266,12 +253,7 @@ export class Heap {
    * `ensureReplaceable` throws where that must not take the name. Throws `EXISTS`, `LOCKED`, `IO`.
    */
   async saveAs(givenPath: string, options: SaveOptions = {}, ensureReplaceable = (_path: string): void => {}) {
-    const path = resolve(givenPath)
-    if (path === this.path) return this.save(options)
-    await this.withSnapshot(({ pin, version }, point) => {
-      const saved = { table: pin.table, version, point, durable: () => this.durable(version) }
-      return this.storage.saveAs(path, saved, options, ensureReplaceable)
-    })
+    await this.saves.saveAs(givenPath, options, ensureReplaceable)
   }
 
   /**
@@ -381,10 +363,6 @@ export class Heap {
     this.live.epoch++
   }
 
-  private async durable(version: number): Promise<void> {
-    await this.journal?.durable(version)
-  }
-
   private initialise(): void {
     this.writer.begin()
     this.writer.setNumber(ROOT.layoutVersion, OLDEST_LAYOUT_VERSION)
@@ -397,22 +375,6 @@ export class Heap {
     this.version = file.root.version
     this.storage.adopt(file, this.live.table)
     checkLayout(this.live, file.path)
-  }
-
-  private async withSnapshot(work: (snapshot: HeapSnapshot, point: HistoryPoint) => Promise<void>): Promise<void> {
-    await this.turns.run(async () => {
-      const snapshot = this.snapshot('save')
-      try {
-        await work(snapshot, this.journal?.point ?? this.forkPoint())
-      } finally {
-        snapshot.release()
-      }
-    })
-  }
-
-  /** For a state that no journal leads to, or on from. */
-  private forkPoint(): HistoryPoint {
-    return fork(this.world, this.savedRoot?.point?.epoch ?? 0)
   }
 
   private attach(table: Uint32Array): void {
