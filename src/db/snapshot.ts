@@ -1,4 +1,6 @@
 import { SnapheapError } from '../errors'
+import type { Heap } from '../heap/heap'
+import type { Pin } from '../heap/pins'
 import type { HeapSnapshot } from '../heap/snapshots'
 import { Catalogue } from '../table/catalogue'
 import type { Table } from '../table/table'
@@ -40,4 +42,14 @@ export class Snapshot {
     if (this.pinned.isReleased)
       throw new SnapheapError('CLOSED', 'The snapshot is closed. Take another one with db.snapshot().')
   }
+}
+
+/** Lets go of what forgotten snapshots pinned, once they are garbage. What it holds must not reach them: they would never be. */
+const forgotten = new FinalizationRegistry<{ readonly heap: WeakRef<Heap>; readonly pin: Pin }>(({ heap, pin }) =>
+  heap.deref()?.release(pin),
+)
+
+/** Lets go of what a snapshot pinned when that is garbage, should it not have been closed. */
+export function releaseOnceForgotten(snapshot: Snapshot, heap: Heap, pin: Pin): void {
+  forgotten.register(snapshot, { heap: new WeakRef(heap), pin })
 }

@@ -4,7 +4,6 @@ import type { Heap } from '../heap/heap'
 import type { CommitSync } from '../heap/journal'
 import type { Kernels } from '../heap/kernels'
 import { ROOT } from '../heap/layout'
-import type { Pin } from '../heap/pins'
 import type { Scrub } from '../heap/scrub'
 import type { HeapSnapshot } from '../heap/snapshots'
 import type { SaveOptions } from '../heap/storage'
@@ -36,15 +35,10 @@ import {
   type StoreOptions,
 } from './open-heap'
 import { PinWatch } from './pin-watch'
-import { Snapshot } from './snapshot'
+import { releaseOnceForgotten, Snapshot } from './snapshot'
 import { type StoreStatistics, storeStatistics } from './statistics'
 import { Transaction } from './transaction'
 import { DEFAULT_WRITE_OPTIONS, ensureChange, isPromise, SAVE_RULES, type WriteOptions } from './write-options'
-
-/** Lets go of what forgotten snapshots pinned, once they are garbage. What it holds must not reach them: they would never be. */
-const forgotten = new FinalizationRegistry<{ readonly heap: WeakRef<Heap>; readonly pin: Pin }>(({ heap, pin }) =>
-  heap.deref()?.release(pin),
-)
 
 /**
  * A database without classes: tables, transactions, snapshots and the file. Reads are synchronous and see the newest
@@ -263,7 +257,7 @@ export class Store {
     ensure('The owner of a snapshot', owner, TEXT)
     const pinned = this.heap.snapshot(owner)
     const snapshot = this.snapshotOf(pinned)
-    forgotten.register(snapshot, { heap: new WeakRef(this.heap), pin: pinned.pin })
+    releaseOnceForgotten(snapshot, this.heap, pinned.pin)
     return snapshot
   }
 
