@@ -158,6 +158,7 @@ export class Heap {
    */
   async commitIntoFile(): Promise<void> {
     const version = this.version + 1
+    this.ensureWriter()
     this.journal?.prepareSkip()
     this.journal?.checkpointBegins()
     try {

@@ -147,8 +147,8 @@ export class PoolFile {
   /**
    * Appends blocks and a map that shows them in their new places, syncs, writes the older root slot and syncs again.
    * When this resolves the new root is durable; when it throws (`IO`) the file is still in its earlier state.
-   * `places` and `checksums` say where the unchanged blocks are; they are completed and become the file's. What `beforeRoot` throws
-   * ends it before the root is written.
+   * `places` and `checksums` say where the unchanged blocks are; they are completed and become the file's. `ensureWriter` is
+   * called before each write: what it throws ends it.
    */
   async append(
     blocks: Iterable<PendingBlock>,
@@ -156,10 +156,13 @@ export class PoolFile {
     checksums: Uint32Array,
     state: SavedState,
     onBlocks: (written: number) => void,
-    beforeRoot?: () => void,
+    ensureWriter: () => void = () => undefined,
   ): Promise<void> {
     const entries = places.length
-    const next = await this.appendBlocks(blocks, places, checksums, onBlocks)
+    const next = await this.appendBlocks(blocks, places, checksums, (written) => {
+      onBlocks(written)
+      ensureWriter()
+    })
     const earlierRoot = this.root.sequence === 0 ? undefined : encodeRoot(this.memory, this.root)
     const map = encodeMap(places, checksums, entries, earlierRoot)
     await this.writeAll([map], next * BLOCK_BYTES)
@@ -175,7 +178,7 @@ export class PoolFile {
       liveBlocks: places.reduce((count, place) => (place === 0 ? count : count + 1), 0),
       annotation: state.annotation,
     }
-    beforeRoot?.()
+    ensureWriter()
     this.mayHoldNewer = true
     await this.writeAll([encodeRoot(this.memory, root)], ROOT_SLOT_OFFSETS[root.sequence & 1])
     await this.io('sync', this.files.syncBeside(this.fd))

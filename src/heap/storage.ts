@@ -29,7 +29,7 @@ export interface SaveOptions {
 export interface OwnFileOptions {
   /** Rewrite the file even where little of it is dead. */
   readonly isCompacting: boolean
-  /** Called before the file gets a root: throws where another process may write it. */
+  /** Called before each write to a file that others know: throws where another process may be its writer. */
   readonly ensureWriter: () => void
   /** Called before the heap's own file loses its name to another. */
   readonly onReplace: (earlier: FileRoot) => void
