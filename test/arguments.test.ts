@@ -148,6 +148,7 @@ const CASES: Case[] = [
   ['open(path, { recovery })', (x) => open(freshPath(), { recovery: x }), isAbsent],
   ['open(path, { pinnedTooLongMs })', (x) => open(freshPath(), { pinnedTooLongMs: x }), isPositive],
   ['open(path, { onFailure })', (x) => open(freshPath(), { onFailure: x }), isFunction],
+  ['open(path, { fileMode })', (x) => open(freshPath(), { fileMode: x }), isAbsent],
   ['open(path, { memory })', (x) => open(freshPath(), { memory: x }), isAbsent],
   [
     'open(path, { entities })',
@@ -180,6 +181,7 @@ const CASES: Case[] = [
   ['restore({ to })', (x, db) => restore(db.path!, { to: x, into: freshPath() })],
   ['restore({ into })', (x, db) => restore(db.path!, { to: 1, into: x })],
   ['restore({ replace })', (x, db) => restore(db.path!, { to: 1, into: freshPath(), replace: x }), isFlag],
+  ['restore({ fileMode })', (x, db) => restore(db.path!, { to: 1, into: freshPath(), fileMode: x }), isAbsent],
   ['restore({ memory })', (x, db) => restore(db.path!, { to: 1, into: freshPath(), memory: x }), isAbsent],
   ['memoryFromMmapIo(mmapIo)', (x) => memoryFromMmapIo(x), (x) => x instanceof Uint8Array],
   // the database

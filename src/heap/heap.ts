@@ -178,6 +178,7 @@ export class Heap {
   async commitIntoFile(): Promise<void> {
     this.writer.ensureUnspoiled()
     const version = this.version + 1
+    this.ensureWriter()
     const point = this.journal?.prepareSkip() ?? this.saves.forkPoint()
     this.journal?.checkpointBegins()
     try {

@@ -6,6 +6,10 @@ import { type DamagedBlock, damagedBlocks } from './placed-blocks'
 import type { PendingBlock, PoolFile } from './pool-file'
 import type { Windows } from './windows'
 
+/** A file is rewritten, dropping dead blocks, when more than half of it (and more than 128 blocks) is dead. */
+const DEAD_SHARE = 0.5
+const DEAD_BLOCKS_AT_LEAST = 128
+
 /** A file whose blocks are read through windows of memory: what is where, and whether it is what it was when it was written. */
 export class MappedFile {
   private readonly fileWindows: FileWindows
@@ -112,5 +116,16 @@ export class MappedFile {
   /** Gives the windows back, not the file. */
   release(): void {
     this.fileWindows.release()
+  }
+
+  /**
+   * Whether a save rewrites the file instead of appending to it. A file in which damaged blocks are known is appended to: they cannot
+   * be written anywhere else. So is one whose newest state is damaged: the root of the next takes the place of its root, and the file
+   * is whole again, with its earlier states.
+   */
+  needsRewrite(isCompacting: boolean): boolean {
+    const { skipped, deadBlocks, lengthBlocks } = this.file
+    if (skipped !== undefined || isCompacting) return skipped === undefined
+    return !this.hasCondemned && deadBlocks > DEAD_BLOCKS_AT_LEAST && deadBlocks > lengthBlocks * DEAD_SHARE
   }
 }

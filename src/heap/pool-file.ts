@@ -182,6 +182,11 @@ export class PoolFile {
     return Math.ceil(this.files.sizeBytes(this.fd) / BLOCK_BYTES)
   }
 
+  /** Blocks of the file that its newest root does not reach. */
+  get deadBlocks(): number {
+    return this.lengthBlocks - 1 - this.root.liveBlocks - mapBlocks(this.root.mapEntries)
+  }
+
   /** Throws `CORRUPT` where somebody has made the file shorter than its newest state: what is mapped behind its end must not be read. */
   ensureLength(): void {
     const blocks = Math.floor(this.files.sizeBytes(this.fd) / BLOCK_BYTES)
@@ -195,8 +200,8 @@ export class PoolFile {
 
   /**
    * Appends blocks and a map that shows them in their new places, syncs, awaits `beforeRoot`, writes the older root slot and syncs
-   * again. When this resolves the new root is durable; when it throws (`IO`, or what `beforeRoot` throws) the file is still in its
-   * earlier state, and as long as it was unless the root was perhaps written.
+   * again. When this resolves the new root is durable; when it throws (`IO`, or what `onBlocks` and `beforeRoot` throw) the file is
+   * still in its earlier state, and longer than it was: `cut`, unless the root was perhaps written (`mayHoldNewer`).
    * `places` and `checksums` say where the unchanged blocks are; they are completed and become the file's.
    */
   async append(
@@ -208,11 +213,7 @@ export class PoolFile {
     beforeRoot: () => Promise<void>,
   ): Promise<void> {
     const entries = places.length
-    const sizeBytes = this.files.sizeBytes(this.fd)
-    const { next, map } = await this.appendState(blocks, places, checksums, onBlocks, beforeRoot).catch((error) => {
-      this.cut(sizeBytes)
-      throw error
-    })
+    const { next, map } = await this.appendState(blocks, places, checksums, onBlocks, beforeRoot)
     const root: FileRoot = {
       sequence: this.root.sequence + 1,
       version: state.version,

@@ -1,6 +1,6 @@
 import { dirname } from 'node:path'
 import { assert, SnapheapError } from '../errors'
-import { encodeAnnotation, type FileRoot, mapBlocks } from './file-format'
+import { encodeAnnotation, type FileRoot } from './file-format'
 import type { Files } from './files'
 import { withoutWriter } from './heap-lock'
 import type { HistoryPoint } from './history-point'
@@ -32,7 +32,7 @@ export interface SaveOptions {
 export interface OwnFileOptions {
   /** Rewrite the file even where little of it is dead. */
   readonly isCompacting: boolean
-  /** Called before the file gets a root: throws where another process may write it. */
+  /** Called before each write to a file that others know: throws where another process may be its writer. */
   readonly ensureWriter: () => void
   /** Called before the heap's own file loses its name to another. */
   readonly onReplace: (earlier: FileRoot) => void
@@ -48,10 +48,6 @@ export interface PinnedState {
   /** Resolves when a root may name the version. May reject: then none is written. */
   readonly durable: () => Promise<void>
 }
-
-/** A file is rewritten, dropping dead blocks, when more than half of it (and more than 128 blocks) is dead. */
-const DEAD_SHARE = 0.5
-const DEAD_BLOCKS_AT_LEAST = 128
 
 /**
  * Where a heap's blocks are kept: the file it was opened from or saved to, the windows onto it, and the way blocks get
@@ -162,7 +158,7 @@ export class Storage {
     const saved = { ...pinned, table: pinned.table.slice() }
     const isInPlace = this.file?.isAt(path) === true
     this.file?.ensureLength()
-    if (this.mapped !== undefined && isInPlace && !needsRewrite(this.mapped, own.isCompacting)) {
+    if (this.mapped !== undefined && isInPlace && !this.mapped.needsRewrite(own.isCompacting)) {
       const { file } = this.mapped
       if (this.durablyNamed !== file) {
         await this.syncFolderOf(path) // the rename that gave the file its name may have come no further
@@ -210,7 +206,7 @@ export class Storage {
 
   statistics(): { fileBlocks: number; deadFileBlocks: number } {
     if (this.file === undefined) return { fileBlocks: 0, deadFileBlocks: 0 }
-    return { fileBlocks: this.file.lengthBlocks, deadFileBlocks: deadBlocks(this.file) }
+    return { fileBlocks: this.file.lengthBlocks, deadFileBlocks: this.file.deadBlocks }
   }
 
   close(): void {
@@ -236,12 +232,22 @@ export class Storage {
       for (const block of changed) yield { block, bytes: windows.blockBytes(saved[block]) }
     }
     const from = file.lengthBlocks
-    const onBlocks = progressOf(options, changed.length)
+    const told = progressOf(options, changed.length)
+    const onBlocks = (written: number): void => {
+      told(written)
+      ensureWriter()
+    }
     const beforeRoot = async (): Promise<void> => {
       await pinned.durable()
       ensureWriter()
     }
-    await file.append(pending(), places, checksums, this.stateOf(pinned, options), onBlocks, beforeRoot)
+    const sizeBytes = this.files.sizeBytes(file.fd)
+    try {
+      await file.append(pending(), places, checksums, this.stateOf(pinned, options), onBlocks, beforeRoot)
+    } catch (error) {
+      this.cutBack(file, sizeBytes, ensureWriter)
+      throw error
+    }
     mapped.cover(from)
     onDurable()
     this.settle(mapped, saved)
@@ -346,6 +352,14 @@ export class Storage {
     }
   }
 
+  /** Gives back what a failed append has taken: not where its root was perhaps written, nor where another process may be writing. */
+  private cutBack(file: PoolFile, sizeBytes: number, ensureWriter: () => void): void {
+    try {
+      ensureWriter()
+      if (!file.mayHoldNewer) file.cut(sizeBytes)
+    } catch {}
+  }
+
   private stateOf({ version, point }: PinnedState, { annotation = '' }: SaveOptions): SavedState {
     return { version, timeMs: this.world.nowMs(), annotation, point }
   }
@@ -385,21 +399,6 @@ export class Storage {
       this.files.remove(path)
     } catch {} // what could not be written may not be removable either
   }
-}
-
-/**
- * A file in which damaged blocks are known is appended to: they cannot be written anywhere else. So is one whose newest state is
- * damaged: the root of the next takes the place of its root, and the file is whole again, with its earlier states.
- */
-function needsRewrite({ file, hasCondemned }: MappedFile, isCompacting: boolean): boolean {
-  if (file.skipped !== undefined || isCompacting) return file.skipped === undefined
-  const dead = deadBlocks(file)
-  return !hasCondemned && dead > DEAD_BLOCKS_AT_LEAST && dead > file.lengthBlocks * DEAD_SHARE
-}
-
-/** Blocks of the file that its newest root does not reach. */
-function deadBlocks(file: PoolFile): number {
-  return file.lengthBlocks - 1 - file.root.liveBlocks - mapBlocks(file.root.mapEntries)
 }
 
 function progressOf(options: SaveOptions, totalBlocks: number): (written: number) => void {

@@ -8,6 +8,7 @@ import { restore } from '../../src/db/points'
 import { Store } from '../../src/db/store'
 import type { Memory } from '../../src/heap/memory'
 import { plainMemory } from '../../src/heap/plain-memory'
+import { open } from '../../src/index'
 import { nativeMemory } from '../heap/support/memories'
 import { bundleProgram, type Output } from '../support/program'
 import { closeChecked, errorOf, fileStore, memoryStore, rejectionOf, temporaryPath } from '../support/store'
@@ -213,6 +214,16 @@ describe.runIf(isPosix)('permissions', () => {
     for (const file of [path, `${path}.copy`, `${path}.restored`, `${path}.lock`, ...log])
       expect(modeOf(file)).toBe(ofFiles)
     expect(modeOf(`${path}.log`)).toBe(ofFolders)
+  })
+
+  test('that are none, or keep the owner out, are refused', async () => {
+    for (const fileMode of [0o1600, 0o400, 0o200, 0, -1, 0.5, 0o600 + 0.5, '600' as never]) {
+      const error = await rejectionOf(open(temporaryPath(), { fileMode }))
+      expect([error.code, error.message]).toEqual([
+        'INVALID_ARGUMENT',
+        expect.stringMatching(/fileMode .* 0o600 or 0o640/),
+      ])
+    }
   })
 
   test('a file that is rewritten keeps its own', async () => {
