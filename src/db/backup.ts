@@ -147,8 +147,9 @@ class Copy {
     for (const each of kept) await this.copyNamed(each, into(each))
     const saved = newestRootOf(heap.memory, files, path).version
     if (log.durability !== 'none') await log.sync()
-    this.version = Math.max(saved, log.syncedVersion)
+    const { syncedVersion } = log
     for (const each of segmentsOf(heap.path!, files)) await this.copyNamed(each, into(each))
+    this.version = reachedIn(heap, logFolder, saved, syncedVersion)
     cutAfter(heap, logFolder, this.version)
     const copies = [path, ...keptFilesOf(files, path), ...segmentsOf(path, files)]
     for (const each of copies) await syncFile(files, each)
@@ -206,6 +207,19 @@ class Copy {
     this.copiedBytes += count
     this.totalBytes = Math.max(this.totalBytes, this.copiedBytes)
     this.options.onProgress?.({ copiedBytes: this.copiedBytes, totalBytes: this.totalBytes })
+  }
+}
+
+/** How far a copied log leads from one version on, to another at most: not over commits that were never logged. */
+function reachedIn({ memory, files }: Heap, folder: string, from: number, to: number): number {
+  const cursor = new LogCursor(memory, files, folder, undefined, from)
+  try {
+    let reached = from
+    for (let next = cursor.next(); typeof next !== 'string' && next.head.version <= to; next = cursor.next())
+      reached = next.head.version
+    return reached
+  } finally {
+    cursor.close()
   }
 }
 

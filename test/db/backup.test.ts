@@ -145,6 +145,56 @@ test('checkpoints between the copying of the file and that of the log remove no 
   await closeChecked(store)
 })
 
+test.each<[string, StoreOptions, (store: Store, n: number) => Promise<void>]>([
+  [
+    'a save where nothing is logged',
+    { durability: 'none' },
+    async (store, n) => {
+      put(store, n)
+      await store.save()
+    },
+  ],
+  [
+    'a load that is not logged',
+    {},
+    (store, n) =>
+      store.bulkLoad(async (tx) => {
+        for (const id of IDS) tx.upsert('t', { id, v: n, w: -n, text: textOf(n, id) })
+      }),
+  ],
+])('%s while the file is copied is not in the backup, which is whole', async (_name, options, change) => {
+  const path = temporaryPath()
+  let copy = -1
+  const files: Files = {
+    ...nodeFiles,
+    open: (name, flags) => {
+      const fd = nodeFiles.open(name, flags)
+      if (flags === 'wx+' && name.includes('.backup-') && copy < 0) copy = fd
+      return fd
+    },
+    writeBeside: async (fd, buffers, position) => {
+      if (fd === copy) {
+        copy = 0
+        await change(store, 12)
+        put(store, 13)
+      }
+      await nodeFiles.writeBeside(fd, buffers, position)
+    },
+  }
+  const store: OverFiles = OverFiles.over(path, files, options)
+  store.write((tx) => tx.createTable('t', DEFINITION))
+  for (let n = 1; n <= 10; n++) put(store, n)
+  await store.save()
+  put(store, 11)
+  await store.sync()
+  const { version, path: made } = await store.backup(`${path}.backup`)
+  expect(version).toBe(13)
+  const opened = fileStore(made)
+  expect(opened.version).toBe(13)
+  expectOneCommit(opened)
+  await closeChecked(store)
+})
+
 test('a backup that fails leaves nothing, and the database goes on; the log is removed again afterwards', async () => {
   const path = temporaryPath()
   let left = Number.POSITIVE_INFINITY
