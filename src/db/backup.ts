@@ -212,7 +212,7 @@ class Copy {
 
 /** How far a copied log leads from one version on, to another at most: not over commits that were never logged. */
 function reachedIn({ memory, files }: Heap, folder: string, from: number, to: number): number {
-  const cursor = new LogCursor(memory, files, folder, undefined, from)
+  const cursor = new LogCursor(memory, files, folder, undefined, { version: from })
   try {
     let reached = from
     for (let next = cursor.next(); typeof next !== 'string' && next.head.version <= to; next = cursor.next())

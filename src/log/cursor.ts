@@ -209,6 +209,12 @@ export class LogCursor {
     const segments = this.list()
     const at = segments.findIndex((each) => each.path > path)
     if (at < 0) return this.begun !== undefined || this.reader!.hasBytesAt(this.offset) ? 'partial' : 'end'
+    const start = segments.findLastIndex(({ header }) => header.baseVersion <= this.from.version)
+    if (this.version < this.from.version && start >= at) {
+      // begun since: what is between was never logged, and the heap has it
+      this.enter(segments[start], segments[start + 1])
+      return this.isOfTheHistory() ? true : this.otherHistoryAt(segments[start].path)
+    }
     const next = segments[at]
     const { baseVersion, baseChecksum, isAfterGap, formatVersion, epoch } = next.header
     if (baseVersion < this.version)

@@ -42,6 +42,11 @@ export class LogFile {
     return this.segment.isOpen
   }
 
+  /** Written since the log was opened: to the end of the last commit, and what was begun or undone since. */
+  get bytes(): number {
+    return this.segment.writtenBytes
+  }
+
   /** Whether the next commit belongs into another segment. */
   get isFull(): boolean {
     return this.segment.isOpen && this.segment.isFull
@@ -69,9 +74,8 @@ export class LogFile {
     this.segment.leave()
   }
 
-  /** Commits up to a version are not logged: the log goes on after a gap, at the chain that the version has. */
+  /** Commits up to a version are not logged: the log, whose segment was left, goes on after a gap, at the chain that the version has. */
   skip(version: number, chain: number): void {
-    this.segment.leave()
     this.written = { ...this.written, version, checksum: chain }
     this.isAfterGap = true
   }
