@@ -1,4 +1,4 @@
-import { statSync, truncateSync } from 'node:fs'
+import { rmSync, statSync, truncateSync } from 'node:fs'
 import { expect, test } from 'vitest'
 import { Store } from '../../src/db/store'
 import { type Files, filesWith } from '../../src/heap/files'
@@ -57,6 +57,7 @@ test('a large commit of which the end is missing is no commit, and what there is
   const path = await large()
   const [segment] = segmentsOf(path)
   truncateSync(segment!, statSync(segment!).size - 100_000)
+  rmSync(`${path}.log/durable`) // which knows that it was on the device
   const { files, largest } = measured()
   const store = StoreOverFiles.over(path, { memory: nativeMemory(), files })
   expect(store.version).toBe(2)

@@ -1,4 +1,14 @@
-import { appendFileSync, closeSync, cpSync, openSync, readFileSync, statSync, writeFileSync, writeSync } from 'node:fs'
+import {
+  appendFileSync,
+  closeSync,
+  cpSync,
+  openSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+  writeSync,
+} from 'node:fs'
 import { join } from 'node:path'
 import { expect, test } from 'vitest'
 import { history } from '../../src/db/points'
@@ -137,6 +147,7 @@ test('of a record that a power cut tore among zeros, nothing is shown, and what 
   ]) {
     const torn = Buffer.from(bytes).fill(0, lostFrom, lostEnd)
     writeFileSync(segment, torn)
+    forgetDurable(whole.path)
     const tornBytes = torn.findLastIndex((byte) => byte !== 0) + 1 - from
     expect((await verified(whole.path))[0].tornBytes).toBe(tornBytes)
     const store = whole.open()
@@ -163,6 +174,7 @@ test('a follower that reads a record half written among zeros reads it again, th
   const { segment, places } = recordsIn(one.path)
   const [from, end] = places.slice(-2)
   const record = readFileSync(segment).subarray(from, end)
+  forgetDurable(one.path)
   for (const written of [0, 8, 64, record.length - 16]) {
     overwrite(segment, new Uint8Array(record.length), from)
     overwrite(segment, record.subarray(0, written), from)
@@ -231,3 +243,8 @@ test('a copy of a log that is being written opens, zeros and all', async () => {
   expect([[...copied.table('t').rows()].length, copied.recovery.damaged]).toEqual([20, undefined])
   await closeChecked(copied)
 })
+
+/** Removes what says up to where the log was on the device. */
+function forgetDurable(path: string): void {
+  rmSync(`${path}.log/durable`, { force: true })
+}
