@@ -39,8 +39,7 @@ if (cluster.isWorker) {
     INSERT INTO customer VALUES (1, 'Ada'); INSERT INTO quote VALUES (10, 'open', 1)`)
   const db = await open(join(folder, 'shop.heap'))
   const shop = await mirror(db, { connection: process.env.DATABASE_URL!, tables: ['customer', 'quote'] })
-  await shop.ready
-  await db.sync() // followers show what is on the device
+  await shop.ready.then(() => db.sync()) // followers show what is on the device
   const workers = [1, 2].map(() => cluster.fork({ SHOP: db.path }))
   const [[{ port }]] = await Promise.all(workers.map((worker) => once(worker, 'listening')))
   const ask = async (what: string) => (await fetch(`http://127.0.0.1:${port}/${what}`)).text()
