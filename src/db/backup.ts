@@ -29,7 +29,7 @@ export interface Backup {
   readonly version: number
   /** Of file and log. */
   readonly bytes: number
-  /** To open: the file in the folder. Its log lies beside it. */
+  /** To open: the file in the folder. The log folder is in the same folder. */
   readonly path: string
 }
 
@@ -43,9 +43,10 @@ interface Source {
 }
 
 /**
- * Copies file and log of a heap into a new folder, beside commits and checkpoints. The file comes first, as it was between two
- * saves: blocks are only appended to it, and where another takes its name it stays open. Then come the earlier files that are
- * kept for the log, and the log, up to a commit that is on the device. Nothing is removed from the log meanwhile.
+ * Copies file and log of a heap into a new folder, beside commits and checkpoints. The file comes first, as it was
+ * between two saves: blocks are only appended to it, and where another takes its name it stays open. Then come the
+ * earlier files that are kept for the log, and the log, up to a commit that is on the device. Nothing is removed from
+ * the log meanwhile.
  */
 export async function backUp(
   heap: Heap,

@@ -10,8 +10,9 @@ import { BLOCKS_PER_WRITE, PoolFile } from '../heap/pool-file'
 import { Scrub, type ScrubReport } from '../heap/scrub'
 
 /**
- * Whether the blocks of the file are compared with their checksums, all of them. `full`: before the database is open. `background`:
- * beside everything else, 64 MiB a second, or as many `bytesPerSecond` as are given; `onDone` gets the result.
+ * Whether the blocks of the file are compared with their checksums, all of them. `full`: before the database is open.
+ * `background`: beside everything else, 64 MiB a second, or as many `bytesPerSecond` as are given; `onDone` gets the
+ * result.
  */
 export type BlockCheck =
   | 'full'
@@ -20,13 +21,19 @@ export type BlockCheck =
 
 const BYTES_PER_SECOND = 64 << 20
 
-/** Compares all blocks of a file that is about to be opened, unless `checked` is the state it is in. Throws `CORRUPT` naming the damaged ones. */
+/**
+ * Compares all blocks of a file that is about to be opened, unless `checked` is the state it is in. Throws `CORRUPT`
+ * naming the damaged ones.
+ */
 export function checkNow(files: Files, file: PoolFile, checked: FileRoot | undefined): void {
   if (isDeepStrictEqual(file.root, checked)) return
   ensureNone(file.path, file.placedBlocks().check(files, file, BLOCKS_PER_WRITE))
 }
 
-/** The same off the event loop, for the file at a path. Returns the state that was checked; undefined where there is no file. */
+/**
+ * The same off the event loop, for the file at a path. Returns the state that was checked; undefined where there is no
+ * file.
+ */
 export async function checkBeside(
   memory: Memory,
   files: Files,

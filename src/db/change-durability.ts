@@ -2,15 +2,16 @@ import type { Durability } from '../log/log-options'
 import type { LogWriter } from '../log/log-writer'
 
 /**
- * Has a log promise another durability. What was not logged so far is put into the file by `save`, before the first record that
- * follows it is written. Throws what `save` throws; then nothing is logged, as before.
+ * Has a log promise another durability. What was not logged so far is put into the file by `save`, before the first
+ * record that follows it is written. Throws what `save` throws; then nothing is logged, as before.
  */
 export async function changeDurability(
   log: LogWriter,
   durability: Durability,
   save: () => Promise<void>,
 ): Promise<void> {
-  if (log.durability === 'none' && durability !== 'none') await save() // so that the next one is quick, and little is held until then
+  // so that the next one is quick, and little is held until then
+  if (log.durability === 'none' && durability !== 'none') await save()
   if (log.durability !== 'none' || durability === 'none') {
     log.setDurability(durability)
     return

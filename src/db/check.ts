@@ -17,7 +17,8 @@ export interface CheckReport {
 
 /**
  * Walks every structure of the newest version and proves the invariants: each physical block and each allocation has
- * exactly one owner, every pointer leads to an object that counts it, each index equals one built anew, statistics are true.
+ * exactly one owner, every pointer leads to an object that counts it, each index equals one built anew, statistics are
+ * true.
  */
 export function checkHeap(heap: Heap): CheckReport {
   const problems = heap.checkBlocks()
@@ -33,7 +34,10 @@ export function checkHeap(heap: Heap): CheckReport {
   return { problems: told, allocations }
 }
 
-/** Adds what is wrong to `problems`; returns how many allocations there are. Throws `CORRUPT` where something cannot be read. */
+/**
+ * Adds what is wrong to `problems`; returns how many allocations there are. Throws `CORRUPT` where something cannot be
+ * read.
+ */
 function checkStructures(heap: Heap, problems: string[]): number {
   const view = heap.live // not the writer's: beside the newest version there may be an open transaction
   const { allocated, problems: allocatorProblems } = walkAllocations(view)

@@ -84,8 +84,8 @@ function tableOf(snapshot: PinnedVersion, name: string): Table | undefined {
 type Listener<S extends PinnedVersion> = (change: CommitChange<S>) => void
 
 /**
- * Tells listeners of every commit, in order, each as a whole. While there are listeners the newest version is pinned, so
- * that what a commit changes is copied, and can be told by what the versions do not share.
+ * Tells listeners of every commit, in order, each as a whole. While there are listeners the newest version is pinned,
+ * so that what a commit changes is copied, and can be told by what the versions do not share.
  */
 export class CommitFeed<S extends PinnedVersion> {
   /** With the number of changes there had been when each began to listen. */
@@ -108,7 +108,9 @@ export class CommitFeed<S extends PinnedVersion> {
     }
   }
 
-  /** To be called after each commit. A commit made by a listener is told when all have been told of the one before it. */
+  /**
+   * To be called after each commit. A commit made by a listener is told when all have been told of the one before it.
+   */
   committed(): void {
     const { newest } = this
     if (newest === undefined) return
@@ -148,7 +150,10 @@ export class CommitFeed<S extends PinnedVersion> {
   }
 }
 
-/** Calls a listener. The commit has happened and other listeners want to know: what one throws is an uncaught error of its own. */
+/**
+ * Calls a listener. The commit has happened and other listeners want to know: what one throws is an uncaught error of
+ * its own.
+ */
 export function callSafely(call: () => void): void {
   try {
     call()

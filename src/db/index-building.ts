@@ -11,8 +11,8 @@ const UNSYNCED: WriteOptions = { sync: false }
 type Write = <T>(change: (transaction: Transaction) => T, options: WriteOptions) => T
 
 /**
- * Builds an index in many small transactions, between which others commit: each adds the next rows, whose changes are kept up
- * from then on. Readers see it once it is whole. When building fails, nothing of it is left.
+ * Builds an index in many small transactions, between which others commit: each adds the next rows, whose changes are
+ * kept up from then on. Readers see it once it is whole. When building fails, nothing of it is left.
  */
 export async function buildInSlices(write: Write, table: string, definition: IndexDefinition): Promise<void> {
   const name = await whenFree(() => write((transaction) => transaction.beginIndex(table, definition), UNSYNCED))

@@ -42,19 +42,23 @@ export interface StoreOptions {
   /** Open for reading: takes no lock, shows the newest state at opening. Default false. */
   readonly readOnly?: boolean
   /**
-   * Open for reading, and stay in step with the process that writes: another thread or process, or a copy of file and log
-   * that is kept up. `following` of the database tells how far it is. Default false.
+   * Open for reading, and stay in step with the process that writes: another thread or process, or a copy of file and
+   * log that is kept up. `following` of the database tells how far it is. Default false.
    */
   readonly follow?: boolean
-  /** With `follow`: show commits as soon as they are written, before they are on the device; they may be taken back. Default false. */
+  /**
+   * With `follow`: show commits as soon as they are written, before they are on the device; they may be taken back.
+   * Default false.
+   */
   readonly unsynced?: boolean
   /**
-   * When a commit is on the device. `commit` (the default): before `write` returns. `interval`: at most 100 ms or 1 MiB of
-   * log after it, or `{ everyMs, everyBytes }`. `none`: with the next `save`; nothing is logged.
+   * When a commit is on the device. `commit` (the default): before `write` returns. `interval`: at most 100 ms or 1 MiB
+   * of log after it, or `{ everyMs, everyBytes }`. `none`: with the next `save`; nothing is logged.
    */
   readonly durability?: Durability
   /**
-   * How much of the log is kept for points in time, beyond what recovery needs: an age like "7 days", or bytes. Default none.
+   * How much of the log is kept for points in time, beyond what recovery needs: an age like "7 days", or bytes. Default
+   * none.
    */
   readonly retain?: { readonly log: string | number }
   /** A segment of the log is ended when it is larger. Default 16 MiB. */
@@ -62,16 +66,17 @@ export interface StoreOptions {
   /** When a checkpoint is made without being asked for. */
   readonly checkpoint?: CheckpointOptions
   /**
-   * Compare every block of the file with its checksum: `full`, before the database is open, at the speed of the device; damage throws
-   * `CORRUPT`. `background`: beside everything else, at most 64 MiB a second, or `{ bytesPerSecond, onDone }`; damage is reported by
-   * `onFailure`, reads of it throw `CORRUPT` from then on, and `stats().scrub` tells how far it is. Default: a block is compared
-   * when it is first changed, or written into another file.
+   * Compare every block of the file with its checksum: `full`, before the database is open, at the speed of the device;
+   * damage throws `CORRUPT`. `background`: beside everything else, at most 64 MiB a second, or `{ bytesPerSecond,
+   * onDone }`; damage is reported by `onFailure`, reads of it throw `CORRUPT` from then on, and `stats().scrub` tells
+   * how far it is. Default: a block is compared when it is first changed, or written into another file.
    */
   readonly verify?: BlockCheck
   /**
-   * What to do where opening throws `CORRUPT`. `rebuild`: where the newest state in the file is damaged, begin with the one before and
-   * do the commits since again from the log; nothing is lost, or it throws `CORRUPT` saying what would be. `cut`: give up every commit
-   * from the damage on, of the log or behind the last whole state of the file, and keep what is left of the log aside.
+   * What to do where opening throws `CORRUPT`. `rebuild`: where the newest state in the file is damaged, begin with the
+   * one before and do the commits since again from the log; nothing is lost, or it throws `CORRUPT` saying what would
+   * be. `cut`: give up every commit from the damage on, of the log or behind the last whole state of the file, and keep
+   * what is left of the log aside.
    */
   readonly recovery?: 'rebuild' | 'cut'
   /** A snapshot held for longer is reported once, by a process warning that names its owner. Default 5 minutes. */
@@ -79,8 +84,8 @@ export interface StoreOptions {
   /** Hears of what failed in the background: a sync, a checkpoint. Default: a process warning. */
   readonly onFailure?: (error: SnapheapError) => void
   /**
-   * The permissions of files that are made, as of `chmod`: the owner must be able to read and write. Folders can be searched by those
-   * who can read. A file that is rewritten keeps its own. Default 0o600; nothing on Windows.
+   * The permissions of files that are made, as of `chmod`: the owner must be able to read and write. Folders can be
+   * searched by those who can read. A file that is rewritten keeps its own. Default 0o600; nothing on Windows.
    */
   readonly fileMode?: number
   /** How memory is had. Default: the native addon, or plain JavaScript where there is no binary for this platform. */
@@ -211,7 +216,9 @@ export function openHeap(path: string | undefined, options: StoreOptions & Inter
   return { heap, ...opened, options }
 }
 
-/** The heap behind a path as it was at a point in time, for reading. Throws `NOT_FOUND`, saying what points there are. */
+/**
+ * The heap behind a path as it was at a point in time, for reading. Throws `NOT_FOUND`, saying what points there are.
+ */
 export function openHeapAt(given: string, point: Point, options: StoreOptions & InternalOptions): OpenedHeap {
   ensure('The point in time', point, POINT)
   const memory = options.memory ?? defaultMemory()
@@ -232,7 +239,10 @@ export function openHeapAt(given: string, point: Point, options: StoreOptions & 
   return { heap, log: undefined, recovery: NOTHING_TO_RECOVER, options: {} }
 }
 
-/** The one name of a file, links resolved: two names must not make two writers. Throws `INVALID_ARGUMENT`, `NOT_FOUND` without its folder. */
+/**
+ * The one name of a file, links resolved: two names must not make two writers. Throws `INVALID_ARGUMENT`, `NOT_FOUND`
+ * without its folder.
+ */
 export function realPathOf(path: string): string {
   ensure('The path', path, PATH)
   const absolute = resolve(path)
@@ -252,8 +262,8 @@ export function realPathOf(path: string): string {
 }
 
 /**
- * Two names of one file (hard links) would be locked one by one, and so make two writers. Those that the log keeps for points
- * in time are nobody's to open. Throws `EXISTS`.
+ * Two names of one file (hard links) would be locked one by one, and so make two writers. Those that the log keeps for
+ * points in time are nobody's to open. Throws `EXISTS`.
  */
 function ensureOneName(files: Files, path: string): void {
   if (files.nameCount(path) <= 1) return

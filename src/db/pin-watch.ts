@@ -4,8 +4,8 @@ import { realWorld, type World } from '../heap/world'
 const DEFAULT_TOO_LONG_MS = 300_000
 
 /**
- * Reports snapshots that are held for too long, by a process warning with the code `SNAPHEAP_PINNED`: what they alone see
- * cannot be reused, so memory and file grow with every commit.
+ * Reports snapshots that are held for too long, by a process warning with the code `SNAPHEAP_PINNED`: what they alone
+ * see cannot be reused, so memory and file grow with every commit.
  */
 export class PinWatch {
   private readonly reported = new Set<number>()

@@ -32,9 +32,9 @@ const RESTORE_RULES: Readonly<Record<keyof RestoreOptions, Rule>> = {
 const STATE: Rule = [(state) => typeof state === 'string' || isRecord(state), 'the name of a file, or { path, at }']
 
 /**
- * Writes the state after exactly one commit of the database at `path`, or of a copy of its file and log, into a file of its
- * own. Returns the commit's version. Throws `NOT_FOUND` for a point that file and log do not reach back to, `EXISTS` (also for a
- * target that has a log), `LOCKED` for one that is open for writing, `CORRUPT`, `IO`.
+ * Writes the state after exactly one commit of the database at `path`, or of a copy of its file and log, into a file of
+ * its own. Returns the commit's version. Throws `NOT_FOUND` for a point that file and log do not reach back to,
+ * `EXISTS` (also for a target that has a log), `LOCKED` for one that is open for writing, `CORRUPT`, `IO`.
  */
 export async function restore(path: string, options: RestoreOptions): Promise<number> {
   ensureOptions('restore', options, RESTORE_RULES)
@@ -50,7 +50,10 @@ export async function restore(path: string, options: RestoreOptions): Promise<nu
   }
 }
 
-/** The commits that the log of the database at `path` has, ascending; read as they are asked for. Throws `CORRUPT`, `IO`. */
+/**
+ * The commits that the log of the database at `path` has, ascending; read as they are asked for. Throws `CORRUPT`,
+ * `IO`.
+ */
 export function history(path: string, options: { memory?: Memory } = {}): Generator<Commit> {
   ensure('The path', path, PATH)
   ensureOptions('history', options, MEMORY_RULES)

@@ -44,7 +44,10 @@ export class Snapshot {
   }
 }
 
-/** Lets go of what forgotten snapshots pinned, once they are garbage. What it holds must not reach them: they would never be. */
+/**
+ * Lets go of what forgotten snapshots pinned, once they are garbage. What it holds must not reach them: they would
+ * never be.
+ */
 const forgotten = new FinalizationRegistry<{ readonly heap: WeakRef<Heap>; readonly pin: Pin }>(({ heap, pin }) =>
   heap.deref()?.release(pin),
 )

@@ -13,7 +13,9 @@ export interface LogStatistics {
 /** Sizes in bytes. */
 export interface StoreStatistics {
   readonly version: number
-  /** How memory is had: `native` maps the file, `plain` loads it, which is what happens where the addon does not load. */
+  /**
+   * How memory is had: `native` maps the file, `plain` loads it, which is what happens where the addon does not load.
+   */
   readonly memory: string
   /** Undefined for a database that keeps no log. */
   readonly log: LogStatistics | undefined
@@ -32,7 +34,9 @@ export interface StoreStatistics {
   /** Of that: only pinned snapshots still see it. */
   readonly retainedBytes: number
   readonly fileBytes: number
-  /** Of that: earlier versions that the newest saved state does not reach. The file is rewritten when they are too many. */
+  /**
+   * Of that: earlier versions that the newest saved state does not reach. The file is rewritten when they are too many.
+   */
   readonly deadFileBytes: number
   readonly deadFileBlocks: number
   /** The check of all blocks in the background (`verify: 'background'`); undefined without one. */

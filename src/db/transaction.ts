@@ -27,8 +27,8 @@ export class Transaction {
   constructor(private readonly schema: SchemaWriter) {}
 
   /**
-   * Kept with the commit in the log: what it is to somebody, to be found again by. At most 64 KiB of UTF-8. Default ''. Setting
-   * it throws `INVALID_ARGUMENT` for more.
+   * Kept with the commit in the log: what it is to somebody, to be found again by. At most 64 KiB of UTF-8. Default ''.
+   * Setting it throws `INVALID_ARGUMENT` for more.
    */
   get annotation(): string {
     return this.givenAnnotation
@@ -56,7 +56,9 @@ export class Transaction {
     return this.writer(table).insert(values)
   }
 
-  /** Adds many rows, about twice as fast as one by one. Returns how many. Throws as `insert`; then none has been added. */
+  /**
+   * Adds many rows, about twice as fast as one by one. Returns how many. Throws as `insert`; then none has been added.
+   */
   insertMany(table: string, rows: Iterable<RowValues>): number {
     return insertMany(this.writer(table), rows)
   }
@@ -116,16 +118,17 @@ export class Transaction {
   }
 
   /**
-   * Changes what a column may hold; what `change` leaves out stays. With another type, its values become what `convert` makes of
-   * them. Throws `NOT_NULL`, `UNIQUE`, `TYPE` where rows do not fit, `INVALID_ARGUMENT` for a column of the key.
+   * Changes what a column may hold; what `change` leaves out stays. With another type, its values become what `convert`
+   * makes of them. Throws `NOT_NULL`, `UNIQUE`, `TYPE` where rows do not fit, `INVALID_ARGUMENT` for a column of the
+   * key.
    */
   changeColumn(table: string, name: string, change: ColumnChange, convert?: (value: unknown) => unknown): void {
     changeColumn(this.change(table), table, name, change, convert)
   }
 
   /**
-   * Builds an index by its definition, or the one of a column's values by the column's name, where there may be one already.
-   * Throws `EXISTS`, `UNIQUE`, `INVALID_ARGUMENT`, `TYPE`. `db.buildIndex` does the same beside other commits.
+   * Builds an index by its definition, or the one of a column's values by the column's name, where there may be one
+   * already. Throws `EXISTS`, `UNIQUE`, `INVALID_ARGUMENT`, `TYPE`. `db.buildIndex` does the same beside other commits.
    */
   addIndex(table: string, index: string | IndexDefinition): void {
     this.change(table).addIndex(table, index)
@@ -141,7 +144,9 @@ export class Transaction {
     return this.change(table).beginIndex(table, index)
   }
 
-  /** Builds more of such an index, until `isOver` says so. Returns whether it is whole. Throws `UNIQUE`, `NOT_FOUND`. */
+  /**
+   * Builds more of such an index, until `isOver` says so. Returns whether it is whole. Throws `UNIQUE`, `NOT_FOUND`.
+   */
   growIndex(table: string, name: string, isOver: () => boolean): boolean {
     return this.change(table).growIndex(table, name, isOver)
   }

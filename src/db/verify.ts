@@ -16,7 +16,7 @@ export interface VerifyOptions {
   readonly memory?: Memory
 }
 
-/** An earlier file of a database, kept beside its log for points in time. */
+/** An earlier file of a database, kept in its log folder for points in time. */
 export interface VerifiedKeptFile extends VerifiedFile {
   readonly path: string
 }
@@ -39,10 +39,11 @@ const LEAST_ATTEMPTS = 3
 const MOST_ATTEMPTS = 10
 
 /**
- * Reads a database's file, earlier files kept for points in time, and log, and checks every checksum in them, that the log's commits
- * continue each other, and that the log continues the file: all that `open`, `asOf` and `restore` could read. Does not open the
- * database; works beside a writer too. Returns what they hold. Throws `CORRUPT` naming the damaged blocks, or the segment and where
- * in it, and whatever else `open` would throw; `NOT_FOUND` where there is neither a file nor a log; `VERSION`, `IO`.
+ * Reads a database's file, earlier files kept for points in time, and log, and checks every checksum in them, that the
+ * log's commits continue each other, and that the log continues the file: all that `open`, `asOf` and `restore` could
+ * read. Does not open the database; works beside a writer too. Returns what they hold. Throws `CORRUPT` naming the
+ * damaged blocks, or the segment and where in it, and whatever else `open` would throw; `NOT_FOUND` where there is
+ * neither a file nor a log; `VERSION`, `IO`.
  */
 export async function verify(path: string, options: VerifyOptions = {}): Promise<VerifiedDatabase> {
   ensure('The path', path, PATH)
@@ -72,7 +73,8 @@ export async function verifyDatabase(
       if (version === 0) throw ioError('open', path, { code: 'ENOENT' })
       return { ...file, version, savedVersion: file.version, segments, keptFiles }
     } catch (error) {
-      // a writer may have made a checkpoint and removed log meanwhile; or it has written on between two looks at the log's end
+      // a writer may have made a checkpoint and removed log meanwhile; or it has written on between two looks at the
+      // log's end
       const isRetried = attempt < LEAST_ATTEMPTS || contentsOf(memory, files, path) !== before
       if (attempt === MOST_ATTEMPTS || !isRetried) throw ioError('verify', path, error)
     }

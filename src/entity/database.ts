@@ -38,9 +38,9 @@ export interface OpenOptions extends StoreOptions {
   /** The classes that objects are read and made through, with every class that they refer to. Default none. */
   readonly entities?: readonly EntityClass[]
   /**
-   * What becomes of tables that are not as the classes say. `create` (the default): missing tables and columns are made, as
-   * far as rows allow, and what cannot be read is an error. `check`: any difference is an error, nothing is changed.
-   * `apply`: tables are changed as the classes say, columns that no class has are dropped.
+   * What becomes of tables that are not as the classes say. `create` (the default): missing tables and columns are
+   * made, as far as rows allow, and what cannot be read is an error. `check`: any difference is an error, nothing is
+   * changed. `apply`: tables are changed as the classes say, columns that no class has are dropped.
    */
   readonly schema?: 'create' | 'check' | 'apply'
   /** Applied before classes are looked at, those that have not been. As `migrate` does. */
@@ -56,8 +56,8 @@ const OPEN_RULES: Readonly<Record<keyof OpenOptions, Rule>> = {
 
 /**
  * Opens the database in a file, or one in memory without a path. Classes make their tables and columns where they are
- * missing. Throws `NOT_FOUND`, `LOCKED` (naming the other process), `CORRUPT`, `VERSION`, `IO`; `SCHEMA` for a class that
- * is put together wrongly, or that does not fit its table, listing every difference.
+ * missing. Throws `NOT_FOUND`, `LOCKED` (naming the other process), `CORRUPT`, `VERSION`, `IO`; `SCHEMA` for a class
+ * that is put together wrongly, or that does not fit its table, listing every difference.
  */
 export async function open(path?: string, options: OpenOptions = {}): Promise<Database> {
   ensureOptions('open', options, OPEN_RULES)
@@ -84,8 +84,8 @@ async function checkedState(path: string | undefined, options: OpenOptions): Pro
 }
 
 /**
- * How the tables in a file differ from classes, without changing or keeping anything: also where `open` refuses them. Throws
- * `NOT_FOUND`, `CORRUPT`, `VERSION`, `IO`; `SCHEMA` for a class that is put together wrongly.
+ * How the tables in a file differ from classes, without changing or keeping anything: also where `open` refuses them.
+ * Throws `NOT_FOUND`, `CORRUPT`, `VERSION`, `IO`; `SCHEMA` for a class that is put together wrongly.
  */
 export async function planSchema(path: string, options: Pick<OpenOptions, 'entities' | 'memory'>): Promise<SchemaPlan> {
   const registry = new Registry(options.entities ?? [])
@@ -134,7 +134,10 @@ export class Database extends Store implements EntityReader {
     return this.live.count(type)
   }
 
-  /** A query over the objects of a class, or the rows of a table. Throws `INVALID_ARGUMENT` for a class that is not registered, `NOT_FOUND` for an unknown table. */
+  /**
+   * A query over the objects of a class, or the rows of a table. Throws `INVALID_ARGUMENT` for a class that is not
+   * registered, `NOT_FOUND` for an unknown table.
+   */
   query<T extends object>(type: EntityClass<T>): ClassQuery<T>
   query(table: string): TableQuery
   query(of: EntityClass | string): unknown {
@@ -142,9 +145,10 @@ export class Database extends Store implements EntityReader {
   }
 
   /**
-   * A query that arrives as JSON data, already parsed: `{ from: 'Post', where: { likes: { $gt: 3 } }, select: ['title'],
-   * sort: [['date', 'desc']], limit: 20, skip: 40 }`; `from` is a class or a table. Bounded as `JSON_LIMITS` says, but not in
-   * how many results it has: say `collect(limit)`. Throws `INVALID_ARGUMENT`, naming the position of what is wrong.
+   * A query that arrives as JSON data, already parsed: `{ from: 'Post', where: { likes: { $gt: 3 } }, select:
+   * ['title'], sort: [['date', 'desc']], limit: 20, skip: 40 }`; `from` is a class or a table. Bounded as `JSON_LIMITS`
+   * says, but not in how many results it has: say `collect(limit)`. Throws `INVALID_ARGUMENT`, naming the position of
+   * what is wrong.
    */
   queryJson(json: unknown): Query<Record<string, unknown>> {
     return jsonQueryOf(json, this, this.live)
@@ -161,8 +165,9 @@ export class Database extends Store implements EntityReader {
   }
 
   /**
-   * Has these functions called when objects of a class are made, changed or deleted through it, from now on. Returns what takes
-   * them off again. Changes of rows by their table are not told. Throws `INVALID_ARGUMENT` for a class that is not registered.
+   * Has these functions called when objects of a class are made, changed or deleted through it, from now on. Returns
+   * what takes them off again. Changes of rows by their table are not told. Throws `INVALID_ARGUMENT` for a class that
+   * is not registered.
    */
   on<T extends object>(type: EntityClass<T>, hooks: EntityHooks<T>): () => void {
     return this.registry.hooks.add(this.registry.mapping(type), hooks)
@@ -198,9 +203,10 @@ export class Database extends Store implements EntityReader {
   }
 
   /**
-   * Calls `listener` after every commit that changed objects of a class, rows of a table, one object, or the results of a
-   * query: in order, each commit as a whole. In a follower one call may tell of several commits that arrived together.
-   * Returns the function that ends it. What the listener throws is an uncaught error of its own; the commit stands.
+   * Calls `listener` after every commit that changed objects of a class, rows of a table, one object, or the results of
+   * a query: in order, each commit as a whole. In a follower one call may tell of several commits that arrived
+   * together. Returns the function that ends it. What the listener throws is an uncaught error of its own; the commit
+   * stands.
    */
   watch<T extends object>(
     type: EntityClass<T>,
@@ -218,7 +224,10 @@ export class Database extends Store implements EntityReader {
     return this.watches.watch(of, listener, options)
   }
 
-  /** Calls `listener` after every commit that changed the object with this key, made it or deleted it. As `watch`, at a cost that does not grow with the objects watched. */
+  /**
+   * Calls `listener` after every commit that changed the object with this key, made it or deleted it. As `watch`, at a
+   * cost that does not grow with the objects watched.
+   */
   watchOne<T extends object>(type: EntityClass<T>, id: Key, listener: (change: ObjectChange<T>) => void): () => void {
     this.ensureOpen()
     return this.watches.watchOne(type, id, listener)
@@ -241,8 +250,8 @@ export class Database extends Store implements EntityReader {
 
   /**
    * Runs a change that takes its time without keeping others from writing: it reads one version, and what it changes is
-   * applied in one transaction at its end, if nothing that it read has been changed meanwhile; otherwise it runs again, after
-   * a pause. Throws `CONFLICT` when it has run `attempts` times (default 8) in vain, and what `change` throws.
+   * applied in one transaction at its end, if nothing that it read has been changed meanwhile; otherwise it runs again,
+   * after a pause. Throws `CONFLICT` when it has run `attempts` times (default 8) in vain, and what `change` throws.
    */
   async optimistic<T>(
     change: (transaction: OptimisticTransaction) => Promise<T> | T,
@@ -271,7 +280,10 @@ export class Database extends Store implements EntityReader {
     return planOf(this.registry.all(), this.catalogue)
   }
 
-  /** Makes of the tables what classes need, as far as `schema` allows, and makes sure that they fit. Throws `SCHEMA`. @internal */
+  /**
+   * Makes of the tables what classes need, as far as `schema` allows, and makes sure that they fit. Throws `SCHEMA`.
+   * @internal
+   */
   prepare(schema: OpenOptions['schema'] = 'create'): void {
     const mappings = this.registry.all()
     const check = (): void => {
@@ -303,7 +315,10 @@ export class Database extends Store implements EntityReader {
   }
 }
 
-/** A snapshot whose objects keep the values of its version. They keep it from being closed as forgotten, not from being closed. */
+/**
+ * A snapshot whose objects keep the values of its version. They keep it from being closed as forgotten, not from being
+ * closed.
+ */
 export class EntitySnapshot extends Snapshot implements EntityReader {
   private readonly scope: Scope
 

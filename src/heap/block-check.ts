@@ -40,8 +40,8 @@ function usage(live: View): { top: number; allocatedWords: number } | undefined 
 }
 
 /**
- * Proves that every physical block has one use: in the newest version, and in that of a transaction beside it, which share what
- * the transaction has not changed. Returns what is wrong, in words.
+ * Proves that every physical block has one use: in the newest version, and in that of a transaction beside it, which
+ * share what the transaction has not changed. Returns what is wrong, in words.
  */
 export function checkBlocks(live: View, writer: Writer, windows: Windows, pins: Pins, storage: Storage): string[] {
   const problems: string[] = []

@@ -13,8 +13,8 @@ export const FORMAT_VERSION = 2
 export const OLDEST_FORMAT_VERSION = 1
 
 /**
- * Byte offsets in the header block. What is up to `checksum` is the same in every format, so that a build which knows only format
- * 1 can tell that a file has a newer one.
+ * Byte offsets in the header block. What is up to `checksum` is the same in every format, so that a build which knows
+ * only format 1 can tell that a file has a newer one.
  */
 export const HEADER = {
   magic: 0,
@@ -56,7 +56,9 @@ export const ROOT_SLOT = {
   sizeBytes: 512,
 } as const
 export const MAX_ANNOTATION_BYTES = ROOT_SLOT.timeline - ROOT_SLOT.annotation
-/** Set in the number of bytes of the annotation where the slot has a history point. Slots written by format 1 have none. */
+/**
+ * Set in the number of bytes of the annotation where the slot has a history point. Slots written by format 1 have none.
+ */
 export const ROOT_HAS_POINT = 0x80000000
 /** Of an annotation in a slot without a history point. */
 const MAX_ANNOTATION_BYTES_1 = ROOT_SLOT.checksum - ROOT_SLOT.annotation
@@ -165,7 +167,10 @@ export function decodeFeatures(view: DataView, offset: number): Features {
   }
 }
 
-/** This build knows no feature yet. Throws `VERSION` for a file that must not be read, or, where it is to be written, not be written. */
+/**
+ * This build knows no feature yet. Throws `VERSION` for a file that must not be read, or, where it is to be written,
+ * not be written.
+ */
 export function ensureFeatures(path: string, features: Features, isWritable: boolean): void {
   const { incompatible, readOnlyCompatible } = features
   if (incompatible === 0 && (readOnlyCompatible === 0 || !isWritable)) return
@@ -286,7 +291,10 @@ export function encodeMap(
   return bytes
 }
 
-/** Reads and checks a map: its checksum, and that every place lies inside the file (a wild one would be a SIGBUS). Throws `CORRUPT`. */
+/**
+ * Reads and checks a map: its checksum, and that every place lies inside the file (a wild one would be a SIGBUS).
+ * Throws `CORRUPT`.
+ */
 export function decodeMap(
   memory: Memory,
   path: string,

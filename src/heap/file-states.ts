@@ -18,7 +18,10 @@ import type { Memory } from './memory'
 import { readOnlyError } from './memory-checks'
 import { replacedFile } from './replaced-file'
 
-/** Every root of a file, the newest first: of the slots, and of those that its maps remember. Throws `CORRUPT`, `VERSION`, `NOT_FOUND`, `IO`. */
+/**
+ * Every root of a file, the newest first: of the slots, and of those that its maps remember. Throws `CORRUPT`,
+ * `VERSION`, `NOT_FOUND`, `IO`.
+ */
 export function rootsOf(memory: Memory, files: Files, path: string): FileRoot[] {
   const fd = openFile(files, path, 'r')
   try {
@@ -94,8 +97,9 @@ export interface FileState extends StateMap {
 }
 
 /**
- * The newest whole state in a file: undefined when its root is not newer than number `sequence`. With `skipsDamaged` it may be one
- * before the newest that `accepts` takes, when the map of that is damaged or beyond the end of the file. Throws `CORRUPT`, `VERSION`.
+ * The newest whole state in a file: undefined when its root is not newer than number `sequence`. With `skipsDamaged` it
+ * may be one before the newest that `accepts` takes, when the map of that is damaged or beyond the end of the file.
+ * Throws `CORRUPT`, `VERSION`.
  */
 export function readState(
   memory: Memory,
@@ -158,7 +162,9 @@ export function readMap(memory: Memory, files: Files, fd: number, path: string, 
   return decodeMap(memory, path, root, map)
 }
 
-/** Opens a file, for reading also one that lost its name while it was replaced. Throws `NOT_FOUND`, `READ_ONLY` or `IO`. */
+/**
+ * Opens a file, for reading also one that lost its name while it was replaced. Throws `NOT_FOUND`, `READ_ONLY` or `IO`.
+ */
 export function openFile(files: Files, path: string, flags: 'r' | 'r+'): number {
   try {
     return files.open((flags === 'r' ? replacedFile(files, path) : undefined) ?? path, flags)

@@ -35,9 +35,9 @@ const closeAsync = promisify(close)
 const readAsync = promisify(read)
 
 /**
- * Written with one call. For larger ones Linux takes larger pieces of memory into its page cache, which in a virtual machine are
- * mostly those that it has never used, and which its host must find first: 2 MiB took 5 to 9 ms in calls of 128 KiB or more and 0.7
- * in calls of 64.
+ * Written with one call. For larger ones Linux takes larger pieces of memory into its page cache, which in a virtual
+ * machine are mostly those that it has never used, and which its host must find first: 2 MiB took 5 to 9 ms in calls of
+ * 128 KiB or more and 0.7 in calls of 64.
  */
 const MOST_BYTES_A_CALL = 1 << 16
 
@@ -62,16 +62,19 @@ export interface FolderWatcher {
 export const DEFAULT_FILE_MODE = 0o600
 
 /**
- * The doorway through which heap and log see the file system. There is one implementation for use, `nodeFiles`, with native help
- * where there is some (`filesWith`); tests put another between, which records and fails what passes. Everything throws what
- * Node's `fs` throws.
+ * The doorway through which heap and log see the file system. There is one implementation for use, `nodeFiles`, with
+ * native help where there is some (`filesWith`); tests put another between, which records and fails what passes.
+ * Everything throws what Node's `fs` throws.
  */
 export interface Files {
   /** The permissions that files are made with; folders can be searched by those who can read. */
   readonly fileMode: number
   open(path: string, flags: 'r' | 'r+' | 'wx+'): number
   close(fd: number): void
-  /** The same, off the event loop: the last to close a large file that has no name any more waits for its blocks to be freed. */
+  /**
+   * The same, off the event loop: the last to close a large file that has no name any more waits for its blocks to be
+   * freed.
+   */
   closeBeside(fd: number): Promise<void>
   /** Fills `into` from `position` on; returns how much there was. */
   read(fd: number, into: Uint8Array, position: number): number
@@ -91,7 +94,10 @@ export interface Files {
   nameCount(path: string): number
   /** Which file a path names, or is open; undefined where the path names none. */
   identity(file: string | number): FileIdentity | undefined
-  /** Whether `path` still names the open file, and that has at least so many bytes: somebody may have removed, replaced or truncated it. */
+  /**
+   * Whether `path` still names the open file, and that has at least so many bytes: somebody may have removed, replaced
+   * or truncated it.
+   */
   names(path: string, fd: number, sizeBytes?: number): boolean
   rename(from: string, to: string): void
   /** Gives an open file the permissions of another. */
@@ -105,7 +111,9 @@ export interface Files {
   list(folder: string): string[]
   /** Makes a folder unless it exists; its parent must. */
   makeFolder(folder: string): void
-  /** Calls `onChange` after changes in a folder, as far as the system tells of them; undefined where it tells of none. */
+  /**
+   * Calls `onChange` after changes in a folder, as far as the system tells of them; undefined where it tells of none.
+   */
   watch(folder: string, onChange: () => void): FolderWatcher | undefined
   /** Makes the names in a folder durable, off the event loop. Does nothing where the platform has no such thing. */
   syncFolderBeside(folder: string): Promise<void>
@@ -201,8 +209,8 @@ export const nodeFiles: Files = {
 }
 
 /**
- * Node's files, made with a mode, and served by a memory's native code where it has any: written with one trip to a thread instead of
- * one for each call.
+ * Node's files, made with a mode, and served by a memory's native code where it has any: written with one trip to a
+ * thread instead of one for each call.
  */
 export function filesWith(memory: Memory, fileMode = DEFAULT_FILE_MODE): Files {
   return {
@@ -234,7 +242,10 @@ function removeFile(path: string): void {
 
 let spaceFreed = Promise.resolve()
 
-/** The same, without waiting for the space: of many files, it is freed one after the other, for the threads of the pool are everybody's. */
+/**
+ * The same, without waiting for the space: of many files, it is freed one after the other, for the threads of the pool
+ * are everybody's.
+ */
 async function removeFileBeside(path: string): Promise<void> {
   const fd = await openAsync(path, 'r').catch(() => undefined)
   try {

@@ -6,7 +6,10 @@ import type { FileLock, Memory } from './memory'
 import { recoverReplaced } from './replaced-file'
 import { removeAbandoned, removeLeftovers } from './temporary-files'
 
-/** Takes the writer lock of the heap at `path`, and puts right what processes that ended have left there. Throws `LOCKED`, `READ_ONLY`, `IO`. */
+/**
+ * Takes the writer lock of the heap at `path`, and puts right what processes that ended have left there. Throws
+ * `LOCKED`, `READ_ONLY`, `IO`.
+ */
 export function lockHeap(memory: Memory, files: Files, path: string): FileLock {
   const lock = memory.lock(lockPathOf(path), files.fileMode)
   try {
@@ -30,7 +33,10 @@ export function ensureHeld(lock: FileLock, path: string): void {
   )
 }
 
-/** Runs `work` while nobody has the file at `path`, which is not this heap's, open for writing. Leaves no lock file where there was none. */
+/**
+ * Runs `work` while nobody has the file at `path`, which is not this heap's, open for writing. Leaves no lock file
+ * where there was none.
+ */
 export function withoutWriter(memory: Memory, files: Files, path: string, work: () => void): void {
   const lockPath = lockPathOf(path)
   const hadLockFile = files.exists(lockPath)

@@ -17,12 +17,16 @@ export interface HeapOptions {
   /** Which state to begin with: the newest that it takes. Default: the newest. */
   readonly accepts?: (root: FileRoot) => boolean
   /**
-   * What to do where the newest state in the file is damaged: begin with the one before. `rebuild`: `recover` must bring the heap
-   * to the version of the damaged one, or opening throws `CORRUPT`; `cut`: what is missing is given up. Default: throw `CORRUPT`.
+   * What to do where the newest state in the file is damaged: begin with the one before. `rebuild`: `recover` must
+   * bring the heap to the version of the damaged one, or opening throws `CORRUPT`; `cut`: what is missing is given up.
+   * Default: throw `CORRUPT`.
    */
   readonly recovery?: 'rebuild' | 'cut' | undefined
   /** Called with the file before anything is read from it but its map. May throw. */
   readonly check?: ((file: PoolFile) => void) | undefined
-  /** Does again what a journal recorded after the version in the file (0 without one), and may set `journal` for what follows. */
+  /**
+   * Does again what a journal recorded after the version in the file (0 without one), and may set `journal` for what
+   * follows.
+   */
   readonly recover?: (heap: Heap) => void
 }

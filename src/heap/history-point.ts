@@ -1,8 +1,8 @@
 import type { World } from './world'
 
 /**
- * Which commit a version is: two histories may both have a version 7. What the journal (the log) and the roots of a file say of
- * the same version must be equal, or they are not of one history.
+ * Which commit a version is: two histories may both have a version 7. What the journal (the log) and the roots of a
+ * file say of the same version must be equal, or they are not of one history.
  */
 export interface HistoryPoint {
   /** 16 random bytes in hexadecimal digits, new whenever a history forks. */

@@ -7,15 +7,15 @@ export interface CommitOptions {
   /** Kept with the commit, opaque to the heap. Default ''. */
   readonly annotation?: string
   /**
-   * When the commit is on the device, where the journal promises that: `before` it counts (the default); `after`, for a caller
-   * that awaits `durable`; `unawaited`, with the next sync.
+   * When the commit is on the device, where the journal promises that: `before` it counts (the default); `after`, for a
+   * caller that awaits `durable`; `unawaited`, with the next sync.
    */
   readonly sync?: CommitSync
 }
 
 /**
- * Hears of every commit before it happens, and may prevent it by throwing: then it is rolled back. (The heap knows nothing
- * of how it is made durable.)
+ * Hears of every commit before it happens, and may prevent it by throwing: then it is rolled back. (The heap knows
+ * nothing of how it is made durable.)
  */
 export interface Journal {
   /** Why no further commit is taken, undefined as long as they are. */
@@ -24,16 +24,19 @@ export interface Journal {
   /** Where in which history the newest commit is. */
   readonly point: HistoryPoint
   /**
-   * Resolves when every recorded commit up to `version` is on the device: before that, no file may name the version. Rejects
-   * where it cannot be, or the version was taken back.
+   * Resolves when every recorded commit up to `version` is on the device: before that, no file may name the version.
+   * Rejects where it cannot be, or the version was taken back.
    */
   durable(version: number): Promise<void>
   /**
-   * Called before a commit that is not recorded: everything until now must be durable when this returns. Returns the point of that
-   * commit. May throw.
+   * Called before a commit that is not recorded: everything until now must be durable when this returns. Returns the
+   * point of that commit. May throw.
    */
   prepareSkip(): HistoryPoint
-  /** Called after a commit that is durable already, because the heap's own file holds it, at the point that `prepareSkip` gave. Must not throw. */
+  /**
+   * Called after a commit that is durable already, because the heap's own file holds it, at the point that
+   * `prepareSkip` gave. Must not throw.
+   */
   skip(version: number, point: HistoryPoint): void
   /** Refuses every further commit: it is not known whether the file holds a state that nobody was told of. */
   refuse(cause: unknown): void

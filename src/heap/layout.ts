@@ -17,8 +17,8 @@ export const WINDOW_SHIFT = 16
 export const WINDOW_MASK = (1 << WINDOW_SHIFT) - 1
 
 /**
- * It has 32 MiB to 1 GiB, each as much as those before it together: V8 takes all of a window for memory in use, and lets a
- * garbage collection of everything precede a larger one.
+ * It has 32 MiB to 1 GiB, each as much as those before it together: V8 takes all of a window for memory in use, and
+ * lets a garbage collection of everything precede a larger one.
  */
 export const SMALLEST_WINDOW_BLOCKS = 1 << 10
 export const LARGEST_WINDOW_BLOCKS = 1 << 15
@@ -26,7 +26,10 @@ export const LARGEST_WINDOW_BLOCKS = 1 << 15
 /** How many windows can be mapped at once: 256 GiB of address space, shared by files and changed blocks. */
 export const WINDOW_SLOTS = 256
 
-/** How many blocks the next window has, where those before it have `covered` and it must have `needed`, as far as one can. */
+/**
+ * How many blocks the next window has, where those before it have `covered` and it must have `needed`, as far as one
+ * can.
+ */
 export function windowBlocks(covered: number, needed: number): number {
   let blocks = SMALLEST_WINDOW_BLOCKS
   while (blocks < LARGEST_WINDOW_BLOCKS && (blocks < covered || blocks < needed)) blocks *= 2

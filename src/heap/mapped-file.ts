@@ -10,7 +10,10 @@ import type { Windows } from './windows'
 const DEAD_SHARE = 0.5
 const DEAD_BLOCKS_AT_LEAST = 128
 
-/** A file whose blocks are read through windows of memory: what is where, and whether it is what it was when it was written. */
+/**
+ * A file whose blocks are read through windows of memory: what is where, and whether it is what it was when it was
+ * written.
+ */
 export class MappedFile {
   private readonly fileWindows: FileWindows
 
@@ -42,7 +45,9 @@ export class MappedFile {
     return this.fileWindows.placeOf(physical) !== 0
   }
 
-  /** Whether a physical block is one of the newest state, in which logical block `block` is mostly the one that has it. */
+  /**
+   * Whether a physical block is one of the newest state, in which logical block `block` is mostly the one that has it.
+   */
   knows(block: number, physical: number): boolean {
     const place = this.fileWindows.placeOf(physical)
     return place !== 0 && this.file.checksumOf(block, place) !== undefined
@@ -82,7 +87,9 @@ export class MappedFile {
     return blocks
   }
 
-  /** What is wrong with a block that is in this file: its bytes do not match their checksum. Undefined where they do. */
+  /**
+   * What is wrong with a block that is in this file: its bytes do not match their checksum. Undefined where they do.
+   */
   damageOf(block: number, physical: number): DamagedBlock | undefined {
     const place = this.fileWindows.placeOf(physical)
     return place === 0 || this.isWhole(block, place) ? undefined : { block, place }
@@ -93,8 +100,8 @@ export class MappedFile {
   }
 
   /**
-   * Has reads of damaged blocks throw what `refusal` makes: where they are damaged as the heap sees them, which with memory that
-   * is no mapping may be another thing than the file. Returns which physical blocks stand for which from now on.
+   * Has reads of damaged blocks throw what `refusal` makes: those that are damaged in memory, too (memory that
+   * is not mapped holds a copy of the file, which may differ from it). Returns the physical block that replaces each.
    */
   condemn(found: readonly DamagedBlock[], refusal: (damage: DamagedBlock) => SnapheapError): Map<number, number> {
     const replaced = new Map<number, number>()
@@ -119,9 +126,9 @@ export class MappedFile {
   }
 
   /**
-   * Whether a save rewrites the file instead of appending to it. A file in which damaged blocks are known is appended to: they cannot
-   * be written anywhere else. So is one whose newest state is damaged: the root of the next takes the place of its root, and the file
-   * is whole again, with its earlier states.
+   * Whether a save rewrites the file instead of appending to it. A file in which damaged blocks are known is appended
+   * to: they cannot be written anywhere else. So is one whose newest state is damaged: the root of the next takes the
+   * place of its root, and the file is whole again, with its earlier states.
    */
   needsRewrite(isCompacting: boolean): boolean {
     const { skipped, deadBlocks, lengthBlocks } = this.file

@@ -1,9 +1,9 @@
 import type { Kernels } from './kernels'
 
 /**
- * The doorway through which the heap sees memory: give me a window, take it back. Shaped like mmap-io's
- * `map`, `advise`, `incore` and `sync`, plus the `unmap` that it lacks. Implementations: `native-memory.ts` (the addon:
- * real mappings), `plain-memory.ts` (JavaScript only: loads the file), `mmap-io-memory.ts` (somebody's `mmap-io` module).
+ * The doorway through which the heap sees memory: give me a window, take it back. Shaped like mmap-io's `map`,
+ * `advise`, `incore` and `sync`, plus the `unmap` that it lacks. Implementations: `native-memory.ts` (the addon: real
+ * mappings), `plain-memory.ts` (JavaScript only: loads the file), `mmap-io-memory.ts` (somebody's `mmap-io` module).
  *
  * A wrong argument throws `INVALID_ARGUMENT`, a window given back `CLOSED`, a refusal by the operating system `IO`.
  * Windows are few and large: V8 answers each new buffer of this size with one full garbage collection.
@@ -16,9 +16,9 @@ export interface Memory {
   readonly kernels?: Kernels
 
   /**
-   * Maps `sizeBytes` of an open file, read-only and shared, from `offsetBytes` on. The window may reach past the
-   * end of the file; only bytes below the end may be touched (reading further is a SIGBUS in a real mapping, and
-   * zeros in plain memory), nothing may be written (SIGSEGV), and it may not be passed to `structuredClone` or `postMessage`
+   * Maps `sizeBytes` of an open file, read-only and shared, from `offsetBytes` on. The window may reach past the end of
+   * the file; only bytes below the end may be touched (reading further is a SIGBUS in a real mapping, and zeros in
+   * plain memory), nothing may be written (SIGSEGV), and it may not be passed to `structuredClone` or `postMessage`
    * (they copy all of it). Both numbers are multiples of 4096 (65,536 on Windows); a window is at most 2 GiB.
    */
   mapFile(fd: number, offsetBytes: number, sizeBytes: number): ArrayBuffer
@@ -32,22 +32,31 @@ export interface Memory {
    */
   unmap(window: ArrayBuffer): void
 
-  /** Tells the kernel how a range will be used: a hint, but for one thing. `dontneed` on anonymous memory gives the pages back: they read as zeros. */
+  /**
+   * Tells the kernel how a range will be used: a hint, but for one thing. `dontneed` on anonymous memory gives the
+   * pages back: they read as zeros.
+   */
   advise(window: ArrayBuffer, offsetBytes: number, sizeBytes: number, advice: MemoryAdvice): void
 
   /** How many pages of a range are resident now, and how many it has. */
   incore(window: ArrayBuffer, offsetBytes: number, sizeBytes: number): { residentPages: number; pages: number }
 
   /**
-   * Makes a file window show what was written to the file since: `sizeBytes` at `fileOffsetBytes`, seen at `offsetBytes` of the
-   * window. Needed before bytes that the file grew by are touched; a real mapping outside Windows has nothing to do.
+   * Makes a file window show what was written to the file since: `sizeBytes` at `fileOffsetBytes`, seen at
+   * `offsetBytes` of the window. Needed before bytes that the file grew by are touched; a real mapping outside Windows
+   * has nothing to do.
    */
   refresh(window: ArrayBuffer, fd: number, fileOffsetBytes: number, offsetBytes: number, sizeBytes: number): void
 
-  /** CRC-32C (Castagnoli, RFC 3720 appendix B.4) of a byte range, continued from `seed`. Returns an unsigned 32-bit number. */
+  /**
+   * CRC-32C (Castagnoli, RFC 3720 appendix B.4) of a byte range, continued from `seed`. Returns an unsigned 32-bit
+   * number.
+   */
   crc32c(bytes: Uint8Array, seed?: number): number
 
-  /** Copies one range of bytes between (or within) buffers, overlapping or not. A window of a file cannot be the target. */
+  /**
+   * Copies one range of bytes between (or within) buffers, overlapping or not. A window of a file cannot be the target.
+   */
   copy(
     target: ArrayBuffer,
     targetOffsetBytes: number,
@@ -57,28 +66,29 @@ export interface Memory {
   ): void
 
   /**
-   * Takes the exclusive writer lock that `path` stands for (`writer-lock.ts`): files of this name, and of names that begin with it,
-   * made with `fileMode` (default 0o600). Throws `LOCKED` naming the holder, for a second lock in this process too.
+   * Takes the exclusive writer lock that `path` stands for (`writer-lock.ts`): files of this name, and of names that
+   * begin with it, made with `fileMode` (default 0o600). Throws `LOCKED` naming the holder, for a second lock in this
+   * process too.
    */
   lock(path: string, fileMode?: number): FileLock
 
   /**
-   * Locks an open file for as long as it is open, which ends with its process at the latest. False when it is locked through
-   * another opening, by whomever. Only where the kernel does that.
+   * Locks an open file for as long as it is open, which ends with its process at the latest. False when it is locked
+   * through another opening, by whomever. Only where the kernel does that.
    */
   lockFile?(fd: number): boolean
 
   /**
-   * Whether `path` names an open file, and that has at least so many bytes. Only where native code finds that out faster than two calls
-   * of Node's `fs`.
+   * Whether `path` names an open file, and that has at least so many bytes. Only where native code finds that out
+   * faster than two calls of Node's `fs`.
    */
   names?(path: string, fd: number, sizeBytes?: number): boolean
 
   /**
-   * Writes all of some ranges of bytes one behind the other into an open file, from byte `position` on, off the event loop, and has the
-   * kernel begin to write them to the device, which makes the sync that follows shorter. Until the promise is settled the bytes
-   * stay where and as they are. What the operating system refuses rejects with what Node's `fs` rejects with. Only where native
-   * code does it.
+   * Writes all of some ranges of bytes one behind the other into an open file, from byte `position` on, off the event
+   * loop, and has the kernel begin to write them to the device, which makes the sync that follows shorter. Until the
+   * promise is settled the bytes stay where and as they are. What the operating system refuses rejects with what Node's
+   * `fs` rejects with. Only where native code does it.
    */
   writeBeside?(fd: number, buffers: readonly Uint8Array[], position: number): Promise<void>
 
@@ -92,7 +102,9 @@ export type MemoryAdvice = 'normal' | 'random' | 'sequential' | 'willneed' | 'do
 export interface FileLock {
   /** The file that shows that it is held. */
   readonly path: string
-  /** Whether it is still held: somebody may have removed or replaced that file. Costs one call of the operating system. */
+  /**
+   * Whether it is still held: somebody may have removed or replaced that file. Costs one call of the operating system.
+   */
   isHeld(): boolean
   /** Idempotent. A discarded lock leaves no file at all. */
   release(isDiscarded?: boolean): void

@@ -50,8 +50,8 @@ interface Addon extends Kernels {
 }
 
 /**
- * Memory by real mappings, or undefined where that is impossible: no binary of the addon for this platform, a big-endian
- * host (everything stored is little-endian), or an engine that forbids external buffers, such as Electron's.
+ * Memory by real mappings, or undefined where that is impossible: no binary of the addon for this platform, a
+ * big-endian host (everything stored is little-endian), or an engine that forbids external buffers, such as Electron's.
  */
 export function loadNativeMemory(): Memory | undefined {
   if (endianness() !== 'LE' || process.versions.electron !== undefined) return undefined

@@ -4,7 +4,10 @@ import type { HeapOptions } from './heap-options'
 import type { Memory } from './memory'
 import { PoolFile } from './pool-file'
 
-/** Opens the file that a heap is read from, as the options say; undefined where there is none. Throws `CORRUPT`, `VERSION`, `IO`. */
+/**
+ * Opens the file that a heap is read from, as the options say; undefined where there is none. Throws `CORRUPT`,
+ * `VERSION`, `IO`.
+ */
 export function openOwnFile(memory: Memory, files: Files, path: string, options: HeapOptions): PoolFile | undefined {
   const { from = path, accepts, readOnly, recovery, check } = options
   if (from === null) return undefined

@@ -21,8 +21,9 @@ interface Retired {
 /**
  * Epoch-based reclamation (K. Fraser, "Practical lock-freedom", 2004, chapter 5, reduced to one writer).
  *
- * The epoch rises with every pin. A block born in epoch b and replaced in epoch d is visible to exactly the pins with
- * b <= epoch < d, so it may be written in place when no pin is at or after its birth, and freed when none lies in between.
+ * The epoch rises with every pin. A block born in epoch b and replaced in epoch d is visible to exactly the pins with b
+ * <= epoch < d, so it may be written in place when no pin is at or after its birth, and freed when none lies in
+ * between.
  */
 export class Pins {
   /** The epoch that a block copied now is born in. 0 is before all: blocks of a file. */

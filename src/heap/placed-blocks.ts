@@ -99,7 +99,10 @@ export class PlacedBlocks {
     return found
   }
 
-  /** Reads every place at once. Returns what is damaged. Throws `CORRUPT` where the file is too short, and what `fs` throws. */
+  /**
+   * Reads every place at once. Returns what is damaged. Throws `CORRUPT` where the file is too short, and what `fs`
+   * throws.
+   */
   check(files: Files, { path, fd }: OpenFile, most: number): DamagedBlock[] {
     const buffer = new Uint8Array(most * BLOCK_BYTES)
     const found: DamagedBlock[] = []

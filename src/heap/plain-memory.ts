@@ -115,7 +115,10 @@ export class PlainMemory implements Memory {
   }
 }
 
-/** Detaches every view on a buffer of JavaScript's own. `transfer` is missing on Node 20; a structured clone does the same. */
+/**
+ * Detaches every view on a buffer of JavaScript's own. `transfer` is missing on Node 20; a structured clone does the
+ * same.
+ */
 function detach(window: ArrayBuffer & { transfer?: (sizeBytes: number) => ArrayBuffer }): void {
   if (window.transfer !== undefined) window.transfer(0)
   else structuredClone(window, { transfer: [window] })

@@ -66,8 +66,8 @@ export class PoolFile {
   ) {}
 
   /**
-   * Opens a file and reads its newest whole root that `accepts` takes, and its map; reads no data. With `skipsDamaged`, one before
-   * that where its map is damaged. Throws `NOT_FOUND`, `CORRUPT`, `VERSION`, `IO`.
+   * Opens a file and reads its newest whole root that `accepts` takes, and its map; reads no data. With `skipsDamaged`,
+   * one before that where its map is damaged. Throws `NOT_FOUND`, `CORRUPT`, `VERSION`, `IO`.
    */
   static open(
     memory: Memory,
@@ -93,7 +93,10 @@ export class PoolFile {
     }
   }
 
-  /** Takes the newest root again, which another process may have written. Whether there was a newer one. Throws as `open`. */
+  /**
+   * Takes the newest root again, which another process may have written. Whether there was a newer one. Throws as
+   * `open`.
+   */
   reread(): boolean {
     this.ensureLength()
     const state = readState(this.memory, this.files, this.fd, this.path, this.root.sequence)
@@ -141,8 +144,8 @@ export class PoolFile {
   }
 
   /**
-   * Gives a file of an earlier format the header of this one, in one write within a sector of the device, and syncs. Its roots stay
-   * as they are. Builds that know only the earlier format refuse the file from then on. Throws `IO`.
+   * Gives a file of an earlier format the header of this one, in one write within a sector of the device, and syncs.
+   * Its roots stay as they are. Builds that know only the earlier format refuse the file from then on. Throws `IO`.
    */
   upgrade(fileId: Uint8Array): void {
     if (this.header.formatVersion === FORMAT_VERSION) return
@@ -187,7 +190,10 @@ export class PoolFile {
     return this.lengthBlocks - 1 - this.root.liveBlocks - mapBlocks(this.root.mapEntries)
   }
 
-  /** Throws `CORRUPT` where somebody has made the file shorter than its newest state: what is mapped behind its end must not be read. */
+  /**
+   * Throws `CORRUPT` where somebody has made the file shorter than its newest state: what is mapped behind its end must
+   * not be read.
+   */
   ensureLength(): void {
     const blocks = Math.floor(this.files.sizeBytes(this.fd) / BLOCK_BYTES)
     if (blocks >= this.root.fileBlocks) return
@@ -199,10 +205,11 @@ export class PoolFile {
   }
 
   /**
-   * Appends blocks and a map that shows them in their new places, syncs, awaits `beforeRoot`, writes the older root slot and syncs
-   * again. When this resolves the new root is durable; when it throws (`IO`, or what `onBlocks` and `beforeRoot` throw) the file is
-   * still in its earlier state, and longer than it was: `cut`, unless the root was perhaps written (`mayHoldNewer`).
-   * `places` and `checksums` say where the unchanged blocks are; they are completed and become the file's.
+   * Appends blocks and a map that shows them in their new places, syncs, awaits `beforeRoot`, writes the older root
+   * slot and syncs again. When this resolves the new root is durable; when it throws (`IO`, or what `onBlocks` and
+   * `beforeRoot` throw) the file is still in its earlier state, and longer than it was: `cut`, unless the root was
+   * perhaps written (`mayHoldNewer`). `places` and `checksums` say where the unchanged blocks are; they are completed
+   * and become the file's.
    */
   async append(
     blocks: Iterable<PendingBlock>,
@@ -233,7 +240,10 @@ export class PoolFile {
     this.take({ places, checksums, root })
   }
 
-  /** CRC-32C of the block at a place, which is mostly that of logical block `block`; undefined where the newest state has none there. */
+  /**
+   * CRC-32C of the block at a place, which is mostly that of logical block `block`; undefined where the newest state
+   * has none there.
+   */
   checksumOf(block: number, place: number): number | undefined {
     return this.places[block] === place ? this.checksums[block] : this.placedBlocks().checksumOf(place)
   }
@@ -273,7 +283,9 @@ export class PoolFile {
     return { next, map }
   }
 
-  /** Ends the file where no root reaches beyond, so that nobody reads what is cut off. Does nothing where that fails. */
+  /**
+   * Ends the file where no root reaches beyond, so that nobody reads what is cut off. Does nothing where that fails.
+   */
   cut(sizeBytes: number): void {
     try {
       this.files.truncate(this.fd, sizeBytes)
@@ -281,8 +293,8 @@ export class PoolFile {
   }
 
   /**
-   * Appends blocks and notes where they are; returns the place behind them. One write is under way at a time: a second one would
-   * take the processor that the event loop runs on, where there are two.
+   * Appends blocks and notes where they are; returns the place behind them. One write is under way at a time: a second
+   * one would take the processor that the event loop runs on, where there are two.
    */
   private async appendBlocks(
     blocks: Iterable<PendingBlock>,
@@ -313,7 +325,10 @@ export class PoolFile {
     return next
   }
 
-  /** Throws `CORRUPT` where blocks were taken from a file that do not match their checksums. Being written has brought them into memory. */
+  /**
+   * Throws `CORRUPT` where blocks were taken from a file that do not match their checksums. Being written has brought
+   * them into memory.
+   */
   private prove(blocks: readonly PendingBlock[]): void {
     const found: DamagedBlock[] = []
     let path = ''

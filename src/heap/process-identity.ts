@@ -103,7 +103,10 @@ function isOwnProc(): boolean {
   return /^NSpid:\t\d+$/m.test(readText('/proc/self/status'))
 }
 
-/** When this process started on the machine's monotonic clock: the same in each of its threads, whatever the time of day does. */
+/**
+ * When this process started on the machine's monotonic clock: the same in each of its threads, whatever the time of day
+ * does.
+ */
 function startedMs(): number {
   return Math.round(Number(process.hrtime.bigint() / 1_000_000n) - process.uptime() * 1000)
 }

@@ -17,7 +17,9 @@ export interface Quarantined {
   whenQuiet(work: () => void): void
 }
 
-/** Keeps blocks whose bytes do not match their checksums from being copied and, once they are known, from being read. */
+/**
+ * Keeps blocks whose bytes do not match their checksums from being copied and, once they are known, from being read.
+ */
 export class Quarantine {
   constructor(private readonly heap: Quarantined) {}
 
@@ -31,8 +33,8 @@ export class Quarantine {
   }
 
   /**
-   * Has reads of damaged blocks of the heap's own file throw `CORRUPT`, in every version that is shown, from the end of the open
-   * transaction and of a running save on. Reads of other blocks cost what they did.
+   * Has reads of damaged blocks of the heap's own file throw `CORRUPT`, in every version that is shown, from the end of
+   * the open transaction and of a running save on. Reads of other blocks cost what they did.
    */
   condemn(found: readonly DamagedBlock[]): void {
     const { heap } = this
@@ -51,7 +53,10 @@ export class Quarantine {
     })
   }
 
-  /** The error of what needs a damaged block. A transaction that has met it cannot be committed: half of a change may be done. */
+  /**
+   * The error of what needs a damaged block. A transaction that has met it cannot be committed: half of a change may be
+   * done.
+   */
   private refusalOf(file: PoolFile, damage: DamagedBlock): SnapheapError {
     const error = damagedBlocks(file.path, [damage])
     this.heap.writer.spoil(error)

@@ -6,9 +6,9 @@ const REPLACED = /\.replaced-(\d{6})\.tmp$/
 const IN_USE: readonly unknown[] = ['EPERM', 'EACCES', 'EBUSY']
 
 /**
- * Gives the file `from` the name `to`, which another file may have. Where the system does not take the name from a file that is in
- * use, that file gets another name first. Should the process end in between, `replacedFile` finds it. Throws what `rename` throws;
- * then both files have their names.
+ * Gives the file `from` the name `to`, which another file may have. Where the system does not take the name from a file
+ * that is in use, that file gets another name first. Should the process end in between, `replacedFile` finds it. Throws
+ * what `rename` throws; then both files have their names.
  */
 export function renameOver(files: Files, from: string, to: string): void {
   try {

@@ -36,8 +36,8 @@ const LONGEST_PAUSE_MS = 2 ** 31 - 1
 const MOST_REPORTS = 10
 
 /**
- * Reads every block of the file at a path once, at a bounded rate, beside whoever uses the file, and compares it with its checksum.
- * Where the file gets a newer state meanwhile, it goes on with what that has and was not read yet.
+ * Reads every block of the file at a path once, at a bounded rate, while the file is in use, and compares it with
+ * its checksum. Where the file gets a newer state meanwhile, it goes on with what that has and was not read yet.
  */
 export class Scrub {
   private checkedBlocks = 0
@@ -72,7 +72,7 @@ export class Scrub {
   }
 
   private async run(): Promise<void> {
-    await this.pause(0) // whoever opens the database has it by then
+    await this.pause(0) // opening has returned by then
     try {
       while (await this.checkFile());
     } catch (error) {

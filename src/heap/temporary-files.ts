@@ -11,9 +11,9 @@ export interface TemporaryFile {
 }
 
 /**
- * For a heap's own file. Only its writer, who holds the heap's lock, rewrites it: whatever has a name of this kind while the lock is held
- * by somebody who has only just taken it was left by a process that ended, unless it is locked: then a living writer has lost
- * its lock file.
+ * For a heap's own file. Only its writer, who holds the heap's lock, rewrites it: whatever has a name of this kind
+ * while the lock is held by somebody who has only just taken it was left by a process that ended, unless it is locked:
+ * then a living writer has lost its lock file.
  */
 export function openToRewrite(memory: Memory, files: Files, world: World, path: string): TemporaryFile {
   const file = create(files, world, `${path}.rewrite-`)
@@ -22,10 +22,10 @@ export function openToRewrite(memory: Memory, files: Files, world: World, path: 
 }
 
 /**
- * For a file at another place, where any living process may write. The writer holds a lock on it, which the kernel drops when
- * the process ends, however that happens: one that can be locked was left. In the moment between being made and being locked
- * it is taken for such a one; so its writer looks, once it has the lock, whether the file still has its name. Where files
- * cannot be locked its name is one of which nobody concludes anything.
+ * For a file at another place, where any living process may write. The writer holds a lock on it, which the kernel
+ * drops when the process ends, however that happens: one that can be locked was left. In the moment between being made
+ * and being locked it is taken for such a one; so its writer looks, once it has the lock, whether the file still has
+ * its name. Where files cannot be locked its name is one of which nobody concludes anything.
  */
 export function openToSave(memory: Memory, files: Files, world: World, path: string): TemporaryFile {
   if (memory.lockFile === undefined) return create(files, world, `${path}.`)
@@ -46,7 +46,10 @@ function create(files: Files, world: World, start: string): TemporaryFile {
 const LEFT = /\.(?:(?:rewrite|lock)-[0-9a-f]{12}|replaced-\d{6})\.tmp$/
 const SAVING = /\.saving-[0-9a-f]{12}\.tmp$/
 
-/** Removes what processes that ended left of rewriting, replacing and locking the file at `path`, off the event loop. The caller has just taken the heap's lock. */
+/**
+ * Removes what processes that ended left of rewriting, replacing and locking the file at `path`, off the event loop.
+ * The caller has just taken the heap's lock.
+ */
 export function removeLeftovers(memory: Memory, files: Files, path: string): void {
   for (const name of namesIn(files, dirname(path))) {
     if (!LEFT.test(name) || name.replace(LEFT, '') !== basename(path)) continue
@@ -64,7 +67,8 @@ async function removeUnlessHeld(memory: Memory, files: Files, path: string): Pro
 /** Removes what processes that ended left in a folder of files on their way to another place, off the event loop. */
 export function removeAbandoned(memory: Memory, files: Files, folder: string): void {
   for (const name of namesIn(files, folder)) {
-    if (SAVING.test(name)) removeOnceLocked(memory, files, join(folder, name)).catch(() => undefined) // tried again later
+    // tried again later
+    if (SAVING.test(name)) removeOnceLocked(memory, files, join(folder, name)).catch(() => undefined)
   }
 }
 

@@ -30,10 +30,10 @@ export interface VerifyProgress {
 }
 
 /**
- * Reads a file and checks it against every checksum: header, both roots, and of each state that it holds the map and every block.
- * Reads in pieces of 2 MiB off the event loop, takes no lock, and holds for the state that is newest when it begins, also while a
- * writer appends. Throws `CORRUPT` naming the first damaged blocks (all of them, up to a limit, in `details.blocks`), `NOT_FOUND`,
- * `VERSION`, `IO`.
+ * Reads a file and checks it against every checksum: header, both roots, and of each state that it holds the map and
+ * every block. Reads in pieces of 2 MiB off the event loop, takes no lock, and holds for the state that is newest when
+ * it begins, also while a writer appends. Throws `CORRUPT` naming the first damaged blocks (all of them, up to a limit,
+ * in `details.blocks`), `NOT_FOUND`, `VERSION`, `IO`.
  */
 export async function verifyFile(
   memory: Memory,
@@ -63,8 +63,8 @@ export async function verifyFile(
 }
 
 /**
- * Opening falls back to the older root when the newer is torn; here that is damage, for a saved state is missing. Only the root slot
- * that the second save will fill may be empty.
+ * Opening falls back to the older root when the newer is torn; here that is damage, for a saved state is missing. Only
+ * the root slot that the second save will fill may be empty.
  */
 async function checkRoots(memory: Memory, files: Files, file: PoolFile): Promise<void> {
   for (const offset of ROOT_SLOT_OFFSETS) {

@@ -10,7 +10,10 @@ const NO_BYTES = Buffer.alloc(0)
 const KEPT_FREE_BLOCKS = 2048
 const BLOCKS_PER_TURN = 64
 
-/** The slot of blocks that nobody may read. It has no memory: native loops find nothing there, and say that the heap is damaged. */
+/**
+ * The slot of blocks that nobody may read. It has no memory: native loops find nothing there, and say that the heap is
+ * damaged.
+ */
 const REFUSED_SLOT = WINDOW_SLOTS - 1
 
 /**
@@ -83,7 +86,10 @@ export class Windows {
     return (REFUSED_SLOT << WINDOW_SHIFT) | (refusals.push(refusal) - 1)
   }
 
-  /** Makes the arena's first window now: mapping one costs a garbage collection, which nobody wants in the middle of a request. */
+  /**
+   * Makes the arena's first window now: mapping one costs a garbage collection, which nobody wants in the middle of a
+   * request.
+   */
   prepareArena(): void {
     if (this.arenaSlots.length === 0) this.addArenaWindow()
   }
@@ -151,7 +157,10 @@ export class Windows {
     this.arenaBlocks = 0
   }
 
-  /** Gives pages of some free blocks back to the kernel, those that were freed first: neighbours together, and the rest in later turns. */
+  /**
+   * Gives pages of some free blocks back to the kernel, those that were freed first: neighbours together, and the rest
+   * in later turns.
+   */
   private trim(): void {
     const surplus = Math.min(BLOCKS_PER_TURN, this.dirtyFree.length - KEPT_FREE_BLOCKS)
     this.trimming = undefined
@@ -218,7 +227,10 @@ function refusing<T extends object>(empty: T, shift: number, refuse: (at: number
   return new Proxy(empty, { get: refused, set: refused, has: refused })
 }
 
-/** One of each slot, pushed one by one: an array made at its full length counts as one with holes, and every read looks for them. */
+/**
+ * One of each slot, pushed one by one: an array made at its full length counts as one with holes, and every read looks
+ * for them.
+ */
 function slots<T>(empty: T): T[] {
   const all: T[] = []
   while (all.length < WINDOW_SLOTS) all.push(empty)

@@ -7,8 +7,8 @@ export interface Timer {
 }
 
 /**
- * What a database takes from outside besides files and memory: clocks, timers and random bytes. Timers do not keep the process
- * alive. Tests hand in a world of their own, in which a seed repeats a run.
+ * What a database takes from outside besides files and memory: clocks, timers and random bytes. Timers do not keep the
+ * process alive. Tests hand in a world of their own, in which a seed repeats a run.
  */
 export interface World {
   /** Milliseconds since 1970 by the clock on the wall, which may jump in either direction. */

@@ -32,24 +32,26 @@ interface Holder {
 }
 
 /**
- * Takes the exclusive writer lock that `path` stands for. Throws `LOCKED`, `READ_ONLY`, `IO`. There are two ways to hold it, which
- * exclude each other:
+ * Takes the exclusive writer lock that `path` stands for. Throws `LOCKED`, `READ_ONLY`, `IO`. There are two ways to
+ * hold it, which exclude each other:
  *
- * - with the kernel's lock on the file `path` (`lockFile`), in which the holder writes its identity. The kernel drops the lock when
+ * - with the kernel's lock on the file `path` (`lockFile`), in which the holder writes its identity. The kernel drops
+ *   the lock when
  *   the process ends; what it wrote may stay.
- * - where the kernel locks no files, with a claim: a file `path-<random>` that holds the identity. A claim counts until its process
+ * - where the kernel locks no files, with a claim: a file `path-<random>` that holds the identity. A claim counts until
+ *   its process
  *   has provably ended; as no name is used twice, anybody may then remove it.
  *
- * Each process publishes its identity first and looks for others afterwards, so of two that ask at the same time at least one sees
- * the other. Then a claim gives way to the kernel's lock, and to a claim whose name is smaller.
+ * Each process publishes its identity first and looks for others afterwards, so of two that ask at the same time at
+ * least one sees the other. Then a claim gives way to the kernel's lock, and to a claim whose name is smaller.
  */
 export function acquireWriterLock(path: string, kernel: Kernel = {}, fileMode = DEFAULT_FILE_MODE): FileLock {
   return lockByKernel(path, kernel, fileMode) ?? lockByClaim(path, kernel, fileMode)
 }
 
 /**
- * Locks a file that is written for as long as it is open, where the kernel can: so a second writer is refused also where somebody has
- * removed the lock file. Throws `LOCKED`.
+ * Locks a file that is written for as long as it is open, where the kernel can: so a second writer is refused also
+ * where somebody has removed the lock file. Throws `LOCKED`.
  */
 export function lockWritten(memory: Kernel, fd: number, path: string): void {
   if (tryLock(memory, fd) === false) throw lockedError(path)
@@ -181,7 +183,10 @@ function isGone(holder: Holder): boolean {
   return holder.process !== undefined && stateOf(holder.process) === 'ended'
 }
 
-/** Undefined where there is no such file, or a blank one: a lock given back, or a claim whose contents a power cut has taken. */
+/**
+ * Undefined where there is no such file, or a blank one: a lock given back, or a claim whose contents a power cut has
+ * taken.
+ */
 function holderIn(file: string): Holder | undefined {
   let text: string
   try {
@@ -194,7 +199,10 @@ function holderIn(file: string): Holder | undefined {
   return identity === 'nobody' ? undefined : { file, process: identity }
 }
 
-/** Another holder has the writer lock, or a lock on the file `path` itself. Who that is may be certain; otherwise the message says what to do. */
+/**
+ * Another holder has the writer lock, or a lock on the file `path` itself. Who that is may be certain; otherwise the
+ * message says what to do.
+ */
 export function lockedError(path: string, holder?: Holder, isCertain = holder === undefined): SnapheapError {
   const found = holder?.process
   const state = found === undefined ? 'unknown' : stateOf(found)

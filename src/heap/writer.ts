@@ -155,7 +155,10 @@ export class Writer {
     }
   }
 
-  /** Copies `words` words between ranges that do not overlap, skipping source blocks nobody ever wrote: the target's must read zeros there. */
+  /**
+   * Copies `words` words between ranges that do not overlap, skipping source blocks nobody ever wrote: the target's
+   * must read zeros there.
+   */
   copy(target: number, source: number, words: number): void {
     let done = 0
     while (done < words) {
@@ -208,7 +211,10 @@ export class Writer {
     this.marks[from] = UNTOUCHED
   }
 
-  /** Has the open transaction end in a rollback: something could not be read or changed that a change in progress rests on. */
+  /**
+   * Has the open transaction end in a rollback: something could not be read or changed that a change in progress rests
+   * on.
+   */
   spoil(error: unknown): void {
     if (this.isOpen) this.spoiledBy ??= error
   }
@@ -380,7 +386,10 @@ export class Writer {
     return FRESH
   }
 
-  /** Remembers where a block was before this transaction, once: every change begins here. Throws `NO_TRANSACTION`, `CORRUPT`. */
+  /**
+   * Remembers where a block was before this transaction, once: every change begins here. Throws `NO_TRANSACTION`,
+   * `CORRUPT`.
+   */
   private record(block: number, physical: number): void {
     if (this.isRecorded[block] === 1) return
     if (!this.isOpen) {

@@ -2,7 +2,9 @@ import { ioError } from '../heap/io-error'
 import type { LogOptions } from './log-options'
 import { keepBase, keepsHistory } from './retention'
 
-/** What the log knows of the heap's checkpoints: how much log there is since the last, and which log is needed no more. */
+/**
+ * What the log knows of the heap's checkpoints: how much log there is since the last, and which log is needed no more.
+ */
 export class LogCheckpoints {
   private bytesAtBegin = 0
 

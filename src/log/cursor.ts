@@ -32,8 +32,8 @@ export interface LoggedCommit {
 }
 
 /**
- * Why there is no further commit: none begins here; what begins here is not whole, or not yet; the next begins later; or it
- * is damaged, as `damage` tells; or it is of a version that was not asked for.
+ * Why there is no further commit: none begins here; what begins here is not whole, or not yet; the next begins later;
+ * or it is damaged, as `damage` tells; or it is of a version that was not asked for.
  */
 export type LogEnd = 'end' | 'partial' | 'gap' | 'damaged' | 'beyond'
 
@@ -58,9 +58,9 @@ interface BegunCommit {
 }
 
 /**
- * Reads a log commit by commit, across segments, from the version of a heap on; also one that is being written. Checks that
- * each record is whole and continues the one before, and that the log continues the heap's state: at the heap's version both
- * must have the same chain.
+ * Reads a log commit by commit, across segments, from the version of a heap on; also one that is being written. Checks
+ * that each record is whole and continues the one before, and that the log continues the heap's state: at the heap's
+ * version both must have the same chain.
  */
 export class LogCursor {
   /** Version of the last commit read. */
@@ -107,8 +107,8 @@ export class LogCursor {
   }
 
   /**
-   * The next commit after the version that the cursor began with, or why there is none (yet). A commit of a version after `until`
-   * is not read: 'beyond'. Throws `CORRUPT`, `IO`, `VERSION`.
+   * The next commit after the version that the cursor began with, or why there is none (yet). A commit of a version
+   * after `until` is not read: 'beyond'. Throws `CORRUPT`, `IO`, `VERSION`.
    */
   next(until = Number.POSITIVE_INFINITY): LoggedCommit | LogEnd {
     if (this.reader === undefined) {
@@ -141,7 +141,10 @@ export class LogCursor {
     Object.assign(this, rest)
   }
 
-  /** Bytes of log behind the last commit read in its segment; zeros that no record has replaced yet do not count. Throws `IO`. */
+  /**
+   * Bytes of log behind the last commit read in its segment; zeros that no record has replaced yet do not count. Throws
+   * `IO`.
+   */
   get bytesBehind(): number {
     return this.reader?.bytesBehind(this.offset) ?? 0
   }
@@ -225,7 +228,8 @@ export class LogCursor {
       )
     if (baseVersion > this.version) {
       this.reader!.lookAgain()
-      if (this.recordHere() !== undefined) return true // its writer had not left the segment yet when that was read to its end
+      // its writer had not left the segment yet when that was read to its end
+      if (this.recordHere() !== undefined) return true
       if (this.bytesBehind > 0)
         return this.damagedAt(path, this.offset, 'what follows is not whole, yet the log goes on')
       return 'gap'

@@ -3,7 +3,10 @@ import { LogCursor } from './cursor'
 import { type DurableMark, readDurableMark } from './durable-mark'
 import { logFolderOf } from './format'
 
-/** The newest version of a heap's log that is known to be on the device, before anything of the log is read. Throws the system's errors. */
+/**
+ * The newest version of a heap's log that is known to be on the device, before anything of the log is read. Throws the
+ * system's errors.
+ */
 export function durableVersion(heap: Heap): number {
   const limit = new DurableLimit(heap)
   limit.read()
@@ -11,9 +14,9 @@ export function durableVersion(heap: Heap): number {
 }
 
 /**
- * Up to which version a follower may go: what is known to be on the device. The log's mark says so, or records say it of those
- * before them, and a state of the heap's file is durable with its root. A log without a mark is shown whole: its writer makes none, or
- * it is a copy.
+ * Up to which version a follower may go: what is known to be on the device. The log's mark says so, or records say it
+ * of those before them, and a state of the heap's file is durable with its root. A log without a mark is shown whole:
+ * its writer makes none, or it is a copy.
  */
 export class DurableLimit {
   private mark: DurableMark | 'none' | 'torn' = 'torn'
@@ -50,7 +53,10 @@ export class DurableLimit {
     }
   }
 
-  /** Whether the mark names the commit that `cursor` has just read, if it names that version at all; if not, it counts no more. */
+  /**
+   * Whether the mark names the commit that `cursor` has just read, if it names that version at all; if not, it counts
+   * no more.
+   */
   fits({ version, checksum, place }: Pick<LogCursor, 'version' | 'checksum' | 'place'>): boolean {
     const { mark } = this
     if (typeof mark === 'string' || place === undefined || mark.version !== version) return true

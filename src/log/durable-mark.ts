@@ -5,15 +5,19 @@ import type { Memory } from '../heap/memory'
 import { DURABLE_MARK, DURABLE_MARK_MAGIC, DURABLE_MARK_NAME } from './format'
 import type { RepeatedFailure } from './repeated-failure'
 
-/** Up to where a log is on the device: a commit, and the checksum of its last record, which tells it from others of its number. */
+/**
+ * Up to where a log is on the device: a commit, and the checksum of its last record, which tells it from others of its
+ * number.
+ */
 export interface DurableMark {
   readonly version: number
   readonly checksum: number
 }
 
 /**
- * The file in a log's folder that tells followers up to where the log is on the device. It is written after each sync, and never
- * synced itself: after a power cut it may be older than the log, or torn, but it names nothing that the device does not have.
+ * The file in a log's folder that tells followers up to where the log is on the device. It is written after each sync,
+ * and never synced itself: after a power cut it may be older than the log, or torn, but it names nothing that the
+ * device does not have.
  */
 export class DurableMarkFile {
   private readonly path: string
@@ -33,14 +37,17 @@ export class DurableMarkFile {
   }
 
   /**
-   * Throws where this writer has written no mark and cannot: without one, followers would show every record, and with that of an
-   * earlier writer perhaps too many.
+   * Throws where this writer has written no mark and cannot: without one, followers would show every record, and with
+   * that of an earlier writer perhaps too many.
    */
   ensureWritten(mark: DurableMark): void {
     if (!this.isWritten) this.write(mark)
   }
 
-  /** Writes the mark. Where that fails, the next one makes up for it, and records tell up to where those before them are. */
+  /**
+   * Writes the mark. Where that fails, the next one makes up for it, and records tell up to where those before them
+   * are.
+   */
   tryWrite(mark: DurableMark): void {
     try {
       this.write(mark)

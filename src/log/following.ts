@@ -23,8 +23,8 @@ export interface FollowingLag {
   /** Bytes of log that are not shown yet, those that are not on the device included. */
   readonly bytes: number
   /**
-   * Milliseconds since the newest commit that is shown was made, or since nothing was missing, if that is less: a wrong clock does
-   * not make it longer. 0 when nothing is known to be missing.
+   * Milliseconds since the newest commit that is shown was made, or since nothing was missing, if that is less: a wrong
+   * clock does not make it longer. 0 when nothing is known to be missing.
    */
   readonly ms: number
 }
@@ -46,8 +46,9 @@ export interface FollowingOptions {
 }
 
 /**
- * Keeps a heap that is open for reading in step with the process that writes it: reads the log as it grows, as far as that is on
- * the device, and takes over the file's newer states. Knows nothing of the writer but the files, so neither can harm the other.
+ * Keeps a heap that is open for reading in step with the process that writes it: reads the log as it grows, as far as
+ * that is on the device, and takes over the file's newer states. Knows nothing of the writer but the files, so neither
+ * can harm the other.
  */
 export class Following extends EventEmitter<FollowingEvents> {
   private cursor: LogCursor
@@ -163,7 +164,10 @@ export class Following extends EventEmitter<FollowingEvents> {
     return replay(heap, cursor, until, redo).end
   }
 
-  /** Takes the file's newest state over; where commits that are shown were taken back, that and the log are what is left. */
+  /**
+   * Takes the file's newest state over; where commits that are shown were taken back, that and the log are what is
+   * left.
+   */
   private takeFile(nowMs: number): void {
     this.lookedAtFileMs = nowMs
     const { heap, redo } = this
@@ -232,7 +236,8 @@ export class Following extends EventEmitter<FollowingEvents> {
   }
 
   private watchFolder(): void {
-    this.watcher = this.heap.files.watch(logFolderOf(this.heap.path!), () => this.look()) // or looking from time to time has to do
+    // or looking from time to time has to do
+    this.watcher = this.heap.files.watch(logFolderOf(this.heap.path!), () => this.look())
   }
 }
 

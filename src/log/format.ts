@@ -12,8 +12,8 @@ export const LOG_FORMAT_VERSION = 2
 export const OLDEST_LOG_FORMAT_VERSION = 1
 
 /**
- * Byte offsets in a segment's header. What is up to `checksum` is the same in every format, so that a build which knows only
- * format 1 can tell that a segment has a newer one.
+ * Byte offsets in a segment's header. What is up to `checksum` is the same in every format, so that a build which knows
+ * only format 1 can tell that a segment has a newer one.
  */
 export const SEGMENT = {
   magic: 0,
@@ -22,7 +22,10 @@ export const SEGMENT = {
   heapId: 16,
   /** Double: version before the first record. */
   baseVersion: 32,
-  /** Chain of the base version: CRC-32C of the record that made it, wherever that is; 0 at version 0, and in format 1 after a gap. */
+  /**
+   * Chain of the base version: CRC-32C of the record that made it, wherever that is; 0 at version 0, and in format 1
+   * after a gap.
+   */
   baseChecksum: 40,
   /** CRC-32C of the bytes before it. */
   checksum: 44,
@@ -38,18 +41,21 @@ export const SEGMENT = {
 } as const
 const SEGMENT_BYTES_1 = 48
 
-/** The segment begins after changes that were never logged: only a file that holds the base version can be continued by it. */
+/**
+ * The segment begins after changes that were never logged: only a file that holds the base version can be continued by
+ * it.
+ */
 export const SEGMENT_FLAG = { afterGap: 1 } as const
 
 /**
- * Zeros may follow a segment's last record, written ahead of the records that will take their place: no record begins with
- * a zero. The most that they are.
+ * Zeros may follow a segment's last record, written ahead of the records that will take their place: no record begins
+ * with a zero. The most that they are.
  */
 export const ZEROS_AHEAD_BYTES = 1 << 18
 
 /**
- * A file in the log's folder that names the newest commit which is on the device, for followers. Byte offsets in it; the checksum
- * is the CRC-32C of what is before it.
+ * A file in the log's folder that names the newest commit which is on the device, for followers. Byte offsets in it;
+ * the checksum is the CRC-32C of what is before it.
  */
 export const DURABLE_MARK_NAME = 'durable'
 export const DURABLE_MARK_MAGIC = 'SNAPMARK'

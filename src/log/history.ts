@@ -15,14 +15,19 @@ import { type OrderedTimes, Times } from './times'
 /** A commit as the log knows it. */
 export interface Commit {
   readonly version: number
-  /** When it was made, never earlier than the commit before: where the clock was wrong, the time of the commit before. */
+  /**
+   * When it was made, never earlier than the commit before: where the clock was wrong, the time of the commit before.
+   */
   readonly time: Date
   readonly annotation: string
   /** Bytes that it takes in the log. */
   readonly sizeBytes: number
 }
 
-/** A point in time: a version, a moment (the last commit at or before it), or an annotation (the last commit that has it). */
+/**
+ * A point in time: a version, a moment (the last commit at or before it), or an annotation (the last commit that has
+ * it).
+ */
 export type Point = number | Date | string
 
 /** A state that a file holds. */
@@ -32,8 +37,8 @@ export interface Base {
 }
 
 /**
- * Every commit that the log of the database at `path` has when the first is asked for, ascending. Commits that its writer
- * removes from the log before they are read are left out. Throws `CORRUPT`, `IO`.
+ * Every commit that the log of the database at `path` has when the first is asked for, ascending. Commits that its
+ * writer removes from the log before they are read are left out. Throws `CORRUPT`, `IO`.
  */
 export function* history(
   memory: Memory,
@@ -59,7 +64,10 @@ export function* history(
   }
 }
 
-/** Every commit in a log's folder, ascending, over gaps of what was never logged; also while its writer removes segments. */
+/**
+ * Every commit in a log's folder, ascending, over gaps of what was never logged; also while its writer removes
+ * segments.
+ */
 function* commitsIn(memory: Memory, files: Files, folder: string): Generator<LoggedCommit> {
   let version = -1
   for (;;) {

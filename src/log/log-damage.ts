@@ -17,11 +17,17 @@ export interface LogBounds {
   readonly version: number
   /** Up to where it led when that state was saved. */
   readonly logged: number
-  /** Up to where its writer says that it was on the device. In a copy of a log that is written this may be beyond its end. */
+  /**
+   * Up to where its writer says that it was on the device. In a copy of a log that is written this may be beyond its
+   * end.
+   */
   readonly durable: number
 }
 
-/** Why a log cannot be gone on with where its replay has ended, undefined where it can. `end` is why there is no further commit. */
+/**
+ * Why a log cannot be gone on with where its replay has ended, undefined where it can. `end` is why there is no further
+ * commit.
+ */
 export function damageAtEnd(
   { memory, files, path }: { memory: Memory; files: Files; path: string },
   cursor: LogCursor,
@@ -44,8 +50,8 @@ function notWhole({ path, offsetBytes }: LogPlace, lost: number): SnapheapError 
 }
 
 /**
- * Proves that the newest state in the file at `path` and its log are of one history. Throws `CORRUPT` naming both, as opening
- * does, and `IO`.
+ * Proves that the newest state in the file at `path` and its log are of one history. Throws `CORRUPT` naming both, as
+ * opening does, and `IO`.
  */
 export function ensureOneHistory(memory: Memory, files: Files, path: string): void {
   if (!files.exists(path)) return
@@ -73,8 +79,8 @@ export function damageInTorn(memory: Memory, files: Files, path: string, lost: n
 }
 
 /**
- * The error for bytes behind the last whole commit, where a record in them proves that commit `lost`, the next, was on the
- * device: in the log, for what the heap has anyway may have been only in its file. Throws `IO`.
+ * The error for bytes behind the last whole commit, where a record in them proves that commit `lost`, the next, was on
+ * the device: in the log, for what the heap has anyway may have been only in its file. Throws `IO`.
  */
 export function damageBehind(memory: Memory, files: Files, place: LogPlace, lost: number): SnapheapError | undefined {
   const search = new DamageSearch(memory, files, place, lost)
@@ -84,7 +90,10 @@ export function damageBehind(memory: Memory, files: Files, place: LogPlace, lost
   }
 }
 
-/** Looks, piece by piece, behind a place where no whole record stands, for a later one which proves that a whole one stood there. */
+/**
+ * Looks, piece by piece, behind a place where no whole record stands, for a later one which proves that a whole one
+ * stood there.
+ */
 export class DamageSearch {
   /** Nothing is left to be looked through, as far as the segment reaches now. */
   isOver = false

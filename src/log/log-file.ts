@@ -8,7 +8,10 @@ import { logNotSynced, segmentGone } from './refusals'
 import { RepeatedFailure } from './repeated-failure'
 import { type LogPosition, SegmentFile } from './segment-file'
 
-/** The log as one file that is appended to, segment by segment, with its mark for followers. Knows whole commits, not when they are synced. */
+/**
+ * The log as one file that is appended to, segment by segment, with its mark for followers. Knows whole commits, not
+ * when they are synced.
+ */
 export class LogFile {
   /** Where the last whole commit in the file ends. */
   written: LogPosition
@@ -52,7 +55,10 @@ export class LogFile {
     return this.segment.isOpen && this.segment.isFull
   }
 
-  /** Appends records, behind which zeros may be written ahead. `synced` is what is on the device. Throws `IO`; then the file ends where it did. */
+  /**
+   * Appends records, behind which zeros may be written ahead. `synced` is what is on the device. Throws `IO`; then the
+   * file ends where it did.
+   */
   append(bytes: Uint8Array, synced: LogPosition, hasZerosAhead: boolean): void {
     this.ensureInPlace() // before anything is written: another process may be writing there
     if (!this.segment.isOpen) this.attempt('begin', () => this.begin())
@@ -74,7 +80,10 @@ export class LogFile {
     this.segment.leave()
   }
 
-  /** Commits up to a version are not logged: the log, whose segment was left, goes on after a gap, at the chain that the version has. */
+  /**
+   * Commits up to a version are not logged: the log, whose segment was left, goes on after a gap, at the chain that the
+   * version has.
+   */
   skip(version: number, chain: number): void {
     this.written = { ...this.written, version, checksum: chain }
     this.isAfterGap = true
@@ -88,7 +97,9 @@ export class LogFile {
     this.written = { ...this.written, segment: count, offset, bytes: writtenBytes }
   }
 
-  /** Throws where commits are not written to where they will be looked for, or another process may be the writer by now. */
+  /**
+   * Throws where commits are not written to where they will be looked for, or another process may be the writer by now.
+   */
   ensureInPlace(): void {
     this.ensureSegment()
     this.options.ensureWriter()

@@ -6,8 +6,8 @@ import type { Pruner } from './pruner'
 import type { Retention } from './retention'
 
 /**
- * When a commit is on the device. `commit`: before `write` returns. `interval`: at most so many milliseconds, or so many
- * bytes of log, after it. `none`: with the next checkpoint; nothing is logged.
+ * When a commit is on the device. `commit`: before `write` returns. `interval`: at most so many milliseconds, or so
+ * many bytes of log, after it. `none`: with the next checkpoint; nothing is logged.
  */
 export type Durability = 'commit' | 'interval' | 'none' | { readonly everyMs?: number; readonly everyBytes?: number }
 
@@ -46,8 +46,8 @@ export interface LogOptions {
   /** Throws where this process may not write any more: its lock is lost, or the heap's file is not where it was. */
   readonly ensureWriter: () => void
   /**
-   * Has the heap show `LogWriter.keptVersion`, as soon as no transaction and no save is under way; `LogWriter.returned` is to be
-   * called then.
+   * Has the heap show `LogWriter.keptVersion`, as soon as no transaction and no save is under way; `LogWriter.returned`
+   * is to be called then.
    */
   readonly onTakenBack: () => void
   /** Called with a failure of what was done in the background. */

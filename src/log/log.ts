@@ -22,7 +22,8 @@ export interface OpenLogOptions {
 }
 
 /**
- * Brings a heap that has just been opened to the end of its log, and has that go on with its commits. Throws `CORRUPT`, `IO`.
+ * Brings a heap that has just been opened to the end of its log, and has that go on with its commits. Throws `CORRUPT`,
+ * `IO`.
  */
 export function openLog(heap: Heap, options: OpenLogOptions): { log: LogWriter; recovery: Recovery } {
   const folder = logFolderOf(heap.path!)
@@ -47,15 +48,18 @@ export function openLog(heap: Heap, options: OpenLogOptions): { log: LogWriter; 
 }
 
 /**
- * Brings a heap that is open for reading to the end of its log, as far as that is whole now, or to version `until`; `keep` gets
- * what reads on from there, to be closed.
+ * Brings a heap that is open for reading to the end of its log, as far as that is whole now, or to version `until`;
+ * `keep` gets what reads on from there, to be closed.
  */
 export function readLog(heap: Heap, until?: number, keep?: (reader: LogReader) => void): Recovery {
   const { commits, damaged } = recover(heap, logFolderOf(heap.path!), { repair: false, isForced: false, keep, until })
   return { commits, damaged }
 }
 
-/** Has the heap show an earlier version, to which the log leads. Where it cannot be read any more, the heap stays as it is; returns why. */
+/**
+ * Has the heap show an earlier version, to which the log leads. Where it cannot be read any more, the heap stays as it
+ * is; returns why.
+ */
 function returnTo(heap: Heap, version: number): SnapheapError | undefined {
   if (heap.version <= version) return undefined
   try {
@@ -82,7 +86,9 @@ function expectVersion(heap: Heap, from: number, version: number): void {
   }
 }
 
-/** Brings a heap that is open for reading to exactly one version. Throws `NOT_FOUND` where the log does not lead there. */
+/**
+ * Brings a heap that is open for reading to exactly one version. Throws `NOT_FOUND` where the log does not lead there.
+ */
 export function readLogUntil(heap: Heap, version: number): void {
   const folder = logFolderOf(heap.path!)
   const { segments } = listSegments(heap.memory, heap.files, folder, heap.version === 0 ? undefined : heap.id)

@@ -9,9 +9,9 @@ import { SteadyClock } from './steady-clock'
 import { Times } from './times'
 
 /**
- * Removes log after each checkpoint: segments whose commits neither recovery from the last two checkpoints needs, nor a point in
- * time within the retention. A state in a file, and every commit after it, are kept for the oldest such point. Then earlier
- * files that nothing needs any more.
+ * Removes log after each checkpoint: segments whose commits neither recovery from the last two checkpoints needs, nor a
+ * point in time within the retention. A state in a file, and every commit after it, are kept for the oldest such point.
+ * Then earlier files that nothing needs any more.
  */
 export class Pruner {
   private readonly clock: SteadyClock
@@ -28,7 +28,9 @@ export class Pruner {
     this.clock = new SteadyClock(heap.world, heap.savedRoot?.timeMs)
   }
 
-  /** Has nothing removed until the function returned is called. What there was to remove goes with the next checkpoint. */
+  /**
+   * Has nothing removed until the function returned is called. What there was to remove goes with the next checkpoint.
+   */
   hold(): () => void {
     this.holders++
     let isHeld = true

@@ -75,7 +75,10 @@ export class RecordBuffer {
     this.count = 0
   }
 
-  /** Appends a commit: one record, or several where it is large, with `onPart` after each but the last; it may take them out. */
+  /**
+   * Appends a commit: one record, or several where it is large, with `onPart` after each but the last; it may take them
+   * out.
+   */
   append(changes: Changes, facts: CommitFacts, onPart: () => void): void {
     const annotation = facts.annotation === '' ? NO_BYTES : new TextEncoder().encode(facts.annotation)
     let start = this.begin(facts, annotation, changes.moves)
@@ -164,7 +167,9 @@ export class RecordBuffer {
 const NO_BYTES = new Uint8Array(0)
 const NO_MOVES: readonly number[] = []
 
-/** Bytes that hold records, each at a multiple of 8, and the same as numbers. Their address must be such a multiple too. */
+/**
+ * Bytes that hold records, each at a multiple of 8, and the same as numbers. Their address must be such a multiple too.
+ */
 export class RecordBytes {
   readonly units: Int32Array
   readonly doubles: Float64Array

@@ -39,9 +39,9 @@ export interface LogEndState {
 }
 
 /**
- * Does again, in the heap, every commit of the log after the heap's version, up to version `until`. Returns where it ended and why. With a
- * `tracker`, a failure leaves the heap at a whole commit; without one the heap must then be given up. Throws `CORRUPT`
- * where a commit is missing that the device had.
+ * Does again, in the heap, every commit of the log after the heap's version, up to version `until`. Returns where it
+ * ended and why. With a `tracker`, a failure leaves the heap at a whole commit; without one the heap must then be given
+ * up. Throws `CORRUPT` where a commit is missing that the device had.
  */
 export function replay(
   heap: Heap,
@@ -241,8 +241,8 @@ export function openAt(target: LogTarget, folder: string, options: RepairOptions
 }
 
 /**
- * Looks at why a log ended where it was read to, when the target is there. Damage to what was on the device throws `CORRUPT`.
- * Returns what was cut off, where the log goes on, and whether commits were given up.
+ * Looks at why a log ended where it was read to, when the target is there. Damage to what was on the device throws
+ * `CORRUPT`. Returns what was cut off, where the log goes on, and whether commits were given up.
  */
 export function settleEnd(
   target: LogTarget,
@@ -264,7 +264,9 @@ export function settleEnd(
   return { damaged: cut(target, folder, cursor, place, damage !== undefined) ?? log.damaged, place, isFork }
 }
 
-/** Up to which version the commits of a log are known to have been on the device, whatever its records say. Throws `IO`. */
+/**
+ * Up to which version the commits of a log are known to have been on the device, whatever its records say. Throws `IO`.
+ */
 function knownDurable(memory: Memory, files: Files, folder: string): number {
   try {
     const mark = readDurableMark(memory, files, folder)
@@ -275,10 +277,10 @@ function knownDurable(memory: Memory, files: Files, folder: string): number {
 }
 
 /**
- * Brings a heap to the end of its log, or to version `until`. Gives the cursor to `keep`, open, where that is given. With `repair`,
- * the rest of a commit that was never acknowledged is cut off and kept beside the segment; damage to what was on the device throws
- * `CORRUPT`, and so does a log that does not continue the heap's file, unless `isForced`, which gives up what is behind. Throws
- * `VERSION`.
+ * Brings a heap to the end of its log, or to version `until`. Gives the cursor to `keep`, open, where that is given.
+ * With `repair`, the rest of a commit that was never acknowledged is cut off and kept beside the segment; damage to
+ * what was on the device throws `CORRUPT`, and so does a log that does not continue the heap's file, unless `isForced`,
+ * which gives up what is behind. Throws `VERSION`.
  */
 export function recover(
   heap: Heap,
@@ -304,7 +306,10 @@ export function recover(
   }
 }
 
-/** A segment whose header is not whole holds nothing that was acknowledged: it was torn while it was begun, or is damaged. */
+/**
+ * A segment whose header is not whole holds nothing that was acknowledged: it was torn while it was begun, or is
+ * damaged.
+ */
 function leaveTorn({ memory, files, version }: LogTarget, path: string, options: RepairOptions): Recovery['damaged'] {
   const lost = Math.max(Number(basename(path, '.log')), version) + 1
   const damage = damageInTorn(memory, files, path, lost)
@@ -313,8 +318,8 @@ function leaveTorn({ memory, files, version }: LogTarget, path: string, options:
 }
 
 /**
- * Cuts the log at a place, keeping what follows under other names: the rest of the segment, and, where the log is damaged there,
- * later segments. Without a place, nothing of the log continues the file.
+ * Cuts the log at a place, keeping what follows under other names: the rest of the segment, and, where the log is
+ * damaged there, later segments. Without a place, nothing of the log continues the file.
  */
 function cut(
   { memory, files }: LogTarget,

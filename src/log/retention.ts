@@ -38,7 +38,9 @@ export function keepsHistory({ ms, bytes }: Retention): boolean {
   return ms > 0 || bytes > 0
 }
 
-/** Keeps a file that is about to be replaced as the base of the history from its version on. Throws the system's errors. */
+/**
+ * Keeps a file that is about to be replaced as the base of the history from its version on. Throws the system's errors.
+ */
 export function keepBase(files: Files, path: string, folder: string, version: number): void {
   const kept = join(folder, baseName(version))
   if (!files.exists(path) || files.exists(kept)) return

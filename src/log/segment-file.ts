@@ -21,8 +21,8 @@ interface OpenSegment {
   readonly identity: FileIdentity | undefined
   readonly fd: number
   /**
-   * A second opening of the file, for synchronous syncs. The kernel reports a failed write to each opening once: through one
-   * descriptor, the sync on another thread could take the report that the synchronous one must see.
+   * A second opening of the file, for synchronous syncs. The kernel reports a failed write to each opening once:
+   * through one descriptor, the sync on another thread could take the report that the synchronous one must see.
    */
   readonly syncFd: number
   syncsUnderWay: number
@@ -30,7 +30,8 @@ interface OpenSegment {
 }
 
 /**
- * The segment that is written to. Faults of the system come as they are; what they mean for commits is for `LogWriter` to say.
+ * The segment that is written to. Faults of the system come as they are; what they mean for commits is for `LogWriter`
+ * to say.
  */
 export class SegmentFile {
   /** How many were begun since the log was opened. */
@@ -65,8 +66,8 @@ export class SegmentFile {
   }
 
   /**
-   * Goes on in a segment that there is, behind its records. Syncs what a process that ended before it did may have left, names
-   * included.
+   * Goes on in a segment that there is, behind its records. Syncs what a process that ended before it did may have
+   * left, names included.
    */
   open(path: string, offset: number, folder: string): void {
     this.file = this.opened(path, openSegment(this.memory, this.files, path))
@@ -120,7 +121,9 @@ export class SegmentFile {
     }
   }
 
-  /** Whether the path still names the segment: somebody may have removed, renamed or replaced it. One look at the path. */
+  /**
+   * Whether the path still names the segment: somebody may have removed, renamed or replaced it. One look at the path.
+   */
   get isInPlace(): boolean {
     const { file } = this
     return file === undefined || isSameFile(this.files.identity(file.path), file.identity)

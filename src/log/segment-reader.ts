@@ -23,7 +23,10 @@ export interface FoundRecord {
   readonly offset: number
 }
 
-/** Reads the records of one segment, which may be being written, through a buffer that holds at least one record and need not hold more. */
+/**
+ * Reads the records of one segment, which may be being written, through a buffer that holds at least one record and
+ * need not hold more.
+ */
 export class SegmentReader {
   private fd: number | undefined
   /** Bytes of the segment from `start` on, `length` of them. */
@@ -51,7 +54,10 @@ export class SegmentReader {
     this.failed = { offset: -1, elapsedMs: 0 }
   }
 
-  /** The record at `offset`, undefined where there is no whole one. `isAtEnd`: the log is known to have ended there before. Throws `IO`. */
+  /**
+   * The record at `offset`, undefined where there is no whole one. `isAtEnd`: the log is known to have ended there
+   * before. Throws `IO`.
+   */
   recordAt(offset: number, isAtEnd: boolean): FoundRecord | undefined {
     const head = this.decode(offset) ?? (this.load(offset, isAtEnd) ? this.decode(offset) : undefined)
     return head && { head, offset }
@@ -62,7 +68,10 @@ export class SegmentReader {
     this.length = 0
   }
 
-  /** Replays what a whole record says; one that is not in the buffer any more is read again. Throws `CORRUPT` where it has changed since. */
+  /**
+   * Replays what a whole record says; one that is not in the buffer any more is read again. Throws `CORRUPT` where it
+   * has changed since.
+   */
   redo({ head, offset }: FoundRecord, target: Redo): void {
     if (offset < this.start || offset + head.sizeBytes > this.start + this.length) {
       this.fill(offset, head.sizeBytes)
@@ -109,7 +118,10 @@ export class SegmentReader {
     )
   }
 
-  /** Another file has the segment's name, as where a copy is kept up: whether it holds what was read, and is read from now on. */
+  /**
+   * Another file has the segment's name, as where a copy is kept up: whether it holds what was read, and is read from
+   * now on.
+   */
   private goOnInReplacement(last: FoundRecord | undefined, end: number): boolean {
     if (!this.files.exists(this.path)) return false
     const fd = this.files.open(this.path, 'r')
@@ -145,7 +157,10 @@ export class SegmentReader {
     )
   }
 
-  /** Whether a large record was found not to be whole a moment ago: it is being written, and would be read again with each look. */
+  /**
+   * Whether a large record was found not to be whole a moment ago: it is being written, and would be read again with
+   * each look.
+   */
   private isTooSoon(offset: number, sizeBytes: number): boolean {
     if (sizeBytes <= MUCH_BYTES) return false
     const elapsedMs = this.clock.elapsedMs()

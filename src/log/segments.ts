@@ -56,7 +56,10 @@ export function listSegments(
   return { segments, torn: undefined }
 }
 
-/** Makes a segment that holds its header, with its name and its folder's durable; returns its descriptor. Throws what `fs` throws. */
+/**
+ * Makes a segment that holds its header, with its name and its folder's durable; returns its descriptor. Throws what
+ * `fs` throws.
+ */
 export function createSegment(memory: Memory, files: Files, path: string, header: Uint8Array): number {
   files.makeFolder(dirname(path))
   removeEmpty(memory, files, path)
@@ -88,8 +91,8 @@ export function openSegment(memory: Memory, files: Files, path: string): number 
 }
 
 /**
- * Runs `work`, which may change the log, while its newest segment is locked: a writer that has lost its lock file is still writing
- * there. Throws `LOCKED`, `READ_ONLY`, `IO`.
+ * Runs `work`, which may change the log, while its newest segment is locked: a writer that has lost its lock file is
+ * still writing there. Throws `LOCKED`, `READ_ONLY`, `IO`.
  */
 export function whileLocked<T>(memory: Memory, files: Files, folder: string, work: () => T): T {
   const newest = (): string | undefined => files.list(folder).filter(isSegmentName).at(-1)
@@ -145,13 +148,16 @@ export function contentsEnd(files: Files, fd: number, from: number): number {
 }
 
 /** The header at the beginning of an open segment, or what is wrong with it. Throws `VERSION`, and what `fs` throws. */
-export function headerIn(memory: Memory, files: Files, path: string, fd: number): SegmentHeader | string {
+function headerIn(memory: Memory, files: Files, path: string, fd: number): SegmentHeader | string {
   const bytes = new Uint8Array(SEGMENT.sizeBytes)
   const size = files.read(fd, bytes, 0)
   return decodeSegmentHeader(memory, path, bytes.subarray(0, size))
 }
 
-/** The error for a log and a file (or a state in it) that do not belong together: both have this version, and it is not the same. */
+/**
+ * The error for a log and a file (or a state in it) that do not belong together: both have this version, and it is not
+ * the same.
+ */
 export function otherHistory(path: string, version: number): SnapheapError {
   const folder = dirname(path)
   const file = folder.replace(/\.log$/, '')

@@ -6,13 +6,16 @@ const MOST_STEP_MS = 86_400_000
 const STEADY_MS = 3_600_000
 
 /**
- * The clock on the wall, for what must not happen early because it was set forward by mistake: after a step forward of more than
- * a day, it stands still for an hour. A database that was closed for longer than a day finds such a step too.
+ * The clock on the wall, for what must not happen early because it was set forward by mistake: after a step forward of
+ * more than a day, it stands still for an hour. A database that was closed for longer than a day finds such a step too.
  */
 export class SteadyClock {
   private lastMs: number
   private lookedMs: number
-  /** What it says while the clock on the wall is not believed; since when that has run evenly, by the clock that never goes back. */
+  /**
+   * What it says while the clock on the wall is not believed; since when that has run evenly, by the clock that never
+   * goes back.
+   */
   private doubted: { readonly timeMs: number; readonly sinceMs: number } | undefined
 
   constructor(

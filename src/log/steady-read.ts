@@ -7,12 +7,14 @@ import { contentsEnd } from './segments'
 
 /** A writer makes a checkpoint in some milliseconds at best. */
 const MOST_ATTEMPTS = 50
-/** What a reader finds where a file is removed or replaced that it has just seen, or a record is written that it reads. */
+/**
+ * What a reader finds where a file is removed or replaced that it has just seen, or a record is written that it reads.
+ */
 const IF_CHANGED: readonly string[] = ['CORRUPT', 'NOT_FOUND']
 
 /**
- * Reads file and log beside the process that writes them. Where that fails, because the writer has gone on, replaced the file or
- * removed log meanwhile, it reads again; an error stands when nothing has changed since the attempt before.
+ * Reads file and log beside the process that writes them. Where that fails, because the writer has gone on, replaced
+ * the file or removed log meanwhile, it reads again; an error stands when nothing has changed since the attempt before.
  */
 export function readSteadily<T>(memory: Memory, files: Files, path: string, read: () => T): T {
   let before: string | undefined

@@ -17,8 +17,9 @@ export interface SyncOwner {
 }
 
 /**
- * What of the log is on the device, and who waits for it. Syncs on another thread run one at a time; those who come while one is
- * under way share the next. A synchronous sync may overtake one: each vouches for what was written before it began.
+ * What of the log is on the device, and who waits for it. Syncs on another thread run one at a time; those who come
+ * while one is under way share the next. A synchronous sync may overtake one: each vouches for what was written before
+ * it began.
  */
 export class SyncQueue {
   /** Up to where the log is on the device. */
@@ -111,7 +112,10 @@ export class SyncQueue {
     this.running = undefined
   }
 
-  /** Everything up to a position is on the device: who waits for that hears of it, if the log is where it will be looked for. */
+  /**
+   * Everything up to a position is on the device: who waits for that hears of it, if the log is where it will be looked
+   * for.
+   */
   private advance(position: LogPosition): void {
     if (position.bytes > this.synced.bytes) {
       this.file.ensureSegment()

@@ -1,12 +1,14 @@
-/** Successive commits are one run while their clocks are within so much of the first of them: what is ordered is runs. */
+/**
+ * Successive commits are one run while their clocks are within so much of the first of them: what is ordered is runs.
+ */
 const RUN_MS = 60_000
 
 /**
- * Puts the times of commits in order. A record holds what the clock said, and clocks are set forward and back. Here the runs of
- * commits that agree with most others about the order of times count as they are: the heaviest sequence of runs whose clocks never
- * go back. All others are out of line, and take the time of the nearest commit before them that is in line. What the clock says
- * now counts as half of all commits, as the last of them. Memory follows the number of runs: at most one for each minute and
- * each time that the clock went back.
+ * Puts the times of commits in order. A record holds what the clock said, and clocks are set forward and back. Here the
+ * runs of commits that agree with most others about the order of times count as they are: the heaviest sequence of runs
+ * whose clocks never go back. All others are out of line, and take the time of the nearest commit before them that is
+ * in line. What the clock says now counts as half of all commits, as the last of them. Memory follows the number of
+ * runs: at most one for each minute and each time that the clock went back.
  */
 export class Times {
   private readonly runs: Run[] = []
@@ -74,7 +76,9 @@ export class OrderedTimes {
   }
 }
 
-/** Which of the values make up the heaviest sequence that never descends; of two as heavy, the one of earlier values. */
+/**
+ * Which of the values make up the heaviest sequence that never descends; of two as heavy, the one of earlier values.
+ */
 function heaviestAscending(values: readonly number[], weights: readonly number[]): boolean[] {
   const count = values.length
   const ascending = Array.from(values, (_, i) => i).sort((a, b) => values[a] - values[b] || a - b)

@@ -29,8 +29,9 @@ export interface VerifiedSegment {
 }
 
 /**
- * Reads the log of the database at `path` and checks each segment's header, each record's checksum, and that each continues
- * the one before, within and across segments. Takes no lock. Throws `CORRUPT` naming segment and byte, `VERSION`, `IO`.
+ * Reads the log of the database at `path` and checks each segment's header, each record's checksum, and that each
+ * continues the one before, within and across segments. Takes no lock. Throws `CORRUPT` naming segment and byte,
+ * `VERSION`, `IO`.
  */
 export async function verifyLog(memory: Memory, files: Files, path: string): Promise<VerifiedSegment[]> {
   const folder = logFolderOf(path)
@@ -48,8 +49,8 @@ export async function verifyLog(memory: Memory, files: Files, path: string): Pro
 }
 
 /**
- * Reads the log to its end from the version of a target on, as opening does, without doing anything again. Returns the version that
- * opening would show. Throws what opening would throw: `CORRUPT`, `VERSION`, `IO`.
+ * Reads the log to its end from the version of a target on, as opening does, without doing anything again. Returns the
+ * version that opening would show. Throws what opening would throw: `CORRUPT`, `VERSION`, `IO`.
  */
 export async function endOfLog(target: LogTarget, path: string): Promise<number> {
   const log = openAt(target, logFolderOf(path), READ_ONLY)
@@ -65,7 +66,9 @@ export async function endOfLog(target: LogTarget, path: string): Promise<number>
   }
 }
 
-/** A segment whose header is not whole: torn while it was begun. Throws `CORRUPT` where it held what was on the device. */
+/**
+ * A segment whose header is not whole: torn while it was begun. Throws `CORRUPT` where it held what was on the device.
+ */
 function tornSegment(memory: Memory, files: Files, path: string): VerifiedSegment {
   const baseVersion = Number(basename(path, '.log'))
   const lost = damageInTorn(memory, files, path, baseVersion + 1)

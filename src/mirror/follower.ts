@@ -88,8 +88,8 @@ export class Follower {
   readonly onChunk = (): Promise<void> | undefined => this.drain()
 
   /**
-   * The data exactly as of an LSN that `choose` finds, which must lie at or after everything committed when it is called.
-   * Nothing is applied while it is being found.
+   * The data exactly as of an LSN that `choose` finds, which must lie at or after everything committed when it is
+   * called. Nothing is applied while it is being found.
    */
   async snapshotAt(choose: () => Promise<Lsn>): Promise<{ lsn: Lsn; snapshot: Snapshot }> {
     if (this.hold !== undefined || this.barrier !== undefined) {
@@ -180,8 +180,8 @@ export class Follower {
   }
 
   /**
-   * The same beside what readers see, message by message as they come: for a transaction too large to be kept until it is
-   * whole, for all transactions up to where tables were copied ahead, and for when another transaction is open.
+   * The same beside what readers see, message by message as they come: for a transaction too large to be kept until it
+   * is whole, for all transactions up to where tables were copied ahead, and for when another transaction is open.
    */
   private async drainBeside(): Promise<void> {
     this.open ??= await this.openBeside()

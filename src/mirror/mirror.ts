@@ -155,10 +155,10 @@ export class Mirror extends EventEmitter<MirrorEvents> {
   }
 
   /**
-   * Runs `work` as one transaction in Postgres, and resolves with what it returned once the mirror shows what it did: reads
-   * after it see their own writes. The client is one of `pg`; transactions are run one after the other. What `work` throws
-   * rolls back. Throws `POSTGRES`; `TIMEOUT` where it is committed, but does not arrive within `timeoutMs` (default 10 000);
-   * `CLOSED`, saying what is known of it, where the mirror is closed meanwhile.
+   * Runs `work` as one transaction in Postgres, and resolves with what it returned once the mirror shows what it did:
+   * reads after it see their own writes. The client is one of `pg`; transactions are run one after the other. What
+   * `work` throws rolls back. Throws `POSTGRES`; `TIMEOUT` where it is committed, but does not arrive within
+   * `timeoutMs` (default 10 000); `CLOSED`, saying what is known of it, where the mirror is closed meanwhile.
    */
   async write<T>(work: (client: Client) => Promise<T>, options: { timeoutMs?: number } = {}): Promise<T> {
     ensure('What write runs', work, FUNCTION)
@@ -193,8 +193,9 @@ export class Mirror extends EventEmitter<MirrorEvents> {
   }
 
   /**
-   * Compares every row of every table with Postgres at one LSN. Nothing is applied while the server finds that LSN, which
-   * waits for its writing transactions (at most 5 s, else `TIMEOUT`). Throws `POSTGRES`, and `BUSY` unless the mirror is live.
+   * Compares every row of every table with Postgres at one LSN. Nothing is applied while the server finds that LSN,
+   * which waits for its writing transactions (at most 5 s, else `TIMEOUT`). Throws `POSTGRES`, and `BUSY` unless the
+   * mirror is live.
    */
   async verify(): Promise<Verification> {
     const { session } = this
@@ -211,8 +212,8 @@ export class Mirror extends EventEmitter<MirrorEvents> {
   }
 
   /**
-   * Stops following, saves, and tells the server how far that is. The tables stay as they are. A transaction of `write` that
-   * is under way has 2 s to end, and is given up then. Idempotent.
+   * Stops following, saves, and tells the server how far that is. The tables stay as they are. A transaction of `write`
+   * that is under way has 2 s to end, and is given up then. Idempotent.
    */
   async close(options: CloseOptions = {}): Promise<void> {
     ensureOptions('close', options, { dropSlot: BOOLEAN })

@@ -69,7 +69,10 @@ export class Session {
     this.interrupted.catch(() => undefined)
   }
 
-  /** Rejects when the session ends: with `POSTGRES`, `PREFLIGHT`, `SCHEMA` (see `tableChanged`), or what `stop` was given. */
+  /**
+   * Rejects when the session ends: with `POSTGRES`, `PREFLIGHT`, `SCHEMA` (see `tableChanged`), or what `stop` was
+   * given.
+   */
   async run(): Promise<never> {
     const { connection, slot, publication } = this.options
     try {

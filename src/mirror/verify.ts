@@ -49,8 +49,8 @@ const MOST_EXAMPLES = 10
 const MOST_ATTEMPTS = 10
 
 /**
- * Compares tables word by word with what Postgres has at the beginning of a temporary slot, whose exported snapshot shows
- * exactly what was committed before.
+ * Compares tables word by word with what Postgres has at the beginning of a temporary slot, whose exported snapshot
+ * shows exactly what was committed before.
  */
 export function verifyTables(request: VerifyRequest): Promise<Verification> {
   return withConnections(request.connection, async (client, outside) => {
