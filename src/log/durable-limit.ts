@@ -1,5 +1,5 @@
 import type { Heap } from '../heap/heap'
-import type { LogCursor } from './cursor'
+import { LogCursor } from './cursor'
 import { type DurableMark, readDurableMark } from './durable-mark'
 import { logFolderOf } from './format'
 
@@ -11,8 +11,8 @@ export function durableVersion(heap: Heap): number {
 }
 
 /**
- * Up to which version a follower may go: what is known to be on the device. The log's mark says so, records say it of those before
- * them, and a state of the heap's file is durable with its root. A log without a mark is shown whole: its writer makes none, or
+ * Up to which version a follower may go: what is known to be on the device. The log's mark says so, or records say it of those
+ * before them, and a state of the heap's file is durable with its root. A log without a mark is shown whole: its writer makes none, or
  * it is a copy.
  */
 export class DurableLimit {
@@ -33,8 +33,21 @@ export class DurableLimit {
     const { mark, foreign } = this
     if (mark === 'none') return Number.POSITIVE_INFINITY
     const known = Math.max(cursor?.syncedVersion ?? 0, this.heap.savedRoot?.version ?? 0)
-    if (mark === 'torn' || (foreign?.version === mark.version && foreign.checksum === mark.checksum)) return known
+    if (mark === 'torn' || (foreign?.version === mark.version && foreign.checksum === mark.checksum))
+      return Math.max(known, this.namedByRecords())
     return Math.max(known, mark.version)
+  }
+
+  /** What records say that are beyond what is shown: read where no mark does. */
+  private namedByRecords(): number {
+    const { memory, files, path, id, version } = this.heap
+    const cursor = new LogCursor(memory, files, logFolderOf(path!), version === 0 ? undefined : id, version)
+    try {
+      while (typeof cursor.next() !== 'string');
+      return cursor.syncedVersion
+    } finally {
+      cursor.close()
+    }
   }
 
   /** Whether the mark names the commit that `cursor` has just read, if it names that version at all; if not, it counts no more. */

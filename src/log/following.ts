@@ -142,8 +142,11 @@ export class Following extends EventEmitter<FollowingEvents> {
     const { limit, cursor } = this
     limit?.read()
     const end = this.replay()
-    if (end === 'gap' || end === 'damaged' || !cursor.holdsLast()) this.takeFile(this.heap.world.elapsedMs())
-    else if (limit?.fits(cursor) === false) this.startOver()
+    if (end === 'gap' || end === 'damaged' || !cursor.holdsLast()) {
+      this.takeFile(this.heap.world.elapsedMs())
+      return this.replay() // from the file, or from a segment that has replaced the one that was read
+    }
+    if (limit?.fits(cursor) === false) this.startOver()
     return end
   }
 

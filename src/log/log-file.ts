@@ -40,6 +40,11 @@ export class LogFile {
     return this.segment.isOpen
   }
 
+  /** Written since the log was opened: to the end of the last commit, and what was begun or undone since. */
+  get bytes(): number {
+    return this.segment.writtenBytes
+  }
+
   /** Whether the next commit belongs into another segment. */
   get isFull(): boolean {
     return this.segment.isOpen && this.segment.isFull
@@ -66,9 +71,8 @@ export class LogFile {
     this.segment.leave()
   }
 
-  /** Commits up to a version are not logged: the log goes on after a gap. */
+  /** Commits up to a version are not logged: the log, whose segment was left, goes on after a gap. */
   skip(version: number): void {
-    this.segment.leave()
     this.written = { ...this.written, version, checksum: 0 }
     this.isAfterGap = true
   }

@@ -20,7 +20,10 @@ import {
 import { RepeatedFailure } from './repeated-failure'
 import { type SyncOwner, SyncQueue } from './sync-queue'
 
-/** Records wait in memory for the end of the turn, but not more than this. */
+/**
+ * Records wait in memory for the end of the turn, but not more than this; nor does the first one, with which the heap begins: what
+ * follows may be taken back, but never to a heap that has not begun.
+ */
 const MOST_PENDING_BYTES = 1 << 18
 /** Records that could not be written are tried again so much later, and with each commit. */
 const RETRY_MS = 100
@@ -116,6 +119,9 @@ export class LogWriter implements Journal, SyncOwner {
     if (!this.isHeld) return
     this.isHeld = false
     this.setDurability('none')
+    try {
+      this.leaveSegment()
+    } catch {} // the next commit is refused for the same reason
     this.skip(this.pending.version)
   }
 
@@ -130,7 +136,7 @@ export class LogWriter implements Journal, SyncOwner {
     const isPromised = this.durability === 'commit' && sync !== 'unawaited'
     if (isPromised && sync === 'after' && pending.isEmpty) this.file.ensureInPlace() // found later, it has to be taken back
     const begun = pending.mark()
-    let parts = 0
+    let parts = 0 // in the file already
     try {
       const facts = { version, syncedVersion: this.syncedVersion, annotation }
       pending.append(changes, facts, this.options.world.nowMs(), () => this.writePart(begun, parts++))
@@ -138,7 +144,7 @@ export class LogWriter implements Journal, SyncOwner {
       if (isPromised && sync === 'before') {
         this.flush(parts > 0)
         this.syncs.syncNow()
-      } else if (parts > 0 || pending.sizeBytes > MOST_PENDING_BYTES) this.flush(parts > 0)
+      } else if (parts > 0 || pending.sizeBytes > MOST_PENDING_BYTES || version === 1) this.flush(parts > 0)
       else this.flushing ??= setImmediate(() => this.writePending())
       pending.noteWaiting(isPromised)
     } catch (error) {

@@ -1,7 +1,7 @@
 import { type FileIdentity, type Files, isSameFile } from '../heap/files'
 import type { Memory } from '../heap/memory'
 import { SEGMENT } from './format'
-import { createSegment, syncLogFolders } from './segments'
+import { contentsEnd, createSegment, syncLogFolders } from './segments'
 import { ZerosAhead } from './zeros-ahead'
 
 /** The end of a whole commit in the log. */
@@ -131,16 +131,12 @@ export class SegmentFile {
     this.cut(position.segment === this.count ? position.offset : SEGMENT.sizeBytes)
   }
 
-  /** The same where what is still there does no harm: the next record is written over it, and does not continue it. */
-  tryCutTo(position: LogPosition): void {
-    try {
-      this.cutTo(position)
-    } catch {}
-  }
-
   /** Gives back what no record will be written to. Zeros that stay do no harm. */
   dropZeros(): void {
-    if (this.zeros.end > this.offset) this.tryCut(this.offset)
+    if (this.file === undefined || this.zeros.end <= this.offset) return
+    try {
+      this.files.truncate(this.file.fd, this.offset)
+    } catch {}
   }
 
   /** Leaves the segment, to begin another: it is closed when no sync of it is under way any more. */
@@ -170,9 +166,19 @@ export class SegmentFile {
 
   private cut(offset: number): void {
     if (this.file === undefined) return
+    const { fd } = this.file
     this.offset = offset
+    if (this.endsAt(fd, offset)) return // on a device that has become read-only, nothing can be cut, and need be
     this.zeros.end = offset
-    this.files.truncate(this.file.fd, offset)
+    this.files.truncate(fd, offset)
+  }
+
+  private endsAt(fd: number, offset: number): boolean {
+    try {
+      return contentsEnd(this.files, fd, offset) === offset
+    } catch {
+      return false
+    }
   }
 
   private closeLeft({ fd, syncFd, isLeft, syncsUnderWay }: OpenSegment): void {

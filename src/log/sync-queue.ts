@@ -37,7 +37,7 @@ export class SyncQueue {
   }
 
   get unsyncedBytes(): number {
-    return this.file.written.bytes - this.synced.bytes
+    return this.file.bytes - this.synced.bytes
   }
 
   /** Everything up to this version is on the device. */
@@ -99,9 +99,10 @@ export class SyncQueue {
     while (this.waiters.length > 0) {
       await new Promise(setImmediate) // who commits in this turn shares the sync
       this.owner.writePending()
+      if (this.waiters.length === 0) break
       const { written } = this.file
       try {
-        if (this.waiters.length > 0 && this.unsyncedBytes > 0) await this.file.syncBeside()
+        if (this.unsyncedBytes > 0) await this.file.syncBeside()
         if (!this.hasEnded) this.advance(written)
       } catch (error) {
         this.owner.syncFailed(error)

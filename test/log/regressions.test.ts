@@ -64,10 +64,12 @@ test('a sync under way when its segment is left does not fail the log, whatever 
 
 test('a log folder and segment that a process made and did not sync are synced by the next', async () => {
   const one = machine()
-  one.open({ durability: 'interval' })
-  one.failNext(({ kind }) => kind === 'syncFolder', { code: 'EIO', death: 'before' })
-  await turn()
-  await one.endProcess()
+  const dies = errorOf(() =>
+    one.open({ durability: 'interval' }, ({ kind }) =>
+      kind === 'syncFolder' ? { code: 'EIO', death: 'before' } : undefined,
+    ),
+  )
+  expect(dies.code).toBe('IO')
   put(one.open(), 1)
   await one.cutPower()
   expect(ids(one.open())).toEqual([1])

@@ -44,9 +44,25 @@ export class History {
     return [...(known === undefined ? [] : [known]), ...(uncertain?.version === version ? [uncertain.state] : [])]
   }
 
-  /** Only the first such commit can be on the device: after it, none is taken. */
+  /** Whether a version is this very commit, and not another of its number. */
+  is(version: number, state: State): boolean {
+    return this.states.get(version) === state
+  }
+
+  /** The database has returned to a version: what it showed beyond never was. */
+  returned(version: number): void {
+    if (version < this.acknowledged)
+      throw new SimulationFailure('lost', `version ${this.acknowledged} was acknowledged and taken back`)
+    this.forgetBeyond(version)
+  }
+
+  /** Only one such commit can be on the device: after it, none is taken. */
   isUncertain(version: number, state: State): void {
-    this.uncertain ??= { version, state }
+    this.uncertain = { version, state }
+  }
+
+  get hasUncertain(): boolean {
+    return this.uncertain !== undefined
   }
 
   acknowledge(version: number): void {
@@ -66,6 +82,10 @@ export class History {
     if (this.uncertain?.version === version) this.states.set(version, this.uncertain.state)
     this.uncertain = undefined
     this.at(version)
+    this.forgetBeyond(version)
+  }
+
+  private forgetBeyond(version: number): void {
     for (const each of this.states.keys()) if (each > version) this.states.delete(each)
   }
 }

@@ -8,6 +8,7 @@ import type { Transaction } from '../../../src/db/transaction'
 import { SnapheapError } from '../../../src/errors'
 import type { Memory } from '../../../src/heap/memory'
 import type { World } from '../../../src/heap/world'
+import { DURABLE_MARK_NAME } from '../../../src/log/format'
 import { history } from '../../../src/log/history'
 import { anyCommand, type Command, CommandRunner, SHAPES } from '../../table/support/commands'
 import { expectSame, type Tables } from '../../table/support/compare'
@@ -48,13 +49,19 @@ export class SimulatedDatabase {
   /** A commit into the file failed, nobody knows how far: the database may take no further one. */
   private mayRefuse = false
   /** What it comes to. */
-  private beside: { readonly version: number; readonly state: State } | undefined
+  private beside: { readonly version: number; readonly state: State; readonly isBulk: boolean } | undefined
   /** Failures there were when nothing was under way: a later error of something under way is excused by later ones only. */
   private quietFaults = 0
   private failure: SimulationFailure | undefined
   private plan: FaultPlan = () => undefined
   private devices = 0
   private readonly operations: Operation[] = []
+  /** Commits whose rejection was told while something that kept the database from returning was under way. */
+  private readonly rejected: { readonly version: number; readonly state: State }[] = []
+  /** The version when it was last looked at: it falls where commits are taken back. */
+  private shown = 0
+  /** The newest commit that was not logged. */
+  private unlogged = 0
   private readonly totals = { commits: 0, reopenings: 0, faults: 0 }
 
   constructor(
@@ -94,7 +101,7 @@ export class SimulatedDatabase {
   async abandon(): Promise<void> {
     this.files?.kill()
     await this.killFollowers()
-    await this.store?.close()
+    await this.store?.close().catch(() => undefined)
     await Promise.allSettled(this.tasks)
   }
 
@@ -136,6 +143,7 @@ export class SimulatedDatabase {
         { sync },
       )
       this.committed(attempted!)
+      if (files.isDead) return
       if (mustFail) throw new SimulationFailure('false error', 'a commit succeeded after a failed sync')
       if (mode === 'commit' && sync) this.history.acknowledge(store.version)
     } catch (error) {
@@ -143,7 +151,8 @@ export class SimulatedDatabase {
       if (store.version !== before && !(this.isPoisoned && store.version < before))
         throw new SimulationFailure('torn', 'a failed write left another version', error)
       if (attempted !== undefined && (files.isDead || this.isPoisoned)) this.history.isUncertain(before + 1, attempted)
-      if (error !== ABORT && !(this.isBesideOpen && isBusy(error))) this.expectExcused(error, 'write', faults)
+      const since = this.tasks.size > 0 && isReturning(error) ? this.quietFaults : faults
+      if (error !== ABORT && !(this.isBesideOpen && isBusy(error))) this.expectExcused(error, 'write', since)
       this.compare(store, this.history.at(store.version))
     }
   }
@@ -158,10 +167,27 @@ export class SimulatedDatabase {
       attempted = change(tx)
     })
     const { version } = store
-    if (version > before) this.committed(attempted!)
+    const isMade = version > before
+    if (isMade) this.committed(attempted!)
     else if (attempted !== undefined && (this.files.isDead || this.isPoisoned))
       this.history.isUncertain(before + 1, attempted)
-    this.begin('writeAsync', result, () => mode === 'commit' && this.history.acknowledge(version), isBusyAllowed)
+    const onFailure = (): void => this.wasRejected(version, isMade ? attempted : undefined)
+    const onSuccess = (): unknown => mode === 'commit' && this.history.acknowledge(version)
+    this.begin('writeAsync', result, onSuccess, isBusyAllowed, onFailure)
+  }
+
+  private wasRejected(version: number, state: State | undefined): void {
+    if (state !== undefined && !this.isPoisoned && !this.files.isDead) this.rejected.push({ version, state })
+  }
+
+  /** What was rejected has left nothing: from the rejection on or, while something is under way, as soon as that has ended. */
+  private expectTakenBack(): void {
+    const isQuiet = this.tasks.size === 0 && this.files.isIdle && !this.isBesideOpen
+    for (const { version, state } of this.rejected.splice(0)) {
+      if (this.isPoisoned || this.files.isDead || !this.history.is(version, state)) continue
+      if (isQuiet) throw new SimulationFailure('torn', `version ${version} was rejected and is still shown`)
+      else this.rejected.push({ version, state })
+    }
   }
 
   private writeBeside(): void {
@@ -170,23 +196,32 @@ export class SimulatedDatabase {
     const turns = Math.floor(this.random() * 4)
     const isBulk = this.random() < 0.4
     let version = 0
+    let attempted: State | undefined
     const run = async (tx: Transaction): Promise<void> => {
       this.settle()
       this.isBesideOpen = true
       version = store.version + 1
       const state = change(tx)
       for (let i = 0; i < turns; i++) await turn()
-      this.beside = { version, state }
+      this.beside = { version, state, isBulk }
+      attempted = state
     }
     const result = isBulk ? store.bulkLoad(run) : store.writeBeside(run)
     const isPromised = (): boolean => isBulk || (mode === 'commit' && this.mode === 'commit')
-    this.begin(isBulk ? 'bulkLoad' : 'writeBeside', result, () => isPromised() && this.history.acknowledge(version))
+    this.begin(
+      isBulk ? 'bulkLoad' : 'writeBeside',
+      result,
+      () => isPromised() && this.history.acknowledge(version),
+      false,
+      () => this.wasRejected(version, attempted),
+    )
   }
 
   private rolledBack(): void {
     const { beside } = this
-    if (beside !== undefined && (this.files.isDead || this.files.faults > 0)) {
-      this.history.isUncertain(beside.version, beside.state)
+    const { isDead, faults } = this.files
+    if (beside !== undefined && (isDead || this.isPoisoned || (beside.isBulk && faults > 0))) {
+      if (!this.history.hasUncertain) this.history.isUncertain(beside.version, beside.state)
       this.mayRefuse = true
     }
     this.beside = undefined
@@ -194,32 +229,40 @@ export class SimulatedDatabase {
   }
 
   private save(): void {
-    const { version } = this.store
-    this.begin('save', this.store.save(), () => this.history.acknowledge(version))
+    this.begin('save', this.store.save(), this.acknowledgement())
   }
 
   private compact(): void {
-    const { version } = this.store
-    this.begin('compact', this.store.compact(), () => this.history.acknowledge(version))
+    this.begin('compact', this.store.compact(), this.acknowledgement())
   }
 
   private sync(): void {
+    this.begin('sync', this.store.sync(), this.acknowledgement())
+  }
+
+  /** Acknowledges what is shown now, unless it was taken back meanwhile. */
+  private acknowledgement(): () => void {
+    this.settle()
     const { version } = this.store
-    this.begin('sync', this.store.sync(), () => this.history.acknowledge(version))
+    const state = this.history.at(version)
+    return () => {
+      this.settle()
+      if (this.history.is(version, state)) this.history.acknowledge(version)
+    }
   }
 
   /** A stronger promise holds once the change of durability has resolved, a weaker one at once. */
   private changeDurability(): void {
     if (this.nextMode !== undefined) return
     const next = this.pick<Mode>(['commit', 'interval', 'none'])
-    const { version } = this.store
+    const acknowledge = this.acknowledgement()
     if (next === 'none' || this.mode !== 'none') this.mode = next
     this.nextMode = next
     const change = async (): Promise<void> => {
       try {
         await this.store.setDurability(this.durabilityOf(next))
         if (this.files.isDead) return
-        if (this.mode === 'none' && next !== 'none') this.history.acknowledge(version)
+        if (this.mode === 'none' && next !== 'none') acknowledge()
         this.mode = next
       } finally {
         this.nextMode = undefined
@@ -282,7 +325,15 @@ export class SimulatedDatabase {
     const at = Math.floor(this.random() * this.followers.length)
     if (luck < 0.3) await this.followers.splice(at, 1)[0].kill()
     else if (luck < 0.5) this.followers[at].useSnapshots(this.followed, this.random())
-    else this.followers[at].look(this.followed)
+    else this.look(this.followers[at])
+  }
+
+  /** What a follower shows that waits for the device will never be lost: as if it had been acknowledged. */
+  private look(follower: SimulatedFollower): void {
+    follower.look(this.followed)
+    const { version, isUnsynced } = follower
+    const isLogged = version > this.unlogged && this.mode !== 'none' && this.nextMode === undefined
+    if (!isUnsynced && isLogged && this.history.has(version)) this.history.acknowledge(version)
   }
 
   private follow(): void {
@@ -297,9 +348,11 @@ export class SimulatedDatabase {
     }
     try {
       const path = join(device.folder, FILE)
-      this.followers.push(new SimulatedFollower(device, path, this.memory, this.world, random, noticing))
+      const isUnsynced = random() < 0.4
+      this.followers.push(new SimulatedFollower(device, path, this.memory, this.world, random, noticing, isUnsynced))
     } catch (error) {
-      if (error instanceof SnapheapError && error.code === 'NOT_FOUND' && this.history.acknowledged === 0) return
+      const isKnown = this.history.acknowledged > 0 && this.followed.isMarked
+      if (error instanceof SnapheapError && error.code === 'NOT_FOUND' && !isKnown) return
       if (!hasFailed) this.expectExcused(error, 'follow', faults)
     }
   }
@@ -310,8 +363,10 @@ export class SimulatedDatabase {
 
   private get followed(): Followed {
     const { history, beside } = this
+    const mark = this.files.operations.findLast(({ path }) => path.endsWith(`/${DURABLE_MARK_NAME}`))
     return {
       acknowledged: history.acknowledged,
+      isMarked: mark?.fault === undefined,
       candidates: (version) => [
         ...history.candidates(version),
         ...(beside?.version === version ? [beside.state] : []), // a bulk load may be seen before it is acknowledged
@@ -325,6 +380,7 @@ export class SimulatedDatabase {
   /** Ends the process, then opens the database again: on the same machine, or after a power cut. */
   private async reopen(): Promise<void> {
     this.files.kill()
+    await this.store.close().catch(() => undefined)
     await this.close()
     if (this.random() < 0.6) await this.cutPower()
     await this.open()
@@ -335,10 +391,15 @@ export class SimulatedDatabase {
     while (this.tasks.size > 0) await Promise.all(this.tasks)
     this.settle()
     const { version } = this.store
-    const faults = this.files.faults
+    const { quietFaults } = this
     const isPromised = this.mode !== 'none' && !this.isPoisoned
-    await this.close()
-    if (isPromised && this.files.faults === faults && !this.files.isDead) this.history.acknowledge(version)
+    try {
+      await this.close()
+      if (isPromised && !this.files.isDead) this.history.acknowledge(version)
+    } catch (error) {
+      this.expectExcused(error, 'close', quietFaults)
+      await this.close()
+    }
     await this.open()
   }
 
@@ -362,6 +423,7 @@ export class SimulatedDatabase {
     this.beside = undefined
     this.isBesideOpen = false
     this.mayRefuse = false
+    this.rejected.length = 0
   }
 
   private async cutPower(): Promise<void> {
@@ -394,6 +456,7 @@ export class SimulatedDatabase {
     }
     this.totals.reopenings++
     const { version } = this.store
+    this.shown = version
     this.history.reopened(version)
     this.store.onRollback = () => this.rolledBack()
     this.store.onCommit = () => this.settle()
@@ -434,7 +497,13 @@ export class SimulatedDatabase {
   }
 
   /** Follows something that takes time: acknowledges once it resolves, unless the process is dead by then. */
-  private begin(what: string, result: Promise<unknown>, onSuccess: () => void, isBusyAllowed = false): void {
+  private begin(
+    what: string,
+    result: Promise<unknown>,
+    onSuccess: () => unknown,
+    isBusyAllowed = false,
+    onFailure: () => void = () => undefined,
+  ): void {
     const { files, quietFaults } = this
     const task: Promise<void> = result
       .then(
@@ -442,6 +511,7 @@ export class SimulatedDatabase {
           if (!files.isDead) onSuccess()
         },
         (error) => {
+          onFailure()
           if (error !== ABORT && !(isBusyAllowed && isBusy(error))) this.expectExcused(error, what, quietFaults)
         },
       )
@@ -470,18 +540,22 @@ export class SimulatedDatabase {
   }
 
   private settle(): void {
-    const { beside } = this
+    const { beside, shown } = this
+    this.shown = this.store.version
+    if (this.shown < shown && !this.isPoisoned && !this.files.isDead) this.history.returned(this.shown)
     if (beside !== undefined && this.store.version >= beside.version) {
       this.beside = undefined
       this.isBesideOpen = false
       this.committed(beside.state, beside.version)
     }
+    this.expectTakenBack()
     if (this.tasks.size === 0 && this.files.isIdle) this.quietFaults = this.files.faults
   }
 
   private committed(state: State, version = this.store.version): void {
     if (this.files.isDead) return this.history.isUncertain(version, state)
     this.totals.commits++
+    if (this.mode === 'none' || this.nextMode !== undefined) this.unlogged = version
     this.history.committed(version, state)
   }
 
@@ -576,6 +650,11 @@ function hasTable(tx: Transaction, name: string): boolean {
 
 function isBusy(error: unknown): boolean {
   return error instanceof SnapheapError && error.code === 'BUSY'
+}
+
+/** Commits are being taken back, as soon as what is under way has ended. */
+function isReturning(error: unknown): boolean {
+  return error instanceof SnapheapError && error.message.includes('are being taken back')
 }
 
 function asFailure(error: unknown): SimulationFailure {

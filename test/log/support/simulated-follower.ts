@@ -17,6 +17,8 @@ export interface Followed {
   candidates(version: number): readonly State[]
   /** Versions up to this one are on the device for good. */
   readonly acknowledged: number
+  /** Whether followers must have come to know of all of these. */
+  readonly isMarked: boolean
   compare(tables: StoreOverFiles | Snapshot, state: State): void
 }
 
@@ -29,12 +31,23 @@ export class SimulatedFollower {
   private told: number
 
   /** Throws what opening throws, with nothing left open. */
-  constructor(device: Device, path: string, memory: Memory, world: World, random: () => number, plan: FaultPlan) {
+  constructor(
+    device: Device,
+    path: string,
+    memory: Memory,
+    world: World,
+    random: () => number,
+    plan: FaultPlan,
+    /** Shows commits before they are on the device. */
+    readonly isUnsynced: boolean,
+  ) {
     this.files = new FaultyFiles(device, random)
     this.files.faultOf = plan
     try {
       this.store = StoreOverFiles.over(path, {
         follow: true,
+        unsynced: isUnsynced,
+        onFailure: () => undefined, // of the look at opening: what is wrong, the next one tells too
         files: this.files,
         world,
         memory: this.files.memoryFrom(memory),
@@ -48,6 +61,10 @@ export class SimulatedFollower {
     this.store.following!.on('change', (version) => {
       this.told = version
     })
+  }
+
+  get version(): number {
+    return this.store.version
   }
 
   get faults(): number {
@@ -66,7 +83,7 @@ export class SimulatedFollower {
       if (files.faults > faults) return
       if (failure !== undefined) throw new SimulationFailure('false error', `following: ${failure.message}`, failure)
     }
-    if (store.version < followed.acknowledged)
+    if (store.version < followed.acknowledged && (this.isUnsynced || followed.isMarked))
       throw new SimulationFailure(
         'lost',
         `a follower is at ${store.version}, and ${followed.acknowledged} was acknowledged`,
