@@ -12,7 +12,7 @@ import type { FileLock, Memory } from './memory'
 import { type Pin, Pins } from './pins'
 import { ioError, PoolFile } from './pool-file'
 import { type HeapSnapshot, Snapshots } from './snapshots'
-import { type SaveOptions, Storage } from './storage'
+import { type PinnedState, type SaveOptions, Storage } from './storage'
 import { removeAbandoned, removeLeftovers } from './temporary-files'
 import { Turns } from './turns'
 import { CLOSED_EPOCH, View } from './view'
@@ -167,7 +167,7 @@ export class Heap {
     try {
       await this.storage.save(
         this.path!,
-        { table: this.writer.view.table, version, durable: () => this.durable(version - 1) },
+        this.stateOf(this.writer.view.table, version, version - 1),
         {},
         {
           isCompacting: false,
@@ -227,10 +227,9 @@ export class Heap {
       throw new SnapheapError('INVALID_ARGUMENT', 'This heap is in memory only. Name a file: save(path).')
     }
     if (this.isReadOnly) throw readOnly(this.path)
-    const { path } = this
     await this.withSnapshot(async ({ pin, version }) => {
       this.journal?.checkpointBegins()
-      await this.storage.save(path, { table: pin.table, version, durable: () => this.durable(version) }, options, {
+      await this.storage.save(this.path!, this.stateOf(pin.table, version), options, {
         isCompacting,
         onReplace: (earlier) => this.journal?.replacesFile(earlier.version),
         onDurable: () => undefined,
@@ -248,9 +247,7 @@ export class Heap {
   async saveAs(givenPath: string, options: SaveOptions = {}): Promise<void> {
     const path = resolve(givenPath)
     if (path === this.path) return this.save(options)
-    await this.withSnapshot(({ pin, version }) =>
-      this.storage.saveAs(path, { table: pin.table, version, durable: () => this.durable(version) }, options),
-    )
+    await this.withSnapshot(({ pin, version }) => this.storage.saveAs(path, this.stateOf(pin.table, version), options))
   }
 
   /**
@@ -282,10 +279,7 @@ export class Heap {
     else void this.turns.run(async () => work())
   }
 
-  /**
-   * Waits for a running save, gives all memory back and releases the lock. Unsaved changes are lost. Throws what closing the
-   * journal throws, once all that is done. Idempotent: what was thrown once is not thrown again.
-   */
+  /** Waits for a running save, gives everything back, and then throws what closing the journal has thrown. Idempotent. */
   async close(): Promise<void> {
     await this.turns.run(async () => {
       if (this.closed) return
@@ -357,8 +351,8 @@ export class Heap {
     this.live.epoch++
   }
 
-  private async durable(version: number): Promise<void> {
-    await this.journal?.durable(version)
+  private stateOf(table: Uint32Array, version: number, recorded = version): PinnedState {
+    return { table, version, durable: async () => this.journal?.durable(recorded) }
   }
 
   private initialise(): void {
