@@ -9,26 +9,33 @@ import { nowMs } from './reader-program'
 const TRANSACTIONS_PER_SECOND = 500
 const TRANSACTIONS = 1000
 const ROUNDS_BEFORE = 1
+const UNSYNCED = 'durability interval, unsynced: true'
+const DURABLE = 'durability commit'
 
-/** From `write` returning to another thread, or another process, seeing the version, at 500 one-row updates a second. */
+/**
+ * From `write` returning to another thread, or another process, seeing the version, at 500 one-row updates a second, as far as the
+ * device comes along: of a writer that does not wait for the device and a reader that does not either, and of both that do.
+ */
 export const task: Apart = {
   rows: 100_000,
   contenders: (rows) => ({
-    worker: { measure: () => followed('worker', rows) },
-    process: { measure: () => followed('process', rows) },
+    worker: { settings: UNSYNCED, measure: () => followed('worker', true, rows) },
+    process: { settings: UNSYNCED, measure: () => followed('process', true, rows) },
+    'worker-durable': { settings: DURABLE, measure: () => followed('worker', false, rows) },
+    'process-durable': { settings: DURABLE, measure: () => followed('process', false, rows) },
   }),
 }
 
 /** The last of some rounds, each with a reader of its own. */
-async function followed(kind: 'worker' | 'process', rows: number): Promise<Sample> {
+async function followed(kind: 'worker' | 'process', isUnsynced: boolean, rows: number): Promise<Sample> {
   const path = join(diskFolder(), 'followed')
-  const store = await snapheapWithItems(path, rows, { durability: 'interval' })
+  const store = await snapheapWithItems(path, rows, { durability: isUnsynced ? 'interval' : 'commit' })
   const ids = randomIntegers(1 << 16, rows)
   let change = 0
   const next = () => itemAt(ids[++change % ids.length], change)
   let delays: number[] = []
   for (let round = 0; round <= ROUNDS_BEFORE; round++) {
-    const reader = await startReader(kind, path)
+    const reader = await startReader(kind, path, isUnsynced)
     const from = await reader.ask('start', undefined)
     const committed = await commitSteadily(store, next)
     const { seen, state } = await reader.ask('follow', { version: store.db.version, rows })

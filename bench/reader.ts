@@ -9,9 +9,10 @@ export interface Reader {
   end(): Promise<void>
 }
 
-export async function startReader(kind: 'worker' | 'process', path: string): Promise<Reader> {
+export async function startReader(kind: 'worker' | 'process', path: string, isUnsynced = false): Promise<Reader> {
   const { program } = await import('./reader-program')
-  const peer = kind === 'worker' ? new Worker(program, { argv: [path] }) : fork(program, [path])
+  const argv = isUnsynced ? [path, 'unsynced'] : [path]
+  const peer = kind === 'worker' ? new Worker(program, { argv }) : fork(program, argv)
   const exited = once(peer, 'exit')
   return {
     async ask(question, asked) {

@@ -34,7 +34,12 @@ describe('docs/format.md', () => {
   test('documents every member of the constants it draws', () => {
     const paths = new Set(documented.map(([, path]) => path))
     const drawn = { HEADER: file.HEADER, ROOT_SLOT: file.ROOT_SLOT, ROOT: heap.ROOT, TAG }
-    const missing = Object.entries({ ...drawn, SEGMENT: log.SEGMENT, RECORD: log.RECORD })
+    const missing = Object.entries({
+      ...drawn,
+      SEGMENT: log.SEGMENT,
+      RECORD: log.RECORD,
+      DURABLE_MARK: log.DURABLE_MARK,
+    })
       .flatMap(([name, members]) => Object.keys(members).map((member) => `${name}.${member}`))
       .filter((path) => !paths.has(path))
     expect(missing).toEqual([])

@@ -287,10 +287,7 @@ export class Heap {
     else void this.turns.run(async () => work())
   }
 
-  /**
-   * Waits for a running save, gives all memory back and releases the lock. Unsaved changes are lost. Throws what closing the
-   * journal throws, once all that is done. Idempotent: what was thrown once is not thrown again.
-   */
+  /** Waits for a running save, gives everything back, and then throws what closing the journal has thrown. Idempotent. */
   async close(): Promise<void> {
     await this.turns.run(async () => {
       if (this.closed) return

@@ -152,8 +152,11 @@ export class Following extends EventEmitter<FollowingEvents> {
     limit?.read()
     const end = this.replay()
     if (end === 'end') this.readAllMs = this.heap.world.elapsedMs()
-    if (end === 'gap' || end === 'damaged' || !cursor.holdsLast()) this.takeFile(this.heap.world.elapsedMs())
-    else if (limit?.fits(cursor) === false) this.startOver()
+    if (end === 'gap' || end === 'damaged' || !cursor.holdsLast()) {
+      this.takeFile(this.heap.world.elapsedMs())
+      return this.replay() // from the file, or from a segment that has replaced the one that was read
+    }
+    if (limit?.fits(cursor) === false) this.startOver()
     return end
   }
 

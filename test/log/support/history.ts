@@ -56,9 +56,13 @@ export class History {
     this.forgetBeyond(version)
   }
 
-  /** Only the first such commit can be on the device: after it, none is taken. */
+  /** Only one such commit can be on the device: after it, none is taken. */
   isUncertain(version: number, state: State): void {
-    this.uncertain ??= { version, state }
+    this.uncertain = { version, state }
+  }
+
+  get hasUncertain(): boolean {
+    return this.uncertain !== undefined
   }
 
   acknowledge(version: number): void {

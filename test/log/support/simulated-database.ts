@@ -49,7 +49,7 @@ export class SimulatedDatabase {
   /** A commit into the file failed, nobody knows how far: the database may take no further one. */
   private mayRefuse = false
   /** What it comes to. */
-  private beside: { readonly version: number; readonly state: State } | undefined
+  private beside: { readonly version: number; readonly state: State; readonly isBulk: boolean } | undefined
   /** Failures there were when nothing was under way: a later error of something under way is excused by later ones only. */
   private quietFaults = 0
   private failure: SimulationFailure | undefined
@@ -58,6 +58,8 @@ export class SimulatedDatabase {
   private readonly operations: Operation[] = []
   /** Commits whose rejection was told while something that kept the database from returning was under way. */
   private readonly rejected: { readonly version: number; readonly state: State }[] = []
+  /** The version when it was last looked at: it falls where commits are taken back. */
+  private shown = 0
   /** The newest commit that was not logged. */
   private unlogged = 0
   private readonly totals = { commits: 0, reopenings: 0, faults: 0 }
@@ -169,11 +171,13 @@ export class SimulatedDatabase {
     if (isMade) this.committed(attempted!)
     else if (attempted !== undefined && (this.files.isDead || this.isPoisoned))
       this.history.isUncertain(before + 1, attempted)
-    const onFailure = (): void => {
-      if (isMade && !this.isPoisoned && !this.files.isDead) this.rejected.push({ version, state: attempted! })
-    }
+    const onFailure = (): void => this.wasRejected(version, isMade ? attempted : undefined)
     const onSuccess = (): unknown => mode === 'commit' && this.history.acknowledge(version)
     this.begin('writeAsync', result, onSuccess, isBusyAllowed, onFailure)
+  }
+
+  private wasRejected(version: number, state: State | undefined): void {
+    if (state !== undefined && !this.isPoisoned && !this.files.isDead) this.rejected.push({ version, state })
   }
 
   /** What was rejected has left nothing: from the rejection on or, while something is under way, as soon as that has ended. */
@@ -181,8 +185,7 @@ export class SimulatedDatabase {
     const isQuiet = this.tasks.size === 0 && this.files.isIdle && !this.isBesideOpen
     for (const { version, state } of this.rejected.splice(0)) {
       if (this.isPoisoned || this.files.isDead || !this.history.is(version, state)) continue
-      if (this.store.version < version) this.history.returned(this.store.version)
-      else if (isQuiet) throw new SimulationFailure('torn', `version ${version} was rejected and is still shown`)
+      if (isQuiet) throw new SimulationFailure('torn', `version ${version} was rejected and is still shown`)
       else this.rejected.push({ version, state })
     }
   }
@@ -193,23 +196,32 @@ export class SimulatedDatabase {
     const turns = Math.floor(this.random() * 4)
     const isBulk = this.random() < 0.4
     let version = 0
+    let attempted: State | undefined
     const run = async (tx: Transaction): Promise<void> => {
       this.settle()
       this.isBesideOpen = true
       version = store.version + 1
       const state = change(tx)
       for (let i = 0; i < turns; i++) await turn()
-      this.beside = { version, state }
+      this.beside = { version, state, isBulk }
+      attempted = state
     }
     const result = isBulk ? store.bulkLoad(run) : store.writeBeside(run)
     const isPromised = (): boolean => isBulk || (mode === 'commit' && this.mode === 'commit')
-    this.begin(isBulk ? 'bulkLoad' : 'writeBeside', result, () => isPromised() && this.history.acknowledge(version))
+    this.begin(
+      isBulk ? 'bulkLoad' : 'writeBeside',
+      result,
+      () => isPromised() && this.history.acknowledge(version),
+      false,
+      () => this.wasRejected(version, attempted),
+    )
   }
 
   private rolledBack(): void {
     const { beside } = this
-    if (beside !== undefined && (this.files.isDead || this.files.faults > 0)) {
-      this.history.isUncertain(beside.version, beside.state)
+    const { isDead, faults } = this.files
+    if (beside !== undefined && (isDead || this.isPoisoned || (beside.isBulk && faults > 0))) {
+      if (!this.history.hasUncertain) this.history.isUncertain(beside.version, beside.state)
       this.mayRefuse = true
     }
     this.beside = undefined
@@ -234,7 +246,7 @@ export class SimulatedDatabase {
     const { version } = this.store
     const state = this.history.at(version)
     return () => {
-      this.expectTakenBack()
+      this.settle()
       if (this.history.is(version, state)) this.history.acknowledge(version)
     }
   }
@@ -444,6 +456,7 @@ export class SimulatedDatabase {
     }
     this.totals.reopenings++
     const { version } = this.store
+    this.shown = version
     this.history.reopened(version)
     this.store.onRollback = () => this.rolledBack()
     this.store.onCommit = () => this.settle()
@@ -527,7 +540,9 @@ export class SimulatedDatabase {
   }
 
   private settle(): void {
-    const { beside } = this
+    const { beside, shown } = this
+    this.shown = this.store.version
+    if (this.shown < shown && !this.isPoisoned && !this.files.isDead) this.history.returned(this.shown)
     if (beside !== undefined && this.store.version >= beside.version) {
       this.beside = undefined
       this.isBesideOpen = false
