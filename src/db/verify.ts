@@ -52,7 +52,7 @@ export async function verify(path: string, options: VerifyOptions = {}): Promise
   return verifyDatabase(memory, filesWith(memory), path, options.onProgress)
 }
 
-export async function verifyDatabase(
+async function verifyDatabase(
   memory: Memory,
   files: Files,
   givenPath: string,
