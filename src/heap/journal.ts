@@ -44,7 +44,7 @@ export interface Journal {
   checkpointBegins(): void
   /** Called before another file takes the name of the heap's own, whose newest state is `version`. */
   replacesFile(version: number): void
-  /** Called once the heap's own file holds everything up to `version`, durably. May reject. */
+  /** Called once the heap's own file holds everything up to `version`, durably. Must not reject. */
   checkpointed(version: number): Promise<void>
   /** Writes what is pending and gives everything back. Rejects, after that, when commits could not be made durable. */
   close(): Promise<void>

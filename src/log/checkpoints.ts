@@ -1,3 +1,4 @@
+import type { SnapheapError } from '../errors'
 import { ioError } from '../heap/io-error'
 import type { LogOptions } from './log-options'
 import { keepBase, keepsHistory } from './retention'
@@ -18,10 +19,15 @@ export class LogCheckpoints {
     this.bytesAtBegin = this.bytesSince
   }
 
-  /** Removes log that is needed no more. Throws `IO`. */
+  /** Removes log that is needed no more. A failure of that is reported, and the next checkpoint tries again. */
   async done(version: number): Promise<void> {
     this.bytesSince -= this.bytesAtBegin
-    await this.options.pruner.checkpointed(version)
+    const { pruner, onFailure } = this.options
+    try {
+      await pruner.checkpointed(version)
+    } catch (error) {
+      onFailure(error as SnapheapError) // the checkpoint is durable all the same
+    }
   }
 
   /** Keeps the file that is about to be replaced, where points in time need it. Throws `IO`. */

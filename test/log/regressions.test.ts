@@ -176,21 +176,6 @@ test('a segment of a later format is not taken for a torn one', async () => {
   one.open()
 })
 
-test('a bulk load that fails after its commit is not taken back, and later commits go on from it', async () => {
-  const one = machine()
-  const store = one.open({ segmentBytes: 1 })
-  for (let id = 1; id < 4; id++) put(store, id)
-  await store.save()
-  put(store, 4)
-  await store.save()
-  put(store, 5)
-  one.failNext(({ kind }) => kind === 'remove', { code: 'EIO' })
-  expect((await rejectionOf(store.bulkLoad(async (tx) => putIn(tx, store, 6)))).code).toBe('IO')
-  put(store, 7)
-  await one.cutPower()
-  expect(ids(one.open())).toEqual([1, 2, 3, 4, 5, 6, 7])
-})
-
 test('after a failed sync no commit is taken, what is there can be read, and opening again mends it', async () => {
   const one = machine()
   const store = one.open()
@@ -441,4 +426,25 @@ test('a follower of a writer that takes all of its commits back has none, and mi
   await rejectionOf(store.sync())
   follower.following!.look()
   expect([ids(follower), failures]).toEqual([[], []])
+})
+
+test('a save or a bulk load that cannot remove log afterwards is durable all the same, and the failure is reported', async () => {
+  const one = machine()
+  const failures: string[] = []
+  const store = one.open({ segmentBytes: 1, onFailure: ({ message }) => failures.push(message) })
+  for (let id = 1; id < 6; id++) {
+    put(store, id)
+    await store.save()
+  }
+  for (const work of [() => store.save(), () => store.bulkLoad(async (tx) => putIn(tx, store, 100))]) {
+    put(store, 10 + failures.length)
+    put(store, 20 + failures.length)
+    one.failNext(({ kind, path }) => kind === 'remove' && path.endsWith('.log'), { code: 'EIO' })
+    const before = failures.length
+    await work()
+    expect(failures.slice(before)).toEqual([expect.stringMatching(/^Could not prune .* \(EIO\)/)])
+  }
+  put(store, 30)
+  await one.cutPower()
+  expect(ids(one.open())).toEqual([1, 2, 3, 4, 5, 10, 11, 20, 21, 30, 100])
 })
