@@ -1,3 +1,4 @@
+import { SnapheapError } from '../errors'
 import type { Durability } from '../log/log-options'
 import type { LogWriter } from '../log/log-writer'
 
@@ -25,4 +26,10 @@ export async function changeDurability(
     throw error
   }
   await log.sync()
+}
+
+/** The log of a database that keeps one. */
+export function ensureLogged(log: LogWriter | undefined): LogWriter {
+  if (log !== undefined) return log
+  throw new SnapheapError('INVALID_ARGUMENT', 'This database keeps no log. Open one in a file, for writing.')
 }

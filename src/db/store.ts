@@ -21,7 +21,7 @@ import type { Table } from '../table/table'
 import { Interner } from '../value/interner'
 import { type Backup, type BackupOptions, backUp } from './backup'
 import { scrubOf } from './block-check'
-import { changeDurability } from './change-durability'
+import { changeDurability, ensureLogged } from './change-durability'
 import { type CheckReport, checkHeap } from './check'
 import { Checkpointer, checkpointAgeMs } from './checkpointer'
 import { CommitFeed } from './commit-feed'
@@ -38,7 +38,7 @@ import { PinWatch } from './pin-watch'
 import { releaseOnceForgotten, Snapshot } from './snapshot'
 import { type StoreStatistics, storeStatistics } from './statistics'
 import { Transaction } from './transaction'
-import { DEFAULT_WRITE_OPTIONS, ensureChange, isPromise, SAVE_RULES, type WriteOptions } from './write-options'
+import { DEFAULT_WRITE_OPTIONS, ensureChange, ensureSynchronous, SAVE_RULES, type WriteOptions } from './write-options'
 
 /**
  * A database without classes: tables, transactions, snapshots and the file. Reads are synchronous and see the newest
@@ -159,21 +159,21 @@ export class Store {
     return this.commitOf(change, options.sync === false ? 'unawaited' : 'before')
   }
 
-  private commitOf<T>(change: (transaction: Transaction) => T, sync: CommitSync): T {
+  /** Begins a higher epoch with an empty commit, which is on the device when this returns. Throws as `write`. @internal */
+  claimEpoch(epoch: number, annotation = ''): void {
+    ensureLogged(this.log)
+    this.commitOf((tx) => void (tx.annotation = annotation), 'before', epoch)
+  }
+
+  private commitOf<T>(change: (transaction: Transaction) => T, sync: CommitSync, claimedEpoch?: number): T {
     this.heap.begin()
     const transaction = this.transactionOn(this.schema!)
     let isCommitted = false
     try {
       const result = change(transaction)
-      if (isPromise(result)) {
-        result.then(undefined, () => undefined)
-        throw new SnapheapError(
-          'INVALID_ARGUMENT',
-          'The function given to write is async, but a transaction is one synchronous step. Await before it, or use writeBeside.',
-        )
-      }
+      ensureSynchronous(result)
       transaction.complete()
-      this.heap.commit({ annotation: transaction.annotation, sync })
+      this.heap.commit({ annotation: transaction.annotation, sync, claimedEpoch })
       isCommitted = true
       return result
     } catch (error) {
@@ -305,11 +305,10 @@ export class Store {
 
   /** When commits are on the device from now on. Resolves when those made so far are, where they were not logged. */
   async setDurability(durability: Durability): Promise<void> {
-    if (this.log === undefined)
-      throw new SnapheapError('INVALID_ARGUMENT', 'This database keeps no log. Open one in a file, for writing.')
+    const log = ensureLogged(this.log)
     ensureDurability(durability)
-    if (this.log.durability === 'none' && durability !== 'none') this.heap.turns.ensureOutside('setDurability')
-    await changeDurability(this.log, durability, () => this.save())
+    if (log.durability === 'none' && durability !== 'none') this.heap.turns.ensureOutside('setDurability')
+    await changeDurability(log, durability, () => this.save())
   }
 
   /**

@@ -1,4 +1,5 @@
 import { BOOLEAN, ensure, ensureOptions, FUNCTION, type Rule, TEXT } from '../arguments'
+import { SnapheapError } from '../errors'
 import type { SaveOptions } from '../heap/storage'
 
 export interface WriteOptions {
@@ -22,6 +23,16 @@ export function ensureChange(change: unknown, options?: WriteOptions): void {
   if (options !== undefined && options !== DEFAULT_WRITE_OPTIONS) ensureOptions('write', options, WRITE_RULES)
 }
 
-export function isPromise(value: unknown): value is PromiseLike<unknown> {
+/** Throws where a change that has to be synchronous returned a promise, whose rejection nobody else will handle. */
+export function ensureSynchronous(result: unknown): void {
+  if (!isPromise(result)) return
+  result.then(undefined, () => undefined)
+  throw new SnapheapError(
+    'INVALID_ARGUMENT',
+    'The function given to write is async, but a transaction is one synchronous step. Await before it, or use writeBeside.',
+  )
+}
+
+function isPromise(value: unknown): value is PromiseLike<unknown> {
   return typeof value === 'object' && value !== null && typeof (value as { then?: unknown }).then === 'function'
 }

@@ -11,6 +11,11 @@ export interface CommitOptions {
    * caller that awaits `durable`; `unawaited`, with the next sync.
    */
   readonly sync?: CommitSync
+  /**
+   * The commit, which must change nothing, claims this epoch: it and all that follow belong to it. It is on the device
+   * before it counts, whatever `sync` and the journal's promise say.
+   */
+  readonly claimedEpoch?: number | undefined
 }
 
 /**

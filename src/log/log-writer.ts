@@ -13,6 +13,7 @@ import type { LogEndState } from './recovery'
 import {
   beingTakenBack,
   closedLog,
+  ensureClaimable,
   fileNotSynced,
   logNotSynced,
   lostAtClose,
@@ -155,26 +156,29 @@ export class LogWriter implements Journal, SyncOwner {
     this.skip(this.pending.version, point)
   }
 
-  commit(version: number, changes: Changes, { annotation = '', sync = 'before' }: CommitOptions): void {
+  commit(version: number, changes: Changes, { annotation = '', sync = 'before', claimedEpoch }: CommitOptions): void {
     if (this.refusal !== undefined) throw this.refusal
+    const isClaim = claimedEpoch !== undefined
+    if (isClaim) ensureClaimable(this.options.path, claimedEpoch, this.origin.epoch, this.durability)
     if (this.promise.mode === 'none') {
       this.skip(version, this.prepareSkip())
       return
     }
     const { pending } = this
-    const isPromised = this.durability === 'commit' && sync !== 'unawaited'
+    const isPromised = isClaim || (this.durability === 'commit' && sync !== 'unawaited')
     if (isPromised && sync === 'after' && pending.isEmpty) this.file.ensureInPlace() // found later, it has to be taken back
     const begun = pending.mark()
     let parts = 0 // in the file already
     try {
       const timeMs = this.options.world.nowMs() // as it is: readers put the times in order
       const { syncedVersion, origin } = this
-      const facts = { version, syncedVersion, timeMs, epoch: origin.epoch, isClaim: false, annotation }
+      const facts = { version, syncedVersion, timeMs, epoch: claimedEpoch ?? origin.epoch, isClaim, annotation }
       pending.append(changes, facts, () => this.writePart(begun, parts++))
       if (this.isHeld) return
       if (isPromised && sync === 'before') {
         this.flush(parts > 0)
         this.syncs.syncNow()
+        if (isClaim) origin.epoch = claimedEpoch // not before: a segment begun for the claim begins in the epoch before
       } else if (parts > 0 || pending.sizeBytes > MOST_PENDING_BYTES || version === 1) this.flush(parts > 0)
       else this.flushing ??= setImmediate(() => this.writePending())
       pending.noteWaiting(isPromised)

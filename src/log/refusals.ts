@@ -71,6 +71,22 @@ export function lostAtClose(path: string, version: number, cause: SnapheapError)
   )
 }
 
+/** Throws where a claim of an epoch would not begin it, or nobody could read the claim. */
+export function ensureClaimable(path: string, epoch: number, present: number, durability: string): void {
+  if (!Number.isSafeInteger(epoch) || epoch <= present)
+    throw new SnapheapError(
+      'INVALID_ARGUMENT',
+      `${path} is in epoch ${present}, so a claim needs a greater integer, not ${String(epoch)}. Get the number from the lease service.`,
+      { path, epoch: present },
+    )
+  if (durability === 'none')
+    throw new SnapheapError(
+      'INVALID_ARGUMENT',
+      `${path} does not log its commits, so no epoch can be claimed. Open it with durability 'commit' or 'interval'.`,
+      { path },
+    )
+}
+
 export function closedLog(): SnapheapError {
   return new SnapheapError('CLOSED', 'The database is closed. Open it again.')
 }
