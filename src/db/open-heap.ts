@@ -35,6 +35,7 @@ import { parseRetention } from '../log/retention'
 import { readSteadily } from '../log/steady-read'
 import { type BlockCheck, checkNow } from './block-check'
 import type { CheckpointOptions } from './checkpointer'
+import { callSafely } from './commit-feed'
 
 export interface StoreOptions {
   /** Make a new database where the file does not exist. Default true. */
@@ -291,8 +292,10 @@ function ensureOpenable(memory: Memory, files: Files, path: string, create: bool
 const SEGMENT_BYTES = 16 << 20
 const NOTHING_TO_RECOVER: Recovery = { commits: 0, damaged: undefined }
 
+/** Hears of failures in the background. What the listener given throws does not come back to what tells it. */
 export function failureListener({ onFailure }: StoreOptions): (error: SnapheapError) => void {
-  return onFailure ?? ((error) => process.emitWarning(error))
+  if (onFailure === undefined) return (error) => process.emitWarning(error)
+  return (error) => callSafely(() => onFailure(error))
 }
 
 /** The native addon, or plain JavaScript where there is no binary for this platform. */
