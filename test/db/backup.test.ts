@@ -11,7 +11,7 @@ import { BLOCK_BYTES } from '../../src/heap/layout'
 import { MEMORIES, nativeMemory } from '../heap/support/memories'
 import { segmentsOf } from '../log/support/damage'
 import { seeded } from '../support/random'
-import { closeChecked, fileStore, memoryStore, rejectionOf, rowsOf, temporaryPath } from '../support/store'
+import { closeChecked, errorOf, fileStore, memoryStore, rejectionOf, rowsOf, temporaryPath } from '../support/store'
 
 const DEFINITION = { key: 'id', columns: { id: 'integer', v: 'integer', w: 'integer', text: 'string' } } as const
 const IDS = [...Array(20).keys()]
@@ -230,6 +230,20 @@ class OverFiles extends Store {
     return new OverFiles(openHeap(path, { memory: nativeMemory(), ...options, files }))
   }
 }
+
+test('damage to the last commit of a backup is found, by verify and by opening it', async () => {
+  const store = fileStore(temporaryPath())
+  store.write((tx) => tx.createTable('t', DEFINITION))
+  await store.save()
+  for (let n = 0; n < 3; n++) put(store, n)
+  const { path, version } = await store.backup(temporaryPath())
+  const segment = segmentsOf(path).at(-1)!
+  const bytes = readFileSync(segment)
+  bytes[bytes.length - 20]! ^= 1
+  writeFileSync(segment, bytes)
+  for (const error of [await rejectionOf(verify(path)), errorOf(() => Store.open(path, { readOnly: true }))])
+    expect([error.code, error.message]).toEqual(['CORRUPT', expect.stringContaining(`commit ${version} is not whole`)])
+})
 
 test('a backup of a damaged database is refused', async () => {
   const path = temporaryPath()
