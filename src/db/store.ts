@@ -228,11 +228,12 @@ export class Store {
   }
 
   /**
-   * Builds an index beside reads and commits, which wait for a few milliseconds at most. Resolves when it is whole and as
-   * durable as the database promises; until then nobody sees it. Where the table has its name already, or rows that it does not
-   * allow, it throws `EXISTS` or `UNIQUE`, and nothing of it is left. One whose building a crash broke off is begun anew.
+   * Builds an index beside reads and commits, which wait for a few milliseconds at most. Resolves when it is whole and as durable
+   * as the database promises; until then nobody sees it. When it throws, `EXISTS` for a name that is taken, `UNIQUE` for rows that it
+   * does not allow, `BUSY` inside `writeBeside`, nothing of it is left. One whose building a crash broke off is begun anew.
    */
   async buildIndex(table: string, definition: IndexDefinition): Promise<void> {
+    this.heap.turns.ensureOutside('buildIndex')
     await buildInSlices((change, options) => this.write(change, options), table, definition)
     await this.durable()
   }
