@@ -1,4 +1,4 @@
-import { realpathSync } from 'node:fs'
+import { readlinkSync, realpathSync } from 'node:fs'
 import { basename, dirname, join, resolve } from 'node:path'
 import {
   BOOLEAN,
@@ -249,7 +249,11 @@ export function realPathOf(path: string): string {
   const absolute = resolve(path)
   try {
     return realpathSync(absolute)
-  } catch {} // there may be a log, or nothing yet
+  } catch (error) {
+    // there may be a log, or nothing yet: also where a link leads
+    const target = (error as NodeJS.ErrnoException).code === 'ENOENT' ? linkTarget(absolute) : undefined
+    if (target !== undefined) return realPathOf(target)
+  }
   try {
     return join(realpathSync(dirname(absolute)), basename(absolute))
   } catch (error) {
@@ -259,6 +263,15 @@ export function realPathOf(path: string): string {
       { path: absolute },
       error,
     )
+  }
+}
+
+/** Where a link leads; undefined for a path that is none. */
+function linkTarget(path: string): string | undefined {
+  try {
+    return resolve(realpathSync(dirname(path)), readlinkSync(path))
+  } catch {
+    return undefined
   }
 }
 

@@ -32,6 +32,7 @@ import {
   type OpenedHeap,
   openHeap,
   openHeapAt,
+  realPathOf,
   type StoreOptions,
 } from './open-heap'
 import { PinWatch } from './pin-watch'
@@ -269,10 +270,9 @@ export class Store {
    */
   async save(path?: string, options: SaveOptions = {}): Promise<void> {
     ensureOptions('save', options, SAVE_RULES)
-    if (path !== undefined) ensure('The path', path, PATH)
     this.heap.turns.ensureOutside('save')
     if (path === undefined) await this.heap.save(options)
-    else await this.heap.saveAs(path, options, (target) => ensureNoLog(this.heap.files, target))
+    else await this.heap.saveAs(realPathOf(path), options, (target) => ensureNoLog(this.heap.files, target))
   }
 
   /** Rewrites the database's own file into its smallest form, beside reads and commits. Throws `IO`, `READ_ONLY`. */
