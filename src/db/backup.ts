@@ -150,7 +150,7 @@ class Copy {
     await this.copy(file, path)
     for (const each of kept) await this.copyNamed(each, into(each))
     const saved = newestRootOf(heap.memory, files, path).version
-    if (log.durability !== 'none') await log.sync()
+    await log.sync() // also where nothing is logged any more: what was committed before may wait for the device
     const { syncedVersion } = log
     for (const each of segmentsOf(heap.path!, files)) await this.copyNamed(each, into(each))
     this.version = reachedIn(heap, logFolder, saved, syncedVersion)

@@ -231,6 +231,20 @@ class OverFiles extends Store {
   }
 }
 
+test('a backup has what was committed before it, though nothing is logged any more when the log is copied', async () => {
+  const store = fileStore(temporaryPath(), { durability: 'interval' })
+  store.write((tx) => tx.createTable('t', DEFINITION))
+  await store.save()
+  put(store, 1)
+  let changed: Promise<void> | undefined
+  const onProgress = (): void => {
+    changed ??= store.setDurability('none')
+  }
+  const { version } = await store.backup(temporaryPath(), { onProgress })
+  await changed
+  expect(version).toBe(store.version)
+})
+
 test('damage to the last commit of a backup is found, by verify and by opening it', async () => {
   const store = fileStore(temporaryPath())
   store.write((tx) => tx.createTable('t', DEFINITION))
