@@ -242,8 +242,11 @@ function cutAfter({ memory, files }: Heap, folder: string, version: number): voi
     while (cursor.version < version && typeof cursor.next() !== 'string') {}
     const { path, offsetBytes } = cursor.place!
     const fd = files.open(path, 'r+')
-    files.truncate(fd, offsetBytes)
-    files.close(fd)
+    try {
+      files.truncate(fd, offsetBytes)
+    } finally {
+      files.close(fd)
+    }
     writeMark(memory, files, folder, cursor)
   } finally {
     cursor.close()
@@ -261,7 +264,12 @@ function writeMark(memory: Memory, files: Files, folder: string, last: DurableMa
 
 function open(files: Files, path: string): Source {
   const fd = files.open(path, 'r')
-  return { fd, sizeBytes: files.sizeBytes(fd) }
+  try {
+    return { fd, sizeBytes: files.sizeBytes(fd) }
+  } catch (error) {
+    files.close(fd)
+    throw error
+  }
 }
 
 function sizeOf(files: Files, path: string): number {
