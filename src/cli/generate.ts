@@ -1,6 +1,7 @@
 import { writeFileSync } from 'node:fs'
 import { parseArgs } from 'node:util'
 import { SnapheapError } from '../errors'
+import { isSameFile, nodeFiles } from '../heap/files'
 import { classSource } from './class-source'
 import { tablesInFile, tablesInPostgres } from './table-models'
 
@@ -13,6 +14,13 @@ export const GENERATE_USAGE = 'snapheap generate --from <file.heap | postgres://
 export async function generate(args: readonly string[]): Promise<void> {
   const { from, out } = optionsOf(args)
   const isServer = /^postgres(ql)?:\/\//.test(from)
+  if (!isServer && out !== undefined && isSameFile(nodeFiles.identity(out), nodeFiles.identity(from))) {
+    throw new SnapheapError(
+      'INVALID_ARGUMENT',
+      `--out ${out} is the database itself, which would be overwritten. Choose another --out.`,
+      { path: out },
+    )
+  }
   const source = classSource(await (isServer ? tablesInPostgres(from) : tablesInFile(from)))
   if (out === undefined) {
     process.stdout.write(source)

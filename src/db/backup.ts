@@ -5,10 +5,13 @@ import { newestRootOf } from '../heap/file-states'
 import type { Files } from '../heap/files'
 import type { Heap } from '../heap/heap'
 import { ioError } from '../heap/io-error'
+import type { Memory } from '../heap/memory'
 import { LogCursor } from '../log/cursor'
-import { isSegmentName, logFolderOf } from '../log/format'
+import { type DurableMark, DurableMarkFile } from '../log/durable-mark'
+import { DURABLE_MARK_NAME, isSegmentName, logFolderOf } from '../log/format'
 import { keptFilesOf } from '../log/history'
 import type { LogWriter } from '../log/log-writer'
+import { RepeatedFailure } from '../log/repeated-failure'
 import { listSegments } from '../log/segments'
 import { openHeap } from './open-heap'
 import { verify } from './verify'
@@ -147,12 +150,12 @@ class Copy {
     await this.copy(file, path)
     for (const each of kept) await this.copyNamed(each, into(each))
     const saved = newestRootOf(heap.memory, files, path).version
-    if (log.durability !== 'none') await log.sync()
+    await log.sync() // also where nothing is logged any more: what was committed before may wait for the device
     const { syncedVersion } = log
     for (const each of segmentsOf(heap.path!, files)) await this.copyNamed(each, into(each))
     this.version = reachedIn(heap, logFolder, saved, syncedVersion)
     cutAfter(heap, logFolder, this.version)
-    const copies = [path, ...keptFilesOf(files, path), ...segmentsOf(path, files)]
+    const copies = [path, ...keptFilesOf(files, path), ...segmentsOf(path, files), ...markOf(path, files)]
     for (const each of copies) await syncFile(files, each)
     await files.syncFolderBeside(logFolder)
     await files.syncFolderBeside(folder)
@@ -224,7 +227,10 @@ function reachedIn({ memory, files }: Heap, folder: string, from: number, to: nu
   }
 }
 
-/** Ends a copied log after a commit: what was copied beyond it may not be on the device yet. */
+/**
+ * Ends a copied log after a commit: what was copied beyond it may not be on the device yet. Its mark says so, or damage
+ * to that commit would look like one that was never acknowledged.
+ */
 function cutAfter({ memory, files }: Heap, folder: string, version: number): void {
   const { segments, torn } = listSegments(memory, files, folder, undefined)
   if (torn !== undefined) files.remove(torn)
@@ -236,16 +242,34 @@ function cutAfter({ memory, files }: Heap, folder: string, version: number): voi
     while (cursor.version < version && typeof cursor.next() !== 'string') {}
     const { path, offsetBytes } = cursor.place!
     const fd = files.open(path, 'r+')
-    files.truncate(fd, offsetBytes)
-    files.close(fd)
+    try {
+      files.truncate(fd, offsetBytes)
+    } finally {
+      files.close(fd)
+    }
+    writeMark(memory, files, folder, cursor)
   } finally {
     cursor.close()
   }
 }
 
+function writeMark(memory: Memory, files: Files, folder: string, last: DurableMark): void {
+  const mark = new DurableMarkFile(memory, files, folder, new RepeatedFailure(() => undefined))
+  try {
+    mark.ensureWritten(last)
+  } finally {
+    mark.close()
+  }
+}
+
 function open(files: Files, path: string): Source {
   const fd = files.open(path, 'r')
-  return { fd, sizeBytes: files.sizeBytes(fd) }
+  try {
+    return { fd, sizeBytes: files.sizeBytes(fd) }
+  } catch (error) {
+    files.close(fd)
+    throw error
+  }
 }
 
 function sizeOf(files: Files, path: string): number {
@@ -269,6 +293,11 @@ function segmentsOf(path: string, files: Files): string[] {
     .list(folder)
     .filter(isSegmentName)
     .map((name) => join(folder, name))
+}
+
+function markOf(path: string, files: Files): string[] {
+  const mark = join(logFolderOf(path), DURABLE_MARK_NAME)
+  return files.exists(mark) ? [mark] : []
 }
 
 function sum(sizes: readonly number[]): number {

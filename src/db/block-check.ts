@@ -8,6 +8,7 @@ import type { Memory } from '../heap/memory'
 import { type DamagedBlock, damagedBlocks } from '../heap/placed-blocks'
 import { BLOCKS_PER_WRITE, PoolFile } from '../heap/pool-file'
 import { Scrub, type ScrubReport } from '../heap/scrub'
+import { callSafely } from './commit-feed'
 
 /**
  * Whether the blocks of the file are compared with their checksums, all of them. `full`: before the database is open.
@@ -64,7 +65,8 @@ export function scrubOf(
   if (path === undefined || check === undefined || check === 'full') return undefined
   const { bytesPerSecond = BYTES_PER_SECOND, onDone = () => undefined } = check === 'background' ? {} : check
   const onDamage = (found: readonly DamagedBlock[]): void => quarantine.condemn(found)
-  return new Scrub(memory, files, world, path, { bytesPerSecond, onDamage, onFailure, onDone })
+  const done = (report: ScrubReport): void => callSafely(() => onDone(report))
+  return new Scrub(memory, files, world, path, { bytesPerSecond, onDamage, onFailure, onDone: done })
 }
 
 function ensureNone(path: string, found: readonly DamagedBlock[]): void {

@@ -1,4 +1,4 @@
-import { realpathSync } from 'node:fs'
+import { readlinkSync, realpathSync } from 'node:fs'
 import { basename, dirname, join, resolve } from 'node:path'
 import {
   BOOLEAN,
@@ -35,6 +35,7 @@ import { parseRetention } from '../log/retention'
 import { readSteadily } from '../log/steady-read'
 import { type BlockCheck, checkNow } from './block-check'
 import type { CheckpointOptions } from './checkpointer'
+import { callSafely } from './commit-feed'
 
 export interface StoreOptions {
   /** Make a new database where the file does not exist. Default true. */
@@ -248,7 +249,11 @@ export function realPathOf(path: string): string {
   const absolute = resolve(path)
   try {
     return realpathSync(absolute)
-  } catch {} // there may be a log, or nothing yet
+  } catch (error) {
+    // there may be a log, or nothing yet: also where a link leads
+    const target = (error as NodeJS.ErrnoException).code === 'ENOENT' ? linkTarget(absolute) : undefined
+    if (target !== undefined) return realPathOf(target)
+  }
   try {
     return join(realpathSync(dirname(absolute)), basename(absolute))
   } catch (error) {
@@ -258,6 +263,15 @@ export function realPathOf(path: string): string {
       { path: absolute },
       error,
     )
+  }
+}
+
+/** Where a link leads; undefined for a path that is none. */
+function linkTarget(path: string): string | undefined {
+  try {
+    return resolve(realpathSync(dirname(path)), readlinkSync(path))
+  } catch {
+    return undefined
   }
 }
 
@@ -291,8 +305,10 @@ function ensureOpenable(memory: Memory, files: Files, path: string, create: bool
 const SEGMENT_BYTES = 16 << 20
 const NOTHING_TO_RECOVER: Recovery = { commits: 0, damaged: undefined }
 
+/** Hears of failures in the background. What the listener given throws does not come back to what tells it. */
 export function failureListener({ onFailure }: StoreOptions): (error: SnapheapError) => void {
-  return onFailure ?? ((error) => process.emitWarning(error))
+  if (onFailure === undefined) return (error) => process.emitWarning(error)
+  return (error) => callSafely(() => onFailure(error))
 }
 
 /** The native addon, or plain JavaScript where there is no binary for this platform. */

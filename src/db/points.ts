@@ -5,7 +5,7 @@ import type { Memory } from '../heap/memory'
 import { type Commit, type Point, history as readHistory } from '../log/history'
 import { ensureNoLog } from '../log/log'
 import type { Key, Table } from '../table/table'
-import { defaultMemory, FILE_MODE, MEMORY, openHeapAt } from './open-heap'
+import { defaultMemory, FILE_MODE, MEMORY, openHeapAt, realPathOf } from './open-heap'
 import { Store } from './store'
 
 export interface RestoreOptions {
@@ -43,7 +43,7 @@ export async function restore(path: string, options: RestoreOptions): Promise<nu
   const { heap } = openHeapAt(path, to, opening)
   try {
     const annotation = heap.savedRoot?.annotation ?? ''
-    await heap.saveAs(into, { replace, annotation }, (target) => ensureNoLog(heap.files, target))
+    await heap.saveAs(realPathOf(into), { replace, annotation }, (target) => ensureNoLog(heap.files, target))
     return heap.version
   } finally {
     await heap.close()

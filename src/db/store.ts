@@ -32,6 +32,7 @@ import {
   type OpenedHeap,
   openHeap,
   openHeapAt,
+  realPathOf,
   type StoreOptions,
 } from './open-heap'
 import { PinWatch } from './pin-watch'
@@ -228,11 +229,12 @@ export class Store {
   }
 
   /**
-   * Builds an index beside reads and commits, which wait for a few milliseconds at most. Resolves when it is whole and as
-   * durable as the database promises; until then nobody sees it. Where the table has its name already, or rows that it does not
-   * allow, it throws `EXISTS` or `UNIQUE`, and nothing of it is left. One whose building a crash broke off is begun anew.
+   * Builds an index beside reads and commits, which wait for a few milliseconds at most. Resolves when it is whole and as durable
+   * as the database promises; until then nobody sees it. When it throws, `EXISTS` for a name that is taken, `UNIQUE` for rows that it
+   * does not allow, `BUSY` inside `writeBeside`, nothing of it is left. One whose building a crash broke off is begun anew.
    */
   async buildIndex(table: string, definition: IndexDefinition): Promise<void> {
+    this.heap.turns.ensureOutside('buildIndex')
     await buildInSlices((change, options) => this.write(change, options), table, definition)
     await this.durable()
   }
@@ -268,10 +270,9 @@ export class Store {
    */
   async save(path?: string, options: SaveOptions = {}): Promise<void> {
     ensureOptions('save', options, SAVE_RULES)
-    if (path !== undefined) ensure('The path', path, PATH)
     this.heap.turns.ensureOutside('save')
     if (path === undefined) await this.heap.save(options)
-    else await this.heap.saveAs(path, options, (target) => ensureNoLog(this.heap.files, target))
+    else await this.heap.saveAs(realPathOf(path), options, (target) => ensureNoLog(this.heap.files, target))
   }
 
   /** Rewrites the database's own file into its smallest form, beside reads and commits. Throws `IO`, `READ_ONLY`. */

@@ -37,7 +37,7 @@ export class HeapSaves {
   /** `Heap.saveAs`. */
   async saveAs(givenPath: string, options: SaveOptions, ensureReplaceable: (path: string) => void): Promise<void> {
     const path = resolve(givenPath)
-    if (path === this.heap.path) return this.save(options, false)
+    if (path === this.heap.path && !this.heap.isReadOnly) return this.save(options, false)
     await this.withState((saved) => this.storage.saveAs(path, saved, options, ensureReplaceable))
   }
 

@@ -30,7 +30,11 @@ export function openToRewrite(memory: Memory, files: Files, world: World, path: 
 export function openToSave(memory: Memory, files: Files, world: World, path: string): TemporaryFile {
   if (memory.lockFile === undefined) return create(files, world, `${path}.`)
   const file = create(files, world, `${path}.saving-`)
-  if (tryLock(memory, file.fd) === true && files.names(file.path, file.fd)) return file
+  let isHeld = false
+  try {
+    isHeld = tryLock(memory, file.fd) === true && files.names(file.path, file.fd)
+  } catch {} // another name needs no proof
+  if (isHeld) return file
   files.close(file.fd)
   try {
     files.remove(file.path)

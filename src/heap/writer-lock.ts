@@ -2,7 +2,7 @@ import { randomBytes } from 'node:crypto'
 import { closeSync, constants, openSync, readdirSync, readFileSync, renameSync, unlinkSync, writeSync } from 'node:fs'
 import { basename, dirname, join } from 'node:path'
 import { SnapheapError } from '../errors'
-import { DEFAULT_FILE_MODE, nodeFiles } from './files'
+import { DEFAULT_FILE_MODE, type FileIdentity, isSameFile, nodeFiles } from './files'
 import type { FileLock, Memory } from './memory'
 import { readOnlyError, systemError } from './memory-checks'
 import {
@@ -171,16 +171,39 @@ function claimsOf(path: string): string[] {
   }
 }
 
-/** Whether a claim counts; removes it where its process has ended. */
+/** Whether a claim counts; removes it where its process, or the thread of this process that made it, has ended. */
 function isClaimed(claim: string): boolean {
   const holder = holderIn(claim)
-  if (holder !== undefined && !isGone(holder)) return true
+  if (holder !== undefined && !isGone(holder) && !isLeftByThread(claim, holder)) return true
   removeFile(claim)
   return false
 }
 
 function isGone(holder: Holder): boolean {
   return holder.process !== undefined && stateOf(holder.process) === 'ended'
+}
+
+/**
+ * Whether a claim is one of this process that no thread of it has open, as each does from before it appears until after
+ * it is removed. False where the system does not tell.
+ */
+function isLeftByThread(claim: string, { process: found }: Holder): boolean {
+  if (process.platform !== 'linux' || found?.pid !== process.pid || stateOf(found) !== 'running') return false
+  try {
+    const file = nodeFiles.identity(claim)
+    return file !== undefined && !readdirSync('/proc/self/fd').some((fd) => isSameFile(identityOf(Number(fd)), file))
+  } catch {
+    return false
+  }
+}
+
+/** Undefined for a descriptor that was closed since. */
+function identityOf(fd: number): FileIdentity | undefined {
+  try {
+    return nodeFiles.identity(fd)
+  } catch {
+    return undefined
+  }
 }
 
 /**

@@ -344,18 +344,12 @@ function setAside(files: Files, path: string, offsetBytes: number): { path: stri
   let kept = `${path}.damaged`
   for (let i = 1; files.exists(kept); i++) kept = `${path}.damaged-${i}`
   let fd: number | undefined
-  let target: number | undefined
   try {
     fd = files.open(path, 'r+')
     const end = contentsEnd(files, fd, offsetBytes)
     if (offsetBytes === 0) files.rename(path, kept)
     else {
-      target = files.open(kept, 'wx+')
-      for (let at = offsetBytes; at < end; at += SCAN_BYTES) {
-        const bytes = new Uint8Array(Math.min(SCAN_BYTES, end - at))
-        files.write(target, bytes.subarray(0, files.read(fd, bytes, at)), at - offsetBytes)
-      }
-      files.sync(target)
+      copyRange(files, fd, kept, offsetBytes, end)
       files.truncate(fd, offsetBytes)
       files.sync(fd)
     }
@@ -364,6 +358,24 @@ function setAside(files: Files, path: string, offsetBytes: number): { path: stri
     throw ioError('cut', path, error)
   } finally {
     if (fd !== undefined) files.close(fd)
-    if (target !== undefined) files.close(target)
+  }
+}
+
+/** Copies a part of an open file into a new one, durably. Leaves none when it fails, for it is tried at each opening. */
+function copyRange(files: Files, fd: number, to: string, from: number, end: number): void {
+  const target = files.open(to, 'wx+')
+  try {
+    for (let at = from; at < end; at += SCAN_BYTES) {
+      const bytes = new Uint8Array(Math.min(SCAN_BYTES, end - at))
+      files.write(target, bytes.subarray(0, files.read(fd, bytes, at)), at - from)
+    }
+    files.sync(target)
+  } catch (error) {
+    try {
+      files.remove(to)
+    } catch {} // what could not be written may not be removable either
+    throw error
+  } finally {
+    files.close(target)
   }
 }

@@ -1,4 +1,4 @@
-import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
@@ -182,6 +182,19 @@ await db.close()
       '',
     ].join('\n'),
   })
+})
+
+test('the database that classes are generated from is not overwritten with them, whatever it is called', async () => {
+  const path = join(folder, 'shop.heap')
+  const db = await open(path, { entities: [Customer] })
+  await db.save()
+  await db.close()
+  const before = readFileSync(path)
+  const link = join(folder, 'link.heap')
+  symlinkSync(path, link)
+  for (const out of [path, link, join(folder, '.', 'shop.heap')])
+    await expect(generate(['--from', path, '--out', out])).rejects.toThrow('is the database itself')
+  expect(readFileSync(path)).toEqual(before)
 })
 
 describe('the command', () => {

@@ -1,4 +1,4 @@
-import { existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { existsSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { describe, expect, test } from 'vitest'
 import { openHeap, type StoreOptions } from '../../src/db/open-heap'
@@ -11,7 +11,7 @@ import { BLOCK_BYTES } from '../../src/heap/layout'
 import { MEMORIES, nativeMemory } from '../heap/support/memories'
 import { segmentsOf } from '../log/support/damage'
 import { seeded } from '../support/random'
-import { closeChecked, fileStore, memoryStore, rejectionOf, rowsOf, temporaryPath } from '../support/store'
+import { closeChecked, errorOf, fileStore, memoryStore, rejectionOf, rowsOf, temporaryPath } from '../support/store'
 
 const DEFINITION = { key: 'id', columns: { id: 'integer', v: 'integer', w: 'integer', text: 'string' } } as const
 const IDS = [...Array(20).keys()]
@@ -230,6 +230,83 @@ class OverFiles extends Store {
     return new OverFiles(openHeap(path, { memory: nativeMemory(), ...options, files }))
   }
 }
+
+test('a backup or a file at another path leaves no file open and none behind, also where the system does not tell of one', async () => {
+  const path = temporaryPath()
+  const opened = new Set<number>()
+  let left = Number.POSITIVE_INFINITY
+  const asked = <T>(answer: () => T): T => {
+    if (--left === -1) throw Object.assign(new Error('made to fail'), { code: 'ESTALE' })
+    return answer()
+  }
+  const files: Files = {
+    ...nodeFiles,
+    open(name, flags) {
+      const fd = nodeFiles.open(name, flags)
+      opened.add(fd)
+      return fd
+    },
+    close(fd) {
+      opened.delete(fd)
+      nodeFiles.close(fd)
+    },
+    closeBeside(fd) {
+      opened.delete(fd)
+      return nodeFiles.closeBeside(fd)
+    },
+    sizeBytes: (fd) => asked(() => nodeFiles.sizeBytes(fd)),
+    names: (name, fd, sizeBytes) => asked(() => nodeFiles.names(name, fd, sizeBytes)),
+  }
+  const store = OverFiles.over(path, files, { retain: { log: 300_000 } })
+  store.write((tx) => tx.createTable('t', DEFINITION))
+  await store.save()
+  await store.compact()
+  put(store, 1)
+  const before = opened.size
+  for (const call of [() => store.backup(`${path}.backup`), () => store.save(`${path}.copy`)]) {
+    let failures = 0
+    for (let count = 0, isOver = false; !isOver; count++) {
+      left = count
+      await call().catch(() => failures++)
+      isOver = left >= 0 // nothing was asked so often
+      left = Number.POSITIVE_INFINITY
+      expect(opened.size).toBe(before)
+      expect(readdirSync(dirname(path)).filter((name) => name.endsWith('.tmp'))).toEqual([])
+      rmSync(`${path}.backup`, { recursive: true, force: true })
+      rmSync(`${path}.copy`, { force: true })
+    }
+    expect(failures).toBeGreaterThan(0)
+  }
+  await closeChecked(store)
+})
+
+test('a backup has what was committed before it, though nothing is logged any more when the log is copied', async () => {
+  const store = fileStore(temporaryPath(), { durability: 'interval' })
+  store.write((tx) => tx.createTable('t', DEFINITION))
+  await store.save()
+  put(store, 1)
+  let changed: Promise<void> | undefined
+  const onProgress = (): void => {
+    changed ??= store.setDurability('none')
+  }
+  const { version } = await store.backup(temporaryPath(), { onProgress })
+  await changed
+  expect(version).toBe(store.version)
+})
+
+test('damage to the last commit of a backup is found, by verify and by opening it', async () => {
+  const store = fileStore(temporaryPath())
+  store.write((tx) => tx.createTable('t', DEFINITION))
+  await store.save()
+  for (let n = 0; n < 3; n++) put(store, n)
+  const { path, version } = await store.backup(temporaryPath())
+  const segment = segmentsOf(path).at(-1)!
+  const bytes = readFileSync(segment)
+  bytes[bytes.length - 20]! ^= 1
+  writeFileSync(segment, bytes)
+  for (const error of [await rejectionOf(verify(path)), errorOf(() => Store.open(path, { readOnly: true }))])
+    expect([error.code, error.message]).toEqual(['CORRUPT', expect.stringContaining(`commit ${version} is not whole`)])
+})
 
 test('a backup of a damaged database is refused', async () => {
   const path = temporaryPath()

@@ -1,6 +1,6 @@
 import { readFileSync, writeFileSync } from 'node:fs'
 import { setTimeout as pause } from 'node:timers/promises'
-import { describe, expect, test } from 'vitest'
+import { describe, expect, onTestFinished, test, vi } from 'vitest'
 import type { StoreOptions } from '../../src/db/open-heap'
 import { Store } from '../../src/db/store'
 import { open } from '../../src/entity/database'
@@ -177,4 +177,17 @@ describe('a check in the background', () => {
     expect(missing.stats().scrub).toMatchObject({ totalBlocks: 0, damagedBlocks: 0 })
     await missing.close()
   })
+})
+
+test('an onDone that throws does not make closing fail', async () => {
+  const thrown = vi.spyOn(globalThis, 'queueMicrotask').mockImplementation(() => undefined) // where it is thrown again
+  onTestFinished(() => thrown.mockRestore())
+  const { path } = await saved()
+  const onDone = vi.fn(() => {
+    throw new Error('of the listener')
+  })
+  const store = Store.open(path, { memory: nativeMemory(), verify: { bytesPerSecond: 1 << 30, onDone } })
+  await vi.waitFor(() => expect(onDone).toHaveBeenCalledOnce())
+  await store.close()
+  expect(thrown).toHaveBeenCalledOnce()
 })

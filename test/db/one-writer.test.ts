@@ -1,5 +1,14 @@
 import { spawn, spawnSync } from 'node:child_process'
-import { chmodSync, readdirSync, renameSync, statSync, unlinkSync, writeFileSync } from 'node:fs'
+import {
+  chmodSync,
+  lstatSync,
+  readdirSync,
+  renameSync,
+  statSync,
+  symlinkSync,
+  unlinkSync,
+  writeFileSync,
+} from 'node:fs'
 import { basename, dirname, join } from 'node:path'
 import { text } from 'node:stream/consumers'
 import { fileURLToPath } from 'node:url'
@@ -174,6 +183,56 @@ test('a file that has a log of its own is not replaced, nor is a log given a fil
   await source.save(target)
   await source.save(target, { replace: true })
   expect(idsAt(target)).toEqual([])
+})
+
+test('saving and restoring over a link mean the file that it leads to, which may be open for writing, or have a log', async () => {
+  const path = temporaryPath()
+  const [target, link, own] = [`${path}.other`, `${path}.link`, `${path}.own`]
+  const other = withTable(target, 'native')
+  await other.save()
+  const source = withTable(path, 'native')
+  symlinkSync(target, link)
+  symlinkSync(path, own)
+  const into = (to: string): Promise<unknown>[] => [
+    source.save(to, { replace: true }),
+    restore(path, { to: source.version, into: to, replace: true }),
+  ]
+  for (const code of ['LOCKED', 'EXISTS']) {
+    for (const outcome of into(link)) expect((await rejectionOf(outcome)).code).toBe(code)
+    await closeChecked(other)
+  }
+  renameSync(`${target}.log`, `${path}-away.log`)
+  for (const outcome of into(link)) await outcome
+  expect([lstatSync(link).isSymbolicLink(), idsAt(target)]).toEqual([true, []])
+  await source.save(own) // its own file
+  expect([lstatSync(own).isSymbolicLink(), lstatSync(path).isFile()]).toEqual([true, true])
+})
+
+test('a link that leads to a database which has only a log yet is another name of it', async () => {
+  const path = temporaryPath()
+  const link = `${path}.link`
+  symlinkSync(basename(path), link)
+  const store = withTable(path, 'native')
+  expect(errorOf(() => Store.open(link)).code).toBe('LOCKED')
+  store.write((tx) => tx.insert('t', { id: 1 }))
+  await closeChecked(store)
+  const linked = fileStore(link)
+  expect(linked.path).toBe(path)
+  linked.write((tx) => tx.insert('t', { id: 2 }))
+  await linked.save()
+  await closeChecked(linked)
+  expect([lstatSync(link).isSymbolicLink(), idsAt(path)]).toEqual([true, [1, 2]])
+})
+
+test('a state is not restored over the file that it is read from, which its log continues', async () => {
+  const path = temporaryPath()
+  const store = withTable(path, 'native')
+  await store.save()
+  const restored = (): Promise<number> => restore(path, { to: store.version, into: path, replace: true })
+  expect((await rejectionOf(restored())).code).toBe('LOCKED')
+  await closeChecked(store)
+  expect((await rejectionOf(restored())).code).toBe('EXISTS')
+  expect(idsAt(path)).toEqual([])
 })
 
 test('saving leaves no lock file where there was none, and the one that was there', async () => {

@@ -3,6 +3,8 @@ import { expect, test } from 'vitest'
 import type { Store } from '../../src/db/store'
 import { fileStore, rejectionOf, temporaryPath } from '../support/store'
 
+const DEFINITION = { key: 'id', columns: { id: 'integer', n: 'integer' } } as const
+
 const CALLS: Readonly<Record<string, (store: Store) => Promise<unknown>>> = {
   writeBeside: (store) => store.writeBeside(async () => undefined),
   bulkLoad: (store) => store.bulkLoad(async () => undefined),
@@ -12,6 +14,7 @@ const CALLS: Readonly<Record<string, (store: Store) => Promise<unknown>>> = {
   sync: (store) => store.sync(),
   setDurability: (store) => store.setDurability('commit'),
   backup: (store) => store.backup(`${store.path}.backup`),
+  buildIndex: (store) => store.buildIndex('t', { columns: ['n'] }),
   close: (store) => store.close(),
 }
 
@@ -23,7 +26,7 @@ test.each(['writeBeside', 'bulkLoad'] as const)(
       let inner: unknown
       const error = await rejectionOf(
         store[outer](async (tx) => {
-          tx.createTable('t', { key: 'id', columns: { id: 'integer' } })
+          tx.createTable('t', DEFINITION)
           await pause(1)
           inner = call(store)
           await inner
@@ -34,7 +37,7 @@ test.each(['writeBeside', 'bulkLoad'] as const)(
         expect.stringMatching(new RegExp(`^${name.split(' ')[0]} was called inside the function given to ${outer}`)),
       ])
       expect(store.tableNames).toEqual([])
-      store.write((tx) => tx.createTable('t', { key: 'id', columns: { id: 'integer' } }))
+      store.write((tx) => tx.createTable('t', DEFINITION))
       await store.save()
       await call(store)
     }

@@ -1,8 +1,19 @@
 import { spawnSync } from 'node:child_process'
-import { existsSync, readdirSync, readFileSync, renameSync, statSync, unlinkSync, writeFileSync } from 'node:fs'
+import { once } from 'node:events'
+import {
+  closeSync,
+  existsSync,
+  openSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  statSync,
+  unlinkSync,
+  writeFileSync,
+} from 'node:fs'
 import { basename, dirname, join } from 'node:path'
 import { Worker } from 'node:worker_threads'
-import { describe, expect, test } from 'vitest'
+import { describe, expect, onTestFinished, test } from 'vitest'
 import { encodeIdentity, ownIdentity, parseIdentity, stateOf } from '../../src/heap/process-identity'
 import { acquireWriterLock } from '../../src/heap/writer-lock'
 import { errorOf } from '../support/store'
@@ -151,11 +162,31 @@ test('a lock file that is replaced before it is locked is opened again', () => {
 test('a claim gives way to one with a smaller name and stands against one with a greater', () => {
   const path = newPath()
   writeFileSync(`${path}-000000000000`, encodeIdentity(ownIdentity()))
+  const fd = openSync(`${path}-000000000000`, 'r') // as whoever made it has
+  onTestFinished(() => closeSync(fd))
   expect(errorOf(() => acquireWriterLock(path)).code).toBe('LOCKED')
   expect(claimsOf(path)).toEqual(['heap.lock-000000000000'])
   renameSync(`${path}-000000000000`, `${path}-ffffffffffff`)
   expect(errorOf(() => acquireWriterLock(path)).code).toBe('LOCKED')
   expect(claimsOf(path)).toEqual(['heap.lock-ffffffffffff'])
+})
+
+test.runIf(isLinux).each(KINDS)('a claim of a thread that was ended keeps nobody of %s memory out', async (kind) => {
+  const path = newPath()
+  const claim = `${path}-000000000000`
+  const worker = new Worker(
+    `const { parentPort, workerData: { claim, text } } = require('node:worker_threads')
+     const { openSync, writeSync } = require('node:fs')
+     writeSync(openSync(claim, 'wx'), text)
+     parentPort.postMessage('claimed')
+     setInterval(() => undefined, 1000)`,
+    { eval: true, workerData: { claim, text: encodeIdentity(ownIdentity()).toString() } },
+  )
+  await once(worker, 'message')
+  expect(errorOf(() => lockOf[kind](path)).code).toBe('LOCKED')
+  await worker.terminate()
+  lockOf[kind](path).release()
+  expect(claimsOf(path)).toEqual([])
 })
 
 test.each(KINDS)('what a power cut leaves of lock files keeps nobody of %s memory out', (kind) => {

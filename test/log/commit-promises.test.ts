@@ -1,9 +1,10 @@
 import { cpSync, renameSync, rmSync } from 'node:fs'
-import { expect, test, vi } from 'vitest'
+import { expect, onTestFinished, test, vi } from 'vitest'
 import { SnapheapError } from '../../src/errors'
 import { closeChecked, errorOf, fileStore, rejectionOf, temporaryPath } from '../support/store'
 import type { Fault, Operation } from './support/faulty-files'
 import { ids, type Machine, machine, put, putAsync, putIn, turn } from './support/machine'
+import type { StoreOverFiles } from './support/store-over-files'
 
 /** What is written to the log fails, until it is told otherwise. */
 function fillLog(one: Machine, fault: Fault = { code: 'ENOSPC' }): void {
@@ -139,6 +140,33 @@ test('commits that nobody awaits and that are taken back with one that somebody 
   mend(one)
   put(store, 4)
   await store.close() // they were reported, and what is shown is durable
+})
+
+test('an onFailure that throws keeps nobody waiting: commits are taken back, or writing ends, as without it', async () => {
+  const thrown = vi.spyOn(globalThis, 'queueMicrotask').mockImplementation(() => undefined) // where it is thrown again
+  onTestFinished(() => thrown.mockRestore())
+  const one = machine()
+  const open = (): StoreOverFiles =>
+    one.open({
+      onFailure: () => {
+        throw new Error('of the listener')
+      },
+    })
+  const store = open()
+  put(store, 1)
+  store.write((tx) => tx.insert('t', { id: 2 }), { sync: false })
+  fillLog(one)
+  expect((await rejectionOf(putAsync(store, 3))).code).toBe('IO')
+  mend(one)
+  put(store, 4)
+  expect([ids(store), thrown.mock.calls.length]).toEqual([[1, 4], 1])
+  store.write((tx) => tx.insert('t', { id: 5 }), { sync: false })
+  one.failNext(isLogSync, { code: 'EIO' })
+  expect((await rejectionOf(putAsync(store, 6))).code).toBe('IO')
+  expect([ids(store), thrown.mock.calls.length]).toEqual([[1, 4], 2])
+  expect((await rejectionOf(store.close())).code).toBe('IO')
+  expect(one.files.openFiles).toEqual([])
+  expect(ids(open())).toEqual([1, 4])
 })
 
 test('with durability interval, what could not be written is tried again by itself, and reported once', async () => {

@@ -1,10 +1,11 @@
-import { readFileSync, writeFileSync } from 'node:fs'
+import { appendFileSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { expect, test } from 'vitest'
 import { nodeFiles } from '../../src/heap/files'
 import { RECORD, RUN_WORDS_SHIFT, SEGMENT } from '../../src/log/format'
 import { nativeMemory } from '../heap/support/memories'
 import { closeChecked, errorOf, fileStore, rejectionOf, temporaryPath } from '../support/store'
 import { segmentsOf } from './support/damage'
+import { ids, machine, put } from './support/machine'
 import { StoreOverFiles } from './support/store-over-files'
 
 const DEFINITION = { key: 'id', columns: { id: 'integer', text: 'string' } } as const
@@ -97,4 +98,24 @@ test('a record that is whole but changes words beyond its block is refused', asy
   units[last + RECORD.checksum] = nativeMemory().crc32c(forged.subarray((last + RECORD.previousChecksum) * 4)) | 0
   writeFileSync(segment, forged)
   for (const readOnly of [true, false]) expect(errorOf(() => fileStore(path, { readOnly })).code).toBe('CORRUPT')
+})
+
+test('a torn end that cannot be kept aside, as on a full device, leaves no file at each attempt to open', async () => {
+  const one = machine()
+  put(one.open(), 1)
+  await closeChecked(one.store)
+  appendFileSync(segmentsOf(one.path).at(-1)!, Buffer.alloc(5000, 7))
+  const names = (): string[] => readdirSync(`${one.path}.log`)
+  const before = names()
+  for (const kind of ['write', 'sync', 'write']) {
+    const open = (): unknown =>
+      one.open({}, (operation) =>
+        operation.kind === kind && operation.path.includes('.damaged') ? { code: 'ENOSPC', share: 0.5 } : undefined,
+      )
+    expect(errorOf(open).details.systemCode).toBe('ENOSPC')
+    expect(one.files.openFiles).toEqual([])
+    expect(names()).toEqual(before)
+  }
+  expect(ids(one.open())).toEqual([1])
+  expect(one.store.recovery.damaged?.bytes).toBe(5000)
 })
