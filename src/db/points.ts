@@ -3,7 +3,7 @@ import { BOOLEAN, ensure, ensureOptions, isRecord, PATH, type Rule } from '../ar
 import { nodeFiles } from '../heap/files'
 import type { Memory } from '../heap/memory'
 import { type Commit, type Point, history as readHistory } from '../log/history'
-import { ensureNoLog } from '../log/log'
+import { ensureApart } from '../log/log'
 import type { Key, Table } from '../table/table'
 import { defaultMemory, FILE_MODE, MEMORY, openHeapAt, realPathOf } from './open-heap'
 import { Store } from './store'
@@ -43,7 +43,7 @@ export async function restore(path: string, options: RestoreOptions): Promise<nu
   const { heap } = openHeapAt(path, to, opening)
   try {
     const annotation = heap.savedRoot?.annotation ?? ''
-    await heap.saveAs(realPathOf(into), { replace, annotation }, (target) => ensureNoLog(heap.files, target))
+    await heap.saveAs(realPathOf(into), { replace, annotation }, (target) => ensureApart(heap.files, target))
     return heap.version
   } finally {
     await heap.close()

@@ -10,7 +10,7 @@ import type { SaveOptions } from '../heap/storage'
 import type { View } from '../heap/view'
 import { Following } from '../log/following'
 import type { Point } from '../log/history'
-import { ensureNoLog } from '../log/log'
+import { ensureApart } from '../log/log'
 import type { Durability } from '../log/log-options'
 import type { LogWriter } from '../log/log-writer'
 import type { Recovery } from '../log/recovery'
@@ -272,7 +272,7 @@ export class Store {
     ensureOptions('save', options, SAVE_RULES)
     this.heap.turns.ensureOutside('save')
     if (path === undefined) await this.heap.save(options)
-    else await this.heap.saveAs(realPathOf(path), options, (target) => ensureNoLog(this.heap.files, target))
+    else await this.heap.saveAs(realPathOf(path), options, (target) => ensureApart(this.heap.files, target))
   }
 
   /** Rewrites the database's own file into its smallest form, beside reads and commits. Throws `IO`, `READ_ONLY`. */

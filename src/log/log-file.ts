@@ -89,10 +89,15 @@ export class LogFile {
     this.isAfterGap = true
   }
 
-  /** Begins another segment before there is a commit for it. Throws `IO`. */
+  /** Begins another segment before there is a commit for it. Throws `IO`; then nothing is left open. */
   beginNext(): void {
     if (this.segment.isOpen) this.leave()
-    this.attempt('begin', () => this.begin())
+    try {
+      this.attempt('begin', () => this.begin())
+    } catch (error) {
+      this.mark.close()
+      throw error
+    }
     const { count, offset, writtenBytes } = this.segment
     this.written = { ...this.written, segment: count, offset, bytes: writtenBytes }
   }

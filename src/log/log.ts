@@ -104,8 +104,17 @@ export function readLogUntil(heap: Heap, version: number): void {
   throw noSuchVersion(folder, version, heap.version)
 }
 
-/** Throws `EXISTS` where a file at `path` would not belong to the log that is there. */
-export function ensureNoLog(files: Files, path: string): void {
+/** Throws `EXISTS` where a file at `path` would not belong to the log that is there, or would be part of another database. */
+export function ensureApart(files: Files, path: string): void {
+  const hasLog = (heap: string): boolean => files.list(logFolderOf(heap)).some(isSegmentName)
+  const [, heap = '', ending] = /^(.+)(\.lock|\.log[/\\][^/\\]+)$/.exec(path) ?? []
+  if (heap !== '' && (files.exists(heap) || hasLog(heap))) {
+    const part = ending === '.lock' ? 'the lock file' : 'in the log'
+    throw new SnapheapError('EXISTS', `${path} is ${part} of the database ${heap}. Choose another path.`, {
+      path,
+      heap,
+    })
+  }
   const folder = logFolderOf(path)
   if (!files.list(folder).some(isSegmentName)) return
   throw new SnapheapError(

@@ -157,6 +157,27 @@ test.each(PAIRS)(
   },
 )
 
+test('no file of another state takes the place of a lock file or a log segment', async () => {
+  const path = temporaryPath()
+  const store = fileStore(path)
+  store.write((tx) => tx.createTable('t', { key: 'id', columns: { id: 'integer' } }))
+  await store.save()
+  const before = readdirSync(`${path}.log`)
+  for (const target of [`${path}.lock`, join(`${path}.log`, before[0]!), join(`${path}.log`, 'other')]) {
+    for (const work of [
+      store.save(target, { replace: true }),
+      restore(path, { to: store.version, into: target, replace: true }),
+    ])
+      expect(await rejectionOf(work)).toMatchObject({
+        code: 'EXISTS',
+        message: expect.stringContaining(`of the database ${path}.`),
+      })
+  }
+  expect(readdirSync(`${path}.log`)).toEqual(before)
+  store.write((tx) => tx.insert('t', { id: 1 }))
+  await store.save(join(dirname(path), 'free.lock'))
+})
+
 test('a file that has a log of its own is not replaced, nor is a log given a file that it does not continue', async () => {
   const path = temporaryPath()
   const target = `${path}.other`
