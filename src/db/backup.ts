@@ -11,7 +11,7 @@ import { keptFilesOf } from '../log/history'
 import type { LogWriter } from '../log/log-writer'
 import { listSegments } from '../log/segments'
 import { openHeap } from './open-heap'
-import { verify } from './verify'
+import { verifyDatabase } from './verify'
 
 export interface BackupProgress {
   readonly copiedBytes: number
@@ -163,7 +163,7 @@ class Copy {
   async expectWhole(least: number): Promise<void> {
     const { memory, files, world, path } = this.heap
     try {
-      await verify(this.path, { memory })
+      await verifyDatabase(memory, files, this.path)
       const { heap } = openHeap(this.path, { memory, files, world, readOnly: true })
       const { version } = heap
       await heap.close()
@@ -236,8 +236,11 @@ function cutAfter({ memory, files }: Heap, folder: string, version: number): voi
     while (cursor.version < version && typeof cursor.next() !== 'string') {}
     const { path, offsetBytes } = cursor.place!
     const fd = files.open(path, 'r+')
-    files.truncate(fd, offsetBytes)
-    files.close(fd)
+    try {
+      files.truncate(fd, offsetBytes)
+    } finally {
+      files.close(fd)
+    }
   } finally {
     cursor.close()
   }
