@@ -298,9 +298,11 @@ export class SimulatedMachine {
     const { session } = this.pick(this.processes)
     if (session === undefined || session.isRobbed || this.paths.length >= MOST_PATHS) return
     const folder = `backup-${this.names++}`
+    await this.idle() // what a failed backup leaves is removed in real time
     const least = session.shown()
     const backUp = async (): Promise<void> => {
-      const { version } = await session.store.backup(join(this.device.folder, folder))
+      const onProgress = (): void => this.useBesideBackup(session)
+      const { version } = await session.store.backup(join(this.device.folder, folder), { onProgress })
       if (version < least.version)
         throw new SimulationFailure('lost', `a backup is at ${version}, begun at ${least.version}`)
       const path = new SimulatedPath(pathIn(folder, session.path))
@@ -310,6 +312,18 @@ export class SimulatedMachine {
       this.paths.push(path)
     }
     await session.begin('backup', backUp, () => undefined)
+  }
+
+  /** What else its process does meanwhile. */
+  private useBesideBackup(session: WriterSession): void {
+    const luck = this.random()
+    if (luck < 0.1) session.write()
+    else if (luck < 0.13 && session.process.plan === NO_FAULTS) session.save()
+  }
+
+  /** Returns when nothing is under way in any process. */
+  private async idle(): Promise<void> {
+    while (this.processes.some(({ session, files }) => session?.isIdle === false || !files.isIdle)) await turn()
   }
 
   /** Whether any process writes there, or would. */

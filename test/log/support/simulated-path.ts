@@ -48,6 +48,11 @@ export class SimulatedPath {
     this.gone.add(commit)
   }
 
+  /** A writer may still show it, which could not read what was before. */
+  hasTakenBack(commit: RegisteredCommit): boolean {
+    return this.gone.has(commit)
+  }
+
   /** Compares what it shows with what was promised; `NOT_FOUND` counts as `EMPTY`. */
   expectPromised(commit: RegisteredCommit, who: string): void {
     if (this.isTampered) return

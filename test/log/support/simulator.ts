@@ -41,7 +41,7 @@ export async function simulateMachine(seed: number): Promise<SimulationReport> {
   try {
     const machine = new SimulatedMachine(random, memories, folder)
     try {
-      await machine.live(30 + Math.floor(random() * 60))
+      await machine.live(20 + Math.floor(random() * 50))
       return machine.report
     } finally {
       await machine.abandon()

@@ -181,7 +181,8 @@ export class WriterSession {
     const commit = this.shown()
     try {
       await this.store.close()
-      if (this.mode !== 'none' && !files.isDead && !this.isPoisoned && !this.isRobbed) this.path.acknowledge(commit)
+      const isPromised = this.mode !== 'none' && !this.isPoisoned && !this.path.hasTakenBack(commit)
+      if (isPromised && !files.isDead && !this.isRobbed) this.path.acknowledge(commit)
     } catch (error) {
       this.expectExcused(error, 'close', this.faultsAtOpening)
     }
