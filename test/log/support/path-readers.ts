@@ -142,7 +142,8 @@ export class PathReaders {
       const commit = soundCommit(this.registry, store, 'a point in time')
       if (typeof point === 'number' && commit.version !== point)
         throw new SimulationFailure('torn', `version ${point} is found as ${commit.version}`)
-      if (ancestorOf(newest, commit.version) !== commit && !path.isTampered && commit !== EMPTY)
+      const isPast = commit.version <= newest.version && commit !== EMPTY
+      if (isPast && ancestorOf(newest, commit.version) !== commit && !path.isTampered)
         throw new SimulationFailure('torn', `"${commit.token}" is shown as the past of "${newest.token}"`)
       return commit
     } finally {

@@ -1,5 +1,6 @@
 import { join } from 'node:path'
 import { logFolderOf } from '../../../src/log/format'
+import type { RegisteredCommit } from './commit-registry'
 import type { Device } from './device'
 import type { FileTools } from './file-tools'
 import type { SimulatedPath } from './simulated-path'
@@ -9,6 +10,11 @@ export interface HalfCopy {
   readonly from: SimulatedPath
   readonly to: SimulatedPath
   readonly isFileFirst: boolean
+  /** What was promised of the original when the copy was begun. */
+  readonly floors: readonly RegisteredCommit[]
+  /** The copy opens at that where the original had no more checkpoints when it was ended, and the same files. */
+  readonly mostCheckpoints: number
+  readonly generation: number
 }
 
 /** What somebody does to files who does not know what belongs together. */
@@ -40,13 +46,22 @@ export class PathTampering {
     if (isFileFirst) this.copyFile(from, to)
     else this.copyLog(from, to)
     to.wasTampered(true)
-    return { from, to, isFileFirst }
+    const { floors, generation, writer } = from
+    const isQuiet = writer === undefined || writer.isIdle
+    const mostCheckpoints = from.checkpoints + (isFileFirst ? 1 : 0) - (isQuiet ? 0 : 1)
+    return { from, to, isFileFirst, floors, mostCheckpoints, generation }
   }
 
-  endCopy({ from, to, isFileFirst }: HalfCopy): void {
+  endCopy(copy: HalfCopy): void {
+    const { from, to, isFileFirst, floors } = copy
+    const wasOpened = !to.isTampered
     if (isFileFirst) this.copyLog(from, to)
     else this.copyFile(from, to)
-    if (!to.isTampered) to.wasTampered(false) // it was opened for writing meanwhile
+    if (wasOpened) to.wasTampered(false)
+    else if (isPromised(copy)) {
+      to.wasReplaced(floors)
+      to.isMixed = from.isMixed
+    }
   }
 
   /** Puts the file, or the log, of one path in the place of that of another, which nobody writes. */
@@ -109,6 +124,12 @@ export class PathTampering {
     path.wasTampered(false)
     return true
   }
+}
+
+/** Whether a plain copy opens, as `docs/durability.md` says. */
+function isPromised({ from, mostCheckpoints, generation }: HalfCopy): boolean {
+  if (from.isTampered || from.hasGaps || from.generation !== generation) return false
+  return from.checkpoints <= mostCheckpoints
 }
 
 /** The path of a backup in a folder. */

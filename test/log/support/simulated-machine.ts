@@ -88,9 +88,9 @@ export class SimulatedMachine {
     else if (luck < 69) await this.lookBack()
     else if (luck < 76) await this.copy()
     else if (luck < 80) await this.mix()
-    else if (luck < 82) await this.rob()
-    else if (luck < 86) await this.saveElsewhere()
-    else if (luck < 88) await this.backUp()
+    else if (luck < 84) await this.rob()
+    else if (luck < 87) await this.saveElsewhere()
+    else if (luck < 89) await this.backUp()
     else if (luck < 91) this.pick(this.processes).setClock((this.random() * 2 - 1) * YEAR_MS)
     else if (luck < 95) this.fail(this.pick(this.processes))
     else if (luck < 98) for (const process of this.processes) process.plan = NO_FAULTS
@@ -188,10 +188,14 @@ export class SimulatedMachine {
   private follow(path: SimulatedPath): void {
     const { device, registry, random } = this
     const { world } = this.pick(this.processes)
+    const isUnsynced = random() < 0.4
     try {
       const memory = this.pick(this.memories)
-      this.followers.push(new PathFollower(device, path, registry, memory, world, random, random() < 0.4))
+      this.followers.push(new PathFollower(device, path, registry, memory, world, random, isUnsynced))
     } catch (error) {
+      // after a power cut, or a failure, it may not be known that the device has a commit
+      const isMarked = path.writer?.process.files.faults === 0
+      if (!isUnsynced && !isMarked && error instanceof SnapheapError && error.code === 'NOT_FOUND') return
       path.expectExcused(error, 'a follower')
     }
   }
@@ -214,7 +218,7 @@ export class SimulatedMachine {
 
   private async lookBack(): Promise<void> {
     const path = this.pick(this.paths)
-    if (path.writer === undefined) await this.readers.lookBack(path)
+    if (path.writer?.isIdle !== false) await this.readers.lookBack(path)
   }
 
   private async copy(): Promise<void> {
@@ -245,7 +249,9 @@ export class SimulatedMachine {
     const { writer } = this.pick(this.processes).session?.path ?? {}
     if (writer === undefined || !writer.isIdle) return
     const other = this.pick(this.paths)
-    if (other !== writer.path && this.tampering.rob(writer.path, other)) writer.isRobbed = true
+    if (other === writer.path || !this.tampering.rob(writer.path, other)) return
+    writer.isRobbed = true
+    if (this.random() < 0.7) writer.write()
   }
 
   /** Writes what a path shows, or has shown, into another: `save(path)` and `restore`. */

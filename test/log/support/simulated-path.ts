@@ -23,6 +23,8 @@ export class SimulatedPath {
   isSynced = false
   /** Commits of it were not logged: its log has gaps. */
   hasGaps = false
+  /** Checkpoints that were begun. */
+  checkpoints = 0
   /** Rises whenever its files are not what its followers have read. */
   generation = 0
   private readonly made = new Set<RegisteredCommit>()

@@ -6,6 +6,8 @@ import { soundCommit } from './simulated-path'
 import type { SimulatedProcess } from './simulated-process'
 import { StoreOverFiles } from './store-over-files'
 
+const turn = (): Promise<void> => new Promise((resolve) => setImmediate(resolve))
+
 export type Mode = 'commit' | 'interval' | 'none'
 
 export interface SessionOptions {
@@ -96,6 +98,7 @@ export class WriterSession {
   }
 
   save(): void {
+    this.path.checkpoints++
     const commit = this.shown()
     this.begin(
       'save',
@@ -105,6 +108,7 @@ export class WriterSession {
   }
 
   compact(): void {
+    this.path.checkpoints++
     const commit = this.shown()
     this.begin(
       'compact',
@@ -202,6 +206,7 @@ export class WriterSession {
     this.isClosed = true
     process.session = undefined
     if (path.writer === this) path.writer = undefined
+    while (!process.files.isIdle) await turn() // what a process has left is removed beside everything else
     const [open] = process.files.openFiles
     if (open !== undefined) throw new SimulationFailure('false error', `a closed database keeps ${open} open`)
     if (this.failure !== undefined) throw this.failure
