@@ -15,6 +15,7 @@ export interface HalfCopy {
   /** The copy opens at that where the original had no more checkpoints when it was ended, and the same files. */
   readonly mostCheckpoints: number
   readonly generation: number
+  readonly generationOfCopy: number
 }
 
 /** What somebody does to files who does not know what belongs together. */
@@ -49,16 +50,18 @@ export class PathTampering {
     const { floors, generation, writer } = from
     const isQuiet = writer === undefined || writer.isIdle
     const mostCheckpoints = from.checkpoints + (isFileFirst ? 1 : 0) - (isQuiet ? 0 : 1)
-    return { from, to, isFileFirst, floors, mostCheckpoints, generation }
+    return { from, to, isFileFirst, floors, mostCheckpoints, generation, generationOfCopy: to.generation }
   }
 
   endCopy(copy: HalfCopy): void {
     const { from, to, isFileFirst, floors } = copy
     const wasOpened = !to.isTampered
+    const isWhole = !wasOpened && isPromised(copy)
     if (isFileFirst) this.copyLog(from, to)
     else this.copyFile(from, to)
-    if (wasOpened) to.wasTampered(false)
-    else if (isPromised(copy)) {
+    if (!to.isTampered)
+      to.wasTampered(false) // it was opened for writing meanwhile
+    else if (isWhole) {
       to.wasReplaced(floors)
       to.isMixed = from.isMixed
     }
@@ -127,8 +130,9 @@ export class PathTampering {
 }
 
 /** Whether a plain copy opens, as `docs/durability.md` says. */
-function isPromised({ from, mostCheckpoints, generation }: HalfCopy): boolean {
-  if (from.isTampered || from.hasGaps || from.generation !== generation) return false
+function isPromised({ from, to, mostCheckpoints, generation, generationOfCopy }: HalfCopy): boolean {
+  if (from.isTampered || from.hasGaps) return false
+  if (from.generation !== generation || to.generation !== generationOfCopy) return false
   return from.checkpoints <= mostCheckpoints
 }
 
