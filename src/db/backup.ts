@@ -14,7 +14,7 @@ import type { LogWriter } from '../log/log-writer'
 import { RepeatedFailure } from '../log/repeated-failure'
 import { listSegments } from '../log/segments'
 import { openHeap } from './open-heap'
-import { verify } from './verify'
+import { verifyDatabase } from './verify'
 
 export interface BackupProgress {
   readonly copiedBytes: number
@@ -166,7 +166,7 @@ class Copy {
   async expectWhole(least: number): Promise<void> {
     const { memory, files, world, path } = this.heap
     try {
-      await verify(this.path, { memory })
+      await verifyDatabase(memory, files, this.path)
       const { heap } = openHeap(this.path, { memory, files, world, readOnly: true })
       const { version } = heap
       await heap.close()

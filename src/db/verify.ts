@@ -52,7 +52,8 @@ export async function verify(path: string, options: VerifyOptions = {}): Promise
   return verifyDatabase(memory, filesWith(memory), path, options.onProgress)
 }
 
-async function verifyDatabase(
+/** The same, with the files given. */
+export async function verifyDatabase(
   memory: Memory,
   files: Files,
   givenPath: string,

@@ -25,6 +25,15 @@ const CLAIM = /-[0-9a-f]{12}$/
 /** What is asked of the kernel, where a memory can. */
 type Kernel = Pick<Memory, 'lockFile' | 'names'>
 
+/** What a lock takes from outside besides files. Tests hand in a world in which a seed repeats a run. */
+interface LockWorld {
+  randomBytes(count: number): Buffer
+  /** Returns after so many milliseconds. */
+  pause(ms: number): void
+}
+
+const realWorld: LockWorld = { randomBytes, pause }
+
 /** What a lock file says of who holds the lock; undefined: something that this build does not understand. */
 interface Holder {
   readonly file: string
@@ -45,8 +54,13 @@ interface Holder {
  * Each process publishes its identity first and looks for others afterwards, so of two that ask at the same time at
  * least one sees the other. Then a claim gives way to the kernel's lock, and to a claim whose name is smaller.
  */
-export function acquireWriterLock(path: string, kernel: Kernel = {}, fileMode = DEFAULT_FILE_MODE): FileLock {
-  return lockByKernel(path, kernel, fileMode) ?? lockByClaim(path, kernel, fileMode)
+export function acquireWriterLock(
+  path: string,
+  kernel: Kernel = {},
+  fileMode = DEFAULT_FILE_MODE,
+  world = realWorld,
+): FileLock {
+  return lockByKernel(path, kernel, fileMode, world) ?? lockByClaim(path, kernel, fileMode, world)
 }
 
 /**
@@ -67,7 +81,7 @@ export function tryLock(memory: Kernel, fd: number): boolean | undefined {
 }
 
 /** Undefined where the kernel does not lock the file. */
-function lockByKernel(path: string, kernel: Kernel, fileMode: number): FileLock | undefined {
+function lockByKernel(path: string, kernel: Kernel, fileMode: number, world: LockWorld): FileLock | undefined {
   for (let attempt = 1; kernel.lockFile !== undefined && attempt <= MOST_ATTEMPTS; attempt++) {
     const fd = openLockFile(path, fileMode)
     let lock: FileLock | undefined
@@ -84,19 +98,19 @@ function lockByKernel(path: string, kernel: Kernel, fileMode: number): FileLock 
     } finally {
       if (lock === undefined) closeSync(fd)
     }
-    return settled(lock, () => waitForClaims(path))
+    return settled(lock, () => waitForClaims(path, world))
   }
   if (kernel.lockFile === undefined) return undefined
   throw lockedError(path)
 }
 
-function lockByClaim(path: string, kernel: Kernel, fileMode: number): FileLock {
-  const claim = `${path}-${randomBytes(6).toString('hex')}`
+function lockByClaim(path: string, kernel: Kernel, fileMode: number, world: LockWorld): FileLock {
+  const claim = `${path}-${world.randomBytes(6).toString('hex')}`
   const lock = heldLock(claim, createClaim(claim, fileMode), kernel, () => removeFile(claim))
   return settled(lock, () => {
     const holder = holderIn(path)
     if (holder !== undefined && !isGone(holder)) throw lockedError(path, holder)
-    waitForClaims(path, claim)
+    waitForClaims(path, world, claim)
   })
 }
 
@@ -150,12 +164,12 @@ function createClaim(claim: string, fileMode: number): number {
 }
 
 /** Returns when there is no claim but `own`. Throws `LOCKED` for one that stays, or comes first. */
-function waitForClaims(path: string, own?: string): void {
+function waitForClaims(path: string, world: LockWorld, own?: string): void {
   for (let look = 1; ; look++) {
     const other = claimsOf(path).find((claim) => claim !== own && isClaimed(claim))
     if (other === undefined) return
     if (look === MOST_LOOKS || (own !== undefined && other < own)) throw lockedError(path, holderIn(other))
-    pause(LOOK_EVERY_MS)
+    world.pause(LOOK_EVERY_MS)
   }
 }
 

@@ -77,7 +77,7 @@ export class LogCursor {
   flags = 0
   /** What is wrong, once `next` has returned 'damaged'. */
   damage: SnapheapError | undefined
-  /** The damage is that the log is not of the history of the heap's state. */
+  /** The damage is that the log is not of the history of the heap's state: then nothing more of it is read. */
   isOfOtherHistory = false
   private reader: SegmentReader | undefined
   /** Where the next commit begins. */
@@ -111,6 +111,7 @@ export class LogCursor {
    * after `until` is not read: 'beyond'. Throws `CORRUPT`, `IO`, `VERSION`.
    */
   next(until = Number.POSITIVE_INFINITY): LoggedCommit | LogEnd {
+    if (this.isOfOtherHistory) return 'damaged'
     if (this.reader === undefined) {
       const found = this.begin()
       if (found !== undefined) return found

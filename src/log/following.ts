@@ -175,11 +175,13 @@ export class Following extends EventEmitter<FollowingEvents> {
     this.lookedAtFileMs = nowMs
     const { heap, redo } = this
     if (!heap.files.exists(heap.path!) && !this.cursor.holdsLast()) this.expectLog()
+    const { savedRoot } = heap
     const hasOther = heap.takeNewerFile(
       (block) => redo.changedIn.get(block) ?? 0,
       (root) => this.cursor.holdsLast() && (root === undefined || redo.fits(root)),
     )
-    if (hasOther) this.readAnew()
+    const mayFit = this.cursor.isOfOtherHistory && heap.savedRoot !== savedRoot
+    if (hasOther || mayFit) this.readAnew()
     else redo.forget(heap.savedRoot?.version ?? 0)
   }
 

@@ -60,7 +60,7 @@ export class OrderedTimes {
     /** No time is later. */
     private readonly latestMs: number,
   ) {
-    this.timeMs = Math.min(latestMs, runs.find(({ isInLine }) => isInLine)?.timeMs ?? Number.NEGATIVE_INFINITY)
+    this.timeMs = Math.min(latestMs, runs.find(({ isInLine }) => isInLine)?.timeMs ?? Number.POSITIVE_INFINITY)
   }
 
   /** The time of a commit, whose clock said `clockMs`. To be asked for ascending versions. */

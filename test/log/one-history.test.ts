@@ -1,13 +1,16 @@
 import { copyFileSync, cpSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import fc from 'fast-check'
-import { expect, test } from 'vitest'
+import { expect, onTestFinished, test } from 'vitest'
 import { restore } from '../../src/db/points'
 import { Store } from '../../src/db/store'
 import type { SnapheapError } from '../../src/errors'
+import { realWorld } from '../../src/heap/world'
 import { nativeMemory, temporaryFolder } from '../heap/support/memories'
 import { closeChecked, errorOf, fileStore } from '../support/store'
 import { segmentsOf } from './support/damage'
+import { StoreOverFiles } from './support/store-over-files'
+import { simulatedWorld } from './support/world'
 
 const TABLE = { key: 'id', columns: { id: 'integer', text: 'string' } } as const
 
@@ -210,6 +213,30 @@ function expectOneOf(path: string, states: readonly Map<number, string>[]): void
     void store.close()
   }
 }
+
+test('a follower does not go on with the log of another history, however often it looks', async () => {
+  const { a, b } = await apart(4, 8)
+  copyFileSync(b, `${b}.own`)
+  const { elapsedMs } = simulatedWorld(Math.random)
+  const follower = StoreOverFiles.over(b, { follow: true, memory: nativeMemory(), world: { ...realWorld, elapsedMs } })
+  onTestFinished(() => follower.close())
+  const failures: SnapheapError[] = []
+  follower.following!.on('failure', (error) => failures.push(error))
+  const last = { 0: 'b 0', 7: 'b 7' }
+  expect(rows(follower)).toMatchObject(last)
+  copyFileSync(a, `${b}.other`)
+  renameSync(`${b}.other`, b)
+  const saved = Object.fromEntries(Array.from({ length: 4 }, (_, id) => [id, `a ${id}`]))
+  for (let i = 0; i < 6; i++) {
+    follower.following!.look()
+    expect(rows(follower)).toEqual(i < 1 ? expect.anything() : saved)
+    expect(follower.check().problems).toEqual([])
+  }
+  expect(failures.map(({ code }) => code)).toEqual(['CORRUPT'])
+  renameSync(`${b}.own`, b)
+  for (let i = 0; i < 3; i++) follower.following!.look()
+  expect(rows(follower)).toMatchObject(last)
+})
 
 test('a file gets a new id with each rewrite and keeps the id of its heap', async () => {
   const folder = temporaryFolder()

@@ -1,4 +1,5 @@
 import { fstatSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { dirname, join } from 'node:path'
 import { expect, test } from 'vitest'
 import { SEGMENT } from '../../src/log/format'
 import { nativeMemory } from '../heap/support/memories'
@@ -447,4 +448,15 @@ test('a save or a bulk load that cannot remove log afterwards is durable all the
   put(store, 30)
   await one.cutPower()
   expect(ids(one.open())).toEqual([1, 2, 3, 4, 5, 10, 11, 20, 21, 30, 100])
+})
+
+test('a backup that cannot cut its copy of the log gives back every file that it opened', async () => {
+  const one = machine()
+  const store = one.open()
+  put(store, 1)
+  const folder = join(dirname(one.path), 'backup')
+  one.failNext(({ kind, path }) => kind === 'truncate' && path.startsWith('backup.'), { code: 'EIO' })
+  expect((await rejectionOf(store.backup(folder))).code).toBe('IO')
+  expect(one.files.openFiles.filter((path) => path.includes('.backup-'))).toEqual([])
+  expect((await store.backup(folder)).version).toBe(store.version)
 })

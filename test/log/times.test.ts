@@ -79,6 +79,12 @@ describe('the order of times', () => {
     )
   })
 
+  test('where no clock agrees with most others, commits count as made by now', () => {
+    const now = 1_000_000_000_000
+    expect(ordered([now + 2 * YEAR, now + YEAR], now)).toEqual([now, now])
+    expect(ordered([now + 3 * YEAR, now + 2 * YEAR, now + YEAR], now)).toEqual([now, now, now])
+  })
+
   test('not more commits are moved by more than a minute than there are with a wrong clock', () => {
     fc.assert(
       fc.property(histories(anyStep), ({ commits, nowMs }) => {

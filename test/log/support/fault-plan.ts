@@ -26,6 +26,13 @@ export function oneFailure(random: () => number): FaultPlan {
   })
 }
 
+/** Every operation of one kind fails. */
+export function lastingFailure(random: () => number): FaultPlan {
+  const meant = FALLIBLE[Math.floor(random() * FALLIBLE.length)]
+  const fault: Fault = { code: random() < 0.5 ? 'EIO' : 'ENOSPC', share: random() }
+  return ({ kind }) => (kind === meant ? fault : undefined)
+}
+
 /** The process dies at some operation. */
 export function death(random: () => number): FaultPlan {
   const time = random() < 0.5 ? 'before' : 'after'

@@ -7,6 +7,7 @@ import { seeded } from '../../support/random'
 import type { Operation } from './faulty-files'
 import { SimulationFailure } from './history'
 import { SimulatedDatabase } from './simulated-database'
+import { SimulatedMachine } from './simulated-machine'
 import { smallWindows } from './small-windows'
 import { simulatedWorld } from './world'
 
@@ -19,11 +20,39 @@ export interface SimulationReport {
   readonly operations: readonly Operation[]
 }
 
+/** Every third seed is one of a machine with several processes and paths, the others are of one database. */
+const MACHINE_EVERY = 3
+
 /**
- * Lives through one random history of a database: transactions, checkpoints, restarts, crashes, power cuts and failures
- * of the file system. Throws `SimulationFailure` at the first broken promise. A seed gives the same history every time.
+ * Lives through one random history: transactions, checkpoints, restarts, crashes, power cuts and failures of the file
+ * system. Throws `SimulationFailure` at the first broken promise. A seed gives the same history every time.
  */
-export async function simulate(seed: number): Promise<SimulationReport> {
+export function simulate(seed: number): Promise<SimulationReport> {
+  return seed % MACHINE_EVERY === 0 ? simulateMachine(seed) : simulateDatabase(seed)
+}
+
+/** Of several processes that write, follow, copy and mix databases on several paths. */
+export async function simulateMachine(seed: number): Promise<SimulationReport> {
+  const random = seeded(seed)
+  const plain = smallWindows(plainMemory())
+  const native = loadNativeMemory()
+  const memories = native === undefined ? [plain] : [smallWindows(native), plain]
+  const folder = mkdtempSync(join(tmpdir(), 'snapheap-simulated-'))
+  try {
+    const machine = new SimulatedMachine(random, memories, folder)
+    try {
+      await machine.live(20 + Math.floor(random() * 50))
+      return machine.report
+    } finally {
+      await machine.abandon()
+    }
+  } finally {
+    rmSync(folder, { recursive: true, force: true })
+  }
+}
+
+/** Of one database, its writer and its followers. */
+async function simulateDatabase(seed: number): Promise<SimulationReport> {
   const random = seeded(seed)
   const memory = smallWindows((random() < 0.9 ? loadNativeMemory() : undefined) ?? plainMemory())
   const folder = mkdtempSync(join(tmpdir(), 'snapheap-simulated-'))

@@ -1,7 +1,8 @@
-import { type InternalOptions, openHeap, type StoreOptions } from '../../../src/db/open-heap'
+import { type InternalOptions, openHeap, openHeapAt, type StoreOptions } from '../../../src/db/open-heap'
 import { Store } from '../../../src/db/store'
 import type { Files } from '../../../src/heap/files'
 import type { Memory } from '../../../src/heap/memory'
+import type { Point } from '../../../src/log/history'
 
 /** A store over given files. */
 export class StoreOverFiles extends Store {
@@ -16,6 +17,11 @@ export class StoreOverFiles extends Store {
 
   get memory(): Memory {
     return this.heap.memory
+  }
+
+  /** The database at a path as it was at a point in time. */
+  static at(path: string, point: Point, options: StoreOptions & InternalOptions): StoreOverFiles {
+    return new StoreOverFiles(openHeapAt(path, point, options))
   }
 
   static over(path: string, options: StoreOptions & InternalOptions): StoreOverFiles {
