@@ -1,4 +1,4 @@
-// npm run --silent bench:compare -- REF [TASK ...] [--rows N] [--rounds N]
+// npm run --silent bench:compare -- REF [TASK ...] [--rows N] [--rounds N] [--only CONTENDER,CONTENDER]
 import { spawnSync } from 'node:child_process'
 import { existsSync, mkdtempSync, readFileSync, rmSync, symlinkSync } from 'node:fs'
 import { tmpdir } from 'node:os'
@@ -13,7 +13,7 @@ const TASKS = ['point-read', 'index-lookup', 'lookup', 'range', 'request', 'bulk
 
 const { values, positionals } = parseArgs({
   allowPositionals: true,
-  options: { rows: { type: 'string' }, rounds: { type: 'string', default: '3' } },
+  options: { rows: { type: 'string' }, rounds: { type: 'string', default: '3' }, only: { type: 'string' } },
 })
 const [ref, ...named] = positionals
 if (ref === undefined) fail('Name what to compare with: npm run bench:compare -- REF [TASK ...]')
@@ -75,7 +75,9 @@ async function compare(task: string): Promise<void> {
 }
 
 async function run(tree: string, task: string): Promise<TaskReport> {
-  const flags = ['--json', ...(values.rows === undefined ? [] : ['--rows', values.rows])]
+  const chosen = Object.entries({ rows: values.rows, only: values.only })
+  // trees take turns, so that one process for each contender is enough at a time
+  const flags = ['--json', '--rounds', '1', ...chosen.flatMap(([name, value]) => (value ? [`--${name}`, value] : []))]
   const program = ['scripts/run-bundled.mjs', 'bench/run.ts', task, ...flags]
   return (await jsonFrom(`${task} in ${tree}`, program, tree)) as TaskReport
 }

@@ -29,3 +29,15 @@ export function newTimeline(world: World): string {
 export function newChain(world: World): number {
   return (world.randomBytes(4).readUInt32LE(0) | 1) >>> 0
 }
+
+/** Steps through all numbers of 32 bits. */
+const STEP = 0x9e3779b9
+
+/** Chains for versions that are not recorded, one after the other: another sequence with each call, for one random number. */
+export function newChains(world: World): () => number {
+  let chain = world.randomBytes(4).readInt32LE(0)
+  return () => {
+    chain = (chain + STEP) | 0
+    return (chain | 1) >>> 0
+  }
+}

@@ -161,16 +161,21 @@ export class PoolFile {
 
   /** Whether `path` still names this file: somebody may have removed or replaced it. */
   isAt(path: string): boolean {
-    return this.files.names(path, this.fd)
+    return this.names(path, 0)
+  }
+
+  /** Native code finds it out without slowing the next sync down (`native/file_name.cc`). */
+  private names(path: string, sizeBytes: number): boolean {
+    const { memory, files, fd } = this
+    return memory.names?.(path, fd, sizeBytes) ?? files.names(path, fd, sizeBytes)
   }
 
   /** Throws unless `path` still names this file, whole: somebody may have removed, replaced or truncated it. */
   ensureAt(path: string): void {
-    const { files, fd } = this
-    if (files.names(path, fd, this.root.fileBlocks * BLOCK_BYTES)) return
-    const [code, what] = !files.exists(path)
+    if (this.names(path, this.root.fileBlocks * BLOCK_BYTES)) return
+    const [code, what] = !this.files.exists(path)
       ? (['NOT_FOUND', 'was removed or renamed'] as const)
-      : files.names(path, fd)
+      : this.names(path, 0)
         ? (['CORRUPT', 'was truncated'] as const)
         : (['EXISTS', 'was replaced by another file'] as const)
     throw new SnapheapError(

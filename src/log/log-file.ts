@@ -85,7 +85,8 @@ export class LogFile {
    * version has.
    */
   skip(version: number, chain: number): void {
-    this.written = { ...this.written, version, checksum: chain }
+    const { segment, offset, bytes } = this.written
+    this.written = { version, checksum: chain, segment, offset, bytes }
     this.isAfterGap = true
   }
 

@@ -1,7 +1,7 @@
 import { SnapheapError } from '../errors'
 import type { Changes } from '../heap/changes'
 import type { FileRoot } from '../heap/file-format'
-import { type HistoryPoint, newChain, newTimeline } from '../heap/history-point'
+import { type HistoryPoint, newChains, newTimeline } from '../heap/history-point'
 import type { CommitOptions, Journal } from '../heap/journal'
 import type { Timer } from '../heap/world'
 import { LogCheckpoints } from './checkpoints'
@@ -65,6 +65,8 @@ export class LogWriter implements Journal, SyncOwner {
   private lost: SnapheapError | undefined
   private readonly returnListeners = new Set<() => void>()
   private readonly origin: { readonly timeline: string; epoch: number }
+  /** For versions that are not logged. */
+  private readonly nextChain: () => number
   /** The newest version that was not logged, and where the log ended before it. */
   private gap: { readonly version: number; readonly before: LoggedEnd } | undefined
 
@@ -82,6 +84,7 @@ export class LogWriter implements Journal, SyncOwner {
     if (isAfterGap) this.gap = { version: heapVersion, before: end.place === undefined ? NOTHING_LOGGED : end }
     const epoch = Math.max(end.epoch, root?.point?.epoch ?? 0)
     this.origin = { timeline: end.timeline ?? newTimeline(options.world), epoch }
+    this.nextChain = newChains(options.world)
     this.promise = fullDurability(options.durability)
     this.pending = new CommitBuffer(options.memory, options.partBytes, begin.version, begin.checksum)
     this.file = new LogFile(options, begin, place, this.origin, isAfterGap)
@@ -204,8 +207,9 @@ export class LogWriter implements Journal, SyncOwner {
     if (this.refusal !== undefined) throw this.refusal
     this.flush()
     this.leaveSegment()
+    const { timeline, epoch } = this.origin
     const { version, checksum } = this.loggedEnd
-    return { ...this.origin, chain: newChain(this.options.world), loggedVersion: version, loggedChain: checksum }
+    return { timeline, epoch, chain: this.nextChain(), loggedVersion: version, loggedChain: checksum }
   }
 
   skip(version: number, { chain, loggedVersion, loggedChain }: HistoryPoint): void {

@@ -1,4 +1,4 @@
-import { type FileIdentity, type Files, isSameFile } from '../heap/files'
+import type { Files } from '../heap/files'
 import type { Memory } from '../heap/memory'
 import { SEGMENT } from './format'
 import { contentsEnd, createSegment, openSegment, syncLogFolders } from './segments'
@@ -18,7 +18,6 @@ export interface LogPosition {
 
 interface OpenSegment {
   readonly path: string
-  readonly identity: FileIdentity | undefined
   readonly fd: number
   /**
    * A second opening of the file, for synchronous syncs. The kernel reports a failed write to each opening once:
@@ -125,8 +124,9 @@ export class SegmentFile {
    * Whether the path still names the segment: somebody may have removed, renamed or replaced it. One look at the path.
    */
   get isInPlace(): boolean {
-    const { file } = this
-    return file === undefined || isSameFile(this.files.identity(file.path), file.identity)
+    const { file, memory, files } = this
+    if (file === undefined) return true
+    return memory.names?.(file.path, file.fd) ?? files.names(file.path, file.fd)
   }
 
   /** Ends it at a position: what is behind must not be taken for a commit. Throws where that is still there. */
@@ -153,8 +153,7 @@ export class SegmentFile {
 
   private opened(path: string, fd: number): OpenSegment {
     try {
-      const identity = this.files.identity(fd)
-      return { path, identity, fd, syncFd: this.files.open(path, 'r+'), syncsUnderWay: 0, isLeft: false }
+      return { path, fd, syncFd: this.files.open(path, 'r+'), syncsUnderWay: 0, isLeft: false }
     } catch (error) {
       this.files.close(fd)
       throw error
