@@ -1,8 +1,10 @@
+import { basename } from 'node:path'
 import type { SnapheapError } from '../errors'
 import type { Files } from '../heap/files'
 import type { HistoryPoint } from '../heap/history-point'
 import type { Memory } from '../heap/memory'
 import { realWorld, type World } from '../heap/world'
+import { isSegmentName } from './format'
 import type { RecordHead, Redo } from './record'
 import { type FoundRecord, SegmentReader } from './segment-reader'
 import { damagedLog, listSegments, otherHistory, type Segment } from './segments'
@@ -170,6 +172,12 @@ export class LogCursor {
     return listSegments(this.memory, this.files, this.folder, this.heapId).segments
   }
 
+  /** Whether no segment comes behind this one: a follower asks with every look, and reads no header for that. */
+  private isLastByName(path: string): boolean {
+    const name = basename(path)
+    return this.files.list(this.folder).every((each) => !isSegmentName(each) || each <= name)
+  }
+
   private begin(): LogEnd | undefined {
     const segments = this.list()
     const at = segments.findLastIndex(({ header }) => header.baseVersion <= this.from.version)
@@ -210,7 +218,7 @@ export class LogCursor {
   /** Goes on to the segment that follows the current one, when that is read to its end. True when there is one. */
   private enterNextSegment(): true | LogEnd {
     const { path } = this.reader!
-    const segments = this.list()
+    const segments = this.isLastByName(path) ? [] : this.list()
     const at = segments.findIndex((each) => each.path > path)
     if (at < 0) return this.begun !== undefined || this.reader!.hasBytesAt(this.offset) ? 'partial' : 'end'
     const start = segments.findLastIndex(({ header }) => header.baseVersion <= this.from.version)
@@ -259,16 +267,17 @@ export class LogCursor {
         reader.forget()
         return 'beyond'
       }
+      if (this.begun === undefined && found.head.isLast) return this.take(found.head, [found], found)
       this.begun ??= { first: found.head, parts: [] }
       this.begun.parts.push(found)
-      if (found.head.isLast) return this.take(this.begun, found)
+      if (found.head.isLast) return this.take(this.begun.first, this.begun.parts, found)
     }
   }
 
   /** The next record, undefined where there is no whole one that continues what was read. */
   private recordHere(): FoundRecord | undefined {
     const before = this.begun?.parts.at(-1)
-    const found = this.reader!.recordAt(before === undefined ? this.offset : endOf(before), this.last !== undefined)
+    const found = this.reader!.recordAt(before === undefined ? this.offset : endOf(before))
     if (found !== undefined && this.continues(found.head, before)) return found
     this.reader!.forget() // other bytes may stand there when it is looked at again
     return undefined
@@ -282,7 +291,7 @@ export class LogCursor {
     return head.isClaim ? head.epoch > this.epoch : head.epoch === this.epoch
   }
 
-  private take({ first, parts }: BegunCommit, last: FoundRecord): LoggedCommit {
+  private take(first: RecordHead, parts: readonly FoundRecord[], last: FoundRecord): LoggedCommit {
     const { head } = last
     const reader = this.reader!
     const end = endOf(last)

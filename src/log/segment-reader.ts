@@ -33,6 +33,8 @@ export class SegmentReader {
   private buffer: RecordBytes
   private length = 0
   private start = 0
+  /** Where there was no whole record a moment ago. */
+  private endedAt = -1
   /** Where a large record was found not to be whole, and when. */
   private failed = { offset: -1, elapsedMs: 0 }
 
@@ -54,13 +56,13 @@ export class SegmentReader {
     this.failed = { offset: -1, elapsedMs: 0 }
   }
 
-  /**
-   * The record at `offset`, undefined where there is no whole one. `isAtEnd`: the log is known to have ended there
-   * before. Throws `IO`.
-   */
-  recordAt(offset: number, isAtEnd: boolean): FoundRecord | undefined {
-    const head = this.decode(offset) ?? (this.load(offset, isAtEnd) ? this.decode(offset) : undefined)
-    return head && { head, offset }
+  /** The record at `offset`, undefined where there is no whole one. Throws `IO`. */
+  recordAt(offset: number): FoundRecord | undefined {
+    const isOver = this.sizeAt(offset) === 0 // as it was read a moment ago, with the record before it
+    const head = this.decode(offset) ?? (!isOver && this.load(offset) ? this.decode(offset) : undefined)
+    if (head !== undefined) return { head, offset }
+    this.endedAt = offset
+    return undefined
   }
 
   /** Forgets what was read: the next record comes from the file. */
@@ -140,18 +142,22 @@ export class SegmentReader {
     return at < 0 ? undefined : decodeHead(this.memory, this.buffer, at, this.length)
   }
 
+  /** What the buffer says of the size of the record at `offset`; undefined where it does not reach there. */
+  private sizeAt(offset: number): number | undefined {
+    const at = offset - this.start
+    return at >= 0 && at + 8 <= this.length ? this.buffer.units[(at >>> 2) + RECORD.size]! >>> 0 : undefined
+  }
+
   /** Reads from `offset` on, where a record that may be whole begins there. Whether it has read it. */
-  private load(offset: number, isAtEnd: boolean): boolean {
+  private load(offset: number): boolean {
     return (
       this.attempt((fd) => {
-        const head = new Uint8Array(8)
-        const isThere = this.files.read(fd, head, offset) === head.length
-        const sizeBytes = new DataView(head.buffer).getUint32(RECORD.size * 4, true)
-        if (!isThere || sizeBytes === 0 || sizeBytes > MOST_RECORD_BYTES) return false
-        const fileBytes = this.files.sizeBytes(fd)
+        this.fill(offset, this.endedAt === offset ? LEAST_BYTES : CHUNK_BYTES)
+        const sizeBytes = this.sizeAt(offset) ?? 0
+        if (sizeBytes <= this.length) return sizeBytes !== 0
+        const fileBytes = sizeBytes > MOST_RECORD_BYTES ? 0 : this.files.sizeBytes(fd)
         if (offset + sizeBytes > fileBytes || this.isTooSoon(offset, sizeBytes)) return false
-        const least = isAtEnd ? LEAST_BYTES : CHUNK_BYTES
-        this.fill(offset, Math.min(fileBytes - offset, Math.max(least, sizeBytes)))
+        this.fill(offset, Math.min(fileBytes - offset, Math.max(CHUNK_BYTES, sizeBytes)))
         return true
       }) ?? false
     )

@@ -21,13 +21,23 @@ const keepSourceUrl: Plugin = {
   transform: (code, id) => code.replaceAll('import.meta.url', JSON.stringify(pathToFileURL(id).href)),
 }
 
-/** What the compiler has against a program that imports this library by its package name, in its words. */
+/** What the compiler has against a program that imports this library by its package name, in its words. The library is checked by itself. */
 export function typeErrors(file: string): string[] {
   const { config } = ts.readConfigFile(join(root, 'tsconfig.json'), ts.sys.readFile)
   const { options } = ts.convertCompilerOptionsFromJson(config.compilerOptions, root)
   const paths = Object.fromEntries(Object.entries(PACKAGE_SOURCES).map(([name, source]) => [name, [source]]))
   const program = ts.createProgram([file], { ...options, paths })
-  return ts.getPreEmitDiagnostics(program).map(({ messageText }) => ts.flattenDiagnosticMessageText(messageText, '\n'))
+  const own = program.getSourceFiles().filter((each) => !each.isDeclarationFile && !isOfLibrary(each.fileName))
+  const diagnostics = [
+    ...program.getOptionsDiagnostics(),
+    ...program.getGlobalDiagnostics(),
+    ...own.flatMap((each) => [...program.getSyntacticDiagnostics(each), ...program.getSemanticDiagnostics(each)]),
+  ]
+  return diagnostics.map(({ messageText }) => ts.flattenDiagnosticMessageText(messageText, '\n'))
+}
+
+function isOfLibrary(fileName: string): boolean {
+  return ts.sys.resolvePath(fileName).startsWith(join(root, 'src', '/'))
 }
 
 /** What a program printed. */
