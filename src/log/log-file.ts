@@ -57,10 +57,10 @@ export class LogFile {
 
   /**
    * Appends records, behind which zeros may be written ahead. `synced` is what is on the device. Throws `IO`; then the
-   * file ends where it did. Whether the segment is still where it will be looked for is asked after each sync.
+   * file ends where it did.
    */
   append(bytes: Uint8Array, synced: LogPosition, hasZerosAhead: boolean): void {
-    this.options.ensureWriter() // before anything is written: another process may be writing there
+    this.ensureInPlace() // before anything is written: another process may be writing there
     if (!this.segment.isOpen) this.attempt('begin', () => this.begin())
     this.attempt('write', () => {
       this.mark.ensureWritten(synced)
