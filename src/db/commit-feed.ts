@@ -109,7 +109,7 @@ export class CommitFeed<S extends PinnedVersion> {
   }
 
   /**
-   * To be called after each commit. A commit made by a listener is told when all have been told of the one before it.
+   * Call it after each commit. Where a listener commits, all listeners hear of the earlier commit first.
    */
   committed(): void {
     const { newest } = this

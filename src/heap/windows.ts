@@ -222,7 +222,7 @@ export class Windows {
 
 /** Stands for an array of words of which none may be read: `refuse` gets the block that was asked for, and throws. */
 function refusing<T extends object>(empty: T, shift: number, refuse: (at: number) => never): T {
-  // a name that is no index, as that of a method, says nothing of the block: it is none of them
+  // a property that is not an index, such as a method, gives NaN as the block
   const refused = (_: T, key: string | symbol) => refuse(Math.floor(Number(String(key)) / 2 ** shift))
   return new Proxy(empty, { get: refused, set: refused, has: refused })
 }

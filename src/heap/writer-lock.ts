@@ -92,7 +92,7 @@ function lockByKernel(path: string, kernel: Kernel, fileMode: number, world: Loc
       if (!nodeFiles.names(path, fd)) continue // replaced before it was locked
       writeText(path, fd, encodeIdentity(ownIdentity()))
       lock = heldLock(path, fd, kernel, (isDiscarded) => {
-        if (isDiscarded) removeFile(path) // whoever has opened it meanwhile sees that it has lost its name
+        if (isDiscarded) removeFile(path) // another process that has opened it checks that the path still names it
         writeText(path, fd, blankText())
       })
     } finally {

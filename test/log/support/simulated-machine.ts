@@ -228,9 +228,9 @@ export class SimulatedMachine {
       if (!this.isOpen(copy.to)) tampering.endCopy(copy)
       return
     }
-    const from = this.pick(this.paths)
     const to = await this.spare()
     if (to === undefined) return
+    const from = this.pick(this.paths) // not before: the spare one may have taken the place of any
     const luck = this.random()
     if (luck < 0.2) tampering.copyFile(from, to)
     else if (luck < 0.35) tampering.copyLog(from, to)
