@@ -4,7 +4,7 @@ import type { HistoryPoint } from './history-point'
 export type CommitSync = 'before' | 'after' | 'unawaited'
 
 export interface CommitOptions {
-  /** Kept with the commit, opaque to the heap. Default ''. */
+  /** Text that is stored with the commit and not interpreted. Default ''. */
   readonly annotation?: string
   /**
    * When the commit is on the device, where the journal promises that: `before` it counts (the default); `after`, for a

@@ -24,7 +24,7 @@ export interface SaveProgress {
 export interface SaveOptions {
   /** Allow an existing file at another path to be replaced. Default false. */
   readonly replace?: boolean
-  /** Kept beside the root, opaque to the heap; at most 400 bytes of UTF-8. Default ''. */
+  /** Text that is stored with the root and not interpreted; at most 400 bytes of UTF-8. Default ''. */
   readonly annotation?: string
   readonly onProgress?: (progress: SaveProgress) => void
 }

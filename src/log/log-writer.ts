@@ -397,7 +397,10 @@ export class LogWriter implements Journal, SyncOwner {
     if (this.state === 'closed') return
     if (this.syncs.isRunning) await this.syncs.idle()
     this.attemptLast(() => this.flush())
-    this.attemptLast(() => this.syncs.syncNow())
+    this.attemptLast(() => {
+      if (this.syncs.unsyncedBytes > 0) this.file.ensureSegment()
+      this.syncs.syncNow()
+    })
     this.timer?.cancel()
     clearImmediate(this.flushing)
     const { lost } = this

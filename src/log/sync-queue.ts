@@ -60,7 +60,10 @@ export class SyncQueue {
     })
   }
 
-  /** Returns when everything that is written is on the device. Throws what `syncFailed` returns. */
+  /**
+   * Returns when everything that is written is on the device. Throws what `syncFailed` returns. The caller has just made sure that
+   * the log is where it will be looked for.
+   */
   syncNow(): void {
     if (this.unsyncedBytes === 0) return
     try {
@@ -104,7 +107,9 @@ export class SyncQueue {
       const { written } = this.file
       try {
         if (this.unsyncedBytes > 0) await this.file.syncBeside()
-        if (!this.hasEnded) this.advance(written)
+        if (this.hasEnded) continue
+        if (written.bytes > this.synced.bytes) this.file.ensureSegment() // it was written some time ago
+        this.advance(written)
       } catch (error) {
         this.owner.syncFailed(error)
       }
@@ -112,13 +117,9 @@ export class SyncQueue {
     this.running = undefined
   }
 
-  /**
-   * Everything up to a position is on the device: who waits for that hears of it, if the log is where it will be looked
-   * for.
-   */
+  /** Everything up to a position is on the device: who waits for that hears of it. */
   private advance(position: LogPosition): void {
     if (position.bytes > this.synced.bytes) {
-      this.file.ensureSegment()
       this.file.isOnDevice(position)
       this.synced = position
     }
