@@ -397,10 +397,7 @@ export class LogWriter implements Journal, SyncOwner {
     if (this.state === 'closed') return
     if (this.syncs.isRunning) await this.syncs.idle()
     this.attemptLast(() => this.flush())
-    this.attemptLast(() => {
-      if (this.syncs.unsyncedBytes > 0) this.file.ensureSegment()
-      this.syncs.syncNow()
-    })
+    this.attemptLast(() => this.syncs.syncLast())
     this.timer?.cancel()
     clearImmediate(this.flushing)
     const { lost } = this

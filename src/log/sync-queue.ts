@@ -74,6 +74,12 @@ export class SyncQueue {
     }
   }
 
+  /** The same for what may have been written some time ago. */
+  syncLast(): void {
+    if (this.unsyncedBytes > 0) this.file.ensureSegment()
+    this.syncNow()
+  }
+
   isInFile(version: number): void {
     this.fileVersion = Math.max(this.fileVersion, version)
   }
