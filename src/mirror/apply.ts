@@ -1,18 +1,37 @@
 import type { Transaction } from '../db/transaction'
 import { SnapheapError } from '../errors'
 import type { TableWriter } from '../table/table-writer'
-import type { SourceTable } from './catalogue'
+import type { SourceColumn, SourceLeaf, SourceTable } from './catalogue'
 import type { TextDecoder } from './fields'
+import { LeafRows } from './leaf-rows'
 import { type Lsn, NO_LSN } from './lsn'
 import { mirrorName } from './mirrored-table'
 import { type ChangeHandler, FIELD_NULL, FIELD_TEXT, FIELD_UNCHANGED, type Relation, type Tuple } from './pgoutput'
 import { mapType } from './types'
 
-/** Tables that were copied at a later place than the stream is: their changes from before it are in the copy. */
+/** Leaves that were copied at a later place than the stream is: their changes from before it are in the copy. */
 export interface CopiedAhead {
   /** Transactions committed before this are in the copy. */
   lsn: Lsn
+  /** Oids of the leaves. */
   oids: ReadonlySet<number>
+}
+
+/** What the stream is applied to, and what decides what of it. */
+export interface ApplierOptions {
+  /** The mirrored tables, by the oids of their leaves. */
+  leaves: ReadonlyMap<number, MirroredLeafOf>
+  ahead: CopiedAhead | undefined
+  /** Transactions that ended up to here are in the tables already. */
+  startLsn: Lsn
+  /** Hears of each of these, to tell whether they are the same as were applied. */
+  onKnown: (endLsn: Lsn, xid: number) => void
+}
+
+/** A leaf, and the table that its rows are in. */
+export interface MirroredLeafOf {
+  source: SourceTable
+  leaf: SourceLeaf
 }
 
 /** The error that makes the mirror look at the table of Postgres anew. `mustCopy`: its rows are not what they should be. */
@@ -27,8 +46,9 @@ export function tableChanged(oid: number, table: string, what: string, mustCopy:
 
 /** Writes what the stream tells into the mirrored tables, within the transaction it was given last. */
 export class ChangeApplier implements ChangeHandler {
-  /** Where the transaction under way was committed. */
+  /** Where the transaction under way was committed, and its number. */
   finalLsn: Lsn = NO_LSN
+  xid = 0
   /** Where the last whole transaction ended. */
   endLsn: Lsn = NO_LSN
   /** Between a transaction's begin and its commit. */
@@ -36,14 +56,9 @@ export class ChangeApplier implements ChangeHandler {
   private transaction: Transaction | undefined
   private generation = 0
   private readonly relations = new Map<number, Relation>()
-  private readonly bound = new Map<number, TableChanges>()
+  private readonly bound = new Map<number, LeafChanges>()
 
-  constructor(
-    private readonly sources: ReadonlyMap<number, SourceTable>,
-    private readonly ahead: CopiedAhead | undefined,
-    /** A table was described once more: something about it has changed, though perhaps not its columns. */
-    private readonly onDescribedAgain: () => void,
-  ) {}
+  constructor(private readonly options: ApplierOptions) {}
 
   /** Changes go into this transaction from now on. */
   use(transaction: Transaction): void {
@@ -51,18 +66,24 @@ export class ChangeApplier implements ChangeHandler {
     this.generation++
   }
 
-  begin(finalLsn: Lsn): void {
+  begin(finalLsn: Lsn, _commitTimeMs: number, xid: number): void {
     this.finalLsn = finalLsn
+    this.xid = xid
     this.isInside = true
   }
 
   commit(_commitLsn: Lsn, endLsn: Lsn): void {
     this.endLsn = endLsn
     this.isInside = false
+    if (this.isKnown) this.options.onKnown(endLsn, this.xid)
+  }
+
+  /** The transaction under way was applied before the stream was taken up. */
+  get isKnown(): boolean {
+    return this.finalLsn < this.options.startLsn
   }
 
   relation(relation: Relation): void {
-    if (this.relations.has(relation.oid)) this.onDescribedAgain()
     this.relations.set(relation.oid, relation)
     this.bound.delete(relation.oid)
   }
@@ -80,52 +101,66 @@ export class ChangeApplier implements ChangeHandler {
   }
 
   truncate(oids: number[]): void {
-    for (const oid of oids) this.target(oid)?.truncate()
+    const targets = oids.map((oid) => this.target(oid)).filter((target) => target !== undefined)
+    for (const table of new Set(targets.map(({ source }) => source))) {
+      const own = targets.filter(({ source }) => source === table)
+      if (own.length === table.leaves.length) own[0]!.truncateTable()
+      else for (const leaf of own) leaf.truncate()
+    }
   }
 
   /** Where a change of this relation goes; undefined where it is not to be applied. */
-  private target(oid: number): TableChanges | undefined {
-    const source = this.sources.get(oid)
+  private target(oid: number): LeafChanges | undefined {
+    if (this.isKnown) return undefined
+    const { leaves, ahead } = this.options
+    const found = leaves.get(oid)
     // A table that is mirrored no longer may still be in the log.
-    if (source === undefined) return undefined
-    if (this.ahead?.oids.has(oid) && this.finalLsn < this.ahead.lsn) return undefined
-    let table = this.bound.get(oid)
-    if (table === undefined) {
+    if (found === undefined) return undefined
+    if (ahead?.oids.has(oid) && this.finalLsn < ahead.lsn) return undefined
+    let changes = this.bound.get(oid)
+    if (changes === undefined) {
       const relation = this.relations.get(oid)
-      if (relation === undefined) throw tableChanged(oid, mirrorName(source), 'came without a description', false)
-      table = new TableChanges(source, relation)
-      this.bound.set(oid, table)
+      if (relation === undefined)
+        throw tableChanged(found.source.oid, mirrorName(found.source), 'came without a description', false)
+      changes = new LeafChanges(found, relation)
+      this.bound.set(oid, changes)
     }
-    table.use(this.transaction!, this.generation)
-    return table
+    changes.use(this.transaction!, this.generation)
+    return changes
   }
 }
 
-/** The changes of one table, whose relation is known to have the columns that the mirrored table has. */
-class TableChanges {
+/** A field of the stream's rows that is not mirrored. */
+const UNKEPT = -1
+
+/** The changes of one leaf, whose relation is known to have the columns that were found in the catalogue. */
+class LeafChanges {
+  readonly source: SourceTable
+  private readonly leaf: SourceLeaf
   private readonly name: string
   private readonly decoders: readonly TextDecoder[]
-  /** By place in a tuple: whether the column may be without a value. */
-  private readonly isNullable: readonly boolean[]
+  /** The mirrored columns, by place in a tuple; undefined for those that are not mirrored. */
+  private readonly columns: readonly (SourceColumn | undefined)[]
   /** Places of the key's columns in a tuple. */
   private readonly keyPlaces: readonly number[]
   private readonly words: Int32Array
   private readonly given: Uint8Array
   private readonly keyWords: Int32Array
   private writer!: TableWriter
+  /** Undefined where the table has no other leaf. */
+  private leafRows: LeafRows | undefined
   private generation = -1
   /** Position in the mirrored table by place in a tuple. */
   private positions: readonly number[] = []
 
-  constructor(
-    private readonly source: SourceTable,
-    relation: Relation,
-  ) {
+  constructor({ source, leaf }: MirroredLeafOf, relation: Relation) {
+    this.source = source
+    this.leaf = leaf
     this.name = mirrorName(source)
-    ensureSameColumns(this.name, source, relation)
-    this.decoders = source.columns.map((column) => mapType(column.type).decode)
-    this.isNullable = source.columns.map((column) => column.isNullable)
-    this.keyPlaces = source.key.map((name) => source.columns.findIndex((column) => column.name === name))
+    this.ensureSameColumns(relation)
+    this.columns = leaf.columns.map(({ name }) => source.columns.find((column) => column.name === name))
+    this.decoders = this.columns.map((column) => (column === undefined ? NO_DECODER : mapType(column.type).decode))
+    this.keyPlaces = source.key.map((name) => leaf.columns.findIndex((column) => column.name === name))
     this.words = new Int32Array(source.columns.length * 2)
     this.given = new Uint8Array(source.columns.length)
     this.keyWords = new Int32Array(this.keyPlaces.length * 2)
@@ -134,15 +169,17 @@ class TableChanges {
   use(transaction: Transaction, generation: number): void {
     if (this.generation === generation) return
     this.writer = transaction.writer(this.name)
+    this.leafRows = this.source.isPartitioned ? new LeafRows(transaction, this.name) : undefined
     this.generation = generation
     const { columnNames } = this.writer.table
-    this.positions = this.source.columns.map((column) => columnNames.indexOf(column.name))
+    this.positions = this.columns.map((column) => (column === undefined ? UNKEPT : columnNames.indexOf(column.name)))
   }
 
   insert(bytes: Buffer, row: Tuple): void {
     this.decode(bytes, row)
     try {
-      this.writer.insertWords(this.words)
+      const number = this.writer.insertWords(this.words)
+      this.leafRows?.add(number, this.leaf.oid)
     } catch (error) {
       throw this.explained(error)
     }
@@ -152,18 +189,34 @@ class TableChanges {
     const number = this.rowOf(bytes, old ?? row)
     this.decode(bytes, row)
     try {
-      this.writer.updateWords(number, this.words, this.given)
+      const moved = this.writer.updateWords(number, this.words, this.given)
+      if (moved === number || this.leafRows === undefined) return
+      this.leafRows.remove(number)
+      this.leafRows.add(moved, this.leaf.oid)
     } catch (error) {
       throw this.explained(error)
     }
   }
 
   delete(bytes: Buffer, old: Tuple): void {
-    this.writer.delete(this.rowOf(bytes, old))
+    const number = this.rowOf(bytes, old)
+    this.writer.delete(number)
+    this.leafRows?.remove(number)
   }
 
+  /** Deletes the leaf's rows. */
   truncate(): void {
+    if (this.leafRows === undefined) return this.writer.truncate()
+    for (const row of this.leafRows.rowsOf(this.leaf.oid)) {
+      this.writer.delete(row)
+      this.leafRows.remove(row)
+    }
+  }
+
+  /** Deletes the rows of all leaves. */
+  truncateTable(): void {
     this.writer.truncate()
+    this.leafRows?.clear()
   }
 
   /** Leaves the words of a tuple in `words`, and which of them it has in `given`. */
@@ -172,6 +225,7 @@ class TableChanges {
     if (row.count !== this.decoders.length) throw this.changed('has other columns now', false)
     for (let place = 0; place < this.decoders.length; place++) {
       const position = this.positions[place]!
+      if (position === UNKEPT) continue
       const kind = row.kinds[place]
       this.given[position] = kind === FIELD_UNCHANGED ? 0 : 1
       if (kind === FIELD_TEXT) {
@@ -179,7 +233,7 @@ class TableChanges {
         this.words[position * 2] = interner.low
         this.words[position * 2 + 1] = interner.high
       } else {
-        if (kind === FIELD_NULL && !this.isNullable[place])
+        if (kind === FIELD_NULL && !this.columns[place]!.isNullable)
           throw this.changed('has values missing where none may be', true)
         this.words[position * 2] = this.words[position * 2 + 1] = 0
       }
@@ -212,24 +266,27 @@ class TableChanges {
   private changed(what: string, mustCopy: boolean): SnapheapError {
     return tableChanged(this.source.oid, this.name, what, mustCopy)
   }
+
+  /** Throws unless the stream describes the very columns that the catalogue has. */
+  private ensureSameColumns(relation: Relation): void {
+    const { source, leaf } = this
+    const isSame =
+      relation.schema === leaf.schema &&
+      relation.name === leaf.name &&
+      relation.replicaIdentity === leaf.replicaIdentity &&
+      relation.columns.length === leaf.columns.length &&
+      relation.columns.every((column, i) => {
+        const known = leaf.columns[i]!
+        const isKey = leaf.replicaIdentity === 'f' || source.key.includes(known.name)
+        return (
+          column.name === known.name &&
+          column.typeOid === known.typeOid &&
+          column.typeModifier === known.typeModifier &&
+          (column.isKey || !isKey)
+        )
+      })
+    if (!isSame) throw this.changed('has other columns now', false)
+  }
 }
 
-/** Throws unless the stream describes the very columns that the mirror knows. */
-function ensureSameColumns(name: string, source: SourceTable, relation: Relation): void {
-  const isSame =
-    relation.schema === source.schema &&
-    relation.name === source.name &&
-    relation.replicaIdentity === source.replicaIdentity &&
-    relation.columns.length === source.columns.length &&
-    relation.columns.every((column, i) => {
-      const known = source.columns[i]!
-      const isKey = source.replicaIdentity === 'f' || source.key.includes(known.name)
-      return (
-        column.name === known.name &&
-        column.typeOid === known.typeOid &&
-        column.typeModifier === known.typeModifier &&
-        column.isKey === isKey
-      )
-    })
-  if (!isSame) throw tableChanged(source.oid, name, 'has other columns now', false)
-}
+const NO_DECODER: TextDecoder = () => undefined

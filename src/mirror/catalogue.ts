@@ -1,6 +1,7 @@
 import pg from 'pg'
 import { postgresError, queryRows } from './connection'
 import type { ReplicaIdentity } from './pgoutput'
+import { type PostgresType, readTypes } from './source-types'
 
 export interface TableIdentity {
   oid: number
@@ -13,19 +14,6 @@ export interface TableIdentity {
 /** `table` for SQL: qualified and quoted where needed. */
 export function qualifiedName(table: { schema: string; name: string }): string {
   return `${pg.escapeIdentifier(table.schema)}.${pg.escapeIdentifier(table.name)}`
-}
-
-/** A type with domains resolved to what they are made of; the element of an array, too. */
-export interface PostgresType {
-  schema: string
-  name: string
-  kind: 'base' | 'enum' | 'array' | 'composite' | 'range'
-  /** Arrays only. */
-  element?: PostgresType
-  /** Character between the elements of an array in its text form. */
-  delimiter?: string
-  /** Enums only: oid of each value -> its label, which can be changed. */
-  labels?: Readonly<Record<string, string>>
 }
 
 export interface SourceColumn {
@@ -54,6 +42,24 @@ export interface SourceIndex {
   columns: string[]
 }
 
+/** A relation that holds rows, and that the stream names: an ordinary table, or a partition that has none itself. */
+export interface SourceLeaf extends TableIdentity {
+  /** `pg_class.relkind` */
+  kind: string
+  replicaIdentity: ReplicaIdentity
+  /** The file that holds the rows; another one when an ALTER TABLE has rewritten them, among others. */
+  storage: string
+  /** What has made it a partition of each table above it: another text when it was detached and attached meanwhile. */
+  attachedBy: string
+  /** Columns that logical replication sends, in the leaf's order; generated ones are not sent. */
+  columns: SourceColumn[]
+  generatedColumns: string[]
+  /** Highest `attnum` of a column, generated ones included. */
+  lastColumnNumber: number
+  /** The connected role may read all of its rows also where it is asked for by its own name. */
+  isReadable: boolean
+}
+
 /** A table of the server, as far as mirroring it depends on it. */
 export interface SourceTable extends TableIdentity {
   /** The name of its mirror, where that is not the one that its own name would give. */
@@ -63,19 +69,19 @@ export interface SourceTable extends TableIdentity {
   /** `pg_class.relpersistence`: `p` permanent, `u` unlogged, `t` temporary. */
   persistence: string
   replicaIdentity: ReplicaIdentity
-  /** Columns that are mirrored, in the table's order; generated ones are not sent by logical replication. */
+  /** Columns that are mirrored, in the table's order. */
   columns: SourceColumn[]
   generatedColumns: string[]
+  /** Columns whose values are names of other objects, and so may change unseen: they are not mirrored. */
+  namingColumns: string[]
   /** Highest `attnum` of a column, generated ones included. */
   lastColumnNumber: number
   /** Unique indexes only. */
   indexes: SourceIndex[]
   /** Columns by which updates and deletes name a row, in index order; empty if there is no such index. */
   key: string[]
-  /** All partitions that hold rows. Empty for an ordinary table. */
-  partitions: SourcePartition[]
-  /** The file that holds the rows; another one when an ALTER TABLE has rewritten them, among others. "0" for roots. */
-  storage: string
+  /** Where its rows are: the table itself, or all of its partitions that have none themselves. */
+  leaves: SourceLeaf[]
   /** Roots above this one, if it is itself a partition, by oid. */
   ancestorOids: number[]
   isOwner: boolean
@@ -84,16 +90,8 @@ export interface SourceTable extends TableIdentity {
   isRowSecured: boolean
   /** The planner's estimate, partitions included; -1 if it has none. For progress only. */
   estimatedRows: number
-  /** On disk without indexes, partitions included. For progress only. */
+  /** On disk without indexes, partitions included, when it was last vacuumed or analysed. For progress only. */
   sizeBytes: number
-}
-
-export interface SourcePartition extends TableIdentity {
-  kind: string
-  replicaIdentity: ReplicaIdentity
-  storage: string
-  /** It was made as a partition of the root, empty, and not attached with rows. */
-  wasMadeHere: boolean
 }
 
 interface ColumnRow {
@@ -108,17 +106,6 @@ interface ColumnRow {
   is_generated: boolean
 }
 
-interface TypeRow {
-  oid: number
-  schema: string
-  name: string
-  type: string
-  base_oid: number
-  element_oid: number
-  delimiter: string
-  labels: Record<string, string> | null
-}
-
 const DOING = 'reading the catalogue failed'
 
 /**
@@ -126,44 +113,74 @@ const DOING = 'reading the catalogue failed'
  * there is none. Reads what the transaction of `client` sees. Throws `POSTGRES`.
  */
 export async function readTables(client: pg.Client, names: readonly string[]): Promise<(SourceTable | undefined)[]> {
-  const oids: (number | undefined)[] = []
-  for (const name of names) oids.push(await resolveName(client, name))
+  const oids = await resolveNames(client, names)
   const known = [...new Set(oids.filter((oid) => oid !== undefined))]
-  if (known.length === 0) return oids.map(() => undefined)
-  const tables = await readRelations(client, known)
-  const [columns, indexes] = [await readColumns(client, known), await readIndexes(client, known)]
-  const types = await readTypes(client, [...new Set(columns.map((column) => column.type_oid))])
-  const byOid = new Map(tables.map((table) => [table.oid, table]))
-  for (const row of columns) {
-    const table = byOid.get(row.table_oid)!
-    table.lastColumnNumber = row.number // they come in this order
-    if (row.is_generated) table.generatedColumns.push(row.name)
-    else {
-      table.columns.push({
-        name: row.name,
-        number: row.number,
-        definedIn: row.defined_in,
-        hasMissingValue: row.has_missing_value,
-        typeOid: row.type_oid,
-        typeModifier: row.type_modifier,
-        type: { ...types.get(row.type_oid)! },
-        isNullable: row.is_nullable,
-      })
-    }
-  }
-  for (const { table_oid, ...index } of indexes) byOid.get(table_oid)!.indexes.push(index)
-  for (const table of tables) table.key = keyOf(table)
+  const byOid = new Map((await readTablesByOid(client, known)).map((table) => [table.oid, table]))
   return oids.map((oid) => (oid === undefined ? undefined : byOid.get(oid)))
 }
 
-/** Oid of the relation that SQL would mean by `name`, or undefined, also if `name` is no name. */
-async function resolveName(client: pg.Client, name: string): Promise<number | undefined> {
+/** The same by oid, without those that are gone, in any order. Takes four statements, however many tables there are. */
+export async function readTablesByOid(client: pg.Client, oids: readonly number[]): Promise<SourceTable[]> {
+  if (oids.length === 0) return []
+  const tables = await readRelations(client, oids)
+  const indexes = await readIndexes(client, oids)
+  const leaves = tables.flatMap((table) => table.leaves)
+  const columns = await readColumns(client, [...new Set([...oids, ...leaves.map(({ oid }) => oid)])])
+  const types = await readTypes(client, [...new Set(columns.map((column) => column.type_oid))])
+  const columnsOf = new Map<number, ColumnRow[]>()
+  for (const row of columns) {
+    const own = columnsOf.get(row.table_oid)
+    if (own === undefined) columnsOf.set(row.table_oid, [row])
+    else own.push(row)
+  }
+  for (const table of tables) {
+    const own = columnsOf.get(table.oid) ?? []
+    const sent = describeColumns(own, types)
+    table.columns = sent.filter(({ type }) => !type.text.isByName)
+    table.namingColumns = sent.filter(({ type }) => type.text.isByName).map(({ name }) => name)
+    table.generatedColumns = own.filter((row) => row.is_generated).map(({ name }) => name)
+    table.lastColumnNumber = own.at(-1)?.number ?? 0 // they come in this order
+  }
+  for (const leaf of leaves) {
+    const own = columnsOf.get(leaf.oid) ?? []
+    leaf.columns = describeColumns(own, types)
+    leaf.generatedColumns = own.filter((row) => row.is_generated).map(({ name }) => name)
+    leaf.lastColumnNumber = own.at(-1)?.number ?? 0
+  }
+  const byOid = new Map(tables.map((table) => [table.oid, table]))
+  for (const { table_oid, ...index } of indexes) byOid.get(table_oid)!.indexes.push(index)
+  for (const table of tables) table.key = keyOf(table)
+  return tables
+}
+
+function describeColumns(rows: readonly ColumnRow[], types: ReadonlyMap<number, PostgresType>): SourceColumn[] {
+  return rows
+    .filter((row) => !row.is_generated)
+    .map((row) => ({
+      name: row.name,
+      number: row.number,
+      definedIn: row.defined_in,
+      hasMissingValue: row.has_missing_value,
+      typeOid: row.type_oid,
+      typeModifier: row.type_modifier,
+      type: { ...types.get(row.type_oid)! },
+      isNullable: row.is_nullable,
+    }))
+}
+
+/** Oids of the relations that SQL would mean by `names`, undefined where there is none, or what is given is no name. */
+async function resolveNames(client: pg.Client, names: readonly string[]): Promise<(number | undefined)[]> {
+  if (names.length === 0) return []
+  const list = names.map((name) => `to_regclass(${pg.escapeLiteral(name)})::oid::int8::float8`)
   try {
-    const result = await client.query(`SELECT to_regclass(${pg.escapeLiteral(name)})::oid::int8::float8 AS oid`)
-    return result.rows[0].oid ?? undefined
+    const { rows } = await client.query(`SELECT unnest(ARRAY[${list.join(', ')}]::float8[]) AS oid`)
+    return rows.map(({ oid }) => oid ?? undefined)
   } catch (error) {
-    if ((error as pg.DatabaseError).code === '42602') return undefined // invalid_name
-    throw postgresError(DOING, error)
+    if ((error as pg.DatabaseError).code !== '42602') throw postgresError(DOING, error) // invalid_name
+    if (names.length === 1) return [undefined]
+    const oids: (number | undefined)[] = []
+    for (const name of names) oids.push(...(await resolveNames(client, [name])))
+    return oids
   }
 }
 
@@ -172,39 +189,63 @@ function keyOf(table: SourceTable): string[] {
   return table.indexes.find((index) => index[isKey])?.columns ?? []
 }
 
-async function readRelations(client: pg.Client, oids: number[]): Promise<SourceTable[]> {
+/** Takes no locks: it is answered also while a table is being altered. */
+async function readRelations(client: pg.Client, oids: readonly number[]): Promise<SourceTable[]> {
   const rows = await queryRows<SourceTable>(
     client,
     DOING,
-    `SELECT c.oid::int8::float8 AS oid, n.nspname AS schema, c.relname AS name, c.relkind = 'p' AS "isPartitioned",
+    `WITH RECURSIVE tree (root, relid, path) AS (
+       SELECT oid, oid, '' FROM unnest(ARRAY[${oids.join(', ')}]::oid[]) oid
+       UNION ALL
+       SELECT t.root, i.inhrelid, concat_ws(', ', nullif(t.path, ''), concat_ws(' ', i.inhparent, i.xmin))
+       FROM tree t JOIN pg_catalog.pg_class p ON p.oid = t.relid AND p.relkind = 'p'
+            JOIN pg_catalog.pg_inherits i ON i.inhparent = t.relid AND NOT i.inhdetachpending
+     )
+     SELECT c.oid::int8::float8 AS oid, n.nspname AS schema, c.relname AS name, c.relkind = 'p' AS "isPartitioned",
             c.relkind AS kind, c.relpersistence AS persistence, c.relreplident AS "replicaIdentity",
             pg_has_role(c.relowner, 'USAGE') AS "isOwner", has_table_privilege(c.oid, 'SELECT') AS "isReadable",
             c.relkind IN ('r', 'p') AND row_security_active(c.oid) AS "isRowSecured",
             ARRAY(SELECT a.relid::oid::int8::float8 FROM pg_partition_ancestors(c.oid) a WHERE a.relid <> c.oid)
               AS "ancestorOids",
-            coalesce(l.partitions, '[]') AS partitions,
-            c.relfilenode::text AS storage,
-            coalesce(l.rows, c.reltuples)::float8 AS "estimatedRows",
-            coalesce(l.size, CASE WHEN c.relkind IN ('r', 'm') THEN pg_table_size(c.oid) END, 0)::float8 AS "sizeBytes"
+            coalesce(l.leaves, '[]') AS leaves,
+            CASE WHEN c.relkind = 'p' THEN l.rows ELSE c.reltuples END::float8 AS "estimatedRows",
+            coalesce(l.pages, 0)::float8 * current_setting('block_size')::int AS "sizeBytes"
      FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
      LEFT JOIN LATERAL (
        SELECT jsonb_agg(jsonb_build_object('oid', p.oid::int8, 'schema', pn.nspname, 'name', p.relname, 'kind', p.relkind,
-                'isPartitioned', false, 'replicaIdentity', p.relreplident,
-                'storage', p.relfilenode::text,
-                'wasMadeHere', i.inhparent = c.oid AND i.xmin::text = pt.xmin::text) ORDER BY p.oid) AS partitions,
-              sum(greatest(p.reltuples, 0)) AS rows,
-              sum(CASE WHEN p.relkind = 'r' THEN pg_table_size(p.oid) END) AS size
-       FROM pg_partition_tree(c.oid) t JOIN pg_catalog.pg_class p ON p.oid = t.relid
-            JOIN pg_catalog.pg_namespace pn ON pn.oid = p.relnamespace
-            JOIN pg_catalog.pg_inherits i ON i.inhrelid = p.oid JOIN pg_catalog.pg_type pt ON pt.oid = p.reltype
-       WHERE t.isleaf AND p.oid <> c.oid
-     ) l ON c.relkind = 'p'
+                'isPartitioned', false, 'replicaIdentity', p.relreplident, 'storage', p.relfilenode::text,
+                'attachedBy', t.path,
+                'isReadable', has_table_privilege(p.oid, 'SELECT') AND p.relkind = 'r' AND NOT row_security_active(p.oid)
+              ) ORDER BY p.oid) AS leaves,
+              sum(greatest(p.reltuples, 0)) AS rows, sum(p.relpages) AS pages
+       FROM tree t JOIN pg_catalog.pg_class p ON p.oid = t.relid JOIN pg_catalog.pg_namespace pn ON pn.oid = p.relnamespace
+       WHERE t.root = c.oid AND p.relkind <> 'p'
+     ) l ON c.relkind IN ('r', 'p')
      WHERE c.oid IN (${oids.join(', ')})`,
   )
-  return rows.map((row) => ({ ...row, columns: [], generatedColumns: [], lastColumnNumber: 0, indexes: [], key: [] }))
+  return rows.map((row) => ({
+    ...row,
+    columns: [],
+    generatedColumns: [],
+    namingColumns: [],
+    lastColumnNumber: 0,
+    indexes: [],
+    key: [],
+  }))
 }
 
-function readColumns(client: pg.Client, oids: number[]): Promise<ColumnRow[]> {
+/** Oids of those relations, of `oids`, that hold nothing. Waits for whoever alters one of them. Throws `POSTGRES`. */
+export async function emptyRelations(client: pg.Client, oids: readonly number[]): Promise<Set<number>> {
+  if (oids.length === 0) return new Set()
+  const rows = await queryRows<{ oid: number }>(
+    client,
+    DOING,
+    `SELECT oid::int8::float8 AS oid FROM unnest(ARRAY[${oids.join(', ')}]::oid[]) oid WHERE pg_relation_size(oid) = 0`,
+  )
+  return new Set(rows.map(({ oid }) => oid))
+}
+
+function readColumns(client: pg.Client, oids: readonly number[]): Promise<ColumnRow[]> {
   return queryRows(
     client,
     DOING,
@@ -217,7 +258,7 @@ function readColumns(client: pg.Client, oids: number[]): Promise<ColumnRow[]> {
   )
 }
 
-function readIndexes(client: pg.Client, oids: number[]): Promise<(SourceIndex & { table_oid: number })[]> {
+function readIndexes(client: pg.Client, oids: readonly number[]): Promise<(SourceIndex & { table_oid: number })[]> {
   return queryRows(
     client,
     DOING,
@@ -234,39 +275,4 @@ function readIndexes(client: pg.Client, oids: number[]): Promise<(SourceIndex & 
      WHERE i.indrelid IN (${oids.join(', ')}) AND i.indisunique AND i.indisvalid
      ORDER BY i.indrelid, i.indexrelid`,
   )
-}
-
-/**
- * The types of `oids`, each with all it is made of. The catalogue is asked level by level, since a domain can stand for an
- * array of domains. Throws `POSTGRES`.
- */
-export async function readTypes(client: pg.Client, oids: readonly number[]): Promise<Map<number, PostgresType>> {
-  const rows = new Map<number, TypeRow>()
-  for (let wanted = [...oids]; wanted.length > 0; ) {
-    const found: TypeRow[] = await queryRows(
-      client,
-      DOING,
-      `SELECT t.oid::int8::float8 AS oid, n.nspname AS schema, t.typname AS name, t.typtype AS type,
-              t.typbasetype::int8::float8 AS base_oid, e.typdelim AS delimiter,
-              CASE WHEN t.typoutput = 'pg_catalog.array_out'::regproc THEN t.typelem::int8::float8 ELSE 0 END AS element_oid,
-              (SELECT jsonb_object_agg(v.oid::text, v.enumlabel) FROM pg_catalog.pg_enum v WHERE v.enumtypid = t.oid) AS labels
-       FROM pg_catalog.pg_type t JOIN pg_catalog.pg_namespace n ON n.oid = t.typnamespace
-            LEFT JOIN pg_catalog.pg_type e ON e.oid = t.typelem
-       WHERE t.oid IN (${wanted.join(', ')})`,
-    )
-    for (const row of found) rows.set(row.oid, row)
-    const parts = found.flatMap((row) => [row.base_oid, row.element_oid])
-    wanted = [...new Set(parts)].filter((oid) => oid !== 0 && !rows.has(oid))
-  }
-  const resolve = (oid: number): PostgresType => {
-    const row = rows.get(oid)!
-    if (row.type === 'd') return resolve(row.base_oid)
-    const { schema, name } = row
-    if (row.element_oid !== 0) {
-      return { schema, name, kind: 'array', element: resolve(row.element_oid), delimiter: row.delimiter }
-    }
-    const kinds: Record<string, PostgresType['kind']> = { e: 'enum', c: 'composite', r: 'range', m: 'range' }
-    return { schema, name, kind: kinds[row.type] ?? 'base', ...(row.labels === null ? {} : { labels: row.labels }) }
-  }
-  return new Map(oids.map((oid) => [oid, resolve(oid)]))
 }

@@ -146,3 +146,14 @@ export async function disconnect(client: pg.Client): Promise<void> {
   await client.end().catch(() => undefined)
   clearTimeout(timer)
 }
+
+/** Runs `work` where all statements of `client` see the same state of the catalogue. */
+export async function inOneSnapshot<T>(client: pg.Client, work: () => Promise<T>): Promise<T> {
+  const doing = 'reading the catalogue failed'
+  await queryRows(client, doing, 'BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY')
+  try {
+    return await work()
+  } finally {
+    await queryRows(client, doing, 'ROLLBACK').catch(() => undefined) // the connection is lost, as `work` tells
+  }
+}

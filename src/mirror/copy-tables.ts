@@ -1,10 +1,11 @@
 import type pg from 'pg'
 import type { Store } from '../db/store'
-import { qualifiedName, type SourceTable } from './catalogue'
+import { qualifiedName, type SourceLeaf, type SourceTable } from './catalogue'
 import { commit } from './commit'
 import { type ConnectionOptions, queryRows, withConnections } from './connection'
 import { copyRows } from './copy'
 import { indexColumns } from './index-copy'
+import { createLeaves, LeafRows } from './leaf-rows'
 import type { Lsn } from './lsn'
 import { describeSource, indexedColumns, mirrorName, tableDefinition } from './mirrored-table'
 import type { CopyMeter } from './progress'
@@ -26,7 +27,10 @@ export interface CopyRequest {
   slot: string
   /** The slot whose beginning is where the copies are taken. A temporary one goes again. */
   copySlot: { name: string; isTemporary: boolean }
+  /** To be made anew, or in parts. */
   tables: readonly SourceTable[]
+  /** What of a table is copied, as it is at the place of the copy: some leaves, or undefined for a table that is made anew. */
+  leavesOf: (source: SourceTable) => readonly SourceLeaf[] | undefined
   publishedAs: ReadonlyMap<number, string>
   meter: CopyMeter
   /** Ends the copy with an error when it throws. */
@@ -40,6 +44,8 @@ export interface CopiedTable {
   source: SourceTable
   /** The table that holds the rows, beside the one that readers see. */
   copyName: string
+  /** Oids of the leaves that were copied; undefined where the table is made anew. */
+  leaves: readonly number[] | undefined
 }
 
 export interface Copies {
@@ -56,7 +62,11 @@ export function copyTables(request: CopyRequest): Promise<Copies> {
   return withConnections(request.connection, async (client, outside) => {
     const { lsn, sources } = await beginCopy(request, client, outside)
     const copies: Copies = { lsn, tables: [] }
-    for (const source of sources) copies.tables.push({ source, copyName: await copyTable(request, client, source) })
+    for (const source of sources) {
+      const leaves = request.leavesOf(source)
+      const copyName = await copyTable(request, client, source, leaves)
+      copies.tables.push({ source, copyName, leaves: leaves?.map(({ oid }) => oid) })
+    }
     await queryRows(client, 'ending the copy failed', 'COMMIT')
     return copies
   })
@@ -80,18 +90,40 @@ async function beginCopy(
   throw neverStill()
 }
 
-/** Copies one table and indexes it. Returns the name of the copy. */
-async function copyTable(request: CopyRequest, client: pg.Client, source: SourceTable): Promise<string> {
+/** Copies a table leaf by leaf; one that is made anew is indexed then. Returns the name of the copy. */
+async function copyTable(
+  request: CopyRequest,
+  client: pg.Client,
+  source: SourceTable,
+  leaves: readonly SourceLeaf[] | undefined,
+): Promise<string> {
   const { store, slot, publishedAs, meter, checkpoint } = request
   const copyName = `${mirrorName(source)}~copy${store.version}`
   request.onTable(copyName)
   await commit(store, (transaction) => {
     transaction.createTable(copyName, tableDefinition(source))
+    if (source.isPartitioned) createLeaves(transaction, copyName, slot)
     setRole(transaction, copyName, slot, 'copy', describeSource(source, publishedAs.get(source.oid) ?? ''))
   })
-  const loader = new RowLoader(source, store.kernels, store.hashSeed)
   meter.begin(source)
-  await copyRows(client, copyCommand(source), source.columns.length, {
+  for (const leaf of leaves ?? source.leaves) await copyLeaf(request, client, source, leaf, copyName)
+  if (leaves === undefined) await indexColumns(store, copyName, indexedColumns(source), checkpoint)
+  meter.end()
+  return copyName
+}
+
+async function copyLeaf(
+  { store, meter, checkpoint }: CopyRequest,
+  client: pg.Client,
+  source: SourceTable,
+  leaf: SourceLeaf,
+  copyName: string,
+): Promise<void> {
+  const loader = new RowLoader(source, store.kernels, store.hashSeed)
+  let leafRows: LeafRows | undefined
+  loader.onRows = (rows, count) => leafRows?.addAll(rows, count, leaf.oid)
+  const before = meter.copied
+  await copyRows(client, copyCommand(source, leaf), source.columns.length, {
     onRow: (bytes, starts, ends) => loader.load(bytes, starts, ends),
     prepare: (bytes) => loader.prepare(bytes),
     onMessages: (bytes, position) => loader.loadMessages(bytes, position),
@@ -100,23 +132,24 @@ async function copyTable(request: CopyRequest, client: pg.Client, source: Source
       const committed = commit(store, (transaction) => {
         loader.writer = transaction.writer(copyName)
         loader.writer.expectedRows = source.estimatedRows
+        leafRows = source.isPartitioned ? new LeafRows(transaction, copyName) : undefined
         read()
         loader.flush()
       })
       return committed instanceof Promise ? committed : undefined
     },
-    onProgress: (progress) => meter.update(progress.rows, progress.bytes),
+    onProgress: ({ rows, bytes }) => meter.update(before.rows + rows, before.bytes + bytes),
   })
-  await indexColumns(store, copyName, indexedColumns(source), checkpoint)
-  meter.end()
-  return copyName
 }
 
-/** A partitioned table holds no rows itself; a plain one is copied without those of tables that inherit from it. */
-export function copyCommand(source: SourceTable): string {
+/**
+ * Gives the rows of a leaf, in the table's columns; without one those of the whole table, but not of tables that inherit from
+ * an ordinary one. Who may read a partitioned table need not have the right to read each partition by its own name.
+ */
+export function copyCommand(source: SourceTable, leaf?: SourceLeaf): string {
   const columns = source.columns.map((column) => `"${column.name.replaceAll('"', '""')}"`).join(', ')
-  const table = qualifiedName(source)
-  return source.isPartitioned
-    ? `COPY (SELECT ${columns} FROM ${table}) TO STDOUT`
-    : `COPY ${table} (${columns}) TO STDOUT`
+  if (!source.isPartitioned) return `COPY ${qualifiedName(source)} (${columns}) TO STDOUT`
+  if (leaf?.isReadable === true) return `COPY ${qualifiedName(leaf)} (${columns}) TO STDOUT`
+  const condition = leaf === undefined ? '' : ` WHERE tableoid = ${leaf.oid}`
+  return `COPY (SELECT ${columns} FROM ${qualifiedName(source)}${condition}) TO STDOUT`
 }

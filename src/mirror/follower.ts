@@ -2,13 +2,13 @@ import type { Snapshot } from '../db/snapshot'
 import type { Store } from '../db/store'
 import type { Transaction } from '../db/transaction'
 import { SnapheapError } from '../errors'
-import { ChangeApplier } from './apply'
-import type { SourceTable } from './catalogue'
+import { ChangeApplier, type MirroredLeafOf } from './apply'
 import { isBusy, UNSYNCED } from './commit'
+import type { HistoryProof } from './history-proof'
 import { type Lsn, NO_LSN } from './lsn'
 import { PgoutputDecoder } from './pgoutput'
-import { writeLsn } from './state'
-import { TransactionBuffer } from './transaction-buffer'
+import { type Progress, writeProgress } from './state'
+import { type Description, TransactionBuffer } from './transaction-buffer'
 
 /** Several transactions that have come in together become one commit, as long as that takes no longer than this. */
 const SLICE_MS = 8
@@ -18,9 +18,10 @@ const LARGE_BYTES = 1 << 20
 /** Tables copied ahead of the stream, which take their places when the stream has come to where they were copied. */
 export interface PendingSwap {
   lsn: Lsn
+  /** Oids of the leaves that were copied. */
   oids: ReadonlySet<number>
   /** Puts them in place, within the transaction that brings the other tables to `lsn`. */
-  swap(transaction: Transaction): void
+  swap(transaction: Transaction): Promise<void>
 }
 
 export interface FollowerOptions {
@@ -28,13 +29,17 @@ export interface FollowerOptions {
   slot: string
   /** Where the heap stands. */
   startLsn: Lsn
-  /** The mirrored tables by oid. */
-  sources: ReadonlyMap<number, SourceTable>
+  /** The mirrored tables, by the oids of their leaves. */
+  leaves: ReadonlyMap<number, MirroredLeafOf>
   pending: PendingSwap | undefined
+  history: HistoryProof
   /** After every step forward. */
   onAdvance: () => void
-  /** Something about a table has changed, though perhaps not its columns. */
-  onDescribedAgain: () => void
+  /**
+   * Proves, before a transaction is applied, that relations which it describes are what they were when the catalogue was read last;
+   * undefined where that is known. Rejects where they are not.
+   */
+  prove: (description: Description) => Promise<void> | undefined
 }
 
 /** A transaction beside the live view that stays open while its changes come in. */
@@ -65,12 +70,22 @@ export class Follower {
   private hold: Promise<void> | undefined
   private barrier: { lsn: Lsn; reached: (snapshot: Snapshot) => void; failed: (error: Error) => void } | undefined
   private isOver = false
+  /** The newest transaction in the tables. */
+  private last: Pick<Progress, 'lastLsn' | 'lastXid'>
+  /** What was proven last. */
+  private proven: { finalLsn: Lsn; count: number } | undefined
 
   constructor(private readonly options: FollowerOptions) {
-    const { startLsn, pending } = options
+    const { startLsn, pending, leaves, history } = options
     this.appliedLsn = this.storedLsn = startLsn
     this.pending = pending
-    this.applier = new ChangeApplier(options.sources, pending, options.onDescribedAgain)
+    this.last = history.last
+    this.applier = new ChangeApplier({
+      leaves,
+      ahead: pending,
+      startLsn,
+      onKnown: (endLsn, xid) => history.sent(endLsn, xid),
+    })
     this.decoder = new PgoutputDecoder(this.applier)
   }
 
@@ -117,7 +132,10 @@ export class Follower {
   storeLsn(): void {
     if (this.appliedLsn <= this.storedLsn) return
     const lsn = this.appliedLsn
-    this.options.store.write((transaction) => this.begin(transaction, () => undefined, lsn), UNSYNCED)
+    this.options.store.write((transaction) => {
+      transaction.manage()
+      this.writeProgress(transaction, lsn)
+    }, UNSYNCED)
     this.storedLsn = lsn
   }
 
@@ -135,9 +153,12 @@ export class Follower {
   private drain(): Promise<void> | undefined {
     if (this.isOver) return undefined
     if (this.hold !== undefined) return this.hold.then(() => this.drain())
+    if (!this.passKnown()) return undefined
     if (this.open !== undefined || this.pending !== undefined) return this.drainBeside()
     while (this.buffer.wholeCount > 0) {
       this.passBarrier(this.buffer.nextFinalLsn!)
+      const proving = this.proving(this.buffer.nextFinalLsn!)
+      if (proving !== undefined) return proving.then(() => this.drain())
       const start = performance.now()
       if (!this.applyWhole(start)) return this.drainBeside()
       if (performance.now() - start > SLICE_MS && this.buffer.wholeCount > 0) return nextTurn().then(() => this.drain())
@@ -154,7 +175,7 @@ export class Follower {
       store.write((transaction) => {
         this.begin(transaction, () => {
           do this.replayTransaction()
-          while (this.buffer.wholeCount > 0 && !this.isBarrierNext() && performance.now() - start < SLICE_MS)
+          while (this.canGoOn() && performance.now() - start < SLICE_MS)
         })
       }, UNSYNCED)
     } catch (error) {
@@ -165,11 +186,48 @@ export class Follower {
     return true
   }
 
-  private begin(transaction: Transaction, change: () => void, lsn?: Lsn): void {
+  /** Whether another transaction may become part of the same commit. */
+  private canGoOn(): boolean {
+    const { buffer } = this
+    return buffer.wholeCount > 0 && !this.isBarrierNext() && this.unproven(buffer.nextFinalLsn!) === undefined
+  }
+
+  private begin(transaction: Transaction, change: () => void): void {
     transaction.manage()
     this.applier.use(transaction)
     change()
-    writeLsn(transaction, this.options.slot, lsn ?? this.applier.endLsn)
+    this.writeProgress(transaction, this.applier.endLsn)
+  }
+
+  private writeProgress(transaction: Transaction, lsn: Lsn): void {
+    const { applier, options } = this
+    if (applier.endLsn > options.startLsn) this.last = { lastLsn: applier.endLsn, lastXid: applier.xid }
+    writeProgress(transaction, options.slot, { lsn, ...this.last })
+  }
+
+  /** Passes over transactions that are in the tables already. False where the rest of one is still to come. */
+  private passKnown(): boolean {
+    const { buffer, applier, options } = this
+    while (applier.isInside ? applier.isKnown : (buffer.nextFinalLsn ?? options.startLsn) < options.startLsn) {
+      if (!buffer.shift()) return false
+      this.decoder.decode(buffer.bytes, buffer.start, buffer.end)
+    }
+    if (applier.isInside || buffer.sizeBytes > 0 || this.heardLsn >= options.startLsn) options.history.ensureGiven()
+    return true
+  }
+
+  /** What is to be proven before the transaction committed at `finalLsn` is applied, as far as it has come. */
+  private unproven(finalLsn: Lsn): Description | undefined {
+    const description = this.buffer.descriptionsAt(finalLsn)
+    const isProven = this.proven?.finalLsn === finalLsn && this.proven.count === description?.oids.length
+    return isProven ? undefined : description
+  }
+
+  private proving(finalLsn: Lsn): Promise<void> | undefined {
+    const description = this.unproven(finalLsn)
+    if (description === undefined) return undefined
+    this.proven = { finalLsn, count: description.oids.length }
+    return this.options.prove(description)
   }
 
   private replayTransaction(): void {
@@ -191,6 +249,11 @@ export class Follower {
       if (this.pending !== undefined && !this.applier.isInside) {
         const next = this.buffer.nextFinalLsn ?? (this.buffer.sizeBytes === 0 ? this.heardLsn : NO_LSN)
         if (next >= this.pending.lsn) return this.endBeside()
+      }
+      const proving = this.proving(this.applier.isInside ? this.applier.finalLsn : (this.buffer.nextFinalLsn ?? NO_LSN))
+      if (proving !== undefined) {
+        await proving
+        if (this.isOver) return
       }
       if (!this.buffer.shift()) return
       this.decoder.decode(this.buffer.bytes, this.buffer.start, this.buffer.end)
@@ -220,8 +283,9 @@ export class Follower {
   private async endBeside(): Promise<void> {
     const { transaction, commit, ended } = this.open!
     const lsn = this.pending?.lsn ?? this.applier.endLsn
-    this.pending?.swap(transaction)
-    writeLsn(transaction, this.options.slot, lsn)
+    await this.pending?.swap(transaction)
+    if (this.isOver) return
+    this.writeProgress(transaction, lsn)
     commit()
     await ended
     this.open = undefined

@@ -1,4 +1,4 @@
-import type { PostgresType } from './catalogue'
+import type { PostgresType } from './source-types'
 
 /** By the type of a column: what has been told of it, and what has not yet. */
 const losses = new WeakMap<PostgresType, { known: Set<string>; untold: string[] }>()

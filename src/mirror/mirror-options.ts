@@ -21,8 +21,9 @@ export interface MirrorOptions {
   /** How often changes are made durable, and the server told so. Default 5000. */
   saveEveryMs?: number
   /**
-   * How often slot, publication and columns are looked at. Default 1000. The stream says nothing of an ALTER TABLE: of a table
-   * that nobody writes to, rows from before it (a new column's default, a changed type) are shown for as long.
+   * How often slot, publication and columns are looked at. Default 1000. The stream tells that a table was altered with the next
+   * row that is written to it, and the mirror looks then; of one that nobody writes to, rows from before it (a new column's
+   * default, a changed type, a detached partition) are shown for as long.
    */
   checkEveryMs?: number
 }

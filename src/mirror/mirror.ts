@@ -1,16 +1,16 @@
 import { EventEmitter } from 'node:events'
-import { basename } from 'node:path'
 import type { Client } from 'pg'
-import { BOOLEAN, DURATION_MS, ensure, ensureOptions, FUNCTION, isRecord, NAME, type Rule } from '../arguments'
+import { BOOLEAN, DURATION_MS, ensure, ensureOptions, FUNCTION } from '../arguments'
 import type { Store } from '../db/store'
 import { SnapheapError } from '../errors'
-import { type ConnectionOptions, connect, disconnect, postgresError, queryRows } from './connection'
+import { postgresError } from './connection'
 import type { Follower } from './follower'
 import { formatLsn, type Lsn, NO_LSN, parseLsn } from './lsn'
+import { defaultSlot, ensureMirrorable } from './mirror-arguments'
 import type { CloseOptions, MirrorEvents, MirrorLag, MirrorOptions, MirrorStatus } from './mirror-options'
 import { Saver } from './saver'
 import { Session } from './session'
-import { knownSlots, readState } from './state'
+import { readState, servedTables } from './state'
 import { removeLeftovers } from './swap'
 import { type Verification, verifyTables } from './verify'
 import { Waiters } from './waiters'
@@ -18,32 +18,6 @@ import { WriteThrough } from './write-through'
 
 const LONGEST_BACKOFF_MS = 30_000
 const SHORTEST_BACKOFF_MS = 50
-const LONGEST_SLOT_NAME = 55
-
-const DATABASE: Rule = [
-  (value) => isRecord(value) && typeof (value as Partial<Store>).writeBeside === 'function',
-  'what open has returned',
-]
-const SLOT: Rule = [
-  (value) => typeof value === 'string' && /^[a-z0-9_]+$/.test(value) && value.length <= LONGEST_SLOT_NAME,
-  `up to ${LONGEST_SLOT_NAME} lower-case letters, digits and underscores`,
-]
-const OPTION_RULES: Readonly<Record<keyof MirrorOptions, Rule>> = {
-  connection: [
-    (value) => (typeof value === 'string' && value !== '') || isRecord(value),
-    'a URL like "postgres://localhost/shop", or the configuration object of the pg package',
-  ],
-  tables: [
-    (value) => Array.isArray(value) && value.every((name) => typeof name === 'string'),
-    'an array of names as in SQL: { connection, tables: ["quote"] }',
-  ],
-  slot: SLOT,
-  publication: NAME,
-  saveEveryMs: DURATION_MS,
-  checkEveryMs: DURATION_MS,
-}
-const REQUIRED = ['connection', 'tables'] as const
-
 /**
  * Mirrors tables of Postgres into `db` and keeps them in step, in the background. Resolves once server and tables are
  * found fit and, where the file already holds them, they can be read; `ready` tells when they are up to date.
@@ -51,15 +25,7 @@ const REQUIRED = ['connection', 'tables'] as const
  * reached is an error only when there is nothing to serve yet.
  */
 export async function mirror(db: Store, options: MirrorOptions): Promise<Mirror> {
-  ensure('The database to mirror into', db, DATABASE)
-  if (db.isReadOnly) {
-    throw new SnapheapError(
-      'READ_ONLY',
-      'The database is open for reading only. Open it without readOnly to mirror into it.',
-    )
-  }
-  ensureOptions('mirror', options, OPTION_RULES)
-  for (const name of REQUIRED) ensure(`The option ${name} of mirror`, options[name], OPTION_RULES[name])
+  ensureMirrorable(db, options)
   const slot = options.slot ?? (await defaultSlot(db, options.connection))
   return Mirror.start(db, { ...options, slot })
 }
@@ -85,6 +51,10 @@ export class Mirror extends EventEmitter<MirrorEvents> {
   private readonly mistrusted = new Set<number>()
   /** Where the heap stood when a table was last found changed, by the table's oid. */
   private readonly changesSeen = new Map<number, Lsn>()
+  /** The server was found to have another history than the tables, which have not been copied again since. */
+  private hasOtherHistory = false
+  /** Server and tables were found fit, or are mirrored from before: what makes them unfit may pass. */
+  private wasFit: boolean
   private attempts = 0
   private inStepMs = Date.now()
   private closing: Promise<void> | undefined
@@ -110,6 +80,7 @@ export class Mirror extends EventEmitter<MirrorEvents> {
     this.ready.catch(() => undefined) // the owner may look at it later
     this.opened.catch(() => undefined)
     this.currentStatus = this.hasData ? 'stale' : 'copying'
+    this.wasFit = this.hasData && options.tables.length === servedTables(db, options.slot).size
     this.through = new WriteThrough(options.connection)
     this.saver = new Saver(db, options.slot, options.saveEveryMs ?? 5000, (error) => this.tell(String(error)))
     // what was applied and not yet durable may be gone: the next session begins where the tables are
@@ -280,7 +251,11 @@ export class Mirror extends EventEmitter<MirrorEvents> {
       tables,
       checkEveryMs,
       mistrusted: this.mistrusted,
-      onPlanned: () => this.markOpened(),
+      hasOtherHistory: this.hasOtherHistory,
+      onPlanned: () => {
+        this.wasFit = true
+        this.markOpened()
+      },
       onCopying: (isFirst) => this.setStatus(isFirst ? 'copying' : 'resyncing', undefined),
       onProgress: (state) => this.emit('progress', state),
       onNotice: (text) => this.tell(text),
@@ -297,6 +272,7 @@ export class Mirror extends EventEmitter<MirrorEvents> {
     if (this.isInStep) this.inStepMs = Date.now()
     if (this.currentStatus === 'live' || follower.isSwapPending || follower.appliedLsn < this.session!.endLsn!) return
     this.attempts = 0
+    this.hasOtherHistory = false
     this.setStatus('live', undefined)
     this.markReady()
     this.clean()
@@ -304,15 +280,16 @@ export class Mirror extends EventEmitter<MirrorEvents> {
 
   /** Whether another session may get further. */
   private canGoOn(error: SnapheapError): boolean {
-    const { oid, mustCopy, isTransient } = error.details
+    const { oid, mustCopy, isTransient, isOtherHistory } = error.details
+    this.hasOtherHistory ||= isOtherHistory === true
     if (typeof oid === 'number') {
       // Seen again at the same place: it is not what the columns say that has changed.
       if (mustCopy === true || this.changesSeen.get(oid) === this.appliedLsn) this.mistrusted.add(oid)
       this.changesSeen.set(oid, this.appliedLsn)
       this.tell(error.message)
     }
-    // what the operating system refused (a full disk) may be mended while the tables are served
-    const isPassing = isTransient === true || error.code === 'IO'
+    // what the operating system refused (a full disk) may be mended while the tables are served, and what is unfit was fit before
+    const isPassing = isTransient === true || error.code === 'IO' || (error.code === 'PREFLIGHT' && this.wasFit)
     return isPassing && (this.hasData || this.session?.endLsn !== undefined)
   }
 
@@ -391,25 +368,4 @@ function takenBackError(slot: string): SnapheapError {
 
 function closedError(): SnapheapError {
   return new SnapheapError('CLOSED', 'The mirror is closed. Start it again with mirror(db, …).')
-}
-
-/** The one slot that the database is mirrored with already; else made of what is mirrored and where to. */
-async function defaultSlot(db: Store, connection: ConnectionOptions): Promise<string> {
-  const known = knownSlots(db)
-  if (known.length === 1) return known[0]!
-  const client = await connect(connection, 'query')
-  try {
-    const [row] = await queryRows<{ name: string }>(
-      client,
-      'reading the database name failed',
-      'SELECT current_database() AS name',
-    )
-    const file = db.path === undefined ? 'memory' : basename(db.path).replace(/\.[^.]*$/, '')
-    return `snapheap_${row!.name}_${file}`
-      .toLowerCase()
-      .replace(/[^a-z0-9_]/g, '_')
-      .slice(0, LONGEST_SLOT_NAME)
-  } finally {
-    await disconnect(client)
-  }
 }

@@ -1,5 +1,5 @@
 import type { ColumnDefinition, TableDefinition } from '../table/definition'
-import type { PostgresType, SourceColumn, SourceTable } from './catalogue'
+import type { SourceColumn, SourceLeaf, SourceTable } from './catalogue'
 import { mapType } from './types'
 
 /** A column as it was when its values were copied. */
@@ -9,14 +9,23 @@ export interface MirroredColumn {
   typeOid: number
   typeModifier: number
   isNullable: boolean
-  definedIn: string
-  /** Oid and label of each value, where the type is an enum or an array of one. */
+  /** What the text of its values depended on. */
   labels: Readonly<Record<string, string>>
+  attributes: string
+}
+
+/** What is remembered of a relation whose rows are mirrored. */
+export interface MirroredLeaf {
+  storage: string
+  attachedBy: string
+  lastColumnNumber: number
+  /** Number and `definedIn` of each mirrored column, in the order of the table's columns: "1 734, 2 734". */
+  columns: string
 }
 
 /**
  * What a mirrored table remembers of its source, in its properties: enough to tell later, also after a restart, whether
- * the source is still the same table with the same columns. A plain document.
+ * the source still has the same rows in the same columns. A plain document.
  */
 export interface MirroredTable {
   oid: number
@@ -25,13 +34,12 @@ export interface MirroredTable {
   replicaIdentity: string
   /** Numbers of the key's columns. */
   key: readonly number[]
-  storage: string
-  /** By oid: the file of each partition. */
-  partitions: Readonly<Record<string, string>>
   lastColumnNumber: number
   /** The table's entry in the publication: another one means that changes may be missing. */
   publishedAs: string
   columns: readonly MirroredColumn[]
+  /** By oid: where its rows come from. */
+  leaves: Readonly<Record<string, MirroredLeaf>>
 }
 
 /** A change of a mirrored table's columns that needs no look at the rows. */
@@ -39,6 +47,16 @@ export type ColumnStep =
   | { kind: 'drop'; name: string }
   | { kind: 'rename'; name: string; newName: string }
   | { kind: 'add'; name: string; definition: ColumnDefinition }
+
+/** What brings a mirrored table into step with its source. */
+export interface TablePlan {
+  /** Changes of its columns, in order. */
+  steps: ColumnStep[]
+  /** Leaves whose rows may be others than the mirrored ones: they are copied. */
+  copied: SourceLeaf[]
+  /** Oids of leaves that have gone, whose rows go. */
+  removed: number[]
+}
 
 const NUMERIC_OID = 1700
 /** Types whose values keep their text when a column changes between them without being rewritten. */
@@ -56,21 +74,29 @@ export function describeSource(source: SourceTable, publishedAs: string): Mirror
     schema: source.schema,
     name: source.name,
     replicaIdentity: source.replicaIdentity,
-    key: source.key.map((name) => source.columns.find((column) => column.name === name)!.number),
-    storage: source.storage,
-    partitions: Object.fromEntries(source.partitions.map(({ oid, storage }) => [oid, storage])),
+    key: source.key.map((name) => source.columns.find((column) => column.name === name)?.number ?? 0),
     lastColumnNumber: source.lastColumnNumber,
     publishedAs,
-    columns: source.columns.map(({ number, name, typeOid, typeModifier, isNullable, definedIn, type }) => ({
+    columns: source.columns.map(({ number, name, typeOid, typeModifier, isNullable, type }) => ({
       number,
       name,
       typeOid,
       typeModifier,
       isNullable,
-      definedIn,
-      labels: labelsOf(type),
+      labels: type.text.labels,
+      attributes: type.text.attributes,
     })),
+    leaves: Object.fromEntries(source.leaves.map((leaf) => [leaf.oid, describeLeaf(source, leaf)])),
   }
+}
+
+function describeLeaf(source: SourceTable, leaf: SourceLeaf): MirroredLeaf {
+  const { storage, attachedBy, lastColumnNumber } = leaf
+  const columns = source.columns.map(({ name }) => {
+    const { number, definedIn } = leaf.columns.find((column) => column.name === name)!
+    return `${number} ${definedIn}`
+  })
+  return { storage, attachedBy, lastColumnNumber, columns: columns.join(', ') }
 }
 
 /**
@@ -85,7 +111,7 @@ export function tableDefinition(source: SourceTable): TableDefinition {
   return { key: source.key, columns: Object.fromEntries(columns) }
 }
 
-function columnDefinition(column: SourceColumn): ColumnDefinition {
+function columnDefinition(column: Omit<SourceColumn, 'name'>): ColumnDefinition {
   const scale = scaleOf(column)
   return { type: mapType(column.type).columnType, ...(scale === undefined ? {} : { scale }) }
 }
@@ -108,66 +134,99 @@ export function indexedColumns(source: SourceTable): string[] {
 }
 
 /**
- * The steps that bring the table described by `mirrored` to the columns of `source`, none where they fit; undefined where
- * its rows must be copied again, because more than the steps may have changed.
+ * What brings the table described by `mirrored` into step with `source`; undefined where it has to be made anew, because its key or
+ * the types of its columns are others. Whatever is not proven to be the same is copied.
  */
-export function planSteps(mirrored: MirroredTable, source: SourceTable, publishedAs: string): ColumnStep[] | undefined {
+export function planTable(mirrored: MirroredTable, source: SourceTable, publishedAs: string): TablePlan | undefined {
   const current = describeSource(source, publishedAs)
-  const isSameTable =
-    mirrored.oid === current.oid && mirrored.publishedAs === publishedAs && mirrored.key.join() === current.key.join()
-  if (!isSameTable || !hasSamePartitions(mirrored, source)) return undefined
-  // Rewritten files are nothing by themselves (VACUUM FULL does it), nor is a changed catalogue entry (SET DEFAULT).
-  const isRewritten = mirrored.storage !== current.storage
+  if (mirrored.oid !== current.oid || mirrored.leaves === undefined) return undefined
+  if (mirrored.key.join() !== current.key.join()) return undefined
+  const pairs: ColumnPair[] = []
   const drops: ColumnStep[] = []
   const renames: ColumnStep[] = []
-  const adds: ColumnStep[] = []
-  for (const before of mirrored.columns) {
+  for (const [place, before] of mirrored.columns.entries()) {
     const after = current.columns.find((column) => column.number === before.number)
     if (after === undefined) {
       if (mirrored.key.includes(before.number)) return undefined
       drops.push({ kind: 'drop', name: before.name })
-    } else {
-      if (!keepsValues(before, after, isRewritten)) return undefined
-      if (after.name !== before.name) renames.push({ kind: 'rename', name: before.name, newName: after.name })
+      continue
     }
+    if (!fitsSameColumn(before, after)) return undefined
+    pairs.push({ place, before, after })
+    if (after.name !== before.name) renames.push({ kind: 'rename', name: before.name, newName: after.name })
   }
-  // A name given on to another column would need an order of renaming.
-  if (renames.some((step) => step.kind === 'rename' && mirrored.columns.some(({ name }) => name === step.newName))) {
-    return undefined
-  }
-  for (const column of source.columns) {
-    if (mirrored.columns.some(({ number }) => number === column.number)) continue
-    if (!startsAsNull(column, mirrored, isRewritten)) return undefined
-    adds.push({ kind: 'add', name: column.name, definition: columnDefinition(column) })
-  }
-  return [...drops, ...renames, ...adds]
-}
-
-/** Truncating, detaching, dropping a partition, and attaching one with rows, are not published through the root. */
-function hasSamePartitions(mirrored: MirroredTable, source: SourceTable): boolean {
-  const current = new Map(source.partitions.map((partition) => [String(partition.oid), partition]))
-  const known = Object.entries(mirrored.partitions)
-  return (
-    known.every(([oid, storage]) => current.get(oid)?.storage === storage) &&
-    source.partitions.every(({ oid, wasMadeHere }) => wasMadeHere || mirrored.partitions[oid] !== undefined)
+  // A name given on from one column to another would need an order of renaming.
+  const isGivenOn = (pair: ColumnPair): boolean =>
+    pairs.some((other) => other !== pair && other.before.name === pair.after.name)
+  if (pairs.some(isGivenOn)) return undefined
+  const added = source.columns.filter(({ number }) => mirrored.columns.every((column) => column.number !== number))
+  const adds = added.map(
+    ({ name, ...column }): ColumnStep => ({ kind: 'add', name, definition: columnDefinition(column) }),
   )
+  // Until the change was noticed, the values of the new column went into the old one.
+  const hasReusedName = added.some(({ name }) => mirrored.columns.some((column) => column.name === name))
+  const isDoubtful =
+    hasReusedName ||
+    mirrored.publishedAs !== publishedAs ||
+    pairs.some(({ before, after }) => !hasSameText(before, after))
+  const isKept = (leaf: SourceLeaf): boolean => {
+    const known = mirrored.leaves[leaf.oid]
+    return (
+      known !== undefined && keepsRows(known, leaf, pairs) && added.every(({ name }) => startsAsNull(name, known, leaf))
+    )
+  }
+  return {
+    steps: [...drops, ...renames, ...adds],
+    copied: source.leaves.filter((leaf) => isDoubtful || !isKept(leaf)),
+    removed: Object.keys(mirrored.leaves)
+      .map(Number)
+      .filter((oid) => source.leaves.every((leaf) => leaf.oid !== oid)),
+  }
 }
 
-/** Whether every row's value is the same under both definitions of a column. */
-function keepsValues(before: MirroredColumn, after: MirroredColumn, isRewritten: boolean): boolean {
-  if (isRewritten && before.definedIn !== after.definedIn) return false
+/** Whether a table is in step already. */
+export function isDone(plan: TablePlan | undefined): boolean {
+  return plan !== undefined && plan.steps.length + plan.copied.length + plan.removed.length === 0
+}
+
+/** A column that is still there, and its place among the mirrored ones. */
+interface ColumnPair {
+  place: number
+  before: MirroredColumn
+  after: MirroredColumn
+}
+
+/** Whether a mirrored column can hold the values of its source as it is defined now. */
+function fitsSameColumn(before: MirroredColumn, after: MirroredColumn): boolean {
   if (!before.isNullable && after.isNullable) return false
   if (scaleOf(before) !== scaleOf(after)) return false
-  const labels = Object.keys(before.labels)
-  if (labels.some((oid) => before.labels[oid] !== after.labels[oid])) return false
   return before.typeOid === after.typeOid || (TEXT_OIDS.includes(before.typeOid) && TEXT_OIDS.includes(after.typeOid))
 }
 
-/** Whether a column that is not mirrored yet was added without values for the rows there were. */
-function startsAsNull(column: SourceColumn, mirrored: MirroredTable, isRewritten: boolean): boolean {
-  return column.number > mirrored.lastColumnNumber && column.isNullable && !column.hasMissingValue && !isRewritten
+/** Whether values that are the same for Postgres have the same text as before. */
+function hasSameText(before: MirroredColumn, after: MirroredColumn): boolean {
+  return (
+    before.attributes === after.attributes &&
+    Object.keys(before.labels).every((oid) => before.labels[oid] === after.labels[oid])
+  )
 }
 
-function labelsOf(type: PostgresType): Readonly<Record<string, string>> {
-  return (type.kind === 'array' ? type.element! : type).labels ?? {}
+/** Whether a leaf has the rows that the stream has told of, with the values that they had. */
+function keepsRows(known: MirroredLeaf, leaf: SourceLeaf, pairs: readonly ColumnPair[]): boolean {
+  if (known.attachedBy !== leaf.attachedBy) return false
+  const columns = known.columns.split(', ')
+  // Rewritten files are nothing by themselves (VACUUM FULL does it), nor is a changed catalogue entry (SET DEFAULT).
+  const isRewritten = known.storage !== leaf.storage
+  return pairs.every(({ place, after }) => {
+    const [number, definedIn] = columns[place]!.split(' ')
+    const column = leaf.columns.find(({ name }) => name === after.name)
+    return column?.number === Number(number) && !(isRewritten && column.definedIn !== definedIn)
+  })
+}
+
+/** Whether a column that is not mirrored yet was added to a leaf without values for the rows there were. */
+function startsAsNull(name: string, known: MirroredLeaf, leaf: SourceLeaf): boolean {
+  const column = leaf.columns.find((each) => each.name === name)!
+  const isNew = column.number > known.lastColumnNumber
+  return isNew && column.isNullable && !column.hasMissingValue && known.storage === leaf.storage
 }

@@ -1,10 +1,10 @@
 import pg from 'pg'
 import { SnapheapError } from '../errors'
-import { qualifiedName, readTables, type SourceTable } from './catalogue'
-import { queryRows } from './connection'
+import { qualifiedName, readTables, type SourceLeaf, type SourceTable } from './catalogue'
+import { inOneSnapshot, queryRows } from './connection'
 import type { MirroredTable } from './mirrored-table'
+import { type PublicationState, publicationState } from './publication'
 import { followRenamed } from './renamed'
-import { type PublicationState, publicationState } from './slot'
 import { mapType } from './types'
 
 /** One reason why the server, the role or a table cannot be mirrored. */
@@ -49,8 +49,14 @@ export async function preflight(client: pg.Client, request: PreflightRequest): P
   // Another version may have another catalogue; what it says about tables would not be worth much.
   const hidden = isVersionKnown ? await hiddenSchemas(client, request.tables) : []
   findings.push(...hidden.map((schema) => hiddenSchema(schema, server)))
-  const found = isVersionKnown && hidden.length === 0 ? await readTables(client, request.tables) : []
-  const notices = found.length === 0 ? [] : await followRenamed(client, request.tables, found, request.served)
+  const found: (SourceTable | undefined)[] = []
+  const notices: string[] = []
+  if (isVersionKnown && hidden.length === 0) {
+    await inOneSnapshot(client, async () => {
+      found.push(...(await readTables(client, request.tables)))
+      if (found.length > 0) notices.push(...(await followRenamed(client, request.tables, found, request.served)))
+    })
+  }
   if (request.tables.length === 0) {
     findings.push({ problem: 'no tables are named', remedy: 'Name at least one table in `tables`' })
   }
@@ -214,7 +220,7 @@ function publicationFindings(
     const lack =
       missing.length > 0
         ? `lacks ${missing.map(qualifiedName).join(', ')}`
-        : 'does not publish just the mirrored tables, whole, with every operation and through their roots'
+        : 'does not publish just the mirrored tables, whole, with every operation and partitions under their own names'
     findings.push({
       problem: `the publication ${name} belongs to another role and ${lack}`,
       remedy: `ALTER PUBLICATION ${name} OWNER TO ${role};`,
@@ -280,7 +286,7 @@ function tableFindings(table: SourceTable, server: ServerState, all: readonly So
     add(`${name} is a partition of ${qualifiedName(root)}, which is mirrored too`, 'Name only the root')
   }
   // Before the key: a root with foreign partitions cannot have one.
-  for (const partition of table.partitions) findings.push(...partitionFindings(table, partition))
+  if (table.isPartitioned) for (const leaf of table.leaves) findings.push(...partitionFindings(table, leaf))
   findings.push(...identityFindings(table))
   return findings
 }
@@ -295,6 +301,11 @@ function identityFindings(table: SourceTable): Finding[] {
     return [
       { problem, remedy: useIndex(table) ?? `ALTER TABLE ${name} ADD CONSTRAINT … UNIQUE (…); -- ordinary columns` },
     ]
+  }
+  const naming = table.key.find((column) => table.namingColumns.includes(column))
+  if (naming !== undefined) {
+    const problem = `the key of ${name} has the column ${pg.escapeIdentifier(naming)}, which holds names of other objects and is not mirrored`
+    return [{ problem, remedy: useIndex(table) ?? `ALTER TABLE ${name} ADD CONSTRAINT … UNIQUE (…); -- other columns` }]
   }
   if (table.replicaIdentity === 'n' && primary !== undefined) {
     return [{ problem: `${name} has no replica identity`, remedy: `ALTER TABLE ${name} REPLICA IDENTITY DEFAULT;` }]
@@ -325,7 +336,8 @@ function isOneBoolean(table: SourceTable, columns: readonly string[]): boolean {
 
 /** SQL that makes a suitable unique index the replica identity, if there is one. */
 function useIndex(table: SourceTable): string | undefined {
-  const isOrdinary = (column: string) => !table.generatedColumns.includes(column)
+  const isOrdinary = (column: string) =>
+    !table.generatedColumns.includes(column) && !table.namingColumns.includes(column)
   const index = table.indexes.find(
     ({ isIdentifying, columns }) => isIdentifying && columns.every(isOrdinary) && !isOneBoolean(table, columns),
   )
@@ -333,7 +345,7 @@ function useIndex(table: SourceTable): string | undefined {
   return `ALTER TABLE ${qualifiedName(table)} REPLICA IDENTITY USING INDEX ${pg.escapeIdentifier(index.name)};`
 }
 
-function partitionFindings(root: SourceTable, partition: SourceTable['partitions'][number]): Finding[] {
+function partitionFindings(root: SourceTable, partition: SourceLeaf): Finding[] {
   const name = qualifiedName(partition)
   if (partition.kind === 'f') {
     return [
@@ -367,6 +379,11 @@ function tableNotices(table: SourceTable): string[] {
   for (const column of table.generatedColumns) {
     notices.push(
       `${name}.${pg.escapeIdentifier(column)} is generated, which logical replication leaves out: it is not mirrored.`,
+    )
+  }
+  for (const column of table.namingColumns) {
+    notices.push(
+      `${name}.${pg.escapeIdentifier(column)} holds names of other objects, which can be renamed without its changing: it is not mirrored.`,
     )
   }
   return notices

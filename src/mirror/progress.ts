@@ -60,6 +60,12 @@ export class CopyMeter {
     this.tell()
   }
 
+  /** Of the table being copied. */
+  get copied(): { rows: number; bytes: number } {
+    const { rows, bytes } = this.tables[this.current]!
+    return { rows, bytes }
+  }
+
   update(rows: number, bytes: number): void {
     const table = this.tables[this.current]!
     table.rows = rows

@@ -1,12 +1,16 @@
 import type pg from 'pg'
 import type { Store } from '../db/store'
 import { SnapheapError } from '../errors'
-import type { SourceTable } from './catalogue'
+import { emptyRelations, type SourceTable } from './catalogue'
 import { queryRows } from './connection'
 import { formatLsn, type Lsn, parseLsn } from './lsn'
-import { type ColumnStep, mirrorName, planSteps } from './mirrored-table'
-import { ensurePublication, publicationIdentity, slotStatus } from './slot'
+import { type MirroredTable, mirrorName, planTable, type TablePlan } from './mirrored-table'
+import { ensurePublication, publicationIdentity } from './publication'
+import { type SlotStatus, slotStatus } from './slot'
 import { ensureReplaceable, type MirrorState, readState, servedTables } from './state'
+
+const AT_REST_WITHIN_MS = 1_000
+const LOOK_AGAIN_MS = 20
 
 export interface ReconcileRequest {
   store: Store
@@ -14,6 +18,8 @@ export interface ReconcileRequest {
   publication: string
   /** Oids of tables that must be copied in any case. */
   mistrusted: ReadonlySet<number>
+  /** The server was found to have another history than the tables. */
+  hasOtherHistory: boolean
 }
 
 /** What must be done so that the heap can follow the stream. */
@@ -23,15 +29,17 @@ export interface Plan {
   /** By oid: the table's entry in the publication. */
   publishedAs: ReadonlyMap<number, string>
   systemId: string
-  publicationOid: string
+  publication: string
   /** End of the server's log. */
   endLsn: Lsn
+  /** The slot's own place: what comes after is sent. */
+  confirmedLsn: Lsn
   /** The heap cannot go on from where it stands: everything is copied, from a new slot on. */
   restart: { reason: string; isFirst: boolean } | undefined
-  /** Tables to be copied; with `restart` all of them. */
-  copies: SourceTable[]
-  /** Changes of tables that need no copy. */
-  steps: { source: SourceTable; steps: ColumnStep[] }[]
+  /** Tables to be made anew; with `restart` all of them. */
+  anew: SourceTable[]
+  /** What brings the others into step. */
+  changes: { source: SourceTable; plan: TablePlan }[]
   /** Names of tables that are mirrored no longer. */
   removed: string[]
 }
@@ -57,56 +65,96 @@ export async function reconcile(
       )
     }
   }
+  const before = await publicationIdentity(client, publication)
   await ensurePublication(client, publication, sources)
-  const published = await publicationEntries(client, publication)
-  const system = await identifySystem(replication)
+  const published = await publicationIdentity(client, publication)
+  const server = await identifyServer(client, replication)
   const state = readState(store, slot)
-  const reason = await reasonToRestart(client, slot, state, system.systemId, published.oid)
+  const status = await slotAtRest(client, slot)
+  const reason = request.hasOtherHistory
+    ? 'the server has another history than the tables'
+    : reasonToRestart(slot, state, { ...server, publication: before.publication }, status)
   const served = servedTables(store, slot)
   const plan: Plan = {
     sources,
     publishedAs: published.entries,
-    systemId: system.systemId,
-    publicationOid: published.oid,
-    endLsn: system.endLsn,
+    systemId: server.systemId,
+    publication: published.publication,
+    endLsn: server.endLsn,
+    confirmedLsn: status?.confirmedLsn ?? server.endLsn,
     restart: reason === undefined ? undefined : { reason, isFirst: state === undefined },
-    copies: [],
-    steps: [],
+    anew: [],
+    changes: [],
     removed: [...served.keys()].filter((name) => !names.includes(name)),
   }
+  const empty = await emptyRelations(client, newLeaves(sources, served))
   for (const source of sources) {
     const mirrored = served.get(mirrorName(source))
-    const steps =
-      reason !== undefined || mirrored === undefined || mistrusted.has(source.oid)
+    const change =
+      reason !== undefined || mirrored === undefined
         ? undefined
-        : planSteps(mirrored, source, published.entries.get(source.oid) ?? '')
-    if (steps === undefined) plan.copies.push(source)
-    else plan.steps.push({ source, steps })
+        : planTable(mirrored, source, published.entries.get(source.oid) ?? '')
+    if (change === undefined) plan.anew.push(source)
+    else if (mistrusted.has(source.oid)) plan.changes.push({ source, plan: { ...change, copied: source.leaves } })
+    else plan.changes.push({ source, plan: { ...change, copied: change.copied.filter(({ oid }) => !empty.has(oid)) } })
   }
   return plan
 }
 
+/**
+ * Leaves that are seen for the first time. One that holds nothing when it has become one needs no copy: what is in it later will
+ * have come in the stream.
+ */
+function newLeaves(sources: readonly SourceTable[], served: ReadonlyMap<string, MirroredTable>): number[] {
+  return sources.flatMap((source) => {
+    const known = served.get(mirrorName(source))?.leaves
+    return known === undefined ? [] : source.leaves.map(({ oid }) => oid).filter((oid) => known[oid] === undefined)
+  })
+}
+
+/**
+ * The slot when nobody streams from it any more: until then its place may move, by what an earlier connection has still told the
+ * server. Of a slot that somebody keeps, as it is after a while.
+ */
+async function slotAtRest(client: pg.Client, slot: string): Promise<SlotStatus | undefined> {
+  const giveUpMs = performance.now() + AT_REST_WITHIN_MS
+  for (;;) {
+    const status = await slotStatus(client, slot)
+    if (status?.isActive !== true || performance.now() > giveUpMs) return status
+    await new Promise((resolve) => setTimeout(resolve, LOOK_AGAIN_MS))
+  }
+}
+
+interface ServerIdentity {
+  systemId: string
+  endLsn: Lsn
+  /** Its next transaction id, modulo 2^32. */
+  nextXid: number
+}
+
 /** Why the stream cannot be taken up where the heap stands, undefined if it can. */
-async function reasonToRestart(
-  client: pg.Client,
+function reasonToRestart(
   slot: string,
   state: MirrorState | undefined,
-  systemId: string,
-  publicationOid: string,
-): Promise<string | undefined> {
+  server: ServerIdentity & { publication: string },
+  status: SlotStatus | undefined,
+): string | undefined {
   if (state === undefined) {
-    const { activePid } = (await slotStatus(client, slot)) ?? {}
-    if (activePid === undefined) return 'nothing has been copied yet'
+    if (status?.activePid === undefined) return 'nothing has been copied yet'
+    const { activePid } = status
     throw new SnapheapError(
       'POSTGRES',
       `Postgres: the replication slot "${slot}" is in use by server process ${activePid}, for somebody else. Choose another slot name.`,
       { slot, activePid },
     )
   }
-  if (state.systemId !== systemId) return 'this is another Postgres server than before'
+  if (state.systemId !== server.systemId) return 'this is another Postgres server than before'
+  if (server.endLsn < state.lsn)
+    return `the log of the server ends at ${formatLsn(server.endLsn)}, before the ${formatLsn(state.lsn)} of the data: it was restored to an earlier state`
+  if (state.lastXid !== null && ((server.nextXid - state.lastXid) | 0) <= 0)
+    return 'the server has not come to the transactions of the data: it was restored to an earlier state'
   // Decoding of the log from before would fail, or leave out what was not published meanwhile.
-  if (state.publicationOid !== publicationOid) return 'the publication was dropped and made anew'
-  const status = await slotStatus(client, slot)
+  if (state.publication !== server.publication) return 'the publication was changed, or dropped and made anew'
   if (status === undefined) return `the replication slot "${slot}" was dropped`
   if (status.isLost) return `the server has removed log that the replication slot "${slot}" still needed`
   // The server would silently start at its own place.
@@ -116,28 +164,17 @@ async function reasonToRestart(
   return undefined
 }
 
-/** The publication's oid, and the entry of each table: both change when they are dropped and made anew. */
-export async function publicationEntries(
-  client: pg.Client,
-  publication: string,
-): Promise<{ oid: string; entries: Map<number, string> }> {
-  const [oid = '', ...entries] = ((await publicationIdentity(client, publication)) ?? '').split(' ')
-  return {
-    oid,
-    entries: new Map(
-      entries.map((entry) => {
-        const [entryOid, tableOid] = entry.split(':')
-        return [Number(tableOid), entryOid!]
-      }),
-    ),
-  }
-}
-
-async function identifySystem(replication: pg.Client): Promise<{ systemId: string; endLsn: Lsn }> {
-  const [row] = await queryRows<{ systemid: string; xlogpos: string }>(
-    replication,
-    'identifying the server failed',
-    'IDENTIFY_SYSTEM',
+async function identifyServer(client: pg.Client, replication: pg.Client): Promise<ServerIdentity> {
+  const doing = 'identifying the server failed'
+  const [system] = await queryRows<{ systemid: string; xlogpos: string }>(replication, doing, 'IDENTIFY_SYSTEM')
+  const [next] = await queryRows<{ xid: string }>(
+    client,
+    doing,
+    'SELECT pg_snapshot_xmax(pg_current_snapshot())::text AS xid',
   )
-  return { systemId: row!.systemid, endLsn: parseLsn(row!.xlogpos) }
+  return {
+    systemId: system!.systemid,
+    endLsn: parseLsn(system!.xlogpos),
+    nextXid: Number(BigInt(next!.xid) & 0xffff_ffffn),
+  }
 }

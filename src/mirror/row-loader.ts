@@ -23,6 +23,8 @@ interface FieldPlaces {
 /** Turns rows of text into words and inserts them, many at a time. */
 export class RowLoader {
   writer!: TableWriter
+  /** Hears the numbers of rows that were inserted. */
+  onRows: (rows: Int32Array, count: number) => void = () => undefined
   private readonly decoders: TextDecoder[]
   private readonly kinds: Uint8Array
   private readonly fields: FieldPlaces
@@ -94,7 +96,7 @@ export class RowLoader {
     const { batch } = this.fields
     if (batch.count > 0) {
       for (let i = 0; i < this.decoders.length; i++) this.decodeColumn(this.fields, i)
-      this.writer.insertBatch(batch)
+      this.insert(batch)
     }
     batch.count = 0
     this.bytes = NO_BYTES
@@ -119,7 +121,12 @@ export class RowLoader {
       else if (kind === FIELD.other) this.decodeColumn(piece, i)
       else this.decodeNumbers(piece, i, piece.done(i))
     }
+    this.insert(batch)
+  }
+
+  private insert(batch: RowBatch): void {
     this.writer.insertBatch(batch)
+    this.onRows(batch.rows, batch.count)
   }
 
   private decodeColumn(fields: FieldPlaces, i: number): void {

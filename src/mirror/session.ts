@@ -1,20 +1,24 @@
 import type pg from 'pg'
 import type { Store } from '../db/store'
 import { SnapheapError } from '../errors'
-import { tableChanged } from './apply'
-import { qualifiedName, readTables, type SourceTable } from './catalogue'
-import { commit } from './commit'
-import { type ConnectionOptions, connect, disconnect, queryRows } from './connection'
+import { type MirroredLeafOf, tableChanged } from './apply'
+import { qualifiedName, type SourceLeaf, type SourceTable } from './catalogue'
+import { CatalogueWatch } from './catalogue-watch'
+import { UNSYNCED } from './commit'
+import { type ConnectionOptions, connect, disconnect } from './connection'
 import { type Copies, copyTables } from './copy-tables'
 import { Follower, nextTurn, type PendingSwap } from './follower'
+import { HistoryProof } from './history-proof'
 import { takeLosses } from './losses'
-import { type Lsn, parseLsn } from './lsn'
-import { describeSource, mirrorName, planSteps } from './mirrored-table'
+import type { Lsn } from './lsn'
+import { mirrorName, planTable } from './mirrored-table'
 import { preflight } from './preflight'
 import { CopyMeter, type CopyState } from './progress'
-import { type Plan, publicationEntries, reconcile } from './reconcile'
-import { dropPublication, dropSlot, type SlotStatus, slotStatus } from './slot'
-import { createStateTable, mirrorProperties, readState, servedTables, setRole, writeState } from './state'
+import { dropPublication } from './publication'
+import { type Plan, reconcile } from './reconcile'
+import { dropSlot, type SlotStatus } from './slot'
+import { createStateTable, mirrorProperties, readState, servedTables, writeState } from './state'
+import { bringIntoStep } from './steps'
 import { ReplicationStream } from './stream'
 import { retire, swapIn } from './swap'
 
@@ -27,6 +31,7 @@ export interface SessionOptions {
   checkEveryMs: number
   /** Oids of tables that must be copied in any case; cleared once they are. */
   mistrusted: Set<number>
+  hasOtherHistory: boolean
   /** Server and tables were found fit. */
   onPlanned: () => void
   onCopying: (isFirst: boolean) => void
@@ -36,8 +41,6 @@ export interface SessionOptions {
   onAdvance: () => void
 }
 
-/** Until the next look after one that has found a table changed. */
-const SOON_MS = 50
 /** Time for the server to end the stream in order. */
 const STOP_TIMEOUT_MS = 2_000
 
@@ -48,8 +51,6 @@ export class Session {
   stream: ReplicationStream | undefined
   /** End of the server's log when the session began. */
   endLsn: Lsn | undefined
-  /** As of the last look. */
-  slotStatus: SlotStatus | undefined
   /** Tables being filled or waiting for their place. */
   readonly copiesInUse = new Set<string>()
   /** By oid. */
@@ -61,9 +62,7 @@ export class Session {
     this.interrupt = reject
   })
   private stopped: Error | undefined
-  /** End of the log when a changed table was seen. */
-  private changeSeenLsn: Lsn | undefined
-  private lookSoon: () => void = () => undefined
+  private catalogue: CatalogueWatch | undefined
 
   constructor(private readonly options: SessionOptions) {
     this.interrupted.catch(() => undefined)
@@ -74,7 +73,7 @@ export class Session {
    * given.
    */
   async run(): Promise<never> {
-    const { connection, slot, publication } = this.options
+    const { connection, slot } = this.options
     try {
       const lost = (error: Error) => this.interrupt(error)
       this.client = await connect(connection, 'query', lost)
@@ -89,22 +88,46 @@ export class Session {
       await nextTurn() // whoever awaited that may listen from now on
       await createStateTable(this.options.store)
       const { startLsn, pending } = await this.carryOut(plan)
-      const { store, onAdvance } = this.options
-      this.follower = new Follower({
-        store,
-        slot,
-        startLsn,
-        sources: this.sources,
-        pending,
-        onAdvance,
-        onDescribedAgain: () => this.lookSoon(),
-      })
-      this.stream = new ReplicationStream(this.replication, { slot, publication, startLsn }, this.follower)
-      onAdvance()
-      return await Promise.race([this.stream.done.then(() => this.interrupted), this.interrupted, this.watch(plan)])
+      return await this.follow(plan, startLsn, pending)
     } finally {
       await this.end()
     }
+  }
+
+  private async follow(plan: Plan, startLsn: Lsn, pending: PendingSwap | undefined): Promise<never> {
+    const { store, slot, publication, tables, checkEveryMs, onAdvance } = this.options
+    const { publishedAs, confirmedLsn } = plan
+    const watch = new CatalogueWatch(this.client!, this.sources, {
+      slot,
+      publication,
+      tables,
+      published: plan,
+      publishedAs,
+    })
+    this.catalogue = watch
+    this.follower = new Follower({
+      store,
+      slot,
+      startLsn,
+      leaves: leavesOf(this.sources),
+      pending,
+      history: new HistoryProof(slot, readState(store, slot)!, confirmedLsn),
+      onAdvance,
+      prove: (description) => watch.prove(description),
+    })
+    this.stream = new ReplicationStream(
+      this.replication!,
+      { slot, publication, startLsn: confirmedLsn < startLsn ? confirmedLsn : startLsn },
+      this.follower,
+    )
+    onAdvance()
+    const watching = watch.run(checkEveryMs, this.follower, this.stream, () => this.tellLosses())
+    return await Promise.race([this.stream.done.then(() => this.interrupted), this.interrupted, watching])
+  }
+
+  /** As of the last look. */
+  get slotStatus(): SlotStatus | undefined {
+    return this.catalogue?.slotStatus
   }
 
   /** Makes `run` end with `error`. Nothing is committed from now on. */
@@ -146,18 +169,19 @@ export class Session {
   private async carryOut(plan: Plan): Promise<{ startLsn: Lsn; pending: PendingSwap | undefined }> {
     const { store, slot, mistrusted } = this.options
     if (plan.restart !== undefined) return { startLsn: await this.restart(plan, plan.restart), pending: undefined }
-    await this.alterTables(plan)
+    await bringIntoStep(store, slot, plan, () => this.ensureNotStopped())
     this.sources = new Map(plan.sources.map((source) => [source.oid, source]))
     const startLsn = readState(store, slot)!.lsn
-    if (plan.copies.length === 0) return { startLsn, pending: undefined }
+    const isInStep = plan.changes.every(({ plan: { copied } }) => copied.length === 0)
+    if (plan.anew.length === 0 && isInStep) return { startLsn, pending: undefined }
     this.options.onCopying(false)
     const copies = await this.copy(plan, { name: `${slot}_copy`, isTemporary: true })
-    const oids = new Set(copies.tables.map(({ source }) => source.oid))
+    const oids = copies.tables.flatMap(({ source, leaves }) => leaves ?? source.leaves.map(({ oid }) => oid))
     const pending: PendingSwap = {
       lsn: copies.lsn,
-      oids,
-      swap: (transaction) => {
-        swapIn(transaction, store, slot, copies.tables, plan.publishedAs)
+      oids: new Set(oids),
+      swap: async (transaction) => {
+        await swapIn(transaction, store, slot, copies.tables, plan.publishedAs)
         mistrusted.clear()
         this.copiesInUse.clear()
       },
@@ -172,13 +196,15 @@ export class Session {
     this.options.onCopying(restart.isFirst)
     await dropSlot(this.client!, slot)
     const copies = await this.copy(plan, { name: slot, isTemporary: false })
-    const { systemId, publicationOid, publishedAs, removed } = plan
-    await commit(store, (transaction) => {
+    const { systemId, publication, publishedAs, removed } = plan
+    await store.writeBeside(async (transaction) => {
+      transaction.manage()
       this.ensureNotStopped()
-      swapIn(transaction, store, slot, copies.tables, publishedAs)
+      await swapIn(transaction, store, slot, copies.tables, publishedAs)
       for (const name of removed) retire(transaction, store, slot, name)
-      writeState(transaction, slot, { lsn: copies.lsn, systemId, publicationOid })
-    })
+      writeState(transaction, slot, { lsn: copies.lsn, systemId, publication, lastLsn: null, lastXid: null })
+    }, UNSYNCED)
+    plan.confirmedLsn = copies.lsn
     mistrusted.clear()
     this.copiesInUse.clear()
     return copies.lsn
@@ -190,14 +216,17 @@ export class Session {
     this.interrupted.catch((error) => {
       failure = error
     })
+    const changed = plan.changes.filter(({ plan: { copied } }) => copied.length > 0)
+    const tables = [...plan.anew, ...changed.map(({ source }) => source)]
     const copies = await copyTables({
       store,
       connection,
       slot,
       copySlot,
-      tables: plan.copies,
+      tables,
+      leavesOf: (source) => this.leavesToCopy(plan, source),
       publishedAs: plan.publishedAs,
-      meter: new CopyMeter(plan.copies, onProgress),
+      meter: new CopyMeter(tables, onProgress),
       checkpoint: () => {
         this.ensureNotStopped()
         if (failure !== undefined) throw failure
@@ -210,92 +239,15 @@ export class Session {
     return copies
   }
 
-  /** Makes the changes of tables that need no copy, in one commit. */
-  private async alterTables({ steps, removed, publishedAs }: Plan): Promise<void> {
-    const { store, slot } = this.options
-    const altered = steps.filter(({ source }) => {
-      const mirrored = mirrorProperties(store, mirrorName(source))!.source
-      return JSON.stringify(mirrored) !== JSON.stringify(describeSource(source, publishedAs.get(source.oid)!))
-    })
-    if (altered.length === 0 && removed.length === 0) return
-    await commit(store, (transaction) => {
-      for (const { source, steps } of altered) {
-        const name = mirrorName(source)
-        for (const step of steps) {
-          if (step.kind === 'drop') transaction.dropColumn(name, step.name)
-          else if (step.kind === 'rename') transaction.renameColumn(name, step.name, step.newName)
-          else transaction.addColumn(name, step.name, { ...step.definition, nullable: true })
-        }
-        setRole(transaction, name, slot, 'served', describeSource(source, publishedAs.get(source.oid)!))
-      }
-      for (const name of removed) retire(transaction, store, slot, name)
-    })
-  }
-
-  /** Looks at slot, publication and tables from time to time; rejects when the session must begin anew. */
-  private async watch(plan: Plan): Promise<never> {
-    for (;;) {
-      const nextLook = new Promise<void>((resolve) => {
-        this.lookSoon = resolve
-        setTimeout(resolve, this.options.checkEveryMs).unref()
-      })
-      await this.look(plan)
-      this.tellLosses()
-      // A change that was seen is acted on when what came before it has been applied, which is soon.
-      if (this.changeSeenLsn !== undefined) setTimeout(this.lookSoon, SOON_MS).unref()
-      await nextLook
-    }
-  }
-
-  private async look({ publicationOid, publishedAs }: Plan): Promise<void> {
-    const client = this.client!
-    const { slot, publication } = this.options
-    this.slotStatus = await slotStatus(client, slot)
-    if (this.follower!.isSwapPending) return
-    const published = await publicationEntries(client, publication)
-    const sources = [...this.sources.values()]
-    if (
-      published.oid !== publicationOid ||
-      sources.some(({ oid }) => published.entries.get(oid) !== publishedAs.get(oid))
-    ) {
-      throw new SnapheapError(
-        'POSTGRES',
-        `Postgres: the publication "${publication}" was changed. Leave it to the mirror.`,
-        {
-          isTransient: true,
-        },
-      )
-    }
-    await this.lookAtNames(client, sources)
-    const current = await readTables(client, sources.map(qualifiedName))
-    const changed = sources.find((source, i) => {
-      const now = current[i]
-      return now === undefined || planSteps(describeSource(source, ''), now, '')?.length !== 0
-    })
-    if (changed === undefined) {
-      this.changeSeenLsn = undefined
-      return
-    }
-    // What was committed before the change must have been applied: it still has the old columns.
-    if (this.changeSeenLsn !== undefined && this.follower!.appliedLsn >= this.changeSeenLsn) {
-      throw tableChanged(changed.oid, mirrorName(changed), 'has other columns or partitions now', false)
-    }
-    const [row] = await queryRows<{ lsn: string }>(
-      client,
-      'reading the place in the log failed',
-      'SELECT pg_current_wal_lsn()::text AS lsn',
-    )
-    this.changeSeenLsn ??= parseLsn(row!.lsn)
-    this.stream!.requestKeepalive()
-  }
-
-  /** Rejects when a name that a renamed table has left is another table's now. */
-  private async lookAtNames(client: pg.Client, sources: readonly SourceTable[]): Promise<void> {
-    const renamed = sources.find(({ mirroredAs }) => mirroredAs !== undefined)
-    if (renamed === undefined) return
-    const named = await readTables(client, this.options.tables)
-    if (named.every((table) => table === undefined || this.sources.has(table.oid))) return
-    throw tableChanged(renamed.oid, mirrorName(renamed), 'has given its name to another table', false)
+  /** What of a table has to be copied, which may be more by now than when it was planned. */
+  private leavesToCopy(plan: Plan, source: SourceTable): SourceLeaf[] | undefined {
+    if (plan.anew.some(({ oid }) => oid === source.oid)) return undefined
+    const { store } = this.options
+    const mirrored = mirrorProperties(store, mirrorName(source))!.source!
+    const now = planTable(mirrored, source, plan.publishedAs.get(source.oid) ?? '')
+    if (now === undefined || now.steps.length + now.removed.length > 0)
+      throw tableChanged(source.oid, mirrorName(source), 'was changed again', false)
+    return now.copied
   }
 
   /** Tells of values that could not be kept as they are, each kind once for a column. */
@@ -306,4 +258,10 @@ export class Session {
       }
     }
   }
+}
+
+/** The mirrored tables by the oids of their leaves. */
+function leavesOf(sources: ReadonlyMap<number, SourceTable>): Map<number, MirroredLeafOf> {
+  const leaves = [...sources.values()].flatMap((source) => source.leaves.map((leaf) => ({ source, leaf })))
+  return new Map(leaves.map((each) => [each.leaf.oid, each]))
 }

@@ -5,9 +5,6 @@ import { queryRows } from './connection'
 import { describeSource } from './mirrored-table'
 import type { CreatedSlot } from './slot'
 
-const LOOK_TIMEOUT_MS = 200
-const LOCK_NOT_AVAILABLE = '55P03'
-
 /** Begins a transaction of `client` that sees exactly what was committed before the beginning of a new slot. */
 export async function beginAtSlot(client: pg.Client, created: CreatedSlot): Promise<void> {
   try {
@@ -41,8 +38,7 @@ export async function lockUnchanged(
     `SET LOCAL lock_timeout = ${timeoutMs}; LOCK TABLE ${names.join(', ')} IN ACCESS SHARE MODE`,
   )
   const seen = await readTables(client, names)
-  const current = await readUnlessAltered(outside, names)
-  if (current === undefined) return undefined
+  const current = await readTables(outside, names) // takes no locks: whoever waits to alter a table waits for `client`
   for (const [i, { mirroredAs }] of tables.entries())
     if (mirroredAs !== undefined && seen[i] !== undefined) seen[i].mirroredAs = mirroredAs
   const isSame = seen.every((table, i) => {
@@ -55,24 +51,6 @@ export async function lockUnchanged(
     )
   })
   return isSame ? (seen as SourceTable[]) : undefined
-}
-
-/**
- * The tables as they are now; undefined when somebody is about to alter one. Looking at a table takes a lock, which waits
- * behind that ALTER TABLE, which waits for the lock of `client`: the server cannot see that `client` waits for the look, so
- * nobody would ever go on.
- */
-async function readUnlessAltered(
-  outside: pg.Client,
-  names: readonly string[],
-): Promise<(SourceTable | undefined)[] | undefined> {
-  await queryRows(outside, 'bounding the wait for locks failed', `SET lock_timeout = ${LOOK_TIMEOUT_MS}`)
-  try {
-    return await readTables(outside, names)
-  } catch (error) {
-    if ((error as SnapheapError).details?.sqlState === LOCK_NOT_AVAILABLE) return undefined
-    throw error
-  }
 }
 
 /** The error for tables that are truncated or altered faster than they can be locked. */

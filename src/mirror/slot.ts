@@ -1,7 +1,5 @@
 import pg from 'pg'
 import { SnapheapError } from '../errors'
-import type { TableIdentity } from './catalogue'
-import { qualifiedName } from './catalogue'
 import { type ConnectionOptions, connect, postgresError, queryRows } from './connection'
 import { type Lsn, NO_LSN, parseLsn } from './lsn'
 
@@ -149,87 +147,4 @@ export async function dropSlot(client: pg.Client, slot: string, terminate = fals
     `dropping the replication slot "${slot}" failed`,
     `SELECT pg_drop_replication_slot(${pg.escapeLiteral(slot)})`,
   )
-}
-
-/** `fits`: it publishes exactly some tables, whole, with all operations, partitions through their root. */
-export type PublicationState = 'missing' | 'fits' | 'for all tables' | 'other'
-
-/** What there is of `publication`, as seen from `tables`. Throws `POSTGRES`. */
-export async function publicationState(
-  client: pg.Client,
-  publication: string,
-  tables: readonly TableIdentity[],
-): Promise<PublicationState> {
-  const doing = `reading the publication "${publication}" failed`
-  const [existing] = await queryRows<{ isForAll: boolean; isWhole: boolean }>(
-    client,
-    doing,
-    `SELECT puballtables AS "isForAll", pubinsert AND pubupdate AND pubdelete AND pubtruncate AND pubviaroot AS "isWhole"
-     FROM pg_catalog.pg_publication WHERE pubname = ${pg.escapeLiteral(publication)}`,
-  )
-  if (existing === undefined) return 'missing'
-  if (existing.isForAll) return 'for all tables'
-  const published = await queryRows<{ oid: string; restricted: boolean }>(
-    client,
-    doing,
-    // Row filters and column lists exist from version 15 on; as JSON they can be asked for in any.
-    `SELECT pr.prrelid::int8::text AS oid, (to_jsonb(pr) ->> 'prqual') IS NOT NULL
-            OR (to_jsonb(pr) ->> 'prattrs') IS NOT NULL AS restricted
-     FROM pg_catalog.pg_publication_rel pr JOIN pg_catalog.pg_publication p ON p.oid = pr.prpubid
-     WHERE p.pubname = ${pg.escapeLiteral(publication)}`,
-  )
-  const wanted = new Set(tables.map((table) => String(table.oid)))
-  const isSame = published.length === wanted.size && published.every((row) => wanted.has(row.oid) && !row.restricted)
-  return isSame && existing.isWhole ? 'fits' : 'other'
-}
-
-/**
- * Makes `publication` publish exactly `tables`, all operations, partitions through their root; creates it if needed and
- * touches nothing if it is right already. Returns whether anything was changed. Throws `POSTGRES`.
- */
-export async function ensurePublication(
-  client: pg.Client,
-  publication: string,
-  tables: readonly TableIdentity[],
-): Promise<boolean> {
-  const state = await publicationState(client, publication, tables)
-  if (state === 'fits') return false
-  const name = pg.escapeIdentifier(publication)
-  const list = tables.map(publishedTable).join(', ')
-  const operations = "publish = 'insert, update, delete, truncate', publish_via_partition_root = true"
-  await queryRows(
-    client,
-    `setting up the publication "${publication}" failed`,
-    state === 'missing'
-      ? `CREATE PUBLICATION ${name} FOR TABLE ${list} WITH (${operations})`
-      : `ALTER PUBLICATION ${name} SET TABLE ${list}; ALTER PUBLICATION ${name} SET (${operations})`,
-  )
-  return true
-}
-
-/** Without ONLY, tables that inherit from an ordinary one would be published too, and copied not. */
-function publishedTable(table: TableIdentity): string {
-  return table.isPartitioned ? qualifiedName(table) : `ONLY ${qualifiedName(table)}`
-}
-
-/**
- * Tells whether a publication has been the same all along: the text changes when the publication, or its entry for a
- * table, is dropped and made anew, after which changes are missing from the stream and nothing in it says so. Undefined if
- * there is no such publication (a server of version 18 then streams on and sends nothing).
- */
-export async function publicationIdentity(client: pg.Client, publication: string): Promise<string | undefined> {
-  const [row] = await queryRows<{ identity: string }>(
-    client,
-    'reading the publication failed',
-    `SELECT concat_ws(' ', p.oid, string_agg(pr.oid::text || ':' || pr.prrelid, ' ' ORDER BY pr.prrelid)) AS identity
-     FROM pg_catalog.pg_publication p LEFT JOIN pg_catalog.pg_publication_rel pr ON pr.prpubid = p.oid
-     WHERE p.pubname = ${pg.escapeLiteral(publication)} GROUP BY p.oid`,
-  )
-  return row?.identity
-}
-
-/** Drops the publication if it exists. Throws `POSTGRES`. */
-export async function dropPublication(client: pg.Client, publication: string): Promise<void> {
-  const doing = `dropping the publication "${publication}" failed`
-  await queryRows(client, doing, `DROP PUBLICATION IF EXISTS ${pg.escapeIdentifier(publication)}`)
 }

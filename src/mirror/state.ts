@@ -15,11 +15,27 @@ export interface MirrorState {
   lsn: Lsn
   /** Of the Postgres cluster. */
   systemId: string
-  publicationOid: string
+  /** `PublicationIdentity.publication` */
+  publication: string
+  /** Where the newest transaction in the tables ended, and its number; null where none has come since they were copied. */
+  lastLsn: Lsn | null
+  lastXid: number | null
 }
 
-/** `served`: what readers see. `copy`: being filled to take a served table's place. `old`: has lost its place. */
-export type TableRole = 'served' | 'copy' | 'old'
+const STATE_COLUMNS = {
+  slot: 'string',
+  lsn: { type: 'bigint', index: false },
+  systemId: { type: 'string', index: false },
+  publication: { type: 'string', index: false },
+  lastLsn: { type: 'bigint', index: false, nullable: true },
+  lastXid: { type: 'integer', index: false, nullable: true },
+} as const
+
+/**
+ * `served`: what readers see. `copy`: being filled to take a served table's place, or to bring it into step. `old`: has
+ * lost its place. `leaves`: which leaf each row of another table comes from.
+ */
+export type TableRole = 'served' | 'copy' | 'old' | 'leaves'
 
 /** What a table that a mirror manages has as its properties. */
 export interface MirrorProperties {
@@ -45,24 +61,21 @@ export function writeState(transaction: Transaction, slot: string, state: Mirror
   transaction.upsert(STATE_TABLE, { slot, ...state })
 }
 
-export function writeLsn(transaction: Transaction, slot: string, lsn: Lsn): void {
-  transaction.update(STATE_TABLE, slot, { lsn })
-  transaction.annotation = formatLsn(lsn)
+/** What a mirror has come to with a commit. */
+export type Progress = Pick<MirrorState, 'lsn' | 'lastLsn' | 'lastXid'>
+
+export function writeProgress(transaction: Transaction, slot: string, progress: Progress): void {
+  transaction.update(STATE_TABLE, slot, progress)
+  transaction.annotation = formatLsn(progress.lsn)
 }
 
-/** Makes the table for the state of mirrors, if it is missing. */
+/** Makes the table for the state of mirrors, if it is missing or of an earlier build, whose state tells too little. */
 export async function createStateTable(store: Store): Promise<void> {
-  if (store.tableNames.includes(STATE_TABLE)) return
+  const isThere = store.tableNames.includes(STATE_TABLE)
+  if (isThere && store.table(STATE_TABLE).columnNames.join() === Object.keys(STATE_COLUMNS).join()) return
   await commit(store, (transaction) => {
-    transaction.createTable(STATE_TABLE, {
-      key: 'slot',
-      columns: {
-        slot: 'string',
-        lsn: { type: 'bigint', index: false },
-        systemId: { type: 'string', index: false },
-        publicationOid: { type: 'string', index: false },
-      },
-    })
+    if (isThere) transaction.dropTable(STATE_TABLE)
+    transaction.createTable(STATE_TABLE, { key: 'slot', columns: STATE_COLUMNS })
     transaction.setProperties(STATE_TABLE, { readOnly: 'It belongs to the mirror: leave it alone.' })
   })
 }

@@ -1,27 +1,68 @@
 import type { Store } from '../db/store'
 import type { Transaction } from '../db/transaction'
+import type { Steps } from '../struct/steps'
 import { commit } from './commit'
 import type { CopiedTable } from './copy-tables'
+import { Difference } from './difference'
 import { nextTurn } from './follower'
+import { hasLeaves, LeafRows, leavesName } from './leaf-rows'
 import { describeSource, mirrorName } from './mirrored-table'
 import { mirrorProperties, setRole, tablesInRole } from './state'
 
 const SLICE_MS = 5
 const ROWS_BETWEEN_LOOKS_AT_THE_CLOCK = 64
 
-/** Puts copies into the places of the tables that readers see, within a transaction. What was there becomes `old`. */
-export function swapIn(
+/**
+ * Puts copies into the places of the tables that readers see, within a transaction that may take many turns; what was there
+ * becomes `old`. A copy of some leaves brings the rows of these into step instead.
+ */
+export async function swapIn(
   transaction: Transaction,
   store: Store,
   slot: string,
   copies: readonly CopiedTable[],
   publishedAs: ReadonlyMap<number, string>,
-): void {
-  for (const { source, copyName } of copies) {
+): Promise<void> {
+  for (const { source, copyName, leaves } of copies) {
     const name = mirrorName(source)
-    retire(transaction, store, slot, name)
-    transaction.renameTable(copyName, name)
+    if (leaves === undefined) {
+      retire(transaction, store, slot, name)
+      rename(transaction, store, copyName, name)
+    } else await inTurns(new Difference(transaction, store, name, copyName).steps(leaves))
     setRole(transaction, name, slot, 'served', describeSource(source, publishedAs.get(source.oid) ?? ''))
+  }
+}
+
+/** Renames a table, and what knows where its rows come from. */
+function rename(transaction: Transaction, store: Store, from: string, to: string): void {
+  transaction.renameTable(from, to)
+  if (hasLeaves(store, from)) transaction.renameTable(leavesName(from), leavesName(to))
+}
+
+/** Deletes the rows of leaves that have gone. */
+export async function removeLeaves(transaction: Transaction, name: string, leaves: readonly number[]): Promise<void> {
+  await inTurns(
+    (function* (): Steps {
+      const leafRows = new LeafRows(transaction, name)
+      const writer = transaction.writer(name)
+      for (const leaf of leaves) {
+        for (const [i, row] of leafRows.rowsOf(leaf).entries()) {
+          writer.delete(row)
+          leafRows.remove(row)
+          if (i % ROWS_BETWEEN_LOOKS_AT_THE_CLOCK === 0) yield
+        }
+      }
+    })(),
+  )
+}
+
+/** Does work in steps and gives other events their turn. */
+async function inTurns(steps: Steps): Promise<void> {
+  let start = performance.now()
+  while (steps.next().done !== true) {
+    if (performance.now() - start < SLICE_MS) continue
+    await nextTurn()
+    start = performance.now()
   }
 }
 
@@ -33,7 +74,7 @@ export function retire(transaction: Transaction, store: Store, slot: string, nam
     return
   }
   const oldName = `${name}~old${store.version}`
-  transaction.renameTable(name, oldName)
+  rename(transaction, store, name, oldName)
   setRole(transaction, oldName, slot, 'old', null)
 }
 
@@ -43,15 +84,20 @@ export function retire(transaction: Transaction, store: Store, slot: string, nam
  */
 export async function removeLeftovers(store: Store, slot: string, mayRemove: (name: string) => boolean): Promise<void> {
   for (const name of tablesInRole(store, slot, 'copy', 'old')) {
-    let isGone = false
-    for (let row = 0; !isGone && mayRemove(name); ) {
-      await commit(store, (transaction) => {
-        row = removeRows(transaction, name, row)
-        isGone = transaction.table(name).rowCount === 0
-        if (isGone) transaction.dropTable(name)
-      })
-      await nextTurn()
-    }
+    if (hasLeaves(store, name)) await remove(store, leavesName(name), () => mayRemove(name))
+    await remove(store, name, () => mayRemove(name))
+  }
+}
+
+async function remove(store: Store, name: string, mayRemove: () => boolean): Promise<void> {
+  let isGone = false
+  for (let row = 0; !isGone && mayRemove(); ) {
+    await commit(store, (transaction) => {
+      row = removeRows(transaction, name, row)
+      isGone = transaction.table(name).rowCount === 0
+      if (isGone) transaction.dropTable(name)
+    })
+    await nextTurn()
   }
 }
 

@@ -2,10 +2,18 @@ import type { Lsn } from './lsn'
 
 const BEGIN = 0x42 // 'B'
 const COMMIT = 0x43 // 'C'
+const RELATION = 0x52 // 'R'
 const LENGTH_BYTES = 4
 const SMALLEST_BYTES = 1 << 16
 /** A buffer that a large transaction has made larger than this is given back once it is empty. */
 const KEPT_BYTES = 1 << 22
+
+/** A transaction that describes relations: something about them may have changed since they were described before. */
+export interface Description {
+  readonly finalLsn: Lsn
+  readonly xid: number
+  readonly oids: number[]
+}
 
 /** Raw messages of the stream that wait to be applied, in order, copied out of the chunks they came in. */
 export class TransactionBuffer {
@@ -18,6 +26,10 @@ export class TransactionBuffer {
   /** Where the next message's length stands. */
   private next = 0
   private filled = 0
+  /** Where the transaction that came last was committed, and its number. */
+  private lastBegun: { finalLsn: Lsn; xid: number } | undefined
+  /** Transactions that describe relations, in order. */
+  private readonly describing: Description[] = []
 
   get sizeBytes(): number {
     return this.filled - this.next
@@ -29,7 +41,24 @@ export class TransactionBuffer {
     this.bytes.writeUInt32LE(end - start, this.filled)
     source.copy(this.bytes, this.filled + LENGTH_BYTES, start, end)
     this.filled += needed
-    if (source[start] === COMMIT) this.wholeCount++
+    const type = source[start]
+    if (type === COMMIT) this.wholeCount++
+    else if (type === BEGIN)
+      this.lastBegun = { finalLsn: source.readBigUInt64BE(start + 1), xid: source.readUInt32BE(start + 17) }
+    else if (type === RELATION) this.noteDescription(source.readUInt32BE(start + 1))
+  }
+
+  private noteDescription(oid: number): void {
+    const last = this.describing.at(-1)
+    if (last !== undefined && last.finalLsn === this.lastBegun?.finalLsn) last.oids.push(oid)
+    else if (this.lastBegun !== undefined) this.describing.push({ ...this.lastBegun, oids: [oid] })
+  }
+
+  /** What the transaction committed at `finalLsn` describes, as far as it has come; undefined where it describes nothing. */
+  descriptionsAt(finalLsn: Lsn): Description | undefined {
+    while (this.describing.length > 0 && this.describing[0]!.finalLsn < finalLsn) this.describing.shift()
+    const first = this.describing[0]
+    return first?.finalLsn === finalLsn ? first : undefined
   }
 
   /** Takes the next message; false if there is none. */

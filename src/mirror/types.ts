@@ -1,6 +1,5 @@
 import type { ColumnType, ScalarType } from '../table/column-type'
 import { arrayDecoder } from './arrays'
-import type { PostgresType } from './catalogue'
 import {
   decodeBigint,
   decodeBoolean,
@@ -13,6 +12,7 @@ import {
   type TextDecoder,
 } from './fields'
 import { noteLoss } from './losses'
+import type { PostgresType } from './source-types'
 import { decodeDate, decodeTime, decodeTimestamp } from './timestamps'
 
 /** How values of a Postgres type are kept. */

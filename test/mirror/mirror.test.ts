@@ -148,10 +148,25 @@ test('a partitioned table is one table, whichever partition its rows are in', as
   await query(`INSERT INTO event VALUES ('2024-03-05', 9999, 'third')`)
   await bench!.expectSame()
   expect(db().table('event').get(['2024-03-05', 9999])).toMatchObject({ v: 'third' })
-  expect(bench!.statuses).not.toContain('resyncing')
   await query('TRUNCATE event')
   await bench!.expectSame()
   expect(db().table('event').rowCount).toBe(0)
+})
+
+test('a partition that holds nothing when it is first seen needs no copy', async () => {
+  const { db, query } = asFunctions(
+    await start(
+      `CREATE TABLE event (day int, id int, PRIMARY KEY (day, id)) PARTITION BY RANGE (day);
+       CREATE TABLE event_1 PARTITION OF event FOR VALUES FROM (0) TO (10); INSERT INTO event VALUES (1, 1)`,
+      ['event'],
+    ),
+  )
+  await query('CREATE TABLE event_2 PARTITION OF event FOR VALUES FROM (10) TO (20)')
+  await bench!.until(() => bench!.statuses.includes('stale') && bench!.mirror.status === 'live')
+  await query('INSERT INTO event VALUES (12, 7), (2, 2); UPDATE event SET day = day + 10 WHERE day < 10')
+  await bench!.expectSame()
+  expect(db().table('event').rowCount).toBe(3)
+  expect(bench!.statuses).not.toContain('resyncing')
 })
 
 test('partitions that are truncated, detached, dropped or attached are noticed, though the stream does not tell', async () => {

@@ -12,7 +12,8 @@ import {
   type Relation,
   type Tuple,
 } from '../../src/mirror/pgoutput'
-import { createSlot, ensurePublication } from '../../src/mirror/slot'
+import { ensurePublication } from '../../src/mirror/publication'
+import { createSlot } from '../../src/mirror/slot'
 import { type PostgresServer, startPostgres } from '../support/postgres'
 
 let server: PostgresServer

@@ -141,7 +141,7 @@ const LOSSES: [what: string, lose: () => Promise<unknown>, reason: string][] = [
       await bench.query(`DROP PUBLICATION "${bench.mirror.slot}"`)
       await bench.query(`UPDATE a SET v = -1 WHERE id = 3`).catch(() => undefined)
     },
-    'publication was dropped',
+    'the publication was changed, or dropped',
   ],
   [
     'a slot that somebody else has moved on',

@@ -68,6 +68,14 @@ export class MirrorBench {
     expect(this.db.check().problems).toEqual([])
   }
 
+  /** The same after a change that the stream does not tell of: once the mirror has looked, and has brought itself into step. */
+  async expectSameSoon(withinMs = 30_000): Promise<void> {
+    await this.inStep()
+    const end = Date.now() + withinMs
+    while (Date.now() < end && !(await this.verify()).isSame) await new Promise((resolve) => setTimeout(resolve, 20))
+    await this.expectSame()
+  }
+
   /** Verifies when the mirror is live; once more if it begins anew meanwhile. */
   async verify(): Promise<Verification> {
     for (;;) {

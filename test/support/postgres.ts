@@ -50,9 +50,13 @@ export async function startPostgres(settings: ServerSettings = {}): Promise<Post
     const answer = queue.then(async () => {
       supervisor.ref()
       supervisor.channel?.ref()
-      const exited = once(supervisor, 'exit').then(() => [{ error: 'The Postgres supervisor ended.' }])
+      const answered = new AbortController()
+      const { signal } = answered
+      const exited = once(supervisor, 'exit', { signal }).then(() => [{ error: 'The Postgres supervisor ended.' }])
+      exited.catch(() => undefined) // not waited for once there is an answer
       supervisor.send({ operation, argument })
-      const [reply] = await Promise.race([once(supervisor, 'message'), exited])
+      const [reply] = await Promise.race([once(supervisor, 'message', { signal }), exited])
+      answered.abort()
       supervisor.unref()
       supervisor.channel?.unref()
       if (reply.error !== undefined) throw new Error(reply.error)

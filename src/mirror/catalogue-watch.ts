@@ -1,0 +1,184 @@
+import type pg from 'pg'
+import { SnapheapError } from '../errors'
+import { tableChanged } from './apply'
+import { readTables, readTablesByOid, type SourceTable } from './catalogue'
+import { inOneSnapshot, queryRows } from './connection'
+import type { Follower } from './follower'
+import { type Lsn, parseLsn } from './lsn'
+import { describeSource, isDone, type MirroredTable, mirrorName, planTable } from './mirrored-table'
+import { publicationIdentity } from './publication'
+import { type SlotStatus, slotStatus } from './slot'
+import type { ReplicationStream } from './stream'
+import type { Description } from './transaction-buffer'
+
+/** Until the next look after one that has found a table changed. */
+const SOON_MS = 50
+/** A transaction that was sent and cannot be seen yet waits for a synchronous standby: so long it is waited for. */
+const VISIBLE_WITHIN_MS = 1_000
+const LOOK_AGAIN_MS = 10
+
+export interface WatchedCatalogue {
+  slot: string
+  publication: string
+  /** Names of the tables, as in SQL. */
+  tables: readonly string[]
+  /** `PublicationIdentity`, as it was when the session began. */
+  published: { publication: string }
+  publishedAs: ReadonlyMap<number, string>
+}
+
+/**
+ * Looks at slot, publication and tables from time to time, and whenever the stream describes a relation, before anything is applied
+ * that comes behind that: what the stream says of a relation (names and types) does not tell whether the columns are still the same.
+ * A look takes a fixed number of statements.
+ */
+export class CatalogueWatch {
+  /** As of the last look. */
+  slotStatus: SlotStatus | undefined
+  /** The server's transactions that the last look saw. */
+  private seen = ''
+  /** End of the log when a changed table was seen. */
+  private changeSeenLsn: Lsn | undefined
+  private lookSoon: () => void = () => undefined
+  private looking: Promise<unknown> = Promise.resolve()
+  /** The tables as they were when the session began, by oid. */
+  private readonly descriptions: ReadonlyMap<number, MirroredTable>
+
+  constructor(
+    private readonly client: pg.Client,
+    private readonly sources: ReadonlyMap<number, SourceTable>,
+    private readonly watched: WatchedCatalogue,
+  ) {
+    this.descriptions = new Map([...sources].map(([oid, source]) => [oid, describeSource(source, '')]))
+  }
+
+  /** Looks until something has changed, which it rejects with: `POSTGRES`, `SCHEMA`. */
+  async run(everyMs: number, follower: Follower, stream: ReplicationStream, onLook: () => void): Promise<never> {
+    for (;;) {
+      const nextLook = new Promise<void>((resolve) => {
+        this.lookSoon = resolve
+        setTimeout(resolve, everyMs).unref()
+      })
+      if (!follower.isSwapPending) await this.lookAround(follower, stream)
+      else this.slotStatus = await slotStatus(this.client, this.watched.slot)
+      onLook()
+      // A change that was seen is acted on when what came before it has been applied, which is soon.
+      if (this.changeSeenLsn !== undefined) setTimeout(this.lookSoon, SOON_MS).unref()
+      await nextLook
+    }
+  }
+
+  /** `FollowerOptions.prove` */
+  prove(description: Description): Promise<void> | undefined {
+    return isVisible(this.seen, description.xid) ? undefined : this.proveNow(description)
+  }
+
+  private async proveNow({ oids, xid }: Description): Promise<void> {
+    const giveUpMs = performance.now() + VISIBLE_WITHIN_MS
+    for (;;) {
+      const changed = await this.look()
+      const found = changed.find((now) => oids.some((oid) => this.concerns(now, oid)))
+      if (found !== undefined)
+        throw tableChanged(found.oid, mirrorName(found), 'has other columns or partitions now', false)
+      if (isVisible(this.seen, xid) || performance.now() > giveUpMs) return
+      await new Promise((resolve) => setTimeout(resolve, LOOK_AGAIN_MS))
+    }
+  }
+
+  /** Whether a relation is a leaf of a table, now or when the session began. */
+  private concerns(table: SourceTable, oid: number): boolean {
+    const before = this.sources.get(table.oid)?.leaves ?? []
+    return [...table.leaves, ...before].some((leaf) => leaf.oid === oid)
+  }
+
+  private async lookAround(follower: Follower, stream: ReplicationStream): Promise<void> {
+    const [first] = await this.look()
+    if (first === undefined) {
+      this.changeSeenLsn = undefined
+      return
+    }
+    // What was committed before the change must have been applied: it still has the old columns.
+    if (this.changeSeenLsn !== undefined && follower.appliedLsn >= this.changeSeenLsn)
+      throw tableChanged(first.oid, mirrorName(first), 'has other columns or partitions now', false)
+    this.changeSeenLsn ??= await this.endOfLog()
+    stream.requestKeepalive()
+  }
+
+  private async endOfLog(): Promise<Lsn> {
+    const [row] = await queryRows<{ lsn: string }>(
+      this.client,
+      'reading the place in the log failed',
+      'SELECT pg_current_wal_lsn()::text AS lsn',
+    )
+    return parseLsn(row!.lsn)
+  }
+
+  /** Finds tables that have changed since the session began. One look at a time. */
+  private look(): Promise<SourceTable[]> {
+    const look = this.looking.then(() => inOneSnapshot(this.client, () => this.lookNow()))
+    this.looking = look.catch(() => undefined)
+    return look
+  }
+
+  private async lookNow(): Promise<SourceTable[]> {
+    const { client, sources } = this
+    const { slot, publication, published, publishedAs } = this.watched
+    const [place] = await queryRows<{ snapshot: string }>(
+      client,
+      'reading the open transactions failed',
+      'SELECT pg_current_snapshot()::text AS snapshot',
+    )
+    this.slotStatus = await slotStatus(client, slot)
+    const now = await publicationIdentity(client, publication)
+    const known = [...sources.values()]
+    if (
+      now.publication !== published.publication ||
+      known.some(({ oid }) => now.entries.get(oid) !== publishedAs.get(oid))
+    ) {
+      throw new SnapheapError(
+        'POSTGRES',
+        `Postgres: the publication "${publication}" was changed. Leave it to the mirror.`,
+        { isTransient: true },
+      )
+    }
+    const found = await readTablesByOid(client, [...sources.keys()])
+    const current = found.map((table) => withName(table, sources.get(table.oid)!))
+    await this.lookAtNames(current)
+    const changed = known.flatMap((source) => {
+      const table = current.find(({ oid }) => oid === source.oid)
+      if (table === undefined) return [source]
+      const isSame = isDone(planTable(this.descriptions.get(source.oid)!, table, '')) && hasSameName(table, source)
+      return isSame ? [] : [table]
+    })
+    this.seen = place!.snapshot
+    return changed
+  }
+
+  /** Rejects when a name that a renamed table has left is another table's now. */
+  private async lookAtNames(current: readonly SourceTable[]): Promise<void> {
+    const renamed = current.find(({ mirroredAs }) => mirroredAs !== undefined)
+    if (renamed === undefined) return
+    const named = await readTables(this.client, this.watched.tables)
+    if (named.every((table) => table === undefined || this.sources.has(table.oid))) return
+    throw tableChanged(renamed.oid, mirrorName(renamed), 'has given its name to another table', false)
+  }
+}
+
+function withName(table: SourceTable, { mirroredAs }: SourceTable): SourceTable {
+  return mirroredAs === undefined ? table : { ...table, mirroredAs }
+}
+
+function hasSameName(table: SourceTable, before: SourceTable): boolean {
+  return table.schema === before.schema && table.name === before.name
+}
+
+/** Whether a transaction, whose number is given modulo 2^32, is among those that a `pg_current_snapshot()` saw. */
+export function isVisible(snapshot: string, xid: number): boolean {
+  if (snapshot === '') return false
+  const [, xmax, running] = snapshot.split(':')
+  const end = BigInt(xmax!)
+  const distance = (Number(end & 0xffff_ffffn) - xid) | 0
+  if (distance <= 0) return false
+  const full = end - BigInt(distance)
+  return running === '' || !running!.split(',').includes(String(full))
+}

@@ -1,0 +1,56 @@
+import { SnapheapError } from '../errors'
+import { formatLsn, type Lsn } from './lsn'
+import type { Progress } from './state'
+
+/**
+ * Whether the server goes on with the history that was mirrored. It sends again what it does not know to be durable here; where
+ * it has been restored to an earlier state and has gone on, that is something else than what was applied. So what is sent from the
+ * slot's own place on, up to where the tables are, must end with the very transaction that they got last.
+ */
+export class HistoryProof {
+  private readonly isNeeded: boolean
+  private isGiven = false
+
+  constructor(
+    private readonly slot: string,
+    private readonly progress: Progress,
+    /** Everything after this is sent again. */
+    confirmedLsn: Lsn,
+  ) {
+    const { lastLsn } = progress
+    this.isNeeded = lastLsn !== null && lastLsn > confirmedLsn
+  }
+
+  /** The newest transaction in the tables. */
+  get last(): Pick<Progress, 'lastLsn' | 'lastXid'> {
+    const { lastLsn, lastXid } = this.progress
+    return { lastLsn, lastXid }
+  }
+
+  /** Takes a transaction that ended at or before where the tables are. Throws `POSTGRES`. */
+  sent(endLsn: Lsn, xid: number): void {
+    const { lastLsn, lastXid } = this.progress
+    if (lastLsn === null) return // copied there: nothing is known of what came before
+    if (endLsn === lastLsn && xid === lastXid) this.isGiven = true
+    else if (endLsn >= lastLsn) throw this.otherHistory()
+  }
+
+  /** All of these have come. Throws `POSTGRES` where the last one was not among them. */
+  ensureGiven(): void {
+    if (this.isNeeded && !this.isGiven) throw this.otherHistory()
+  }
+
+  private otherHistory(): SnapheapError {
+    const { lsn } = this.progress
+    return otherHistory(`what it sends up to ${formatLsn(lsn)} is not what was mirrored`, { slot: this.slot })
+  }
+}
+
+/** The error of a server that was restored to an earlier state: all tables are copied again. */
+export function otherHistory(what: string, details: Record<string, unknown>): SnapheapError {
+  return new SnapheapError(
+    'POSTGRES',
+    `Postgres: the server has another history than the mirrored tables: ${what}. The mirror copies them again by itself.`,
+    { ...details, isTransient: true, isOtherHistory: true },
+  )
+}

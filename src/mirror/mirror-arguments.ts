@@ -1,0 +1,67 @@
+import { basename } from 'node:path'
+import { DURATION_MS, ensure, ensureOptions, isRecord, NAME, type Rule } from '../arguments'
+import type { Store } from '../db/store'
+import { SnapheapError } from '../errors'
+import { type ConnectionOptions, connect, disconnect, queryRows } from './connection'
+import type { MirrorOptions } from './mirror-options'
+import { knownSlots } from './state'
+
+const LONGEST_SLOT_NAME = 55
+
+const DATABASE: Rule = [
+  (value) => isRecord(value) && typeof (value as Partial<Store>).writeBeside === 'function',
+  'what open has returned',
+]
+const SLOT: Rule = [
+  (value) => typeof value === 'string' && /^[a-z0-9_]+$/.test(value) && value.length <= LONGEST_SLOT_NAME,
+  `up to ${LONGEST_SLOT_NAME} lower-case letters, digits and underscores`,
+]
+const OPTION_RULES: Readonly<Record<keyof MirrorOptions, Rule>> = {
+  connection: [
+    (value) => (typeof value === 'string' && value !== '') || isRecord(value),
+    'a URL like "postgres://localhost/shop", or the configuration object of the pg package',
+  ],
+  tables: [
+    (value) => Array.isArray(value) && value.every((name) => typeof name === 'string'),
+    'an array of names as in SQL: { connection, tables: ["quote"] }',
+  ],
+  slot: SLOT,
+  publication: NAME,
+  saveEveryMs: DURATION_MS,
+  checkEveryMs: DURATION_MS,
+}
+const REQUIRED = ['connection', 'tables'] as const
+
+/** Throws `INVALID_ARGUMENT`, `READ_ONLY`. */
+export function ensureMirrorable(db: Store, options: MirrorOptions): void {
+  ensure('The database to mirror into', db, DATABASE)
+  if (db.isReadOnly) {
+    throw new SnapheapError(
+      'READ_ONLY',
+      'The database is open for reading only. Open it without readOnly to mirror into it.',
+    )
+  }
+  ensureOptions('mirror', options, OPTION_RULES)
+  for (const name of REQUIRED) ensure(`The option ${name} of mirror`, options[name], OPTION_RULES[name])
+}
+
+/** The one slot that the database is mirrored with already; else made of what is mirrored and where to. */
+export async function defaultSlot(db: Store, connection: ConnectionOptions): Promise<string> {
+  const known = knownSlots(db)
+  if (known.length === 1) return known[0]!
+  const client = await connect(connection, 'query')
+  try {
+    const [row] = await queryRows<{ name: string }>(
+      client,
+      'reading the database name failed',
+      'SELECT current_database() AS name',
+    )
+    const file = db.path === undefined ? 'memory' : basename(db.path).replace(/\.[^.]*$/, '')
+    return `snapheap_${row!.name}_${file}`
+      .toLowerCase()
+      .replace(/[^a-z0-9_]/g, '_')
+      .slice(0, LONGEST_SLOT_NAME)
+  } finally {
+    await disconnect(client)
+  }
+}
