@@ -1,5 +1,6 @@
 import pg from 'pg'
-import { postgresError, queryRows } from './connection'
+import type { SnapheapError } from '../errors'
+import { queryRows } from './connection'
 import type { ReplicaIdentity } from './pgoutput'
 import { type PostgresType, readTypes } from './source-types'
 
@@ -173,10 +174,11 @@ async function resolveNames(client: pg.Client, names: readonly string[]): Promis
   if (names.length === 0) return []
   const list = names.map((name) => `to_regclass(${pg.escapeLiteral(name)})::oid::int8::float8`)
   try {
-    const { rows } = await client.query(`SELECT unnest(ARRAY[${list.join(', ')}]::float8[]) AS oid`)
+    const sql = `SELECT unnest(ARRAY[${list.join(', ')}]::float8[]) AS oid`
+    const rows = await queryRows<{ oid: number | null }>(client, DOING, sql)
     return rows.map(({ oid }) => oid ?? undefined)
   } catch (error) {
-    if ((error as pg.DatabaseError).code !== '42602') throw postgresError(DOING, error) // invalid_name
+    if ((error as SnapheapError).details?.sqlState !== '42602') throw error // invalid_name
     if (names.length === 1) return [undefined]
     const oids: (number | undefined)[] = []
     for (const name of names) oids.push(...(await resolveNames(client, [name])))

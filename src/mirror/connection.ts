@@ -1,5 +1,7 @@
 import pg from 'pg'
 import { SnapheapError } from '../errors'
+import { cancellableClient, cutOff, isBusy } from './cut-off'
+import { OWN_TYPES } from './own-types'
 
 /** A connection URL (`postgres://user:password@host:port/database`) or the configuration object of the `pg` package. */
 export type ConnectionOptions = string | pg.ClientConfig
@@ -21,57 +23,84 @@ const SESSION_SETTINGS: Record<string, string> = {
   idle_in_transaction_session_timeout: '0',
   idle_session_timeout: '0',
   transaction_timeout: '0',
+  default_transaction_read_only: 'off', // the mirror sets up slot and publication
+  default_transaction_isolation: 'read committed',
+  synchronous_commit: 'local', // a synchronous standby may be the mirror itself, which does not stream yet
 }
 
 /** Connection attempts give up after this long unless the options say otherwise. */
 const CONNECT_TIMEOUT_MS = 10_000
 /** A server that has not closed a connection after this long is not waited for. */
-const DISCONNECT_TIMEOUT_MS = 2_000
+const DISCONNECT_TIMEOUT_MS = 1_000
+/** A statement on the catalogue that is not answered after this long is given up, and its connection with it. */
+export const ANSWER_TIMEOUT_MS = 30_000
 
 /**
- * A connected client with the mirror's session settings; the caller ends it. `purpose` `'replication'` makes it a
- * logical replication connection, which takes replication commands as well as simple queries. A loss of the connection
- * rejects what is under way; `onLost` hears of it when nothing is. Throws `POSTGRES`.
+ * A connected client, for the caller to end. `purpose` `'query'`: with the mirror's session settings. `'replication'`: the same as a
+ * logical replication connection, which takes replication commands as well as simple queries. `'write'`: with the settings and the
+ * types of its user. A loss of the connection rejects what is under way; `onLost` hears of it when nothing is. `signal` ends the
+ * connection at any time. Throws `POSTGRES`, and the reason of `signal`.
  */
 export async function connect(
   options: ConnectionOptions,
-  purpose: 'query' | 'replication',
+  purpose: 'query' | 'replication' | 'write',
   onLost: (error: SnapheapError) => void = () => undefined,
+  signal?: AbortSignal,
 ): Promise<pg.Client> {
   const given = typeof options === 'string' ? { connectionString: options } : options
   const config: pg.ClientConfig & { replication?: string } = {
     fallback_application_name: 'snapheap',
     keepAlive: true,
-    connectionTimeoutMillis: CONNECT_TIMEOUT_MS,
     ...given,
+    connectionTimeoutMillis: given.connectionTimeoutMillis || CONNECT_TIMEOUT_MS,
     query_timeout: 0,
     pipeline: false,
+    ...(purpose === 'write' ? {} : { types: OWN_TYPES }),
     ...(purpose === 'replication' ? { replication: 'database' } : {}),
   }
   let client: pg.Client | undefined
+  const cut = (): void => {
+    if (client !== undefined) cutOff(client)
+  }
   try {
-    client = new pg.Client(config)
+    signal?.throwIfAborted()
+    client = cancellableClient(config)
     client.on('error', (error) => onLost(postgresError('the connection was lost', error)))
+    client.once('end', () => signal?.removeEventListener('abort', cut))
+    signal?.addEventListener('abort', cut)
     await client.connect()
-    await client.query('SET statement_timeout = 0') // first: a configured one may be too short for what follows
-    const settings = Object.entries(SESSION_SETTINGS).map(([name, value]) => `('${name}', '${value}')`)
-    await client.query(
-      `SELECT set_config(s.name, s.value, false) FROM (VALUES ${settings.join(', ')}) AS s (name, value)
-       WHERE current_setting(s.name, true) IS NOT NULL`,
-    )
+    if (purpose !== 'write') await setUpSession(client)
     return client
   } catch (error) {
+    signal?.removeEventListener('abort', cut)
     client?.end().catch(() => undefined)
-    throw postgresError('connecting failed', error)
+    throw signal?.aborted === true ? signal.reason : postgresError('connecting failed', error)
   }
 }
 
-/** Two connections, opened at the same time, for work that looks at the server from two of them; ended when it has ended. Throws `POSTGRES`. */
+async function setUpSession(client: pg.Client): Promise<void> {
+  const doing = 'connecting failed'
+  await queryRows(client, doing, 'SET statement_timeout = 0') // first: a configured one may be too short for what follows
+  const settings = Object.entries(SESSION_SETTINGS).map(([name, value]) => `('${name}', '${value}')`)
+  await queryRows(
+    client,
+    doing,
+    `SELECT set_config(s.name, s.value, false) FROM (VALUES ${settings.join(', ')}) AS s (name, value)
+     WHERE current_setting(s.name, true) IS NOT NULL`,
+  )
+}
+
+/**
+ * Two connections, opened at the same time, for work that looks at the server from two of them; ended when it has ended. Throws as
+ * `connect`.
+ */
 export async function withConnections<T>(
   options: ConnectionOptions,
+  signal: AbortSignal,
   work: (client: pg.Client, outside: pg.Client) => Promise<T>,
 ): Promise<T> {
-  const both = await Promise.allSettled([connect(options, 'query'), connect(options, 'query')])
+  const open = () => connect(options, 'query', undefined, signal)
+  const both = await Promise.allSettled([open(), open()])
   try {
     const [client, outside] = both.map((each) => {
       if (each.status === 'rejected') throw each.reason
@@ -104,6 +133,11 @@ const REMEDIES: [code: string, remedy: string][] = [
 /** SQLSTATE classes and codes after which the same attempt may succeed: connection, resources, server shutting down. */
 const TRANSIENT = /^(08|53|57P0|40|55006|55P03|ECONN|EPIPE|ETIMEDOUT|EHOSTUNREACH|ENETUNREACH|ENOENT|EAI_AGAIN)/
 
+/** What PgBouncer says of a parameter that it does not pass on: `replication`, or one in `options`. */
+const POOLER_REFUSAL = /unsupported startup parameter/
+const POOLER_REMEDY =
+  'A connection pooler (PgBouncer) answers there, and it does not pass on replication or these settings. Connect to the Postgres server directly, past the pooler'
+
 /**
  * `error` from `pg` as a `POSTGRES` error: what was `doing`, the server's words, the remedy. `details.sqlState` has the
  * SQLSTATE where the server gave one, `details.isTransient` tells whether trying again can help.
@@ -111,7 +145,8 @@ const TRANSIENT = /^(08|53|57P0|40|55006|55P03|ECONN|EPIPE|ETIMEDOUT|EHOSTUNREAC
 export function postgresError(doing: string, error: unknown): SnapheapError {
   if (error instanceof SnapheapError) return error
   const { message, code = '', detail, hint } = error as Partial<pg.DatabaseError>
-  const remedy = hint ?? REMEDIES.find(([prefix]) => code.startsWith(prefix))![1]
+  const isPooler = code === '08P01' && POOLER_REFUSAL.test(message ?? '')
+  const remedy = isPooler ? POOLER_REMEDY : (hint ?? REMEDIES.find(([prefix]) => code.startsWith(prefix))![1])
   const isServerAnswer = error instanceof pg.DatabaseError
   const words = [message, detail].filter(Boolean).join('; ').replace(/\.$/, '')
   return new SnapheapError(
@@ -120,27 +155,64 @@ export function postgresError(doing: string, error: unknown): SnapheapError {
     {
       ...(isServerAnswer ? { sqlState: code } : {}),
       // Without a code the connection itself broke ("Connection terminated unexpectedly", "timeout expired").
-      isTransient: code === '' ? !isServerAnswer : TRANSIENT.test(code),
+      isTransient: code === '' ? !isServerAnswer : TRANSIENT.test(code) && !isPooler,
     },
     error,
   )
 }
 
-/** Rows of the simple query `sql`, which the caller knows to be of type `Row`. Throws `POSTGRES`, saying what was `doing`. */
+/**
+ * Rows of the simple query `sql`, which the caller knows to be of type `Row`. Throws `POSTGRES`, saying what was `doing`; so, too,
+ * where the server has not answered after `withinMs`: the connection is cut off then.
+ */
 export async function queryRows<Row extends pg.QueryResultRow>(
   client: pg.Client,
   doing: string,
   sql: string,
+  withinMs = ANSWER_TIMEOUT_MS,
 ): Promise<Row[]> {
+  const stop = afterSilence(withinMs, () => cutOff(client))
   try {
-    return (await client.query<Row>(sql)).rows
+    return (await client.query<Row>({ text: sql, types: OWN_TYPES })).rows
   } catch (error) {
-    throw postgresError(doing, error)
+    throw stop() ? noAnswer(doing, withinMs) : postgresError(doing, error)
+  } finally {
+    stop()
   }
 }
 
-/** Ends a connection, in order if the server answers soon, and in any case. */
+/**
+ * Calls `giveUp` after a time, unless the returned function was called before, which tells whether it came too late. An answer that is
+ * in the socket is still taken where this process could not do anything for a while.
+ */
+function afterSilence(withinMs: number, giveUp: () => void): () => boolean {
+  let isOver = false
+  let isLate = false
+  const timer = setTimeout(async () => {
+    for (let turn = 0; turn < 2; turn++) await new Promise((resolve) => setImmediate(resolve))
+    if (isOver) return
+    isLate = true
+    giveUp()
+  }, withinMs)
+  return () => {
+    isOver = true
+    clearTimeout(timer)
+    return isLate
+  }
+}
+
+/** The error for a server that has gone silent, or is kept waiting. */
+export function noAnswer(doing: string, withinMs: number): SnapheapError {
+  return new SnapheapError(
+    'POSTGRES',
+    `Postgres: ${doing}: no answer within ${withinMs} ms, so that the connection was given up. Check the network, the load of the server, and whether the statement waits for a lock there.`,
+    { isTransient: true },
+  )
+}
+
+/** Ends a connection, in order if the server answers soon, and in any case. A statement under way is cancelled. */
 export async function disconnect(client: pg.Client): Promise<void> {
+  if (isBusy(client)) cutOff(client)
   const { stream } = (client as unknown as { connection: pg.Connection }).connection
   const timer = setTimeout(() => stream.destroy(), DISCONNECT_TIMEOUT_MS)
   await client.end().catch(() => undefined)
