@@ -47,6 +47,8 @@ export interface CopyChannelHandlers {
  * else goes on to `pg`, so errors and the end of the command take their usual way.
  */
 export class CopyChannel implements pg.Submittable {
+  /** Pieces of any size that have come from the socket. */
+  receivedChunks = 0
   /**
    * Settled when the command has ended and the connection is ready for the next; rejects with `POSTGRES`, or with what a
    * handler threw.
@@ -138,6 +140,7 @@ export class CopyChannel implements pg.Submittable {
   }
 
   private readonly receive = (chunk: Buffer): void => {
+    this.receivedChunks++
     if (this.gatherer === undefined) {
       this.take(chunk)
       return

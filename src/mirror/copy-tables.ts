@@ -6,6 +6,7 @@ import { type ConnectionOptions, queryRows, withConnections } from './connection
 import { copyRows } from './copy'
 import { indexColumns } from './index-copy'
 import { createLeaves, LeafRows } from './leaf-rows'
+import { copySilence } from './liveness'
 import type { Lsn } from './lsn'
 import { describeSource, indexedColumns, mirrorName, tableDefinition } from './mirrored-table'
 import type { CopyMeter } from './progress'
@@ -14,8 +15,10 @@ import { createSlot, dropSlot } from './slot'
 import { beginAtSlot, lockUnchanged, neverStill } from './slot-snapshot'
 import { setRole } from './state'
 
-/** How long the server may wait, when a slot is created, for transactions that are writing. */
-export const SLOT_TIMEOUT_MS = 30_000
+/** How long the server may wait, when a slot is created, for one transaction that is writing. It is told meanwhile which that is. */
+const SLOT_TIMEOUT_MS = 600_000
+/** How long it may wait for who alters or truncates a table. */
+const LOCK_TIMEOUT_MS = 20_000
 
 /** TRUNCATE or ALTER TABLE may come in between so often. */
 const MOST_ATTEMPTS = 10
@@ -37,6 +40,10 @@ export interface CopyRequest {
   checkpoint: () => void
   /** Hears the name of each new table before it exists. */
   onTable: (copyName: string) => void
+  /** Hears for whom the server waits before it lets the copy begin. */
+  onNotice: (text: string) => void
+  /** Ends everything that is waited for. */
+  signal: AbortSignal
 }
 
 export interface CopiedTable {
@@ -59,7 +66,7 @@ export interface Copies {
  * is then left behind has the role `copy`.
  */
 export function copyTables(request: CopyRequest): Promise<Copies> {
-  return withConnections(request.connection, async (client, outside) => {
+  return withConnections(request.connection, request.signal, async (client, outside) => {
     const { lsn, sources } = await beginCopy(request, client, outside)
     const copies: Copies = { lsn, tables: [] }
     for (const source of sources) {
@@ -74,15 +81,18 @@ export function copyTables(request: CopyRequest): Promise<Copies> {
 
 /** Makes the slot and begins the transaction that shows the tables as they were at its beginning. */
 async function beginCopy(
-  { connection, copySlot, tables, checkpoint }: CopyRequest,
+  { connection, copySlot, tables, checkpoint, onNotice: onWait, signal }: CopyRequest,
   client: pg.Client,
   outside: pg.Client,
 ): Promise<{ lsn: Lsn; sources: SourceTable[] }> {
   for (let attempt = 0; attempt < MOST_ATTEMPTS; attempt++) {
     checkpoint()
-    const created = await createSlot(connection, copySlot.name, SLOT_TIMEOUT_MS, copySlot.isTemporary)
+    const created = await createSlot(connection, copySlot.name, SLOT_TIMEOUT_MS, copySlot.isTemporary, {
+      onWait,
+      signal,
+    })
     await beginAtSlot(client, created)
-    const sources = await lockUnchanged(client, outside, tables, SLOT_TIMEOUT_MS)
+    const sources = await lockUnchanged(client, outside, tables, LOCK_TIMEOUT_MS)
     if (sources !== undefined) return { lsn: created.consistentLsn, sources }
     await queryRows(client, 'beginning the copy anew failed', 'ROLLBACK')
     if (!copySlot.isTemporary) await dropSlot(outside, copySlot.name)
@@ -113,7 +123,7 @@ async function copyTable(
 }
 
 async function copyLeaf(
-  { store, meter, checkpoint }: CopyRequest,
+  { store, meter, checkpoint, connection, signal }: CopyRequest,
   client: pg.Client,
   source: SourceTable,
   leaf: SourceLeaf,
@@ -139,6 +149,7 @@ async function copyLeaf(
       return committed instanceof Promise ? committed : undefined
     },
     onProgress: ({ rows, bytes }) => meter.update(before.rows + rows, before.bytes + bytes),
+    silence: copySilence(client, connection, signal),
   })
 }
 

@@ -1,5 +1,6 @@
 import type pg from 'pg'
 import { SnapheapError } from '../errors'
+import { noAnswer } from './connection'
 import { CopyChannel } from './copy-channel'
 import { HEADER_BYTES } from './copy-protocol'
 
@@ -151,6 +152,14 @@ export interface CopyHandlers {
   onChunk?: (read: () => void) => Promise<void> | undefined
   /** After each piece. */
   onProgress?: (progress: CopyProgress) => void
+  /** Default: silence is waited out. */
+  silence?: CopySilence
+}
+
+/** When nothing comes for a while, `isAtWork` tells whether the server still works on the copy; else it is given up. Never rejects. */
+export interface CopySilence {
+  afterMs: number
+  isAtWork: () => Promise<boolean>
 }
 
 /**
@@ -191,8 +200,26 @@ export async function copyRows(
     },
   })
   client.query(channel)
-  await channel.done
+  const stop = handlers.silence === undefined ? undefined : watchSilence(channel, handlers.silence)
+  await channel.done.finally(stop)
   parser.finish()
   progress.rows = parser.rowCount
   return progress
+}
+
+/** Returns what ends the watch. Counts intervals, not time: this process may have been held up, with bytes still in the socket. */
+function watchSilence(channel: CopyChannel, { afterMs, isAtWork }: CopySilence): () => void {
+  let heard = -1
+  let isAsking = false
+  const timer = setInterval(async () => {
+    const isSilent = channel.receivedChunks === heard && !channel.isPaused
+    heard = channel.receivedChunks
+    if (!isSilent || isAsking) return
+    isAsking = true
+    const isAlive = await isAtWork()
+    isAsking = false
+    if (!isAlive && channel.receivedChunks === heard && !channel.isPaused)
+      channel.fail(noAnswer('the copy has gone silent', afterMs))
+  }, afterMs)
+  return () => clearInterval(timer)
 }

@@ -1,7 +1,8 @@
 import pg from 'pg'
 import { SnapheapError } from '../errors'
-import { type ConnectionOptions, connect, postgresError, queryRows } from './connection'
+import { type ConnectionOptions, connect, disconnect, postgresError, queryRows } from './connection'
 import { type Lsn, NO_LSN, parseLsn } from './lsn'
+import { describeWriters, SlotWait } from './slot-wait'
 
 /** A replication slot as the server sees it. */
 export interface SlotStatus {
@@ -71,15 +72,18 @@ export interface CreatedSlot {
 /**
  * Creates a logical slot and exports its snapshot. The server first waits until every transaction that is writing at
  * this moment has ended, one after the other; when one keeps it waiting for `timeoutMs`, this gives up with `TIMEOUT`,
- * naming the oldest, and leaves no slot behind. A `temporary` slot goes with its connection, at `close`.
+ * naming them, and leaves no slot behind. A `temporary` slot goes with its connection, at `close`. While it waits, `onWait`
+ * hears for whom; `signal` ends it.
  */
 export async function createSlot(
   options: ConnectionOptions,
   slot: string,
   timeoutMs: number,
   temporary = false,
+  { onWait, signal }: { onWait?: (text: string) => void; signal?: AbortSignal | undefined } = {},
 ): Promise<CreatedSlot> {
-  const client = await connect(options, 'replication')
+  const client = await connect(options, 'replication', undefined, signal)
+  const wait = new SlotWait(client, { connection: options, slot, onWait, signal })
   try {
     // The wait is for the lock of one transaction after the other; statement_timeout does not reach replication commands.
     await client.query(`SET lock_timeout = ${Math.max(1, Math.ceil(timeoutMs))}`)
@@ -91,39 +95,23 @@ export async function createSlot(
     return {
       consistentLsn: parseLsn(row.consistent_point),
       snapshotName: row.snapshot_name,
-      close: () => client.end(),
+      close: () => disconnect(client),
     }
   } catch (error) {
-    await client.end().catch(() => undefined)
+    await disconnect(client)
+    signal?.throwIfAborted()
     const { code } = error as pg.DatabaseError
     if (code !== '55P03' && code !== '57014')
       throw postgresError(`creating the replication slot "${slot}" failed`, error)
     throw new SnapheapError(
       'TIMEOUT',
-      `The replication slot "${slot}" could not be created: after ${timeoutMs} ms ${await oldestWriter(options)}. ` +
+      `The replication slot "${slot}" could not be created: after ${timeoutMs} ms ${await describeWriters(options, signal)}. ` +
         'End that transaction, or allow more time.',
       { slot, timeoutMs, isTransient: true },
       error,
     )
-  }
-}
-
-async function oldestWriter(options: ConnectionOptions): Promise<string> {
-  const client = await connect(options, 'query')
-  try {
-    const [row] = await queryRows<{ pid: number; who: string; seconds: number }>(
-      client,
-      'reading the open transactions failed',
-      `SELECT pid, coalesce(nullif(application_name, ''), usename, '') AS who,
-              round(extract(epoch FROM now() - xact_start))::int AS seconds
-       FROM pg_catalog.pg_stat_activity
-       WHERE backend_xid IS NOT NULL AND pid <> pg_backend_pid() ORDER BY xact_start LIMIT 1`,
-    )
-    return row === undefined
-      ? 'a transaction that was writing did not end'
-      : `the server still waits for process ${row.pid} (${row.who}), whose transaction has been open for ${row.seconds} s`
   } finally {
-    await client.end()
+    await wait.stop()
   }
 }
 

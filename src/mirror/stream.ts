@@ -1,5 +1,6 @@
 import pg from 'pg'
 import { SnapheapError } from '../errors'
+import { ANSWER_TIMEOUT_MS, noAnswer } from './connection'
 import { CopyChannel } from './copy-channel'
 import { formatLsn, type Lsn, NO_LSN } from './lsn'
 import { POSTGRES_EPOCH_MS } from './pgoutput'
@@ -41,6 +42,7 @@ export class ReplicationStream {
   readonly done: Promise<void>
   private readonly channel: CopyChannel
   private readonly timer: NodeJS.Timeout
+  private readonly startTimer: NodeJS.Timeout
   private receivedLsn: Lsn
   /** None until the owner says so: having applied something is not having it on disk. */
   private durableLsn: Lsn = NO_LSN
@@ -66,6 +68,7 @@ export class ReplicationStream {
       {
         onStart: () => {
           this.hasStarted = true
+          clearTimeout(this.startTimer)
           if (this.isStopping) this.channel.finish()
         },
         onData: (bytes, start, end) => this.receive(bytes, start, end),
@@ -76,10 +79,15 @@ export class ReplicationStream {
       },
     )
     this.timer = setInterval(() => this.tick(), statusIntervalMs)
-    this.done = this.channel.done.then(
+    const late = noAnswer('starting replication failed', ANSWER_TIMEOUT_MS)
+    this.startTimer = setTimeout(() => this.channel.fail(late), ANSWER_TIMEOUT_MS)
+    const stopTimers = () => {
+      clearInterval(this.timer)
+      clearTimeout(this.startTimer)
+    }
+    this.done = this.channel.done.finally(stopTimers).then(
       () => this.ended(slot),
       (error) => {
-        clearInterval(this.timer)
         throw endedBy(error)
       },
     )
@@ -121,7 +129,6 @@ export class ReplicationStream {
   }
 
   private ended(slot: string): void {
-    clearInterval(this.timer)
     if (this.isStopping) return
     throw new SnapheapError('POSTGRES', `Postgres: the server ended replication from slot "${slot}". Connect again.`, {
       isTransient: true,

@@ -3,9 +3,10 @@ import type { Snapshot } from '../db/snapshot'
 import type { Table } from '../table/table'
 import type { SourceTable } from './catalogue'
 import { type ConnectionOptions, queryRows, withConnections } from './connection'
-import { copyRows } from './copy'
+import { type CopySilence, copyRows } from './copy'
 import { copyCommand } from './copy-tables'
 import type { Follower } from './follower'
+import { copySilence } from './liveness'
 import { formatLsn, type Lsn } from './lsn'
 import { mirrorName } from './mirrored-table'
 import { createSlot } from './slot'
@@ -41,6 +42,8 @@ export interface VerifyRequest {
   sources: readonly SourceTable[]
   connection: ConnectionOptions
   slot: string
+  /** Ends everything that is waited for. */
+  signal: AbortSignal
 }
 
 const SLOT_TIMEOUT_MS = 5_000
@@ -53,12 +56,12 @@ const MOST_ATTEMPTS = 10
  * shows exactly what was committed before.
  */
 export function verifyTables(request: VerifyRequest): Promise<Verification> {
-  return withConnections(request.connection, async (client, outside) => {
+  return withConnections(request.connection, request.signal, async (client, outside) => {
     for (let attempt = 0; attempt < MOST_ATTEMPTS; attempt++) {
       const place = await placeOf(request, client)
       try {
         if ((await lockUnchanged(client, outside, request.sources, SLOT_TIMEOUT_MS)) !== undefined) {
-          return await compareTables(request.sources, place, client)
+          return await compareTables(request, place, client)
         }
       } finally {
         place.snapshot.close()
@@ -75,9 +78,9 @@ interface Place {
   snapshot: Snapshot
 }
 
-function placeOf({ follower, stream, connection, slot }: VerifyRequest, client: pg.Client): Promise<Place> {
+function placeOf({ follower, stream, connection, slot, signal }: VerifyRequest, client: pg.Client): Promise<Place> {
   return follower.snapshotAt(async () => {
-    const created = await createSlot(connection, `${slot}_verify`, SLOT_TIMEOUT_MS, true)
+    const created = await createSlot(connection, `${slot}_verify`, SLOT_TIMEOUT_MS, true, { signal })
     await beginAtSlot(client, created)
     setImmediate(() => stream.requestKeepalive())
     return created.consistentLsn
@@ -85,20 +88,28 @@ function placeOf({ follower, stream, connection, slot }: VerifyRequest, client: 
 }
 
 async function compareTables(
-  sources: readonly SourceTable[],
+  { sources, connection, signal }: VerifyRequest,
   { lsn, snapshot }: Place,
   client: pg.Client,
 ): Promise<Verification> {
   const tables: TableVerification[] = []
-  for (const source of sources) tables.push(await verifyTable(source, snapshot.table(mirrorName(source)), client))
+  const silence = copySilence(client, connection, signal)
+  for (const source of sources)
+    tables.push(await verifyTable(source, snapshot.table(mirrorName(source)), client, silence))
   return { lsn: formatLsn(lsn), isSame: tables.every((table) => table.examples.length === 0), tables }
 }
 
-async function verifyTable(source: SourceTable, table: Table, client: pg.Client): Promise<TableVerification> {
+async function verifyTable(
+  source: SourceTable,
+  table: Table,
+  client: pg.Client,
+  silence: CopySilence,
+): Promise<TableVerification> {
   const comparison = new RowComparison(source, table)
   const { result } = comparison
   const totals = await copyRows(client, copyCommand(source), source.columns.length, {
     onRow: (bytes, starts, ends) => comparison.compare(bytes, starts, ends),
+    silence,
   })
   result.postgresRows = totals.rows
   comparison.findExtra()
