@@ -27,6 +27,7 @@ export type ErrorCode =
   | 'PREFLIGHT' // the Postgres server or a table cannot be mirrored as it is
   | 'POSTGRES' // the Postgres server answered with an error
   | 'TIMEOUT' // something awaited did not happen in time
+  | 'OUTCOME_UNKNOWN' // a transaction in Postgres was committed or not: find out before you run it again
 
 /**
  * The only error this library throws on purpose. `message` names the thing at fault and ends in the remedy;

@@ -9,6 +9,13 @@ export type Lsn = bigint
 /** Before every real LSN: Postgres itself writes it `0/0` and means "none". */
 export const NO_LSN: Lsn = 0n
 
+/**
+ * SQL that makes the server's log complete on its device. Without: what others have written stays out of what a slot is sent until
+ * somebody commits, and the end of the log may stand behind a page header that is never written by itself.
+ */
+export const FLUSH_LOG =
+  "BEGIN READ WRITE; SET LOCAL synchronous_commit = local; SELECT pg_logical_emit_message(true, 'snapheap', ''); COMMIT"
+
 /** The LSN in `text`. Throws `INVALID_ARGUMENT` unless it has the form `16/B374D848`. */
 export function parseLsn(text: string): Lsn {
   const parts = /^([0-9A-F]{1,8})\/([0-9A-F]{1,8})$/i.exec(text)

@@ -1,84 +1,133 @@
+import { AsyncLocalStorage } from 'node:async_hooks'
 import type pg from 'pg'
 import { SnapheapError } from '../errors'
 import { type ConnectionOptions, connect, disconnect, postgresError, queryRows } from './connection'
-import { type Lsn, parseLsn } from './lsn'
+import { cutOff } from './cut-off'
+import { FLUSH_LOG, type Lsn, parseLsn } from './lsn'
+import { WriteTurn } from './write-turn'
 
 /** How long a transaction under way may still take when its mirror is closed. */
 const CLOSING_PATIENCE_MS = 2000
+/** SQLSTATE classes of errors after which a COMMIT may have happened: the connection or the server ended. */
+const ENDED = /^(08|57P|58|XX)/
 
-interface Connected {
-  readonly client: pg.Client
-  readonly pid: number
+export interface Written<T> {
+  result: T
+  /** Not before the end of the commit; everything up to here is on the server's device, so that it is sent. */
+  lsn: Lsn
+  /** Undefined where nothing was changed. */
+  xid: string | undefined
 }
 
 /** Runs transactions in Postgres for those who read its mirror, one after the other over one connection, opened when it is needed. */
 export class WriteThrough {
-  private connected: Connected | undefined
+  private client: pg.Client | undefined
   private last: Promise<unknown> = Promise.resolve()
+  private readonly turns = new Set<WriteTurn>()
   private isClosing = false
-  private isCommitting = false
-  private giveUp: (error: SnapheapError) => void = () => undefined
-  private isGivenUp = false
+  /** The work that runs, and what it calls. */
+  private readonly inner = new AsyncLocalStorage<{ isOver: boolean }>()
+  /** The session of the client is as the next transaction may find it. */
+  private isClean: Promise<unknown> = Promise.resolve()
 
   constructor(private readonly connection: ConnectionOptions) {}
 
   /**
-   * Runs `work` as one transaction. Returns what it returned, and an LSN that is not before its commit. What it throws rolls
-   * back and is thrown again. Throws `POSTGRES` where the server cannot be reached, or refuses to commit; `CLOSED` where
-   * `close` came before it began or could end.
+   * Runs `work` as one transaction, which must have begun and ended within `withinMs`. What it throws rolls back and is thrown
+   * again. Throws `BUSY` inside the work of another; `POSTGRES` where the server cannot be reached, or refuses to commit; `TIMEOUT`,
+   * `CLOSED` where it was not begun, or is rolled back; `OUTCOME_UNKNOWN` where COMMIT was sent and not answered.
    */
-  run<T>(work: (client: pg.Client) => Promise<T>): Promise<{ result: T; lsn: Lsn }> {
-    const next = this.last.then(() => {
-      if (this.isClosing)
-        throw new SnapheapError('CLOSED', `The mirror was closed before the transaction began. ${AGAIN}`)
-      return new Promise<{ result: T; lsn: Lsn }>((resolve, reject) => {
-        this.giveUp = reject // whatever becomes of it then, nobody waits for it
-        this.transaction(work).then(resolve, reject)
-      })
-    })
-    this.last = next.catch(() => undefined)
-    return next
+  async run<T>(work: (client: pg.Client) => Promise<T>, withinMs: number): Promise<Written<T>> {
+    this.ensureOutside()
+    const turn = new WriteTurn(withinMs)
+    this.turns.add(turn)
+    if (this.isClosing) turn.giveUp(turn.closed(CLOSING_PATIENCE_MS))
+    const written = this.last.then(() => Promise.race([this.perform(turn, work), turn.givenUp]))
+    this.last = written.catch(() => undefined)
+    try {
+      return await Promise.race([written, turn.givenUp])
+    } finally {
+      turn.end()
+      this.turns.delete(turn)
+    }
   }
 
-  /** Lets a transaction under way end, within 2 s; one that does not is given up, and ended on the server. */
+  /** Lets a transaction under way end, within 2 s; one that does not is given up, and ended on the server. Takes 3 s at most. */
   async close(): Promise<void> {
     this.isClosing = true
-    let ended: Promise<void> | undefined
+    for (const turn of this.turns) if (turn.phase === 'waiting') turn.giveUp(turn.closed(CLOSING_PATIENCE_MS))
     const timer = setTimeout(() => {
-      ended = this.abort()
+      for (const turn of this.turns) turn.giveUp(turn.closed(CLOSING_PATIENCE_MS))
     }, CLOSING_PATIENCE_MS)
     await this.last
     clearTimeout(timer)
-    await ended
     await this.letGo()
   }
 
-  private async transaction<T>(work: (client: pg.Client) => Promise<T>): Promise<{ result: T; lsn: Lsn }> {
-    const { client } = await this.connect()
-    await this.query(client, 'beginning a transaction failed', 'BEGIN')
-    let result: T
+  private ensureOutside(): void {
+    const scope = this.inner.getStore()
+    if (scope === undefined || scope.isOver) return
+    throw new SnapheapError(
+      'BUSY',
+      'write was called inside the work of another write, and each would wait for the other. Use the client that the work is given, or call it after the first has resolved.',
+    )
+  }
+
+  private async perform<T>(turn: WriteTurn, work: (client: pg.Client) => Promise<T>): Promise<Written<T>> {
+    turn.signal.throwIfAborted()
+    const client = await this.connect(turn)
+    const giveUp = () => {
+      this.forget(client)
+      cutOff(client)
+    }
+    turn.signal.addEventListener('abort', giveUp)
     try {
-      result = await work(client)
+      await this.query(client, 'beginning a transaction failed', 'BEGIN READ WRITE')
+      turn.phase = 'open'
+      const result = await this.runWork(client, turn, work)
+      const isAsync = await this.commit(client, turn)
+      turn.phase = 'committed'
+      const lsn = await this.flushedLsn(client, isAsync)
+      return { result, lsn, xid: turn.xid }
+    } finally {
+      turn.signal.removeEventListener('abort', giveUp)
+      if (this.client === client) this.isClean = this.clean(client)
+    }
+  }
+
+  private async runWork<T>(client: pg.Client, turn: WriteTurn, work: (client: pg.Client) => Promise<T>): Promise<T> {
+    const scope = { isOver: false }
+    const end = () => {
+      scope.isOver = true
+    }
+    turn.signal.addEventListener('abort', end)
+    try {
+      return await this.inner.run(scope, () => work(client))
     } catch (error) {
       await client.query('ROLLBACK').catch(() => this.letGo())
       throw error
+    } finally {
+      end()
+      turn.signal.removeEventListener('abort', end)
+      this.inner.disable() // nobody else is within, and where nobody is, promises are to cost nothing more
     }
-    await this.commit(client)
-    const sql = 'SELECT pg_current_wal_insert_lsn()::text AS lsn'
-    const [{ lsn }] = await this.query<{ lsn: string }>(client, 'asking for the LSN failed', sql)
-    return { result, lsn: parseLsn(lsn) }
   }
 
-  private async commit(client: pg.Client): Promise<void> {
-    this.isCommitting = true
+  /** Returns whether the commit may not be on the server's device yet. */
+  private async commit(client: pg.Client, turn: WriteTurn): Promise<boolean> {
+    turn.signal.throwIfAborted()
+    const doing = 'committing failed'
+    const [state] = await this.queryBeforeCommit(client, doing)
+    turn.signal.throwIfAborted()
+    turn.xid = state?.xid ?? undefined
+    turn.phase = 'committing'
+    let command: string
     try {
-      const { command } = await client.query('COMMIT')
-      if (command !== 'ROLLBACK') return
+      command = (await client.query('COMMIT')).command
     } catch (error) {
-      throw await this.failed('committing failed', error)
-    } finally {
-      this.isCommitting = false
+      throw await this.commitFailed(turn, doing, error)
     }
+    if (command !== 'ROLLBACK') return state?.isAsync === true
     throw new SnapheapError(
       'POSTGRES',
       'Postgres: the transaction was rolled back, because a statement in it had failed. Let that error through, and run the transaction again.',
@@ -86,25 +135,54 @@ export class WriteThrough {
     )
   }
 
-  private async connect(): Promise<Connected> {
-    if (this.connected !== undefined) return this.connected
-    const client = await connect(this.connection, 'query', () => {
-      if (this.connected?.client === client) this.connected = undefined
-    })
+  /** What must be known before COMMIT is sent; nothing where a statement has failed, and COMMIT will roll back. */
+  private async queryBeforeCommit(
+    client: pg.Client,
+    doing: string,
+  ): Promise<{ xid: string | null; isAsync: boolean }[]> {
+    const sql = `SELECT pg_current_xact_id_if_assigned()::text AS xid, current_setting('synchronous_commit') = 'off' AS "isAsync"`
     try {
-      const [{ pid }] = await queryRows<{ pid: number }>(
-        client,
-        'asking for the pid failed',
-        'SELECT pg_backend_pid() AS pid',
-      )
-      // the mirror's own settings are for reading; what writes gets those of server, database and role
-      await queryRows(client, 'resetting the session failed', 'RESET ALL')
-      if (this.isGivenUp) throw new SnapheapError('CLOSED', `The mirror was closed. ${AGAIN}`)
-      this.connected = { client, pid }
-      return this.connected
+      return await this.query(client, doing, sql)
     } catch (error) {
-      await disconnect(client)
+      if ((error as SnapheapError).details.sqlState === '25P02') return [] // in_failed_sql_transaction
       throw error
+    }
+  }
+
+  private async commitFailed(turn: WriteTurn, doing: string, error: unknown): Promise<SnapheapError> {
+    const failure = await this.failed(doing, error)
+    const { sqlState } = failure.details
+    const isAnswer = typeof sqlState === 'string' && !ENDED.test(sqlState)
+    if (isAnswer || turn.xid === undefined) return failure
+    return turn.unknown('the connection was lost', failure)
+  }
+
+  /** What is sent up to here includes the last commit. */
+  private async flushedLsn(client: pg.Client, isAsync: boolean): Promise<Lsn> {
+    if (isAsync) await this.query(client, 'flushing the log failed', FLUSH_LOG)
+    const sql = 'SELECT pg_current_wal_flush_lsn()::text AS lsn'
+    const [row] = await this.query<{ lsn: string }>(client, 'asking for the LSN failed', sql)
+    return parseLsn(row!.lsn)
+  }
+
+  private async connect(turn: WriteTurn): Promise<pg.Client> {
+    await this.isClean
+    if (this.client !== undefined) return this.client
+    const client = await connect(this.connection, 'write', () => this.forget(client), turn.signal)
+    turn.signal.throwIfAborted()
+    this.client = client
+    return client
+  }
+
+  /** Brings the session back to what it was when it began: settings, role, prepared statements, listeners, locks, temporary tables. */
+  private async clean(client: pg.Client): Promise<void> {
+    try {
+      await queryRows(client, 'resetting the session failed', 'DISCARD ALL')
+      const { connection } = client as unknown as { connection: { parsedStatements: Record<string, string> } }
+      connection.parsedStatements = {} // pg would not prepare again what it remembers
+      for (const event of ['notice', 'notification']) client.removeAllListeners(event)
+    } catch {
+      if (this.client === client) await this.letGo()
     }
   }
 
@@ -123,27 +201,13 @@ export class WriteThrough {
     return failure
   }
 
-  /** Rejects the transaction under way, and ends what the server does for it: a statement that waits for a lock does not hear of a lost client. */
-  private async abort(): Promise<void> {
-    this.isGivenUp = true
-    const { connected } = this
-    const outcome = this.isCommitting
-      ? 'was being committed: look in Postgres whether it was'
-      : `had not ended ${CLOSING_PATIENCE_MS} ms later, and is rolled back`
-    this.giveUp(new SnapheapError('CLOSED', `The mirror was closed, and a transaction ${outcome}. ${AGAIN}`))
-    if (connected === undefined) return
-    try {
-      const other = await connect(this.connection, 'query')
-      const sql = `SELECT pg_terminate_backend(${connected.pid})`
-      await queryRows(other, 'ending a transaction failed', sql).finally(() => disconnect(other))
-    } catch {} // closing the connection is all that is left
+  private forget(client: pg.Client): void {
+    if (this.client === client) this.client = undefined
   }
 
   private async letGo(): Promise<void> {
-    const { connected } = this
-    this.connected = undefined
-    if (connected !== undefined) await disconnect(connected.client)
+    const { client } = this
+    this.client = undefined
+    if (client !== undefined) await disconnect(client)
   }
 }
-
-const AGAIN = 'Mirror again, and run it again.'
