@@ -46,7 +46,7 @@ if (cluster.isWorker) {
   console.log([await ask('10'), await ask('10')].sort())
 
   await postgres.query(`UPDATE quote SET status = 'sold' WHERE id = 10`)
-  await shop.waitFor((await postgres.query('SELECT pg_current_wal_lsn() AS lsn')).rows[0].lsn)
+  await shop.waitFor((await postgres.query('SELECT pg_current_wal_insert_lsn() AS lsn')).rows[0].lsn)
   console.log([await ask(`10/${db.version}`), await ask(`10/${db.version}`)].sort()) // once they have this version
 
   if (process.env.PORT !== undefined) await once(process, 'SIGTERM') // a service goes on until it is told to end

@@ -29,7 +29,7 @@ await shop.ready // both tables are copied, at one place in the server's log
 console.log(db.get(Quote, 10)?.customer?.name, db.find(Quote, { status: 'open' }).length)
 
 await client.query(`UPDATE quote SET status = 'sold' WHERE id = 10`)
-const { rows } = await client.query('SELECT pg_current_wal_lsn() AS lsn')
+const { rows } = await client.query('SELECT pg_current_wal_insert_lsn() AS lsn')
 await shop.waitFor(rows[0].lsn) // reads what was written above
 console.log(db.get(Quote, 10)?.status)
 await Promise.all([shop.close({ dropSlot: true }), client.end()])

@@ -121,7 +121,7 @@ async function again(): Promise<void> {
   })
   const client = new pg.Client(connection)
   await client.connect()
-  const { rows } = await client.query('SELECT pg_current_wal_lsn() AS lsn')
+  const { rows } = await client.query('SELECT pg_current_wal_insert_lsn() AS lsn')
   await world.waitFor(rows[0].lsn)
   line(
     'caught up',

@@ -4,7 +4,7 @@ import { tableChanged } from './apply'
 import { readTables, readTablesByOid, type SourceTable } from './catalogue'
 import { inOneSnapshot, queryRows } from './connection'
 import type { Follower } from './follower'
-import { type Lsn, parseLsn } from './lsn'
+import { FLUSH_LOG, type Lsn, parseLsn } from './lsn'
 import { describeSource, isDone, type MirroredTable, mirrorName, planTable } from './mirrored-table'
 import { publicationIdentity } from './publication'
 import { type SlotStatus, slotStatus } from './slot'
@@ -25,6 +25,8 @@ export interface WatchedCatalogue {
   /** `PublicationIdentity`, as it was when the session began. */
   published: { publication: string }
   publishedAs: ReadonlyMap<number, string>
+  /** The server process that streams to this mirror. */
+  streamPid: number
 }
 
 /**
@@ -35,12 +37,15 @@ export interface WatchedCatalogue {
 export class CatalogueWatch {
   /** As of the last look. */
   slotStatus: SlotStatus | undefined
+  /** As of the last look: the server counts this mirror as a synchronous standby, which its commits wait for. */
+  isSynchronous = false
   /** The server's transactions that the last look saw. */
   private seen = ''
   /** End of the log when a changed table was seen. */
   private changeSeenLsn: Lsn | undefined
   private lookSoon: () => void = () => undefined
   private looking: Promise<unknown> = Promise.resolve()
+  private flushing: Promise<void> | undefined
   /** The tables as they were when the session began, by oid. */
   private readonly descriptions: ReadonlyMap<number, MirroredTable>
 
@@ -113,6 +118,19 @@ export class CatalogueWatch {
     return parseLsn(row!.lsn)
   }
 
+  /** Writes a small transaction, whose commit brings all of the log before it to the server's device. Never rejects. */
+  flushLog(): Promise<void> {
+    this.flushing ??= this.looking
+      .then(() => queryRows(this.client, 'flushing the log failed', FLUSH_LOG))
+      .catch(() => queryRows(this.client, 'flushing the log failed', 'ROLLBACK'))
+      .catch(() => undefined) // a lost connection is told by who looks next
+      .then(() => {
+        this.flushing = undefined
+      })
+    this.looking = this.flushing
+    return this.flushing
+  }
+
   /** Finds tables that have changed since the session began. One look at a time. */
   private look(): Promise<SourceTable[]> {
     const look = this.looking.then(() => inOneSnapshot(this.client, () => this.lookNow()))
@@ -122,12 +140,17 @@ export class CatalogueWatch {
 
   private async lookNow(): Promise<SourceTable[]> {
     const { client, sources } = this
-    const { slot, publication, published, publishedAs } = this.watched
-    const [place] = await queryRows<{ snapshot: string }>(
+    const { slot, publication, published, publishedAs, streamPid } = this.watched
+    // A standby that has acknowledged nothing does not count yet, but is waited for. Who may not see its state assumes the same.
+    const [place] = await queryRows<{ snapshot: string; isSynchronous: boolean }>(
       client,
       'reading the open transactions failed',
-      'SELECT pg_current_snapshot()::text AS snapshot',
+      `SELECT pg_current_snapshot()::text AS snapshot, current_setting('synchronous_standby_names') <> '' AND coalesce(
+         (SELECT flush_lsn IS NULL OR sync_state IN ('sync', 'quorum')
+          FROM pg_catalog.pg_stat_replication WHERE pid = ${streamPid}), true)
+         AS "isSynchronous"`,
     )
+    this.isSynchronous = place!.isSynchronous
     this.slotStatus = await slotStatus(client, slot)
     const now = await publicationIdentity(client, publication)
     const known = [...sources.values()]

@@ -1,6 +1,7 @@
 import { EventEmitter } from 'node:events'
 import type { Client } from 'pg'
 import { BOOLEAN, DURATION_MS, ensure, ensureOptions, FUNCTION } from '../arguments'
+import { callSafely } from '../db/commit-feed'
 import type { Store } from '../db/store'
 import { SnapheapError } from '../errors'
 import { postgresError } from './connection'
@@ -15,9 +16,15 @@ import { removeLeftovers } from './swap'
 import { type Verification, verifyTables } from './verify'
 import { Waiters } from './waiters'
 import { WriteThrough } from './write-through'
+import { committedUnseen } from './write-turn'
 
 const LONGEST_BACKOFF_MS = 30_000
 const SHORTEST_BACKOFF_MS = 50
+/** What is waited for and has not come after this long may not be on the server's device yet, and so may not be sent. */
+const FLUSH_AFTER_MS = 100
+/** `close` takes no longer, apart from what saving takes, also when the server does not answer. */
+const CLOSE_WITHIN_MS = 4_000
+
 /**
  * Mirrors tables of Postgres into `db` and keeps them in step, in the background. Resolves once server and tables are
  * found fit and, where the file already holds them, they can be read; `ready` tells when they are up to date.
@@ -111,7 +118,7 @@ export class Mirror extends EventEmitter<MirrorEvents> {
 
   /**
    * Resolves when everything that Postgres committed before `lsn` can be read: to read your own writes, pass what
-   * `SELECT pg_current_wal_lsn()` gives after the commit. Throws `TIMEOUT` after `timeoutMs` (default 10 000),
+   * `SELECT pg_current_wal_insert_lsn()` gives after the commit. Throws `TIMEOUT` after `timeoutMs` (default 10 000),
    * `CLOSED`, and the reason if the mirror fails.
    */
   async waitFor(lsn: string | bigint, options: { timeoutMs?: number } = {}): Promise<void> {
@@ -122,25 +129,31 @@ export class Mirror extends EventEmitter<MirrorEvents> {
     if (this.currentStatus === 'failed') throw this.lastError!
     if (this.appliedLsn >= target) return
     this.session?.stream?.requestKeepalive()
-    await this.waiters.wait(target, timeoutMs, () => this.appliedLsn)
+    const flush = setTimeout(() => this.session?.flushLog(), FLUSH_AFTER_MS)
+    await this.waiters.wait(target, timeoutMs, () => this.appliedLsn).finally(() => clearTimeout(flush))
   }
 
   /**
    * Runs `work` as one transaction in Postgres, and resolves with what it returned once the mirror shows what it did:
-   * reads after it see their own writes. The client is one of `pg`; transactions are run one after the other. What
-   * `work` throws rolls back. Throws `POSTGRES`; `TIMEOUT` where it is committed, but does not arrive within
-   * `timeoutMs` (default 10 000); `CLOSED`, saying what is known of it, where the mirror is closed meanwhile.
+   * reads after it see their own writes. The client is one of `pg`, in a session that nothing of earlier transactions is left in;
+   * transactions are run one after the other. What `work` throws rolls back. All of it takes `timeoutMs` at most (default 10 000): the
+   * wait for its turn, the work, and the wait for the mirror.
+   *
+   * Throws `BUSY` at once inside the work of another `write`. After `POSTGRES`, and after `TIMEOUT` and `CLOSED` without
+   * `details.isCommitted`, the transaction has not happened; with that, it has, and the mirror does not show it yet. After
+   * `OUTCOME_UNKNOWN` it may have happened: `SELECT pg_xact_status(…)` of `details.xid` tells.
    */
   async write<T>(work: (client: Client) => Promise<T>, options: { timeoutMs?: number } = {}): Promise<T> {
     ensure('What write runs', work, FUNCTION)
+    ensureOptions('write', options, { timeoutMs: DURATION_MS })
+    const { timeoutMs = 10_000 } = options
     if (this.closing !== undefined) throw closedError()
-    const { result, lsn } = await this.through.run(work)
-    await this.waitFor(lsn, options).catch((error) => {
-      if (error.code !== 'CLOSED') throw error
-      throw new SnapheapError(
-        'CLOSED',
-        'The transaction is committed in Postgres, but the mirror was closed before it showed that. Mirror again, and it will.',
-      )
+    if (this.currentStatus === 'failed') throw this.lastError!
+    const endMs = performance.now() + timeoutMs
+    const { result, lsn, xid } = await this.through.run(work, timeoutMs)
+    const restMs = Math.max(Math.ceil(endMs - performance.now()), 1)
+    await this.waitFor(lsn, { timeoutMs: restMs }).catch((error: SnapheapError) => {
+      throw committedUnseen(error.code, `the mirror does not show it: ${error.message.replace(/\.$/, '')}`, xid, error)
     })
     return result
   }
@@ -179,12 +192,14 @@ export class Mirror extends EventEmitter<MirrorEvents> {
       sources: [...session.sources.values()],
       connection: this.options.connection,
       slot: this.options.slot,
+      signal: session.signal,
     })
   }
 
   /**
    * Stops following, saves, and tells the server how far that is. The tables stay as they are. A transaction of `write`
-   * that is under way has 2 s to end, and is given up then. Idempotent.
+   * that is under way has 2 s to end, and is given up then. Takes 5 s at most, and the time for saving, whatever the server does.
+   * Throws `TIMEOUT` where it was to remove slot and publication, and could not. Idempotent.
    */
   async close(options: CloseOptions = {}): Promise<void> {
     ensureOptions('close', options, { dropSlot: BOOLEAN })
@@ -198,24 +213,24 @@ export class Mirror extends EventEmitter<MirrorEvents> {
 
   private async end({ dropSlot = this.isVolatile }: CloseOptions): Promise<void> {
     const error = closedError()
+    const endMs = performance.now() + CLOSE_WITHIN_MS
     this.stopListening()
     const { session } = this
+    const written = this.through.close()
     if (session?.follower === undefined) session?.stop(error)
     else await session.follower.abandon(error)
     this.saver.stop()
-    await this.through.close()
     try {
-      await this.saver.save(session, true)
+      await this.saver.save(session)
     } finally {
       this.session?.stop(error)
       this.wake()
-      await this.running
-      await this.cleaning
+      await Promise.all([this.running, this.cleaning, written])
       this.waiters.fail(error)
       this.failReady(error)
       this.failOpened(error)
       if (this.currentStatus !== 'failed') this.setStatus('stale', undefined)
-      if (dropSlot) await session?.dropOnServer()
+      if (dropSlot) await session?.dropOnServer(endMs - performance.now())
     }
   }
 
@@ -257,7 +272,7 @@ export class Mirror extends EventEmitter<MirrorEvents> {
         this.markOpened()
       },
       onCopying: (isFirst) => this.setStatus(isFirst ? 'copying' : 'resyncing', undefined),
-      onProgress: (state) => this.emit('progress', state),
+      onProgress: (state) => this.notify('progress', state),
       onNotice: (text) => this.tell(text),
       onAdvance: () => this.advanced(),
     })
@@ -269,6 +284,7 @@ export class Mirror extends EventEmitter<MirrorEvents> {
   private advanced(): void {
     const follower = this.session?.follower as Follower
     this.waiters.advance(follower.appliedLsn)
+    this.saver.advanced()
     if (this.isInStep) this.inStepMs = Date.now()
     if (this.currentStatus === 'live' || follower.isSwapPending || follower.appliedLsn < this.session!.endLsn!) return
     this.attempts = 0
@@ -305,12 +321,17 @@ export class Mirror extends EventEmitter<MirrorEvents> {
     this.lastError = error
     if (status === this.currentStatus && error === undefined) return
     this.currentStatus = status
-    this.emit('state', status, error)
+    this.notify('state', status, error)
   }
 
   /** Later: who has just called `mirror` cannot listen yet. */
   private tell(text: string): void {
-    setImmediate(() => this.emit('notice', text))
+    setImmediate(() => this.notify('notice', text))
+  }
+
+  /** Every listener hears of it. What one throws is an uncaught error of its own, and nothing to the mirror. */
+  private notify<Event extends keyof MirrorEvents>(event: Event, ...values: MirrorEvents[Event]): void {
+    for (const listener of this.rawListeners(event)) callSafely(() => Reflect.apply(listener, this, values))
   }
 
   /** Exponential backoff with jitter, so that many mirrors do not come back to a server all at once. */

@@ -9,6 +9,8 @@ import { readState } from './state'
  * that it could not do anything with less.
  */
 const WAL_SEGMENT_BYTES = 1n << 24n
+/** Until progress is written down again that another transaction of this process was in the way of. */
+const BUSY_RETRY_MS = 20
 
 /**
  * Has the database synced from time to time and tells the server what is durable, never more: the slot must not be ahead of
@@ -18,6 +20,8 @@ export class Saver {
   private session: Session | undefined
   private timer: NodeJS.Timeout | undefined
   private isStopped = false
+  /** What the server waits for is about to be made durable. */
+  private isHurrying = false
   private savedVersion: number
   /** What is on the device; nothing is known of it before the first sync. */
   private durableLsn: Lsn = NO_LSN
@@ -43,13 +47,31 @@ export class Saver {
     clearTimeout(this.timer)
   }
 
-  /** Makes durable now what has changed. `isLast`: also progress without changes. */
-  save(session: Session | undefined, isLast = false): Promise<void> {
-    this.saving = this.saving.then(() => this.saveNow(session, isLast))
+  /** Makes durable now what has changed, and progress without changes, too. */
+  save(session: Session | undefined): Promise<void> {
+    this.saving = this.saving.then(() => this.saveNow(session, true))
     return this.saving
   }
 
-  private async saveNow(session: Session | undefined, isLast: boolean): Promise<void> {
+  /** The mirror has come further. A server that waits for it, as for a synchronous standby, hears of it as soon as that is durable. */
+  advanced(): void {
+    if (this.isHurrying || this.isStopped || this.session?.isSynchronous !== true) return
+    this.isHurrying = true
+    this.attempt(() => {
+      this.isHurrying = false
+      return this.saveNow(this.session, true)
+    })
+  }
+
+  private attempt(work: () => Promise<void>): Promise<void> {
+    this.saving = this.saving.then(work)
+    return this.saving.catch((error) => {
+      this.saving = Promise.resolve()
+      this.onFailure(error)
+    })
+  }
+
+  private async saveNow(session: Session | undefined, isComplete: boolean): Promise<void> {
     const { store } = this
     const follower = session?.follower
     if (store.path === undefined) {
@@ -57,10 +79,11 @@ export class Saver {
       return
     }
     try {
-      const least = isLast ? 0n : WAL_SEGMENT_BYTES
+      const least = isComplete ? 0n : WAL_SEGMENT_BYTES
       if (follower !== undefined && follower.appliedLsn - follower.storedLsn > least) follower.storeLsn()
     } catch (error) {
-      if (!isBusy(error)) throw error // else next time
+      if (!isBusy(error)) throw error // else soon
+      setTimeout(() => this.advanced(), BUSY_RETRY_MS).unref()
     }
     if (store.version !== this.savedVersion) {
       const version = store.version
@@ -75,10 +98,7 @@ export class Saver {
   private schedule(): void {
     if (this.isStopped) return
     this.timer = setTimeout(async () => {
-      await this.save(this.session).catch((error) => {
-        this.saving = Promise.resolve()
-        this.onFailure(error)
-      })
+      await this.attempt(() => this.saveNow(this.session, false))
       this.schedule()
     }, this.everyMs)
     this.timer.unref()

@@ -1,4 +1,4 @@
-import type pg from 'pg'
+import pg from 'pg'
 import type { Store } from '../db/store'
 import { SnapheapError } from '../errors'
 import { type MirroredLeafOf, tableChanged } from './apply'
@@ -7,6 +7,7 @@ import { CatalogueWatch } from './catalogue-watch'
 import { UNSYNCED } from './commit'
 import { type ConnectionOptions, connect, disconnect } from './connection'
 import { type Copies, copyTables } from './copy-tables'
+import { serverPid } from './cut-off'
 import { Follower, nextTurn, type PendingSwap } from './follower'
 import { HistoryProof } from './history-proof'
 import { takeLosses } from './losses'
@@ -42,7 +43,7 @@ export interface SessionOptions {
 }
 
 /** Time for the server to end the stream in order. */
-const STOP_TIMEOUT_MS = 2_000
+const STOP_TIMEOUT_MS = 1_500
 
 /** One stretch of being connected to the server, from finding out what must be done until the connection ends. */
 export class Session {
@@ -62,6 +63,8 @@ export class Session {
     this.interrupt = reject
   })
   private stopped: Error | undefined
+  /** Ends whatever the session waits for, apart from the stream, which ends in order. */
+  private readonly aborter = new AbortController()
   private catalogue: CatalogueWatch | undefined
 
   constructor(private readonly options: SessionOptions) {
@@ -76,11 +79,12 @@ export class Session {
     const { connection, slot } = this.options
     try {
       const lost = (error: Error) => this.interrupt(error)
-      this.client = await connect(connection, 'query', lost)
+      const { signal } = this
+      this.client = await connect(connection, 'query', lost, signal)
       // Before the replication connection: the server would refuse that, too, but without all that is to be mended.
       const served = servedTables(this.options.store, slot)
       const { tables, notices } = await preflight(this.client, { ...this.options, served })
-      this.replication = await connect(connection, 'replication', lost)
+      this.replication = await connect(connection, 'replication', lost, signal)
       const plan = await reconcile(this.client, this.replication, tables, this.options)
       this.endLsn = plan.endLsn
       for (const notice of notices) this.options.onNotice(notice)
@@ -89,9 +93,21 @@ export class Session {
       await createStateTable(this.options.store)
       const { startLsn, pending } = await this.carryOut(plan)
       return await this.follow(plan, startLsn, pending)
+    } catch (error) {
+      throw this.stopped ?? error
     } finally {
       await this.end()
     }
+  }
+
+  /** Aborted when the session ends: for connections that must not outlive it. */
+  get signal(): AbortSignal {
+    return this.aborter.signal
+  }
+
+  /** Has the server make its log complete on its device, so that it sends all of it. Never rejects. */
+  async flushLog(): Promise<void> {
+    await this.catalogue?.flushLog()
   }
 
   private async follow(plan: Plan, startLsn: Lsn, pending: PendingSwap | undefined): Promise<never> {
@@ -103,6 +119,7 @@ export class Session {
       tables,
       published: plan,
       publishedAs,
+      streamPid: serverPid(this.replication!)!,
     })
     this.catalogue = watch
     this.follower = new Follower({
@@ -121,7 +138,10 @@ export class Session {
       this.follower,
     )
     onAdvance()
-    const watching = watch.run(checkEveryMs, this.follower, this.stream, () => this.tellLosses())
+    const watching = watch.run(checkEveryMs, this.follower, this.stream, () => {
+      this.tellLosses()
+      if (watch.isSynchronous) onAdvance() // it may have become so, and be waited for
+    })
     return await Promise.race([this.stream.done.then(() => this.interrupted), this.interrupted, watching])
   }
 
@@ -130,31 +150,43 @@ export class Session {
     return this.catalogue?.slotStatus
   }
 
+  /** The server waits for this mirror when it commits. */
+  get isSynchronous(): boolean {
+    return this.catalogue?.isSynchronous === true
+  }
+
   /** Makes `run` end with `error`. Nothing is committed from now on. */
   stop(error: Error): void {
     this.stopped = error
     this.follower?.abandon(error).catch(() => undefined)
     this.interrupt(error)
+    if (this.stream === undefined) this.aborter.abort(error)
   }
 
   private ensureNotStopped(): void {
     if (this.stopped !== undefined) throw this.stopped
   }
 
-  /** Removes slot and publication from the server. The stream must have ended. */
-  async dropOnServer(): Promise<void> {
+  /** Removes slot and publication from the server. The stream must have ended. Throws `POSTGRES`, `TIMEOUT`. */
+  async dropOnServer(withinMs: number): Promise<void> {
     const { connection, slot, publication } = this.options
-    const client = await connect(connection, 'query')
+    const signal = AbortSignal.timeout(Math.max(Math.ceil(withinMs), 0))
     try {
-      await dropSlot(client, slot, true)
-      await dropPublication(client, publication)
-    } finally {
-      await disconnect(client)
+      const client = await connect(connection, 'query', undefined, signal)
+      try {
+        await dropSlot(client, slot, true)
+        await dropPublication(client, publication)
+      } finally {
+        await disconnect(client)
+      }
+    } catch (error) {
+      throw signal.aborted ? notDropped(slot, publication, error) : error
     }
   }
 
   private async end(): Promise<void> {
-    await this.follower?.abandon(new SnapheapError('CLOSED', 'The stream has ended. Await the next one.'))
+    const ended = new SnapheapError('CLOSED', 'The stream has ended. Await the next one.')
+    await this.follower?.abandon(ended)
     const { stream, replication, client } = this
     if (stream !== undefined) {
       const timeout = new Promise((resolve) => {
@@ -163,6 +195,7 @@ export class Session {
       await Promise.race([stream.stop(), timeout])
     }
     await Promise.all([client, replication].map((each) => each && disconnect(each)))
+    this.aborter.abort(ended)
   }
 
   /** Brings the heap to where the stream can be taken up. */
@@ -232,6 +265,8 @@ export class Session {
         if (failure !== undefined) throw failure
       },
       onTable: (copyName) => this.copiesInUse.add(copyName),
+      onNotice: this.options.onNotice,
+      signal: this.signal,
     })
     const sources = new Map(plan.sources.map((source) => [source.oid, source]))
     for (const { source } of copies.tables) sources.set(source.oid, source)
@@ -264,4 +299,14 @@ export class Session {
 function leavesOf(sources: ReadonlyMap<number, SourceTable>): Map<number, MirroredLeafOf> {
   const leaves = [...sources.values()].flatMap((source) => source.leaves.map((leaf) => ({ source, leaf })))
   return new Map(leaves.map((each) => [each.leaf.oid, each]))
+}
+
+function notDropped(slot: string, publication: string, cause: unknown): SnapheapError {
+  return new SnapheapError(
+    'TIMEOUT',
+    `close could not remove slot and publication: the server did not answer in time. Remove them there, or it keeps its log for them: ` +
+      `SELECT pg_drop_replication_slot('${slot}'); DROP PUBLICATION ${pg.escapeIdentifier(publication)};`,
+    { slot, publication },
+    cause,
+  )
 }
