@@ -9,7 +9,7 @@ import { describeSource, isDone, type MirroredTable, mirrorName, planTable } fro
 import { publicationIdentity } from './publication'
 import { type SlotStatus, slotStatus } from './slot'
 import type { ReplicationStream } from './stream'
-import type { Description } from './transaction-buffer'
+import { ANY_RELATION, type Description } from './transaction-buffer'
 
 /** Until the next look after one that has found a table changed. */
 const SOON_MS = 50
@@ -92,6 +92,7 @@ export class CatalogueWatch {
 
   /** Whether a relation is a leaf of a table, now or when the session began. */
   private concerns(table: SourceTable, oid: number): boolean {
+    if (oid === ANY_RELATION) return true
     const before = this.sources.get(table.oid)?.leaves ?? []
     return [...table.leaves, ...before].some((leaf) => leaf.oid === oid)
   }

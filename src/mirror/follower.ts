@@ -68,6 +68,7 @@ export class Follower {
   /** Up to here the server has nothing but what is in the buffer. */
   private heardLsn: Lsn = NO_LSN
   private hold: Promise<void> | undefined
+  private placing: Promise<unknown> | undefined
   private barrier: { lsn: Lsn; reached: (snapshot: Snapshot) => void; failed: (error: Error) => void } | undefined
   private isOver = false
   /** The newest transaction in the tables. */
@@ -104,12 +105,21 @@ export class Follower {
 
   /**
    * The data exactly as of an LSN that `choose` finds, which must lie at or after everything committed when it is
-   * called. Nothing is applied while it is being found.
+   * called. Nothing is applied while it is being found. Calls wait for each other.
    */
   async snapshotAt(choose: () => Promise<Lsn>): Promise<{ lsn: Lsn; snapshot: Snapshot }> {
-    if (this.hold !== undefined || this.barrier !== undefined) {
-      throw new SnapheapError('BUSY', 'A verification is under way. Await it before starting another.')
+    while (this.placing !== undefined) await this.placing.catch(() => undefined)
+    if (this.isOver) throw streamEnded()
+    const placing = this.placeSnapshot(choose)
+    this.placing = placing
+    try {
+      return await placing
+    } finally {
+      this.placing = undefined
     }
+  }
+
+  private async placeSnapshot(choose: () => Promise<Lsn>): Promise<{ lsn: Lsn; snapshot: Snapshot }> {
     let release: () => void = () => undefined
     this.hold = new Promise((resolve) => {
       release = resolve
@@ -317,7 +327,7 @@ export class Follower {
   }
 }
 
-function streamEnded(): SnapheapError {
+export function streamEnded(): SnapheapError {
   return new SnapheapError('BUSY', 'The stream from Postgres has ended meanwhile. Try again when the mirror is live.')
 }
 

@@ -1,5 +1,5 @@
 import { basename } from 'node:path'
-import { DURATION_MS, ensure, ensureOptions, isRecord, NAME, type Rule } from '../arguments'
+import { BOOLEAN, DURATION_MS, ensure, ensureOptions, isRecord, NAME, type Rule } from '../arguments'
 import type { Store } from '../db/store'
 import { SnapheapError } from '../errors'
 import { type ConnectionOptions, connect, disconnect, queryRows } from './connection'
@@ -29,6 +29,8 @@ const OPTION_RULES: Readonly<Record<keyof MirrorOptions, Rule>> = {
   publication: NAME,
   saveEveryMs: DURATION_MS,
   checkEveryMs: DURATION_MS,
+  ddlTrigger: BOOLEAN,
+  verifyEveryMs: DURATION_MS,
 }
 const REQUIRED = ['connection', 'tables'] as const
 

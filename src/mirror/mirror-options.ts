@@ -1,4 +1,5 @@
 import type { SnapheapError } from '../errors'
+import type { VerifiedTable } from './background-verification'
 import type { ConnectionOptions } from './connection'
 import type { CopyState } from './progress'
 
@@ -26,6 +27,17 @@ export interface MirrorOptions {
    * default, a changed type, a detached partition) are shown for as long.
    */
   checkEveryMs?: number
+  /**
+   * Has an event trigger on the server write into its log that a table was altered, so that the mirror knows at once, also of tables
+   * that nobody writes to. Default false. Only a superuser may create the trigger; it never raises, and goes with the slot.
+   */
+  ddlTrigger?: boolean
+  /**
+   * How often all tables are compared with Postgres in the background, one after the other, each at one LSN; off by default. 8 MB of
+   * rows are read in a second, while a snapshot is held on the server; a statement there that waits to lock the table ends that, until
+   * later. A table that differs is told by the event `difference`, and copied again.
+   */
+  verifyEveryMs?: number
 }
 
 /**
@@ -39,6 +51,8 @@ export interface MirrorEvents {
   state: [status: MirrorStatus, error: SnapheapError | undefined]
   /** How far a copy is, ten times a second. */
   progress: [state: CopyState]
+  /** A table was found to differ from Postgres, by the verification in the background. It is copied again. */
+  difference: [found: VerifiedTable]
   /** Something worth knowing, in a sentence. */
   notice: [text: string]
 }
@@ -62,6 +76,14 @@ export interface MirrorLag {
         safeWalSizeBytes: number | undefined
       }
     | undefined
+}
+
+export interface MirrorStats {
+  /** Tables that the verification in the background has compared since the mirror was started, and those of them that differed. */
+  verifiedTables: number
+  differentTables: number
+  /** The newest of them, and when it was compared. */
+  lastVerified: { table: string; lsn: string; time: Date } | undefined
 }
 
 export interface CloseOptions {

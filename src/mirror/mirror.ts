@@ -4,11 +4,12 @@ import { BOOLEAN, DURATION_MS, ensure, ensureOptions, FUNCTION } from '../argume
 import { callSafely } from '../db/commit-feed'
 import type { Store } from '../db/store'
 import { SnapheapError } from '../errors'
+import { BackgroundVerification } from './background-verification'
 import { postgresError } from './connection'
-import type { Follower } from './follower'
+import { type Follower, streamEnded } from './follower'
 import { formatLsn, type Lsn, NO_LSN, parseLsn } from './lsn'
 import { defaultSlot, ensureMirrorable } from './mirror-arguments'
-import type { CloseOptions, MirrorEvents, MirrorLag, MirrorOptions, MirrorStatus } from './mirror-options'
+import type { CloseOptions, MirrorEvents, MirrorLag, MirrorOptions, MirrorStats, MirrorStatus } from './mirror-options'
 import { Saver } from './saver'
 import { Session } from './session'
 import { readState, servedTables } from './state'
@@ -55,6 +56,7 @@ export class Mirror extends EventEmitter<MirrorEvents> {
   private session: Session | undefined
   private readonly waiters = new Waiters()
   private readonly saver: Saver
+  private readonly verification: BackgroundVerification | undefined
   private readonly mistrusted = new Set<number>()
   /** Where the heap stood when a table was last found changed, by the table's oid. */
   private readonly changesSeen = new Map<number, Lsn>()
@@ -88,6 +90,7 @@ export class Mirror extends EventEmitter<MirrorEvents> {
     this.opened.catch(() => undefined)
     this.currentStatus = this.hasData ? 'stale' : 'copying'
     this.wasFit = this.hasData && options.tables.length === servedTables(db, options.slot).size
+    this.verification = this.newVerification(options.verifyEveryMs)
     this.through = new WriteThrough(options.connection)
     this.saver = new Saver(db, options.slot, options.saveEveryMs ?? 5000, (error) => this.tell(String(error)))
     // what was applied and not yet durable may be gone: the next session begins where the tables are
@@ -176,24 +179,27 @@ export class Mirror extends EventEmitter<MirrorEvents> {
     }
   }
 
+  /** What the verification in the background (`verifyEveryMs`) has found so far. */
+  stats(): MirrorStats {
+    return { verifiedTables: 0, differentTables: 0, lastVerified: undefined, ...this.verification?.stats }
+  }
+
   /**
    * Compares every row of every table with Postgres at one LSN. Nothing is applied while the server finds that LSN,
-   * which waits for its writing transactions (at most 5 s, else `TIMEOUT`). Throws `POSTGRES`, and `BUSY` unless the
-   * mirror is live.
+   * which waits for its writing transactions (at most 5 s, else `TIMEOUT`). Throws `POSTGRES`, `CLOSED`, and `BUSY`
+   * unless the mirror is live, and stays connected meanwhile.
    */
   async verify(): Promise<Verification> {
     const { session } = this
     if (this.currentStatus !== 'live' || session?.follower === undefined) {
       throw new SnapheapError('BUSY', `The mirror is ${this.currentStatus}. Verify it when it is live.`)
     }
-    return verifyTables({
-      follower: session.follower,
-      stream: session.stream!,
-      sources: [...session.sources.values()],
-      connection: this.options.connection,
-      slot: this.options.slot,
-      signal: session.signal,
-    })
+    try {
+      return await verifyTables({ ...session.verifyRequest, sources: [...session.sources.values()] })
+    } catch (error) {
+      if (!session.signal.aborted) throw error
+      throw this.closing === undefined ? streamEnded() : closedError()
+    }
   }
 
   /**
@@ -257,7 +263,7 @@ export class Mirror extends EventEmitter<MirrorEvents> {
   }
 
   private async runSession(): Promise<void> {
-    const { connection, slot, publication = slot, tables, checkEveryMs = 1000 } = this.options
+    const { connection, slot, publication = slot, tables, checkEveryMs = 1000, ddlTrigger = false } = this.options
     const session = new Session({
       store: this.db,
       connection,
@@ -275,6 +281,8 @@ export class Mirror extends EventEmitter<MirrorEvents> {
       onProgress: (state) => this.notify('progress', state),
       onNotice: (text) => this.tell(text),
       onAdvance: () => this.advanced(),
+      verification: this.verification,
+      ddlTrigger,
     })
     this.session = session
     this.saver.follow(session)
@@ -322,6 +330,15 @@ export class Mirror extends EventEmitter<MirrorEvents> {
     if (status === this.currentStatus && error === undefined) return
     this.currentStatus = status
     this.notify('state', status, error)
+  }
+
+  private newVerification(everyMs: number | undefined): BackgroundVerification | undefined {
+    if (everyMs === undefined) return undefined
+    return new BackgroundVerification(
+      everyMs,
+      (found) => this.notify('difference', found),
+      (text) => this.tell(text),
+    )
   }
 
   /** Later: who has just called `mirror` cannot listen yet. */

@@ -2,6 +2,7 @@ import pg from 'pg'
 import { SnapheapError } from '../errors'
 import { qualifiedName, readTables, type SourceLeaf, type SourceTable } from './catalogue'
 import { inOneSnapshot, queryRows } from './connection'
+import { ddlTriggerFindings } from './ddl-trigger'
 import type { MirroredTable } from './mirrored-table'
 import { type PublicationState, publicationState } from './publication'
 import { followRenamed } from './renamed'
@@ -22,6 +23,8 @@ export interface PreflightRequest {
   publication: string
   /** The tables that are mirrored already, by the names of their mirrors. */
   served: ReadonlyMap<string, MirroredTable>
+  /** Default false. */
+  ddlTrigger?: boolean
 }
 
 export interface PreflightResult {
@@ -69,6 +72,7 @@ export async function preflight(client: pg.Client, request: PreflightRequest): P
   if (isVersionKnown) {
     const state = await publicationState(client, request.publication, tables)
     findings.push(...publicationFindings(server, request, tables, state))
+    if (request.ddlTrigger === true) findings.push(...(await ddlTriggerFindings(client, request.slot)))
   }
   for (const table of tables) findings.push(...tableFindings(table, server, tables))
   if (findings.length > 0) throw preflightError(findings)

@@ -3,6 +3,7 @@ import type { Store } from '../db/store'
 import { SnapheapError } from '../errors'
 import { emptyRelations, type SourceTable } from './catalogue'
 import { queryRows } from './connection'
+import { ensureDdlTrigger } from './ddl-trigger'
 import { formatLsn, type Lsn, parseLsn } from './lsn'
 import { type MirroredTable, mirrorName, planTable, type TablePlan } from './mirrored-table'
 import { ensurePublication, publicationIdentity } from './publication'
@@ -20,6 +21,7 @@ export interface ReconcileRequest {
   mistrusted: ReadonlySet<number>
   /** The server was found to have another history than the tables. */
   hasOtherHistory: boolean
+  ddlTrigger: boolean
 }
 
 /** What must be done so that the heap can follow the stream. */
@@ -67,6 +69,7 @@ export async function reconcile(
   }
   const before = await publicationIdentity(client, publication)
   await ensurePublication(client, publication, sources)
+  if (request.ddlTrigger) await ensureDdlTrigger(client, slot)
   const published = await publicationIdentity(client, publication)
   const server = await identifyServer(client, replication)
   const state = readState(store, slot)

@@ -2,12 +2,14 @@ import pg from 'pg'
 import type { Store } from '../db/store'
 import { SnapheapError } from '../errors'
 import { type MirroredLeafOf, tableChanged } from './apply'
+import type { BackgroundVerification } from './background-verification'
 import { qualifiedName, type SourceLeaf, type SourceTable } from './catalogue'
 import { CatalogueWatch } from './catalogue-watch'
 import { UNSYNCED } from './commit'
 import { type ConnectionOptions, connect, disconnect } from './connection'
 import { type Copies, copyTables } from './copy-tables'
 import { serverPid } from './cut-off'
+import { dropDdlTrigger } from './ddl-trigger'
 import { Follower, nextTurn, type PendingSwap } from './follower'
 import { HistoryProof } from './history-proof'
 import { takeLosses } from './losses'
@@ -22,6 +24,7 @@ import { createStateTable, mirrorProperties, readState, servedTables, writeState
 import { bringIntoStep } from './steps'
 import { ReplicationStream } from './stream'
 import { retire, swapIn } from './swap'
+import type { VerifyRequest } from './verify'
 
 export interface SessionOptions {
   store: Store
@@ -40,6 +43,8 @@ export interface SessionOptions {
   onNotice: (text: string) => void
   /** The heap has come further; also once when the stream begins. */
   onAdvance: () => void
+  verification: BackgroundVerification | undefined
+  ddlTrigger: boolean
 }
 
 /** Time for the server to end the stream in order. */
@@ -111,7 +116,7 @@ export class Session {
   }
 
   private async follow(plan: Plan, startLsn: Lsn, pending: PendingSwap | undefined): Promise<never> {
-    const { store, slot, publication, tables, checkEveryMs, onAdvance } = this.options
+    const { store, slot, publication, tables, checkEveryMs, ddlTrigger, onAdvance } = this.options
     const { publishedAs, confirmedLsn } = plan
     const watch = new CatalogueWatch(this.client!, this.sources, {
       slot,
@@ -134,7 +139,7 @@ export class Session {
     })
     this.stream = new ReplicationStream(
       this.replication!,
-      { slot, publication, startLsn: confirmedLsn < startLsn ? confirmedLsn : startLsn },
+      { slot, publication, startLsn: confirmedLsn < startLsn ? confirmedLsn : startLsn, hasMessages: ddlTrigger },
       this.follower,
     )
     onAdvance()
@@ -142,7 +147,23 @@ export class Session {
       this.tellLosses()
       if (watch.isSynchronous) onAdvance() // it may have become so, and be waited for
     })
-    return await Promise.race([this.stream.done.then(() => this.interrupted), this.interrupted, watching])
+    const streaming = this.stream.done.then(() => this.interrupted)
+    return await Promise.race([streaming, this.interrupted, watching, this.verifyInBackground()])
+  }
+
+  /** Rejects when a table differs from Postgres: the next session copies it again. */
+  private async verifyInBackground(): Promise<never> {
+    const { verification } = this.options
+    const different = await verification?.run(this.verifyRequest, this.sources)
+    if (different === undefined) return this.interrupted
+    throw tableChanged(different.oid, mirrorName(different), 'was found to differ from Postgres', true)
+  }
+
+  /** What is compared, apart from the tables. The stream must have begun. */
+  get verifyRequest(): Omit<VerifyRequest, 'sources'> {
+    const { follower, stream, signal } = this
+    const { connection, slot } = this.options
+    return { follower: follower!, stream: stream!, connection, slot, signal }
   }
 
   /** As of the last look. */
@@ -176,6 +197,7 @@ export class Session {
       try {
         await dropSlot(client, slot, true)
         await dropPublication(client, publication)
+        await dropDdlTrigger(client, slot)
       } finally {
         await disconnect(client)
       }

@@ -19,6 +19,8 @@ export interface StreamOptions {
   startLsn: Lsn
   /** How often the server is told where the owner stands. Below half of its `wal_sender_timeout`. Default 10 000. */
   statusIntervalMs?: number
+  /** Also logical decoding messages. Default false. */
+  hasMessages?: boolean
 }
 
 export interface StreamHandlers {
@@ -58,12 +60,12 @@ export class ReplicationStream {
     options: StreamOptions,
     private readonly handlers: StreamHandlers,
   ) {
-    const { slot, publication, startLsn, statusIntervalMs = 10_000 } = options
+    const { slot, publication, startLsn, hasMessages = false, statusIntervalMs = 10_000 } = options
     this.receivedLsn = startLsn
     const names = pg.escapeLiteral(pg.escapeIdentifier(publication))
     this.channel = new CopyChannel(
       `START_REPLICATION SLOT ${pg.escapeIdentifier(slot)} LOGICAL ${formatLsn(startLsn)} ` +
-        `(proto_version '1', publication_names ${names})`,
+        `(proto_version '1', publication_names ${names}${hasMessages ? ", messages 'true'" : ''})`,
       `replication from slot "${slot}" ended`,
       {
         onStart: () => {

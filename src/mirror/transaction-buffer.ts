@@ -1,12 +1,20 @@
+import { DDL_PREFIX } from './ddl-trigger'
 import type { Lsn } from './lsn'
 
 const BEGIN = 0x42 // 'B'
 const COMMIT = 0x43 // 'C'
 const RELATION = 0x52 // 'R'
+const MESSAGE = 0x4d // 'M'
+/** Of a message of protocol version 1: behind its type, flags and LSN. */
+const PREFIX_OFFSET = 10
+const DDL_MESSAGE = Buffer.from(`${DDL_PREFIX}\0`)
 const LENGTH_BYTES = 4
 const SMALLEST_BYTES = 1 << 16
 /** A buffer that a large transaction has made larger than this is given back once it is empty. */
 const KEPT_BYTES = 1 << 22
+
+/** In place of an oid: any relation may have changed. */
+export const ANY_RELATION = 0
 
 /** A transaction that describes relations: something about them may have changed since they were described before. */
 export interface Description {
@@ -46,6 +54,7 @@ export class TransactionBuffer {
     else if (type === BEGIN)
       this.lastBegun = { finalLsn: source.readBigUInt64BE(start + 1), xid: source.readUInt32BE(start + 17) }
     else if (type === RELATION) this.noteDescription(source.readUInt32BE(start + 1))
+    else if (type === MESSAGE && isOfTrigger(source, start + PREFIX_OFFSET, end)) this.noteDescription(ANY_RELATION)
   }
 
   private noteDescription(oid: number): void {
@@ -94,4 +103,11 @@ export class TransactionBuffer {
     this.next = 0
     this.filled = sizeBytes
   }
+}
+
+function isOfTrigger(source: Buffer, start: number, end: number): boolean {
+  return (
+    end - start >= DDL_MESSAGE.length &&
+    source.compare(DDL_MESSAGE, 0, DDL_MESSAGE.length, start, start + DDL_MESSAGE.length) === 0
+  )
 }

@@ -13,6 +13,7 @@ import { createSlot } from './slot'
 import { beginAtSlot, lockUnchanged, neverStill } from './slot-snapshot'
 import type { ReplicationStream } from './stream'
 import { mapType } from './types'
+import { VerifyPace } from './verify-pace'
 
 /** What was found about one table. */
 export interface TableVerification {
@@ -44,9 +45,14 @@ export interface VerifyRequest {
   slot: string
   /** Ends everything that is waited for. */
   signal: AbortSignal
+  /** Nobody waits for it: it takes its time, and gives way to whoever waits for the server or for the stream. */
+  isBackground?: boolean
 }
 
-const SLOT_TIMEOUT_MS = 5_000
+/** How long the server may wait for one transaction that is writing; nothing is applied meanwhile. */
+const PLACE_TIMEOUT_MS = 5_000
+const BACKGROUND_PLACE_TIMEOUT_MS = 250
+const LOCK_TIMEOUT_MS = 5_000
 const MOST_EXAMPLES = 10
 /** TRUNCATE or ALTER TABLE may come in between so often. */
 const MOST_ATTEMPTS = 10
@@ -60,8 +66,8 @@ export function verifyTables(request: VerifyRequest): Promise<Verification> {
     for (let attempt = 0; attempt < MOST_ATTEMPTS; attempt++) {
       const place = await placeOf(request, client)
       try {
-        if ((await lockUnchanged(client, outside, request.sources, SLOT_TIMEOUT_MS)) !== undefined) {
-          return await compareTables(request, place, client)
+        if ((await lockUnchanged(client, outside, request.sources, LOCK_TIMEOUT_MS)) !== undefined) {
+          return await compareTables(request, place, client, outside)
         }
       } finally {
         place.snapshot.close()
@@ -78,9 +84,11 @@ interface Place {
   snapshot: Snapshot
 }
 
-function placeOf({ follower, stream, connection, slot, signal }: VerifyRequest, client: pg.Client): Promise<Place> {
+function placeOf(request: VerifyRequest, client: pg.Client): Promise<Place> {
+  const { follower, stream, connection, slot, signal, isBackground } = request
+  const timeoutMs = isBackground === true ? BACKGROUND_PLACE_TIMEOUT_MS : PLACE_TIMEOUT_MS
   return follower.snapshotAt(async () => {
-    const created = await createSlot(connection, `${slot}_verify`, SLOT_TIMEOUT_MS, true, { signal })
+    const created = await createSlot(connection, `${slot}_verify`, timeoutMs, true, { signal })
     await beginAtSlot(client, created)
     setImmediate(() => stream.requestKeepalive())
     return created.consistentLsn
@@ -88,14 +96,18 @@ function placeOf({ follower, stream, connection, slot, signal }: VerifyRequest, 
 }
 
 async function compareTables(
-  { sources, connection, signal }: VerifyRequest,
+  { sources, connection, signal, isBackground }: VerifyRequest,
   { lsn, snapshot }: Place,
   client: pg.Client,
+  outside: pg.Client,
 ): Promise<Verification> {
   const tables: TableVerification[] = []
   const silence = copySilence(client, connection, signal)
-  for (const source of sources)
-    tables.push(await verifyTable(source, snapshot.table(mirrorName(source)), client, silence))
+  for (const source of sources) {
+    const name = mirrorName(source)
+    const pace = isBackground === true ? new VerifyPace(client, outside, name) : undefined
+    tables.push(await verifyTable(source, snapshot.table(name), client, silence, pace))
+  }
   return { lsn: formatLsn(lsn), isSame: tables.every((table) => table.examples.length === 0), tables }
 }
 
@@ -104,12 +116,22 @@ async function verifyTable(
   table: Table,
   client: pg.Client,
   silence: CopySilence,
+  pace: VerifyPace | undefined,
 ): Promise<TableVerification> {
   const comparison = new RowComparison(source, table)
   const { result } = comparison
+  let readBytes = 0
   const totals = await copyRows(client, copyCommand(source), source.columns.length, {
     onRow: (bytes, starts, ends) => comparison.compare(bytes, starts, ends),
     silence,
+    onProgress: (progress) => {
+      readBytes = progress.bytes
+    },
+    onChunk(read) {
+      const before = readBytes
+      read()
+      return pace?.after(readBytes - before)
+    },
   })
   result.postgresRows = totals.rows
   comparison.findExtra()
