@@ -6,8 +6,8 @@ import { inOneSnapshot, queryRows } from './connection'
 import type { Follower } from './follower'
 import { FLUSH_LOG, type Lsn, parseLsn } from './lsn'
 import { describeSource, isDone, type MirroredTable, mirrorName, planTable } from './mirrored-table'
-import { publicationIdentity } from './publication'
-import { type SlotStatus, slotStatus } from './slot'
+import { publicationIdentity, readPublication } from './publication'
+import { END_OF_LOG, type SlotStatus, slotStatus } from './slot'
 import type { ReplicationStream } from './stream'
 import { ANY_RELATION, type Description } from './transaction-buffer'
 
@@ -16,6 +16,10 @@ const SOON_MS = 50
 /** A transaction that was sent and cannot be seen yet waits for a synchronous standby: so long it is waited for. */
 const VISIBLE_WITHIN_MS = 1_000
 const LOOK_AGAIN_MS = 10
+
+/** On a standby it does not list the transactions that are under way: none behind the oldest of them counts as seen. */
+const SNAPSHOT = `SELECT CASE WHEN pg_is_in_recovery() THEN concat_ws(':', pg_snapshot_xmin(s), pg_snapshot_xmin(s), '')
+  ELSE s::text END AS snapshot FROM pg_current_snapshot() s`
 
 export interface WatchedCatalogue {
   slot: string
@@ -114,7 +118,7 @@ export class CatalogueWatch {
     const [row] = await queryRows<{ lsn: string }>(
       this.client,
       'reading the place in the log failed',
-      'SELECT pg_current_wal_lsn()::text AS lsn',
+      `SELECT (${END_OF_LOG})::text AS lsn`,
     )
     return parseLsn(row!.lsn)
   }
@@ -139,29 +143,34 @@ export class CatalogueWatch {
     return look
   }
 
-  private async lookNow(): Promise<SourceTable[]> {
-    const { client, sources } = this
-    const { slot, publication, published, publishedAs, streamPid } = this.watched
-    // A standby that has acknowledged nothing does not count yet, but is waited for. Who may not see its state assumes the same.
-    const [place] = await queryRows<{ snapshot: string; isSynchronous: boolean }>(
-      client,
-      'reading the open transactions failed',
-      `SELECT pg_current_snapshot()::text AS snapshot, current_setting('synchronous_standby_names') <> '' AND coalesce(
+  /** A standby that has acknowledged nothing does not count yet, but is waited for. Who may not see its state assumes the same. */
+  private async readSynchronous(): Promise<boolean> {
+    const [row] = await queryRows<{ isSynchronous: boolean }>(
+      this.client,
+      'reading the standbys failed',
+      `SELECT current_setting('synchronous_standby_names') <> '' AND coalesce(
          (SELECT flush_lsn IS NULL OR sync_state IN ('sync', 'quorum')
-          FROM pg_catalog.pg_stat_replication WHERE pid = ${streamPid}), true)
+          FROM pg_catalog.pg_stat_replication WHERE pid = ${this.watched.streamPid}), true)
          AS "isSynchronous"`,
     )
-    this.isSynchronous = place!.isSynchronous
+    return row!.isSynchronous
+  }
+
+  private async lookNow(): Promise<SourceTable[]> {
+    const { client, sources } = this
+    const { slot, publication, published, publishedAs } = this.watched
+    this.isSynchronous = await this.readSynchronous()
+    const [place] = await queryRows<{ snapshot: string }>(client, 'reading the open transactions failed', SNAPSHOT)
     this.slotStatus = await slotStatus(client, slot)
-    const now = await publicationIdentity(client, publication)
     const known = [...sources.values()]
+    const now = publicationIdentity(await readPublication(client, publication, known), known)
     if (
       now.publication !== published.publication ||
       known.some(({ oid }) => now.entries.get(oid) !== publishedAs.get(oid))
     ) {
       throw new SnapheapError(
         'POSTGRES',
-        `Postgres: the publication "${publication}" was changed. Leave it to the mirror.`,
+        `Postgres: the publication "${publication}" was changed. The mirror finds out what that means for its tables.`,
         { isTransient: true },
       )
     }

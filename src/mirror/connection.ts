@@ -2,6 +2,7 @@ import pg from 'pg'
 import { SnapheapError } from '../errors'
 import { cancellableClient, cutOff, isBusy } from './cut-off'
 import { OWN_TYPES } from './own-types'
+import { isFileOfConnection, tlsRemedy } from './tls-remedies'
 
 /** A connection URL (`postgres://user:password@host:port/database`) or the configuration object of the `pg` package. */
 export type ConnectionOptions = string | pg.ClientConfig
@@ -130,6 +131,9 @@ const REMEDIES: [code: string, remedy: string][] = [
   ['', "See the server's log for the circumstances"],
 ]
 
+const FILES =
+  'Check the names of files in sslrootcert, sslcert and sslkey of the connection, and the right to read them'
+
 /** SQLSTATE classes and codes after which the same attempt may succeed: connection, resources, server shutting down. */
 const TRANSIENT = /^(08|53|57P0|40|55006|55P03|ECONN|EPIPE|ETIMEDOUT|EHOSTUNREACH|ENETUNREACH|ENOENT|EAI_AGAIN)/
 
@@ -146,7 +150,11 @@ export function postgresError(doing: string, error: unknown): SnapheapError {
   if (error instanceof SnapheapError) return error
   const { message, code = '', detail, hint } = error as Partial<pg.DatabaseError>
   const isPooler = code === '08P01' && POOLER_REFUSAL.test(message ?? '')
-  const remedy = isPooler ? POOLER_REMEDY : (hint ?? REMEDIES.find(([prefix]) => code.startsWith(prefix))![1])
+  const remedy = isFileOfConnection(error)
+    ? FILES
+    : isPooler
+      ? POOLER_REMEDY
+      : (tlsRemedy(code, message ?? '') ?? hint ?? REMEDIES.find(([prefix]) => code.startsWith(prefix))![1])
   const isServerAnswer = error instanceof pg.DatabaseError
   const words = [message, detail].filter(Boolean).join('; ').replace(/\.$/, '')
   return new SnapheapError(

@@ -11,7 +11,7 @@ import type { Lsn } from './lsn'
 import { describeSource, indexedColumns, mirrorName, tableDefinition } from './mirrored-table'
 import type { CopyMeter } from './progress'
 import { RowLoader } from './row-loader'
-import { createSlot, dropSlot } from './slot'
+import { createSlot, type SlotKind } from './slot'
 import { beginAtSlot, lockUnchanged, neverStill } from './slot-snapshot'
 import { setRole } from './state'
 
@@ -28,8 +28,8 @@ export interface CopyRequest {
   connection: ConnectionOptions
   /** The mirror's own slot: the owner of the copies. */
   slot: string
-  /** The slot whose beginning is where the copies are taken. A temporary one goes again. */
-  copySlot: { name: string; isTemporary: boolean }
+  /** The slot whose beginning is where the copies are taken. */
+  copySlot: SlotKind & { name: string }
   /** To be made anew, or in parts. */
   tables: readonly SourceTable[]
   /** What of a table is copied, as it is at the place of the copy: some leaves, or undefined for a table that is made anew. */
@@ -87,15 +87,12 @@ async function beginCopy(
 ): Promise<{ lsn: Lsn; sources: SourceTable[] }> {
   for (let attempt = 0; attempt < MOST_ATTEMPTS; attempt++) {
     checkpoint()
-    const created = await createSlot(connection, copySlot.name, SLOT_TIMEOUT_MS, copySlot.isTemporary, {
-      onWait,
-      signal,
-    })
+    const created = await createSlot(connection, copySlot.name, SLOT_TIMEOUT_MS, { ...copySlot, onWait, signal })
     await beginAtSlot(client, created)
     const sources = await lockUnchanged(client, outside, tables, LOCK_TIMEOUT_MS)
     if (sources !== undefined) return { lsn: created.consistentLsn, sources }
     await queryRows(client, 'beginning the copy anew failed', 'ROLLBACK')
-    if (!copySlot.isTemporary) await dropSlot(outside, copySlot.name)
+    await created.discard(outside)
   }
   throw neverStill()
 }

@@ -1,12 +1,16 @@
-import { basename } from 'node:path'
-import { BOOLEAN, DURATION_MS, ensure, ensureOptions, isRecord, NAME, type Rule } from '../arguments'
+import { createHash, randomUUID } from 'node:crypto'
+import { hostname } from 'node:os'
+import { basename, resolve } from 'node:path'
+import { BOOLEAN, DURATION_MS, ensure, ensureOptions, isRecord, NAME, type Rule, SIZE_BYTES } from '../arguments'
 import type { Store } from '../db/store'
 import { SnapheapError } from '../errors'
 import { type ConnectionOptions, connect, disconnect, queryRows } from './connection'
+import { ensureConnectionString } from './connection-string'
 import type { MirrorOptions } from './mirror-options'
 import { knownSlots } from './state'
 
 const LONGEST_SLOT_NAME = 55
+const SUFFIX_LENGTH = 8
 
 const DATABASE: Rule = [
   (value) => isRecord(value) && typeof (value as Partial<Store>).writeBeside === 'function',
@@ -31,6 +35,8 @@ const OPTION_RULES: Readonly<Record<keyof MirrorOptions, Rule>> = {
   checkEveryMs: DURATION_MS,
   ddlTrigger: BOOLEAN,
   verifyEveryMs: DURATION_MS,
+  maxRetainedBytes: SIZE_BYTES,
+  failover: BOOLEAN,
 }
 const REQUIRED = ['connection', 'tables'] as const
 
@@ -45,12 +51,28 @@ export function ensureMirrorable(db: Store, options: MirrorOptions): void {
   }
   ensureOptions('mirror', options, OPTION_RULES)
   for (const name of REQUIRED) ensure(`The option ${name} of mirror`, options[name], OPTION_RULES[name])
+  if (typeof options.connection === 'string') ensureConnectionString(options.connection)
+  if (options.failover === true && db.path === undefined) {
+    throw new SnapheapError(
+      'INVALID_ARGUMENT',
+      'A database in memory has a slot that goes with its connection. Leave failover out, or mirror into a file.',
+    )
+  }
 }
 
-/** The one slot that the database is mirrored with already; else made of what is mirrored and where to. */
+/**
+ * The one slot that the database is mirrored with already; else made of what is mirrored and where to, so that it is another one for
+ * every file, and the same whenever this is asked. Throws `INVALID_ARGUMENT`, `POSTGRES`.
+ */
 export async function defaultSlot(db: Store, connection: ConnectionOptions): Promise<string> {
   const known = knownSlots(db)
   if (known.length === 1) return known[0]!
+  if (known.length > 1) {
+    throw new SnapheapError(
+      'INVALID_ARGUMENT',
+      `The database has mirrors with several slots. Name one as slot: ${known.join(', ')}.`,
+    )
+  }
   const client = await connect(connection, 'query')
   try {
     const [row] = await queryRows<{ name: string }>(
@@ -59,11 +81,18 @@ export async function defaultSlot(db: Store, connection: ConnectionOptions): Pro
       'SELECT current_database() AS name',
     )
     const file = db.path === undefined ? 'memory' : basename(db.path).replace(/\.[^.]*$/, '')
-    return `snapheap_${row!.name}_${file}`
-      .toLowerCase()
-      .replace(/[^a-z0-9_]/g, '_')
-      .slice(0, LONGEST_SLOT_NAME)
+    const names = `snapheap_${row!.name}_${file}`.toLowerCase().replace(/[^a-z0-9_]/g, '_')
+    const suffix = db.path === undefined ? randomUUID().slice(0, SUFFIX_LENGTH) : placeOf(db.path)
+    return `${names.slice(0, LONGEST_SLOT_NAME - SUFFIX_LENGTH - 1)}_${suffix}`
   } finally {
     await disconnect(client)
   }
+}
+
+/** Tells files of one name apart: on which machine it is, and where there. */
+function placeOf(path: string): string {
+  return createHash('sha256')
+    .update(`${hostname()} ${resolve(path)}`)
+    .digest('hex')
+    .slice(0, SUFFIX_LENGTH)
 }

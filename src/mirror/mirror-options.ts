@@ -13,12 +13,23 @@ export interface MirrorOptions {
    */
   tables: readonly string[]
   /**
-   * Name of the replication slot, unique in the Postgres cluster, up to 55 characters. Default: made of the names of
-   * the Postgres database and of the database file.
+   * Name of the replication slot, unique in the Postgres cluster, up to 55 characters. One that exists and that this database has
+   * not made is refused. Default: the one that the database is mirrored with already; else made of the names of the Postgres
+   * database and of the database file, and of where that file is. A database in memory has a slot that goes with its connection.
    */
   slot?: string
-  /** Name of the publication, which the mirror sets up and nobody else may change. Default: as the slot. */
+  /**
+   * Name of the publication. One that exists, made by somebody else, is used as it is, and needs no rights; otherwise the mirror
+   * makes it, and keeps it right. Default: as the slot.
+   */
   publication?: string
+  /**
+   * Bytes of log that the server may keep for the slot: with more, the mirror drops the slot, tells it, and copies the tables again.
+   * Less than what is written during a copy keeps a copy from ending. Default: no limit but the server's own.
+   */
+  maxRetainedBytes?: number
+  /** Has the slot kept on standby servers, so that it survives a fail-over. From Postgres 17 on. Default: as the slot is, at first false. */
+  failover?: boolean
   /** How often changes are made durable, and the server told so. Default 5000. */
   saveEveryMs?: number
   /**

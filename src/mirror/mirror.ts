@@ -10,6 +10,7 @@ import { type Follower, streamEnded } from './follower'
 import { formatLsn, type Lsn, NO_LSN, parseLsn } from './lsn'
 import { defaultSlot, ensureMirrorable } from './mirror-arguments'
 import type { CloseOptions, MirrorEvents, MirrorLag, MirrorOptions, MirrorStats, MirrorStatus } from './mirror-options'
+import { ensureNotMirrored, leaveMirrored, markMirrored } from './running'
 import { Saver } from './saver'
 import { Session } from './session'
 import { readState, servedTables } from './state'
@@ -35,6 +36,7 @@ const CLOSE_WITHIN_MS = 4_000
 export async function mirror(db: Store, options: MirrorOptions): Promise<Mirror> {
   ensureMirrorable(db, options)
   const slot = options.slot ?? (await defaultSlot(db, options.connection))
+  ensureNotMirrored(db, slot)
   return Mirror.start(db, { ...options, slot })
 }
 
@@ -95,6 +97,7 @@ export class Mirror extends EventEmitter<MirrorEvents> {
     this.saver = new Saver(db, options.slot, options.saveEveryMs ?? 5000, (error) => this.tell(String(error)))
     // what was applied and not yet durable may be gone: the next session begins where the tables are
     this.stopListening = db.onReturned(() => this.session?.stop(takenBackError(this.options.slot)))
+    markMirrored(db, options.slot)
     this.running = this.run()
   }
 
@@ -235,6 +238,7 @@ export class Mirror extends EventEmitter<MirrorEvents> {
       this.waiters.fail(error)
       this.failReady(error)
       this.failOpened(error)
+      leaveMirrored(this.db, this.slot)
       if (this.currentStatus !== 'failed') this.setStatus('stale', undefined)
       if (dropSlot) await session?.dropOnServer(endMs - performance.now())
     }
@@ -263,7 +267,16 @@ export class Mirror extends EventEmitter<MirrorEvents> {
   }
 
   private async runSession(): Promise<void> {
-    const { connection, slot, publication = slot, tables, checkEveryMs = 1000, ddlTrigger = false } = this.options
+    const {
+      connection,
+      slot,
+      publication = slot,
+      tables,
+      checkEveryMs = 1000,
+      ddlTrigger = false,
+      failover,
+      maxRetainedBytes,
+    } = this.options
     const session = new Session({
       store: this.db,
       connection,
@@ -271,6 +284,8 @@ export class Mirror extends EventEmitter<MirrorEvents> {
       publication,
       tables,
       checkEveryMs,
+      failover,
+      maxRetainedBytes,
       mistrusted: this.mistrusted,
       hasOtherHistory: this.hasOtherHistory,
       onPlanned: () => {
@@ -319,6 +334,7 @@ export class Mirror extends EventEmitter<MirrorEvents> {
 
   private fail(error: SnapheapError): void {
     if (error.code === 'CLOSED') this.saver.stop() // the database was closed under the mirror
+    leaveMirrored(this.db, this.slot)
     this.setStatus('failed', error)
     this.waiters.fail(error)
     this.failReady(error)

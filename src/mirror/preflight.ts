@@ -4,7 +4,8 @@ import { qualifiedName, readTables, type SourceLeaf, type SourceTable } from './
 import { inOneSnapshot, queryRows } from './connection'
 import { ddlTriggerFindings } from './ddl-trigger'
 import type { MirroredTable } from './mirrored-table'
-import { type PublicationState, publicationState } from './publication'
+import { type Publication, readPublication } from './publication'
+import { publicationFindings, publicationNotices } from './publication-findings'
 import { followRenamed } from './renamed'
 import { mapType } from './types'
 
@@ -20,7 +21,12 @@ export interface PreflightRequest {
   /** Table names as in SQL. */
   tables: readonly string[]
   slot: string
+  /** The mirror has made the slot, or nothing yet that is called so. */
+  isOwnSlot: boolean
+  failover: boolean
   publication: string
+  /** By which the mirror knows its publication; undefined if it has made nothing on the server yet. */
+  id: string | undefined
   /** The tables that are mirrored already, by the names of their mirrors. */
   served: ReadonlyMap<string, MirroredTable>
   /** Default false. */
@@ -31,10 +37,15 @@ export interface PreflightResult {
   tables: SourceTable[]
   /** Things that are allowed but that somebody may not expect. */
   notices: string[]
+  isStandby: boolean
 }
 
 const OLDEST_VERSION = 14
+/** The newest that the tests run on. */
 const NEWEST_VERSION = 18
+/** From which on a standby can be mirrored, and a slot can be kept on standbys. */
+const STANDBY_VERSION = 16
+const FAILOVER_VERSION = 17
 /**
  * One to stream, one that holds the snapshot that is copied. Only asked for at the beginning: later on, one of the
  * senders counted may be this mirror's own, whose connection has broken and whom the server has not given up yet.
@@ -47,9 +58,9 @@ const SENDERS_TO_COPY = 2
  */
 export async function preflight(client: pg.Client, request: PreflightRequest): Promise<PreflightResult> {
   const server = await readServer(client, request)
-  const findings = serverFindings(server)
-  const isVersionKnown = server.version >= OLDEST_VERSION && server.version <= NEWEST_VERSION
-  // Another version may have another catalogue; what it says about tables would not be worth much.
+  const findings = [...serverFindings(server, request), ...slotFindings(server, request)]
+  const isVersionKnown = server.version >= OLDEST_VERSION
+  // An older version has another catalogue; what it says about tables would not be worth much.
   const hidden = isVersionKnown ? await hiddenSchemas(client, request.tables) : []
   findings.push(...hidden.map((schema) => hiddenSchema(schema, server)))
   const found: (SourceTable | undefined)[] = []
@@ -69,14 +80,17 @@ export async function preflight(client: pg.Client, request: PreflightRequest): P
     else if (tables.some(({ oid }) => oid === table.oid)) findings.push(namedTwice(table))
     else tables.push(table)
   })
+  let publication: Publication | undefined
   if (isVersionKnown) {
-    const state = await publicationState(client, request.publication, tables)
-    findings.push(...publicationFindings(server, request, tables, state))
+    publication = await readPublication(client, request.publication, tables)
+    findings.push(...publicationFindings({ ...server, ...request }, publication, tables))
     if (request.ddlTrigger === true) findings.push(...(await ddlTriggerFindings(client, request.slot)))
   }
   for (const table of tables) findings.push(...tableFindings(table, server, tables))
   if (findings.length > 0) throw preflightError(findings)
-  return { tables, notices: [...notices, ...tables.flatMap(tableNotices)] }
+  if (publication !== undefined) notices.push(...publicationNotices(publication, tables))
+  notices.push(...serverNotices(server), ...tables.flatMap(tableNotices))
+  return { tables, notices, isStandby: server.isStandby }
 }
 
 function preflightError(findings: Finding[]): SnapheapError {
@@ -96,19 +110,18 @@ interface ServerState {
   walLevel: string
   isStandby: boolean
   canReplicate: boolean
+  /** A server that gives the right to replicate by a role. */
+  isRds: boolean
   canCreateInDatabase: boolean
   slotCount: number
   slotLimit: number
-  hasSlot: boolean
+  /** Who uses the slot's name; undefined if nobody does. */
+  slotUser: string | undefined
   senderCount: number
   senderLimit: number
-  ownsPublication: boolean
-  /** Oids of the tables that the publication already has. */
-  publishedOids: number[]
 }
 
 async function readServer(client: pg.Client, request: PreflightRequest): Promise<ServerState> {
-  const publication = pg.escapeLiteral(request.publication)
   const [row] = await queryRows<ServerState>(
     client,
     'reading the state of the server failed',
@@ -119,21 +132,18 @@ async function readServer(client: pg.Client, request: PreflightRequest): Promise
               SELECT FROM pg_catalog.pg_roles m -- how hosted servers hand out the right
               WHERE m.rolname IN ('rds_replication', 'cloudsqlsuperuser', 'azure_pg_admin') AND pg_has_role(m.oid, 'MEMBER')
             ) AS "canReplicate",
+            EXISTS (SELECT FROM pg_catalog.pg_roles WHERE rolname = 'rds_replication') AS "isRds",
             has_database_privilege(current_database(), 'CREATE') AS "canCreateInDatabase",
             (SELECT count(*)::int FROM pg_catalog.pg_replication_slots) AS "slotCount",
             current_setting('max_replication_slots')::int AS "slotLimit",
-            EXISTS (SELECT FROM pg_catalog.pg_replication_slots WHERE slot_name = ${pg.escapeLiteral(request.slot)})
-              AS "hasSlot",
+            (SELECT concat_ws(', ', coalesce('plugin ' || plugin, 'physical'), 'database ' || database,
+                              'in use by process ' || active_pid)
+             FROM pg_catalog.pg_replication_slots WHERE slot_name = ${pg.escapeLiteral(request.slot)}) AS "slotUser",
             (SELECT count(*)::int FROM pg_catalog.pg_stat_replication) AS "senderCount",
-            current_setting('max_wal_senders')::int AS "senderLimit",
-            coalesce((SELECT pg_has_role(pubowner, 'USAGE') FROM pg_catalog.pg_publication WHERE pubname = ${publication}),
-                     false) AS "ownsPublication",
-            ARRAY(SELECT prrelid::int8::float8 FROM pg_catalog.pg_publication_rel pr
-                  JOIN pg_catalog.pg_publication p ON p.oid = pr.prpubid WHERE p.pubname = ${publication})
-              AS "publishedOids"
+            current_setting('max_wal_senders')::int AS "senderLimit"
      FROM pg_catalog.pg_roles r WHERE r.rolname = current_user`,
   )
-  return row!
+  return { ...row!, slotUser: row!.slotUser ?? undefined }
 }
 
 /** Schemas of the named tables that the role may not look into, so that not even the tables' existence can be asked for. */
@@ -162,17 +172,26 @@ function hiddenSchema(schema: string, server: ServerState): Finding {
   }
 }
 
-function serverFindings(server: ServerState): Finding[] {
+function serverFindings(server: ServerState, request: PreflightRequest): Finding[] {
   const findings: Finding[] = []
   const add = (problem: string, remedy: string) => findings.push({ problem, remedy })
   const role = pg.escapeIdentifier(server.role)
-  if (server.version < OLDEST_VERSION || server.version > NEWEST_VERSION) {
+  if (server.version < OLDEST_VERSION) {
     add(
-      `the server is Postgres ${server.version}; versions ${OLDEST_VERSION} to ${NEWEST_VERSION} are supported`,
-      `Connect to a server of version ${OLDEST_VERSION} to ${NEWEST_VERSION}`,
+      `the server is Postgres ${server.version}; versions from ${OLDEST_VERSION} on are supported`,
+      `Connect to a server of version ${OLDEST_VERSION} or newer`,
     )
   }
-  if (server.isStandby) add('the server is a standby', 'Connect to the primary server')
+  if (server.isStandby && server.version < STANDBY_VERSION)
+    add(
+      `the server is a standby, which can be mirrored from version ${STANDBY_VERSION} on`,
+      'Connect to the primary server',
+    )
+  if (request.failover && server.version < FAILOVER_VERSION)
+    add(
+      `the server is Postgres ${server.version}, and slots have failover from version ${FAILOVER_VERSION} on`,
+      'Leave the option failover out',
+    )
   if (server.encoding === 'SQL_ASCII') {
     add(
       `the database "${server.database}" has the encoding SQL_ASCII, so its texts have no known characters`,
@@ -182,8 +201,26 @@ function serverFindings(server: ServerState): Finding[] {
   if (server.walLevel !== 'logical') {
     add(`wal_level is "${server.walLevel}"`, `ALTER SYSTEM SET wal_level = 'logical'; -- then restart the server`)
   }
-  if (!server.canReplicate) add(`the role ${role} may not replicate`, `ALTER ROLE ${role} REPLICATION;`)
-  if (!server.hasSlot && server.slotCount >= server.slotLimit) {
+  if (!server.canReplicate) {
+    const remedy = server.isRds ? `GRANT rds_replication TO ${role};` : `ALTER ROLE ${role} REPLICATION;`
+    add(`the role ${role} may not replicate`, remedy)
+  }
+  return findings
+}
+
+function slotFindings(server: ServerState, { slot, isOwnSlot }: PreflightRequest): Finding[] {
+  if (server.slotUser !== undefined) {
+    if (isOwnSlot) return []
+    return [
+      {
+        problem: `the replication slot "${slot}" exists (${server.slotUser}), and this mirror has not made it`,
+        remedy: `SELECT pg_drop_replication_slot(${pg.escapeLiteral(slot)}); -- if nobody needs it; or name another slot`,
+      },
+    ]
+  }
+  const findings: Finding[] = []
+  const add = (problem: string, remedy: string) => findings.push({ problem, remedy })
+  if (server.slotCount >= server.slotLimit) {
     add(
       `all ${server.slotLimit} replication slots are taken`,
       `ALTER SYSTEM SET max_replication_slots = ${server.slotLimit + 5}; -- then restart the server; ` +
@@ -191,7 +228,7 @@ function serverFindings(server: ServerState): Finding[] {
     )
   }
   const freeSenders = server.senderLimit - server.senderCount
-  if (!server.hasSlot && freeSenders < SENDERS_TO_COPY) {
+  if (freeSenders < SENDERS_TO_COPY) {
     add(
       `of ${server.senderLimit} WAL senders ${Math.max(freeSenders, 0)} are free, and a copy needs ${SENDERS_TO_COPY}`,
       `ALTER SYSTEM SET max_wal_senders = ${server.senderLimit + 5}; -- then restart the server`,
@@ -200,44 +237,9 @@ function serverFindings(server: ServerState): Finding[] {
   return findings
 }
 
-/** A publication that somebody else has set up with all tables in it is used as it is, and needs no rights. */
-function publicationFindings(
-  server: ServerState,
-  request: PreflightRequest,
-  tables: SourceTable[],
-  state: PublicationState,
-): Finding[] {
-  const role = pg.escapeIdentifier(server.role)
-  const name = pg.escapeIdentifier(request.publication)
-  if (state === 'for all tables') {
-    const problem = `the publication ${name} is one for all tables, which cannot be limited to those that are mirrored`
-    return [{ problem, remedy: `DROP PUBLICATION ${name}; -- or name another one as publication of the mirror` }]
-  }
-  const missing = tables.filter((table) => !server.publishedOids.includes(table.oid))
-  const findings: Finding[] = missing
-    .filter((table) => !table.isOwner)
-    .map((table) => ({
-      problem: `the role ${role} does not own ${qualifiedName(table)} and so cannot publish it`,
-      remedy: `ALTER TABLE ${qualifiedName(table)} OWNER TO ${role};`,
-    }))
-  if (state === 'other' && !server.ownsPublication) {
-    const lack =
-      missing.length > 0
-        ? `lacks ${missing.map(qualifiedName).join(', ')}`
-        : 'does not publish just the mirrored tables, whole, with every operation and partitions under their own names'
-    findings.push({
-      problem: `the publication ${name} belongs to another role and ${lack}`,
-      remedy: `ALTER PUBLICATION ${name} OWNER TO ${role};`,
-    })
-  }
-  if (state === 'missing' && !server.canCreateInDatabase) {
-    const database = pg.escapeIdentifier(server.database)
-    findings.push({
-      problem: `the role ${role} may not create a publication`,
-      remedy: `GRANT CREATE ON DATABASE ${database} TO ${role};`,
-    })
-  }
-  return findings
+function serverNotices({ version }: ServerState): string[] {
+  if (version <= NEWEST_VERSION) return []
+  return [`The server is Postgres ${version}, and the newest that the mirror was tested with is ${NEWEST_VERSION}.`]
 }
 
 function unknownTable(name: string): Finding {

@@ -6,7 +6,7 @@ import { queryRows } from './connection'
 import { ensureDdlTrigger } from './ddl-trigger'
 import { formatLsn, type Lsn, parseLsn } from './lsn'
 import { type MirroredTable, mirrorName, planTable, type TablePlan } from './mirrored-table'
-import { ensurePublication, publicationIdentity } from './publication'
+import { ensureFits, ensurePublication, publicationIdentity, readPublication } from './publication'
 import { type SlotStatus, slotStatus } from './slot'
 import { ensureReplaceable, type MirrorState, readState, servedTables } from './state'
 
@@ -17,6 +17,9 @@ export interface ReconcileRequest {
   store: Store
   slot: string
   publication: string
+  /** Identity of the mirror, by which it knows its publication. */
+  id: string
+  isStandby: boolean
   /** Oids of tables that must be copied in any case. */
   mistrusted: ReadonlySet<number>
   /** The server was found to have another history than the tables. */
@@ -36,6 +39,8 @@ export interface Plan {
   endLsn: Lsn
   /** The slot's own place: what comes after is sent. */
   confirmedLsn: Lsn
+  /** The slot is kept on standby servers; undefined where there is none. */
+  isFailover: boolean | undefined
   /** The heap cannot go on from where it stands: everything is copied, from a new slot on. */
   restart: { reason: string; isFirst: boolean } | undefined
   /** Tables to be made anew; with `restart` all of them. */
@@ -67,16 +72,20 @@ export async function reconcile(
       )
     }
   }
-  const before = await publicationIdentity(client, publication)
-  await ensurePublication(client, publication, sources)
-  if (request.ddlTrigger) await ensureDdlTrigger(client, slot)
-  const published = await publicationIdentity(client, publication)
+  const before = publicationIdentity(await readPublication(client, publication, sources), sources)
+  if (!request.isStandby) {
+    await ensurePublication(client, publication, sources, request.id)
+    if (request.ddlTrigger) await ensureDdlTrigger(client, slot)
+  }
+  const found = await readPublication(client, publication, sources)
+  ensureFits(publication, found, sources)
+  const published = publicationIdentity(found, sources)
   const server = await identifyServer(client, replication)
   const state = readState(store, slot)
   const status = await slotAtRest(client, slot)
   const reason = request.hasOtherHistory
     ? 'the server has another history than the tables'
-    : reasonToRestart(slot, state, { ...server, publication: before.publication }, status)
+    : reasonToRestart(request, state, { ...server, publication: before.publication }, status)
   const served = servedTables(store, slot)
   const plan: Plan = {
     sources,
@@ -85,6 +94,7 @@ export async function reconcile(
     publication: published.publication,
     endLsn: server.endLsn,
     confirmedLsn: status?.confirmedLsn ?? server.endLsn,
+    isFailover: status?.isFailover,
     restart: reason === undefined ? undefined : { reason, isFirst: state === undefined },
     anew: [],
     changes: [],
@@ -137,27 +147,23 @@ interface ServerIdentity {
 
 /** Why the stream cannot be taken up where the heap stands, undefined if it can. */
 function reasonToRestart(
-  slot: string,
+  { slot, store, isStandby }: ReconcileRequest,
   state: MirrorState | undefined,
   server: ServerIdentity & { publication: string },
   status: SlotStatus | undefined,
 ): string | undefined {
-  if (state === undefined) {
-    if (status?.activePid === undefined) return 'nothing has been copied yet'
-    const { activePid } = status
-    throw new SnapheapError(
-      'POSTGRES',
-      `Postgres: the replication slot "${slot}" is in use by server process ${activePid}, for somebody else. Choose another slot name.`,
-      { slot, activePid },
-    )
-  }
+  if (status?.activePid !== undefined) throw inUse(slot, status.activePid)
+  if (state === undefined) return 'nothing has been copied yet'
   if (state.systemId !== server.systemId) return 'this is another Postgres server than before'
+  const isTemporary = store.path === undefined
+  if (isStandby) ensureGoesOn(slot, state, server, status === undefined && !isTemporary)
   if (server.endLsn < state.lsn)
     return `the log of the server ends at ${formatLsn(server.endLsn)}, before the ${formatLsn(state.lsn)} of the data: it was restored to an earlier state`
   if (state.lastXid !== null && ((server.nextXid - state.lastXid) | 0) <= 0)
     return 'the server has not come to the transactions of the data: it was restored to an earlier state'
   // Decoding of the log from before would fail, or leave out what was not published meanwhile.
   if (state.publication !== server.publication) return 'the publication was changed, or dropped and made anew'
+  if (status === undefined && isTemporary) return 'the slot of a database in memory goes with its connection'
   if (status === undefined) return `the replication slot "${slot}" was dropped`
   if (status.isLost) return `the server has removed log that the replication slot "${slot}" still needed`
   // The server would silently start at its own place.
@@ -165,6 +171,31 @@ function reasonToRestart(
     return `the replication slot "${slot}" is at ${formatLsn(status.confirmedLsn)}, beyond the ${formatLsn(state.lsn)} of the data`
   }
   return undefined
+}
+
+/** Whatever streams from the slot is not ended, nor is the slot taken from it: it may be a mirror of a copy of the same file. */
+function inUse(slot: string, activePid: number): SnapheapError {
+  return new SnapheapError(
+    'POSTGRES',
+    `Postgres: the replication slot "${slot}" is in use by server process ${activePid}: for another mirror, as of a copy of this database file, or for a lost connection of this one. End that one, or name another slot.`,
+    { slot, activePid, isTransient: true },
+  )
+}
+
+/**
+ * A standby seen instead of the primary, as while that is replaced, is waited for: it may be promoted, and it may come to where the
+ * tables are. Throws `POSTGRES`.
+ */
+function ensureGoesOn(slot: string, state: MirrorState, server: ServerIdentity, lacksSlot: boolean): void {
+  const lack = lacksSlot
+    ? `has no replication slot "${slot}"`
+    : `has come to ${formatLsn(server.endLsn)}, and the tables are at ${formatLsn(state.lsn)}`
+  if (!lacksSlot && server.endLsn >= state.lsn) return
+  throw new SnapheapError(
+    'POSTGRES',
+    `Postgres: the server is a standby that ${lack}. The mirror waits for it; connect to the primary, or mirror the standby into another database.`,
+    { slot, isTransient: true },
+  )
 }
 
 async function identifyServer(client: pg.Client, replication: pg.Client): Promise<ServerIdentity> {

@@ -19,8 +19,19 @@ import { preflight } from './preflight'
 import { CopyMeter, type CopyState } from './progress'
 import { dropPublication } from './publication'
 import { type Plan, reconcile } from './reconcile'
-import { dropSlot, type SlotStatus } from './slot'
-import { createStateTable, mirrorProperties, readState, servedTables, writeState } from './state'
+import { dropSlot, type SlotKind, type SlotStatus, setFailover } from './slot'
+import { givesUpSlot, guardMeanwhile, SlotGuard } from './slot-guard'
+import {
+  claimSlot,
+  createStateTable,
+  disclaimSlot,
+  isOwnSlot,
+  mirrorProperties,
+  readIdentity,
+  readState,
+  servedTables,
+  writeState,
+} from './state'
 import { bringIntoStep } from './steps'
 import { ReplicationStream } from './stream'
 import { retire, swapIn } from './swap'
@@ -33,6 +44,8 @@ export interface SessionOptions {
   publication: string
   tables: readonly string[]
   checkEveryMs: number
+  failover: boolean | undefined
+  maxRetainedBytes: number | undefined
   /** Oids of tables that must be copied in any case; cleared once they are. */
   mistrusted: Set<number>
   hasOtherHistory: boolean
@@ -49,6 +62,13 @@ export interface SessionOptions {
 
 /** Time for the server to end the stream in order. */
 const STOP_TIMEOUT_MS = 1_500
+/** A slot that is given up is removed within so long, or when it is met again. */
+const DROP_WITHIN_MS = 5_000
+/** Somebody else has made a slot of that name. */
+const DUPLICATE_OBJECT = '42710'
+const STANDBY_WAITS =
+  'The server is a standby: the copy begins when its primary has logged which transactions are under way. ' +
+  'One without activity does that when asked: SELECT pg_log_standby_snapshot(); -- on the primary'
 
 /** One stretch of being connected to the server, from finding out what must be done until the connection ends. */
 export class Session {
@@ -71,9 +91,12 @@ export class Session {
   /** Ends whatever the session waits for, apart from the stream, which ends in order. */
   private readonly aborter = new AbortController()
   private catalogue: CatalogueWatch | undefined
+  private isStandby = false
+  private readonly guard: SlotGuard
 
   constructor(private readonly options: SessionOptions) {
     this.interrupted.catch(() => undefined)
+    this.guard = new SlotGuard(options.slot, options.maxRetainedBytes, options.onNotice)
   }
 
   /**
@@ -81,27 +104,37 @@ export class Session {
    * given.
    */
   async run(): Promise<never> {
-    const { connection, slot } = this.options
+    const { store, connection, slot, failover = false } = this.options
+    let isGivenUp = false
     try {
       const lost = (error: Error) => this.interrupt(error)
       const { signal } = this
       this.client = await connect(connection, 'query', lost, signal)
       // Before the replication connection: the server would refuse that, too, but without all that is to be mended.
-      const served = servedTables(this.options.store, slot)
-      const { tables, notices } = await preflight(this.client, { ...this.options, served })
+      const known = {
+        served: servedTables(store, slot),
+        isOwnSlot: isOwnSlot(store, slot),
+        id: readIdentity(store, slot),
+      }
+      const { tables, notices, isStandby } = await preflight(this.client, { ...this.options, ...known, failover })
+      this.isStandby = isStandby
       this.replication = await connect(connection, 'replication', lost, signal)
-      const plan = await reconcile(this.client, this.replication, tables, this.options)
+      await createStateTable(store)
+      const id = await claimSlot(store, slot)
+      const plan = await reconcile(this.client, this.replication, tables, { ...this.options, id, isStandby })
       this.endLsn = plan.endLsn
       for (const notice of notices) this.options.onNotice(notice)
       this.options.onPlanned()
       await nextTurn() // whoever awaited that may listen from now on
-      await createStateTable(this.options.store)
       const { startLsn, pending } = await this.carryOut(plan)
       return await this.follow(plan, startLsn, pending)
     } catch (error) {
+      isGivenUp = givesUpSlot(error)
       throw this.stopped ?? error
     } finally {
       await this.end()
+      if (isGivenUp)
+        await this.dropOnServer(DROP_WITHIN_MS, true).catch((error) => this.options.onNotice(String(error)))
     }
   }
 
@@ -146,6 +179,7 @@ export class Session {
     const watching = watch.run(checkEveryMs, this.follower, this.stream, () => {
       this.tellLosses()
       if (watch.isSynchronous) onAdvance() // it may have become so, and be waited for
+      if (watch.slotStatus !== undefined) this.guard.look(watch.slotStatus)
     })
     const streaming = this.stream.done.then(() => this.interrupted)
     return await Promise.race([streaming, this.interrupted, watching, this.verifyInBackground()])
@@ -188,15 +222,21 @@ export class Session {
     if (this.stopped !== undefined) throw this.stopped
   }
 
-  /** Removes slot and publication from the server. The stream must have ended. Throws `POSTGRES`, `TIMEOUT`. */
-  async dropOnServer(withinMs: number): Promise<void> {
-    const { connection, slot, publication } = this.options
+  /**
+   * Removes from the server what the mirror has made there: its slot, its publication and its trigger; or the slot alone. The stream
+   * must have ended. Throws `POSTGRES`, `TIMEOUT`.
+   */
+  async dropOnServer(withinMs: number, isSlotOnly = false): Promise<void> {
+    const { store, connection, slot, publication } = this.options
+    const id = readIdentity(store, slot)
+    if (id === undefined) return
     const signal = AbortSignal.timeout(Math.max(Math.ceil(withinMs), 0))
     try {
       const client = await connect(connection, 'query', undefined, signal)
       try {
-        await dropSlot(client, slot, true)
-        await dropPublication(client, publication)
+        await dropSlot(client, slot, this.replication && serverPid(this.replication))
+        if (isSlotOnly) return
+        await dropPublication(client, publication, id)
         await dropDdlTrigger(client, slot)
       } finally {
         await disconnect(client)
@@ -222,7 +262,9 @@ export class Session {
 
   /** Brings the heap to where the stream can be taken up. */
   private async carryOut(plan: Plan): Promise<{ startLsn: Lsn; pending: PendingSwap | undefined }> {
-    const { store, slot, mistrusted } = this.options
+    const { store, slot, mistrusted, failover } = this.options
+    if (plan.restart === undefined && failover !== undefined && failover !== plan.isFailover)
+      await setFailover(this.replication!, slot, failover)
     if (plan.restart !== undefined) return { startLsn: await this.restart(plan, plan.restart), pending: undefined }
     await bringIntoStep(store, slot, plan, () => this.ensureNotStopped())
     this.sources = new Map(plan.sources.map((source) => [source.oid, source]))
@@ -230,7 +272,7 @@ export class Session {
     const isInStep = plan.changes.every(({ plan: { copied } }) => copied.length === 0)
     if (plan.anew.length === 0 && isInStep) return { startLsn, pending: undefined }
     this.options.onCopying(false)
-    const copies = await this.copy(plan, { name: `${slot}_copy`, isTemporary: true })
+    const copies = await this.copy(plan, { name: `${slot}_copy`, temporary: true })
     const oids = copies.tables.flatMap(({ source, leaves }) => leaves ?? source.leaves.map(({ oid }) => oid))
     const pending: PendingSwap = {
       lsn: copies.lsn,
@@ -246,11 +288,16 @@ export class Session {
 
   /** Copies everything, from a new slot on. Returns where that begins. */
   private async restart(plan: Plan, restart: { reason: string; isFirst: boolean }): Promise<Lsn> {
-    const { store, slot, mistrusted } = this.options
+    const { store, slot, mistrusted, failover } = this.options
     if (!restart.isFirst) this.options.onNotice(`All tables are copied again: ${restart.reason}.`)
     this.options.onCopying(restart.isFirst)
     await dropSlot(this.client!, slot)
-    const copies = await this.copy(plan, { name: slot, isTemporary: false })
+    const isTemporary = store.path === undefined
+    const kind = isTemporary ? { temporary: true, on: this.replication! } : { failover: failover === true }
+    const copies = await this.copy(plan, { name: slot, ...kind }).catch(async (error) => {
+      if (error.details?.sqlState === DUPLICATE_OBJECT) await disclaimSlot(store, slot)
+      throw error
+    })
     const { systemId, publication, publishedAs, removed } = plan
     await store.writeBeside(async (transaction) => {
       transaction.manage()
@@ -265,8 +312,10 @@ export class Session {
     return copies.lsn
   }
 
-  private async copy(plan: Plan, copySlot: { name: string; isTemporary: boolean }): Promise<Copies> {
-    const { store, connection, slot, onProgress } = this.options
+  private async copy(plan: Plan, copySlot: SlotKind & { name: string }): Promise<Copies> {
+    const { store, connection, slot, checkEveryMs, onProgress, onNotice } = this.options
+    if (this.isStandby) onNotice(STANDBY_WAITS)
+    const stopGuarding = guardMeanwhile(this.client!, slot, this.guard, checkEveryMs, this.interrupt)
     let failure: Error | undefined
     this.interrupted.catch((error) => {
       failure = error
@@ -289,7 +338,7 @@ export class Session {
       onTable: (copyName) => this.copiesInUse.add(copyName),
       onNotice: this.options.onNotice,
       signal: this.signal,
-    })
+    }).finally(stopGuarding)
     const sources = new Map(plan.sources.map((source) => [source.oid, source]))
     for (const { source } of copies.tables) sources.set(source.oid, source)
     this.sources = sources

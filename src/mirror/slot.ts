@@ -18,6 +18,8 @@ export interface SlotStatus {
   safeWalSizeBytes: number | undefined
   /** Bytes of log the server keeps for the slot. */
   retainedBytes: number
+  /** It is kept on standby servers too. Always false before version 17. */
+  isFailover: boolean
 }
 
 interface SlotRow {
@@ -29,7 +31,11 @@ interface SlotRow {
   wal_status: string | null
   safe_wal_size: number | null
   retained: number | null
+  failover: boolean
 }
+
+/** SQL for the end of the server's log: of a standby, as far as it has replayed it. */
+export const END_OF_LOG = 'CASE WHEN pg_is_in_recovery() THEN pg_last_wal_replay_lsn() ELSE pg_current_wal_lsn() END'
 
 /** State of the slot, or undefined if there is none of that name. Throws `POSTGRES`. */
 export async function slotStatus(client: pg.Client, slot: string): Promise<SlotStatus | undefined> {
@@ -38,15 +44,16 @@ export async function slotStatus(client: pg.Client, slot: string): Promise<SlotS
     'reading the state of the replication slot failed',
     `SELECT plugin, database = current_database() AS "isHere", active, active_pid, confirmed_flush_lsn::text,
             wal_status, safe_wal_size::float8 AS safe_wal_size,
-            pg_wal_lsn_diff(pg_current_wal_lsn(), restart_lsn)::float8 AS retained
-     FROM pg_catalog.pg_replication_slots WHERE slot_name = ${pg.escapeLiteral(slot)}`,
+            pg_wal_lsn_diff(${END_OF_LOG}, restart_lsn)::float8 AS retained,
+            coalesce((to_jsonb(s) ->> 'failover')::boolean, false) AS failover
+     FROM pg_catalog.pg_replication_slots s WHERE slot_name = ${pg.escapeLiteral(slot)}`,
   )
   if (row === undefined) return undefined
   if (row.plugin !== 'pgoutput' || !row.isHere) {
     throw new SnapheapError(
       'POSTGRES',
       `The replication slot "${slot}" belongs to ${row.isHere ? `the plugin ${row.plugin ?? '(physical)'}` : 'another database'}. Choose another slot name.`,
-      { slot },
+      { slot, isTransient: true },
     )
   }
   return {
@@ -56,7 +63,23 @@ export async function slotStatus(client: pg.Client, slot: string): Promise<SlotS
     isLost: row.wal_status === 'lost',
     safeWalSizeBytes: row.safe_wal_size ?? undefined,
     retainedBytes: row.retained ?? 0,
+    isFailover: row.failover,
   }
+}
+
+export interface SlotKind {
+  temporary?: boolean
+  /** Kept on standby servers too, so that it survives a fail-over. From version 17 on. */
+  failover?: boolean
+  /**
+   * The replication connection to make it on, and to stream from it: the only one that may use a temporary slot. Default: one of its
+   * own, which `close` ends.
+   */
+  on?: pg.Client
+  /** Hears for whom the server waits. */
+  onWait?: ((text: string) => void) | undefined
+  /** Ends the waiting. */
+  signal?: AbortSignal | undefined
 }
 
 /** A new slot and the view of the data at the very place where it starts. */
@@ -67,38 +90,45 @@ export interface CreatedSlot {
   snapshotName: string
   /** Ends the connection that holds the snapshot. */
   close(): Promise<void>
+  /** Drops the slot, over `client` where that can be. After `close`. */
+  discard(client: pg.Client): Promise<void>
 }
 
 /**
  * Creates a logical slot and exports its snapshot. The server first waits until every transaction that is writing at
  * this moment has ended, one after the other; when one keeps it waiting for `timeoutMs`, this gives up with `TIMEOUT`,
- * naming them, and leaves no slot behind. A `temporary` slot goes with its connection, at `close`. While it waits, `onWait`
- * hears for whom; `signal` ends it.
+ * naming them, and leaves no slot behind. A `temporary` slot goes with its connection. While it waits, `onWait` hears for whom;
+ * `signal` ends it.
  */
 export async function createSlot(
   options: ConnectionOptions,
   slot: string,
   timeoutMs: number,
-  temporary = false,
-  { onWait, signal }: { onWait?: (text: string) => void; signal?: AbortSignal | undefined } = {},
+  { temporary = false, failover = false, on, onWait, signal }: SlotKind = {},
 ): Promise<CreatedSlot> {
-  const client = await connect(options, 'replication', undefined, signal)
+  const client = on ?? (await connect(options, 'replication', undefined, signal))
+  const end = async () => (on === undefined ? disconnect(client) : undefined)
   const wait = new SlotWait(client, { connection: options, slot, onWait, signal })
   try {
     // The wait is for the lock of one transaction after the other; statement_timeout does not reach replication commands.
     await client.query(`SET lock_timeout = ${Math.max(1, Math.ceil(timeoutMs))}`)
-    // This spelling, not the one in parentheses, is what servers 14 to 18 have in common.
+    // The spelling without parentheses is what servers 14 to 18 have in common.
+    const wish = failover ? "(SNAPSHOT 'export', FAILOVER true)" : 'EXPORT_SNAPSHOT'
     const result = await client.query(
-      `CREATE_REPLICATION_SLOT ${pg.escapeIdentifier(slot)} ${temporary ? 'TEMPORARY ' : ''}LOGICAL pgoutput EXPORT_SNAPSHOT`,
+      `CREATE_REPLICATION_SLOT ${pg.escapeIdentifier(slot)} ${temporary ? 'TEMPORARY ' : ''}LOGICAL pgoutput ${wish}`,
     )
     const row = result.rows[0]
     return {
       consistentLsn: parseLsn(row.consistent_point),
       snapshotName: row.snapshot_name,
-      close: () => disconnect(client),
+      close: end,
+      discard: async (other) => {
+        if (!temporary) await dropSlot(other, slot)
+        else if (on !== undefined) await on.query(`DROP_REPLICATION_SLOT ${pg.escapeIdentifier(slot)}`)
+      },
     }
   } catch (error) {
-    await disconnect(client)
+    await end()
     signal?.throwIfAborted()
     const { code } = error as pg.DatabaseError
     if (code !== '55P03' && code !== '57014')
@@ -115,20 +145,30 @@ export async function createSlot(
   }
 }
 
+/** Has a slot kept on standby servers, or not. On a replication connection; nobody may stream from the slot. Throws `POSTGRES`. */
+export async function setFailover(client: pg.Client, slot: string, failover: boolean): Promise<void> {
+  await queryRows(
+    client,
+    `altering the replication slot "${slot}" failed`,
+    `ALTER_REPLICATION_SLOT ${pg.escapeIdentifier(slot)} (FAILOVER ${failover})`,
+  )
+}
+
 /**
- * Drops the slot if it exists. `terminate` first ends the connection that streams from it. Throws `POSTGRES`, also
- * when the slot is in use.
+ * Drops the slot if it exists. Where the server process `ownPid`, the caller's, still streams from it, that is ended before. Throws
+ * `POSTGRES`, also when somebody else uses the slot.
  */
-export async function dropSlot(client: pg.Client, slot: string, terminate = false): Promise<void> {
+export async function dropSlot(client: pg.Client, slot: string, ownPid?: number): Promise<void> {
   const status = await slotStatus(client, slot)
   if (status === undefined) return
-  if (terminate && status.activePid !== undefined) {
+  if (status.activePid !== undefined && status.activePid === ownPid) {
     // The second argument makes the server wait until the process has let go of the slot.
     await queryRows(
       client,
       'ending the use of the slot failed',
       `SELECT pg_terminate_backend(${status.activePid}, 10000)`,
     )
+    return dropSlot(client, slot) // a temporary one has gone with its connection
   }
   await queryRows(
     client,

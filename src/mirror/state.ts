@@ -1,3 +1,4 @@
+import { randomUUID } from 'node:crypto'
 import type { Store } from '../db/store'
 import type { Transaction } from '../db/transaction'
 import { SnapheapError } from '../errors'
@@ -22,14 +23,18 @@ export interface MirrorState {
   lastXid: number | null
 }
 
+/** Without an LSN a row is the claim of a mirror that has not copied anything yet. */
 const STATE_COLUMNS = {
   slot: 'string',
-  lsn: { type: 'bigint', index: false },
-  systemId: { type: 'string', index: false },
-  publication: { type: 'string', index: false },
+  id: { type: 'string', index: false },
+  lsn: { type: 'bigint', index: false, nullable: true },
+  systemId: { type: 'string', index: false, nullable: true },
+  publication: { type: 'string', index: false, nullable: true },
   lastLsn: { type: 'bigint', index: false, nullable: true },
   lastXid: { type: 'integer', index: false, nullable: true },
 } as const
+
+const NOTHING_COPIED = { lsn: null, systemId: null, publication: null, lastLsn: null, lastXid: null }
 
 /**
  * `served`: what readers see. `copy`: being filled to take a served table's place, or to bring it into step. `old`: has
@@ -46,19 +51,47 @@ export interface MirrorProperties {
 export function readState(store: Store, slot: string): MirrorState | undefined {
   if (!store.tableNames.includes(STATE_TABLE)) return undefined
   const row = store.table(STATE_TABLE).get(slot)
-  return row as MirrorState | undefined
+  return row == null || row.lsn === null ? undefined : (row as unknown as MirrorState)
 }
 
-/** The slots of all mirrors of this database. */
+/** The slots of all mirrors of this database; of those that have copied something, if any has. */
 export function knownSlots(store: Store): string[] {
   if (!store.tableNames.includes(STATE_TABLE)) return []
   const table = store.table(STATE_TABLE)
-  return [...table.rows()].map((row) => table.keyOf(row) as string)
+  const claimed = [...table.rows()].map((row) => table.keyOf(row) as string)
+  const used = claimed.filter((slot) => readState(store, slot) !== undefined)
+  return used.length > 0 ? used : claimed
 }
 
-/** Within a transaction that may change managed tables. */
+/** The identity of the mirror with this slot, by which it knows what it has made on the server; undefined if it has none yet. */
+export function readIdentity(store: Store, slot: string): string | undefined {
+  if (!store.tableNames.includes(STATE_TABLE)) return undefined
+  return store.table(STATE_TABLE).get(slot)?.id as string | undefined
+}
+
+/** Whether a slot of this name is this database's: it has claimed it before it was made, or has tables from it. */
+export function isOwnSlot(store: Store, slot: string): boolean {
+  return readIdentity(store, slot) !== undefined || tablesInRole(store, slot, 'served', 'copy').length > 0
+}
+
+/** Claims a slot, before it is made. Returns the identity of its mirror, which stays the same. Needs `createStateTable`. */
+export async function claimSlot(store: Store, slot: string): Promise<string> {
+  const known = readIdentity(store, slot)
+  if (known !== undefined) return known
+  const id = randomUUID()
+  await commit(store, (transaction) => transaction.insert(STATE_TABLE, { slot, id, ...NOTHING_COPIED }))
+  if (store.path !== undefined) await store.sync()
+  return id
+}
+
+/** Gives a claim up when somebody else was faster to make the slot. */
+export async function disclaimSlot(store: Store, slot: string): Promise<void> {
+  if (readState(store, slot) === undefined) await commit(store, (transaction) => transaction.delete(STATE_TABLE, slot))
+}
+
+/** Within a transaction that may change managed tables. The slot must be claimed. */
 export function writeState(transaction: Transaction, slot: string, state: MirrorState): void {
-  transaction.upsert(STATE_TABLE, { slot, ...state })
+  transaction.update(STATE_TABLE, slot, { ...state })
 }
 
 /** What a mirror has come to with a commit. */

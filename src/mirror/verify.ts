@@ -88,7 +88,7 @@ function placeOf(request: VerifyRequest, client: pg.Client): Promise<Place> {
   const { follower, stream, connection, slot, signal, isBackground } = request
   const timeoutMs = isBackground === true ? BACKGROUND_PLACE_TIMEOUT_MS : PLACE_TIMEOUT_MS
   return follower.snapshotAt(async () => {
-    const created = await createSlot(connection, `${slot}_verify`, timeoutMs, true, { signal })
+    const created = await createSlot(connection, `${slot}_verify`, timeoutMs, { temporary: true, signal })
     await beginAtSlot(client, created)
     setImmediate(() => stream.requestKeepalive())
     return created.consistentLsn

@@ -1,6 +1,9 @@
 import type pg from 'pg'
 import { afterAll, beforeAll, expect, test } from 'vitest'
+import { Store } from '../../src/db/store'
 import { connect, queryRows } from '../../src/mirror/connection'
+import { ensureConnectionString } from '../../src/mirror/connection-string'
+import { mirror } from '../../src/mirror/mirror'
 import { type PostgresServer, startPostgres } from '../support/postgres'
 
 let server: PostgresServer
@@ -79,4 +82,34 @@ test('the loss of an idle connection is told, and does not end the process', asy
   const [{ pid }] = await queryRows<{ pid: number }>(client, 'asking failed', 'SELECT pg_backend_pid() AS pid')
   await server.query(`SELECT pg_terminate_backend(${pid})`)
   expect(await lost).toMatchObject({ code: 'POSTGRES', details: { isTransient: true } })
+})
+
+test('a connection string that would be misread is refused, with what is wrong with it and nothing of the password', async () => {
+  const wrong: [url: string, reason: RegExp][] = [
+    ['postgres://me:se#cret@127.0.0.1:5432/shop', /is no URL.*encodeURIComponent/],
+    ['postgres://me:12#secret@127.0.0.1:5432/shop', /"#" that ends it.*encodeURIComponent/],
+    ['postgres://me:12/secret@127.0.0.1:5432/shop', /"\/" or "\?" before its host/],
+    ['postgres://me:12?secret@127.0.0.1:5432/shop', /"\/" or "\?" before its host/],
+    ['postgres://me:sec%ret@127.0.0.1:5432/shop', /"%" that begins no code/],
+    ['postgres://me:secret@10.0.0.1:5432,10.0.0.2:5432/shop', /names several hosts\. Name one/],
+    ['host=localhost port=5432 password=secret', /keywords and values.*Pass a URL like postgres:/],
+    ['localhost/shop', /does not begin with postgres:/],
+  ]
+  for (const [url, reason] of wrong) {
+    const db = Store.open()
+    const error = await mirror(db, { connection: url, tables: ['t'] }).catch((each) => each)
+    expect(error).toMatchObject({ code: 'INVALID_ARGUMENT', message: expect.stringMatching(reason) })
+    expect(error.message).not.toMatch(/se#?c|sec%ret/)
+    await db.close()
+  }
+  const { host, port, user, database } = server.connection
+  const socket = encodeURIComponent(host)
+  const right = [
+    `postgres://${user}:a%23b@localhost:${port}/${database}`,
+    `postgresql://${user}@/${database}?host=${host}&port=${port}`,
+    `postgres://${user}@${socket}:${port}/${database}`,
+    `socket://${user}@${host}?db=${database}`,
+    `${host} ${database}`,
+  ]
+  for (const url of right) expect(() => ensureConnectionString(url), url).not.toThrow()
 })

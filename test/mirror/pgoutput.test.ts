@@ -51,7 +51,7 @@ beforeAll(async () => {
   client = await connect(connection, 'query')
   await client.query(SETUP)
   const tables = (await readTables(client, ['plain', 'whole', 'referring', 'parted'])) as SourceTable[]
-  await ensurePublication(client, 'p', tables)
+  await ensurePublication(client, 'p', tables, 'test')
   await (await createSlot(connection, 'pgoutput', 10_000)).close()
   for (const change of CHANGES) await client.query(change)
   const rows = await queryRows<{ data: Buffer }>(

@@ -237,8 +237,8 @@ test('a second mirror on the same slot is kept out and says why', async () => {
   const db = Store.open()
   const second = mirror(db, { connection: bench.connection, tables: ['a', 'b'], slot: bench.mirror.slot })
   await expect(second.then(() => 'started')).rejects.toMatchObject({
-    code: 'POSTGRES',
-    message: expect.stringContaining('in use by server process'),
+    code: 'PREFLIGHT',
+    message: expect.stringMatching(/in use by process \d+\), and this mirror has not made it/),
   })
   await db.close()
   await bench.expectSame()

@@ -165,17 +165,3 @@ test('a partition that is dropped takes its own rows and no copy', async () => {
   await bench.expectSame()
   expect([copied, bench.statuses.includes('resyncing')]).toEqual([0, false])
 })
-
-test('the right to read the root of partitions is enough to copy each of them', async () => {
-  await start()
-  const name = `reader_${bench.connection.database}`
-  await bench.query(
-    `CREATE ROLE ${name} LOGIN REPLICATION; GRANT SELECT ON event TO ${name}; CREATE PUBLICATION theirs FOR TABLE event`,
-  )
-  await bench.shut()
-  await bench.open({ connection: { ...bench.connection, user: name }, tables: ['event'], slot: name, publication: 'theirs' })
-  await bench.query('CREATE TABLE event_2 (LIKE event INCLUDING ALL); INSERT INTO event_2 VALUES (201, 1)')
-  await bench.query('ALTER TABLE event ATTACH PARTITION event_2 FOR VALUES FROM (200) TO (300)')
-  await bench.expectSameSoon()
-  expect(bench.db.table('event').rowCount).toBe(151)
-})

@@ -2,7 +2,8 @@ import type pg from 'pg'
 import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest'
 import { readTables, type SourceTable } from '../../src/mirror/catalogue'
 import { connect, queryRows } from '../../src/mirror/connection'
-import { dropPublication, ensurePublication, publicationIdentity } from '../../src/mirror/publication'
+import { serverPid } from '../../src/mirror/cut-off'
+import { dropPublication, ensurePublication, publicationIdentity, readPublication } from '../../src/mirror/publication'
 import { createSlot, dropSlot, slotStatus } from '../../src/mirror/slot'
 import { lockUnchanged } from '../../src/mirror/slot-snapshot'
 import { type PostgresServer, type ServerConnection, startPostgres } from '../support/postgres'
@@ -19,14 +20,14 @@ beforeEach(async () => {
   connection = await server.createDatabase('slots')
   client = await connect(connection, 'query')
   await client.query('CREATE TABLE a (id int PRIMARY KEY); CREATE TABLE b (id int PRIMARY KEY)')
-  return () => dropSlot(client, 'test_slot', true)
+  return () => dropSlot(client, 'test_slot')
 })
 
 const query = (sql: string) => queryRows<Record<string, unknown>>(client, 'the test failed', sql)
 const tables = async (...names: string[]) => (await readTables(client, names)) as SourceTable[]
 
 test('the exported snapshot has what was committed before the slot, the slot what comes after', async () => {
-  await ensurePublication(client, 'test_publication', await tables('a'))
+  await ensurePublication(client, 'test_publication', await tables('a'), 'test')
   await query('INSERT INTO a VALUES (1)')
   const slot = await createSlot(connection, 'test_slot', 10_000)
   await query('INSERT INTO a VALUES (2)')
@@ -85,8 +86,8 @@ test('slots of other plugins and databases are not taken for ours', async () => 
   await server.query(`SELECT pg_drop_replication_slot('foreign_slot')`)
 })
 
-test('a slot in use is dropped only when its user may be ended', async () => {
-  await ensurePublication(client, 'test_publication', await tables('a'))
+test('a slot in use is dropped only by the one who uses it', async () => {
+  await ensurePublication(client, 'test_publication', await tables('a'), 'test')
   await (await createSlot(connection, 'test_slot', 10_000)).close()
   const user = await connect(connection, 'replication')
   const streaming = user.query(
@@ -95,7 +96,7 @@ test('a slot in use is dropped only when its user may be ended', async () => {
   streaming.catch(() => undefined)
   while ((await slotStatus(client, 'test_slot'))!.isActive === false) await new Promise(setImmediate)
   await expect(dropSlot(client, 'test_slot')).rejects.toMatchObject({ details: { sqlState: '55006' } })
-  await dropSlot(client, 'test_slot', true)
+  await dropSlot(client, 'test_slot', serverPid(user))
   expect(await slotStatus(client, 'test_slot')).toBeUndefined()
   await dropSlot(client, 'test_slot') // nothing to do
   await user.end()
@@ -123,10 +124,10 @@ const options = () =>
 
 test('a publication is created, left alone when right, and corrected when wrong', async () => {
   const [a, b] = await tables('a', 'b')
-  expect(await ensurePublication(client, 'p', [a!])).toBe(true)
-  expect(await ensurePublication(client, 'p', [a!])).toBe(false)
+  expect(await ensurePublication(client, 'p', [a!], 'test')).toBe(true)
+  expect(await ensurePublication(client, 'p', [a!], 'test')).toBe(false)
   expect(await published()).toEqual([{ tablename: 'a' }])
-  expect(await ensurePublication(client, 'p', [a!, b!])).toBe(true)
+  expect(await ensurePublication(client, 'p', [a!, b!], 'test')).toBe(true)
   expect(await published()).toEqual([{ tablename: 'a' }, { tablename: 'b' }])
   for (const damage of [
     `ALTER PUBLICATION p SET (publish = 'insert')`,
@@ -135,50 +136,52 @@ test('a publication is created, left alone when right, and corrected when wrong'
     'ALTER PUBLICATION p DROP TABLE b',
   ]) {
     await query(damage)
-    expect(await ensurePublication(client, 'p', [a!, b!]), damage).toBe(true)
-    expect(await ensurePublication(client, 'p', [b!, a!]), damage).toBe(false)
+    expect(await ensurePublication(client, 'p', [a!, b!], 'test'), damage).toBe(true)
+    expect(await ensurePublication(client, 'p', [b!, a!], 'test'), damage).toBe(false)
     expect(Object.values((await options())[0]!)).toEqual([true, true, true, true, true])
   }
-  await dropPublication(client, 'p')
-  await dropPublication(client, 'p')
+  await dropPublication(client, 'p', 'test')
+  await dropPublication(client, 'p', 'test')
   expect(await published()).toEqual([])
 })
 
 test('partitions are published under their own names', async () => {
-  await query('CREATE TABLE parted (id int PRIMARY KEY) PARTITION BY RANGE (id); CREATE PUBLICATION p FOR TABLE parted')
+  await query('CREATE TABLE parted (id int PRIMARY KEY) PARTITION BY RANGE (id)')
   const sources = await tables('parted')
-  expect(await ensurePublication(client, 'p', sources)).toBe(false)
+  expect(await ensurePublication(client, 'p', sources, 'test')).toBe(true)
+  expect(await ensurePublication(client, 'p', sources, 'test')).toBe(false)
   await query('ALTER PUBLICATION p SET (publish_via_partition_root = true)')
-  expect(await ensurePublication(client, 'p', sources)).toBe(true)
+  expect(await ensurePublication(client, 'p', sources, 'test')).toBe(true)
   expect(Object.values((await options())[0]!)).toEqual([true, true, true, true, true])
-  await query('ALTER PUBLICATION p SET TABLE a; ALTER PUBLICATION p SET (publish_via_partition_root = true)')
-  expect(await ensurePublication(client, 'p', await tables('a'))).toBe(false)
 })
+
+const identity = async (sources: SourceTable[]) =>
+  publicationIdentity(await readPublication(client, 'p', sources), sources)
 
 test('a publication that was changed, or dropped and made anew, is told from one that was there all along', async () => {
   const both = await tables('a', 'b')
-  expect(await publicationIdentity(client, 'p')).toEqual({ publication: '', entries: new Map() })
-  await ensurePublication(client, 'p', both)
-  const first = await publicationIdentity(client, 'p')
-  await ensurePublication(client, 'p', both)
-  expect(await publicationIdentity(client, 'p')).toEqual(first)
+  expect(await identity(both)).toEqual({ publication: '', entries: new Map() })
+  await ensurePublication(client, 'p', both, 'test')
+  const first = await identity(both)
+  await ensurePublication(client, 'p', both, 'test')
+  expect(await identity(both)).toEqual(first)
   await query('ALTER PUBLICATION p DROP TABLE b; ALTER PUBLICATION p ADD TABLE ONLY b')
-  const second = await publicationIdentity(client, 'p')
+  const second = await identity(both)
   expect(second.publication).toBe(first.publication)
   expect(both.map(({ oid }) => second.entries.get(oid) === first.entries.get(oid))).toEqual([true, false])
   await query(
     `ALTER PUBLICATION p SET (publish = 'insert'); ALTER PUBLICATION p SET (publish = 'insert, update, delete, truncate')`,
   )
-  const third = await publicationIdentity(client, 'p')
+  const third = await identity(both)
   expect(third.publication).not.toBe(first.publication)
   await query('DROP PUBLICATION p')
-  await ensurePublication(client, 'p', both)
-  expect([first.publication, third.publication]).not.toContain((await publicationIdentity(client, 'p')).publication)
+  await ensurePublication(client, 'p', both, 'test')
+  expect([first.publication, third.publication]).not.toContain((await identity(both)).publication)
 })
 
 test('tables that inherit from a published one are not published with it', async () => {
   await query('CREATE TABLE child () INHERITS (a)')
-  await ensurePublication(client, 'p', await tables('a'))
+  await ensurePublication(client, 'p', await tables('a'), 'test')
   expect(await published()).toEqual([{ tablename: 'a' }])
 })
 

@@ -23,7 +23,7 @@ beforeEach(async () => {
   connection = await server.createDatabase('stream')
   client = await connect(connection, 'query')
   await client.query('CREATE TABLE t (id int PRIMARY KEY, v text)')
-  await ensurePublication(client, 'p', (await readTables(client, ['t'])) as SourceTable[])
+  await ensurePublication(client, 'p', (await readTables(client, ['t'])) as SourceTable[], 'test')
   const slot = await createSlot(connection, connection.database, 10_000)
   await slot.close()
   start = slot.consistentLsn

@@ -351,7 +351,7 @@ beforeAll(async () => {
   const [found] = await readTables(client, ['every'])
   table = found!
   mappings = table.columns.map((column) => mapType(column.type))
-  await ensurePublication(client, 'p', [table])
+  await ensurePublication(client, 'p', [table], 'test')
   const slot = await createSlot(connection, 'types', 10_000)
   await slot.close()
   replication = await connect(connection, 'replication')

@@ -24,13 +24,15 @@ export class MirrorBench {
     private readonly options: Omit<MirrorOptions, 'connection'>,
   ) {}
 
-  /** Makes the database with `sql` and mirrors it; resolves when the mirror is ready. */
+  /** Makes the database with `sql` and mirrors it, as `user`; resolves when the mirror is ready. */
   static async start(
     server: PostgresServer,
     sql: string,
     options: Omit<MirrorOptions, 'connection'>,
+    user = 'postgres',
   ): Promise<MirrorBench> {
-    const bench = new MirrorBench(server, await server.createDatabase('mirror'), { checkEveryMs: 100, ...options })
+    const connection = { ...(await server.createDatabase('mirror')), user }
+    const bench = new MirrorBench(server, connection, { checkEveryMs: 100, ...options })
     await bench.query(sql)
     await bench.open()
     return bench
