@@ -1,5 +1,13 @@
 export type { ConnectionOptions } from './mirror/connection'
 export { type Mirror, mirror } from './mirror/mirror'
-export type { CloseOptions, MirrorEvents, MirrorLag, MirrorOptions, MirrorStats, MirrorStatus } from './mirror/mirror-options'
+export type {
+  CloseOptions,
+  MirrorEvents,
+  MirroredTableStatus,
+  MirrorLag,
+  MirrorOptions,
+  MirrorStats,
+  MirrorStatus,
+} from './mirror/mirror-options'
 export type { CopyState } from './mirror/progress'
 export type { TableVerification, Verification } from './mirror/verify'

@@ -29,6 +29,8 @@ export interface WatchedCatalogue {
   /** `PublicationIdentity`, as it was when the session began. */
   published: { publication: string }
   publishedAs: ReadonlyMap<number, string>
+  /** Looks at what else may end the session, after each look. */
+  lookFurther: () => Promise<void>
   /** The server process that streams to this mirror. */
   streamPid: number
 }
@@ -68,8 +70,10 @@ export class CatalogueWatch {
         this.lookSoon = resolve
         setTimeout(resolve, everyMs).unref()
       })
-      if (!follower.isSwapPending) await this.lookAround(follower, stream)
-      else this.slotStatus = await slotStatus(this.client, this.watched.slot)
+      if (!follower.isSwapPending) {
+        await this.lookAround(follower, stream)
+        await this.alone(this.watched.lookFurther)
+      } else this.slotStatus = await slotStatus(this.client, this.watched.slot)
       onLook()
       // A change that was seen is acted on when what came before it has been applied, which is soon.
       if (this.changeSeenLsn !== undefined) setTimeout(this.lookSoon, SOON_MS).unref()
@@ -136,11 +140,16 @@ export class CatalogueWatch {
     return this.flushing
   }
 
-  /** Finds tables that have changed since the session began. One look at a time. */
+  /** Finds tables that have changed since the session began. */
   private look(): Promise<SourceTable[]> {
-    const look = this.looking.then(() => inOneSnapshot(this.client, () => this.lookNow()))
-    this.looking = look.catch(() => undefined)
-    return look
+    return this.alone(() => inOneSnapshot(this.client, () => this.lookNow()))
+  }
+
+  /** One look at a time: they share the connection. */
+  private alone<T>(look: () => Promise<T>): Promise<T> {
+    const looked = this.looking.then(look)
+    this.looking = looked.catch(() => undefined)
+    return looked
   }
 
   /** A standby that has acknowledged nothing does not count yet, but is waited for. Who may not see its state assumes the same. */

@@ -17,6 +17,10 @@ export function qualifiedName(table: { schema: string; name: string }): string {
   return `${pg.escapeIdentifier(table.schema)}.${pg.escapeIdentifier(table.name)}`
 }
 
+const IDENTIFIER = '"(?:[^"]|"")+"|[^".\\s]+'
+/** A name as in SQL: its schema, if it has one, and itself. */
+export const TABLE_NAME = new RegExp(`^\\s*(?:(${IDENTIFIER})\\s*\\.\\s*)?(${IDENTIFIER})\\s*$`)
+
 export interface SourceColumn {
   name: string
   /** `attnum`: never used again in its table, also not after the column was dropped. */
@@ -172,7 +176,10 @@ function describeColumns(rows: readonly ColumnRow[], types: ReadonlyMap<number, 
 /** Oids of the relations that SQL would mean by `names`, undefined where there is none, or what is given is no name. */
 async function resolveNames(client: pg.Client, names: readonly string[]): Promise<(number | undefined)[]> {
   if (names.length === 0) return []
-  const list = names.map((name) => `to_regclass(${pg.escapeLiteral(name)})::oid::int8::float8`)
+  // Before version 16 the server fails at what is no name, and with it the transaction.
+  const list = names.map((name) =>
+    TABLE_NAME.test(name) ? `to_regclass(${pg.escapeLiteral(name)})::oid::int8::float8` : 'NULL',
+  )
   try {
     const sql = `SELECT unnest(ARRAY[${list.join(', ')}]::float8[]) AS oid`
     const rows = await queryRows<{ oid: number | null }>(client, DOING, sql)

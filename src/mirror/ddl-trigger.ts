@@ -1,6 +1,7 @@
+import { createHash } from 'node:crypto'
 import pg from 'pg'
 import { queryRows } from './connection'
-import type { Finding } from './preflight'
+import type { Finding } from './table-findings'
 
 /** Begins the messages that the trigger writes into the log. */
 export const DDL_PREFIX = 'snapheap_ddl'
@@ -25,14 +26,17 @@ const TAGS = [
   'DROP PUBLICATION',
 ]
 
+const LONGEST_SLOT = 63 - 'snapheap_ddl_'.length
+
 interface TriggerState {
   isThere: boolean
   isSuperuser: boolean
 }
 
-/** Name of event trigger and function, which the mirror with this slot has for itself. */
+/** Name of event trigger and function, which the mirror with this slot has for itself: names of the server have 63 bytes at most. */
 function triggerName(slot: string): string {
-  return `snapheap_ddl_${slot}`.slice(0, 63)
+  if (slot.length <= LONGEST_SLOT) return `snapheap_ddl_${slot}`
+  return `snapheap_ddl_${slot.slice(0, LONGEST_SLOT - 9)}_${createHash('sha256').update(slot).digest('hex').slice(0, 8)}`
 }
 
 /**

@@ -52,10 +52,16 @@ export interface MirrorOptions {
 }
 
 /**
- * `copying`: the first copy is being made. `live`: in step with Postgres. `stale`: not connected, or catching up; what was
- * there before is served. `resyncing`: tables are copied again, beside what is served. `failed`: given up; `error` tells why.
+ * `copying`: the first copy is being made. `live`: in step with Postgres. `stale`: not connected, or catching up, or with a table that
+ * cannot be mirrored at the moment, while the others are followed; what was there before is served. `resyncing`: tables are copied again, beside what is served. `failed`: given up; `error` tells why.
  */
 export type MirrorStatus = 'copying' | 'live' | 'stale' | 'resyncing' | 'failed'
+
+export interface MirroredTableStatus {
+  status: MirrorStatus
+  /** Why the table is `stale` while others are followed; undefined where there is no such reason. */
+  error: SnapheapError | undefined
+}
 
 export interface MirrorEvents {
   /** The status has changed; with the reason where that is an error. */
@@ -71,7 +77,7 @@ export interface MirrorEvents {
 export interface MirrorLag {
   /** Log of the server, in bytes, between what can be read and the last that was heard of. */
   bytes: number
-  /** Milliseconds since the mirror was last in step, 0 while it is. */
+  /** Milliseconds since the server last proved the mirror to be in step, which it is asked for every 2.5 s; 0 where that is no longer ago than 5 s. */
   ms: number
   /** Everything that Postgres committed before this can be read, such as 16/B374D848. */
   lsn: string

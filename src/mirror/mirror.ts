@@ -5,23 +5,37 @@ import { callSafely } from '../db/commit-feed'
 import type { Store } from '../db/store'
 import { SnapheapError } from '../errors'
 import { BackgroundVerification } from './background-verification'
+import { Backoff } from './backoff'
 import { postgresError } from './connection'
+import { Deferred } from './deferred'
 import { type Follower, streamEnded } from './follower'
-import { formatLsn, type Lsn, NO_LSN, parseLsn } from './lsn'
+import { LagMeter, type Places } from './lag'
+import { type Lsn, NO_LSN, parseLsn } from './lsn'
 import { defaultSlot, ensureMirrorable } from './mirror-arguments'
-import type { CloseOptions, MirrorEvents, MirrorLag, MirrorOptions, MirrorStats, MirrorStatus } from './mirror-options'
+import { closedError, silentError, takenBackError } from './mirror-errors'
+import type {
+  CloseOptions,
+  MirrorEvents,
+  MirroredTableStatus,
+  MirrorLag,
+  MirrorOptions,
+  MirrorStats,
+  MirrorStatus,
+} from './mirror-options'
 import { ensureNotMirrored, leaveMirrored, markMirrored } from './running'
 import { Saver } from './saver'
 import { Session } from './session'
 import { readState, servedTables } from './state'
 import { removeLeftovers } from './swap'
+import { unfitError } from './table-findings'
+import { tableStatuses } from './table-statuses'
 import { type Verification, verifyTables } from './verify'
 import { Waiters } from './waiters'
 import { WriteThrough } from './write-through'
 import { committedUnseen } from './write-turn'
 
-const LONGEST_BACKOFF_MS = 30_000
-const SHORTEST_BACKOFF_MS = 50
+/** Faults of server, network and device, which end no mirror that was fit once. */
+const PASSING: readonly string[] = ['POSTGRES', 'PREFLIGHT', 'SCHEMA', 'TIMEOUT', 'BUSY', 'IO']
 /** What is waited for and has not come after this long may not be on the server's device yet, and so may not be sent. */
 const FLUSH_AFTER_MS = 100
 /** `close` takes no longer, apart from what saving takes, also when the server does not answer. */
@@ -43,16 +57,13 @@ export async function mirror(db: Store, options: MirrorOptions): Promise<Mirror>
 /** Tables of Postgres, kept in step. Made by `mirror`. */
 export class Mirror extends EventEmitter<MirrorEvents> {
   /**
-   * Resolves when everything that Postgres had committed at the call of `mirror` can be read. Rejects when the mirror
-   * fails or is closed before.
+   * Resolves when everything that Postgres had committed at the call of `mirror` can be read, of the tables that can be mirrored (see
+   * `tables()`). Rejects when the mirror fails or is closed before.
    */
   readonly ready: Promise<void>
+  private readonly readiness = new Deferred()
   /** Settled when the first connection has shown whether the mirror can work. */
-  private readonly opened: Promise<void>
-  private markReady!: () => void
-  private failReady!: (error: Error) => void
-  private markOpened!: () => void
-  private failOpened!: (error: Error) => void
+  private readonly opened = new Deferred()
   private currentStatus: MirrorStatus
   private lastError: SnapheapError | undefined
   private session: Session | undefined
@@ -66,12 +77,13 @@ export class Mirror extends EventEmitter<MirrorEvents> {
   private hasOtherHistory = false
   /** Server and tables were found fit, or are mirrored from before: what makes them unfit may pass. */
   private wasFit: boolean
-  private attempts = 0
-  private inStepMs = Date.now()
+  private readonly backoff = new Backoff()
+  /** The session that has come to where the server was when it began. */
+  private caughtUp: Session | undefined
+  private readonly lagMeter = new LagMeter()
   private closing: Promise<void> | undefined
   private readonly through: WriteThrough
   private readonly stopListening: () => void
-  private wake: () => void = () => undefined
   private readonly running: Promise<void>
   private cleaning: Promise<void> = Promise.resolve()
 
@@ -80,16 +92,7 @@ export class Mirror extends EventEmitter<MirrorEvents> {
     private readonly options: MirrorOptions & { slot: string },
   ) {
     super()
-    this.ready = new Promise((resolve, reject) => {
-      this.markReady = resolve
-      this.failReady = reject
-    })
-    this.opened = new Promise((resolve, reject) => {
-      this.markOpened = resolve
-      this.failOpened = reject
-    })
-    this.ready.catch(() => undefined) // the owner may look at it later
-    this.opened.catch(() => undefined)
+    this.ready = this.readiness.promise
     this.currentStatus = this.hasData ? 'stale' : 'copying'
     this.wasFit = this.hasData && options.tables.length === servedTables(db, options.slot).size
     this.verification = this.newVerification(options.verifyEveryMs)
@@ -104,7 +107,7 @@ export class Mirror extends EventEmitter<MirrorEvents> {
   /** What `mirror` does, for a slot whose name is known. */
   static async start(db: Store, options: MirrorOptions & { slot: string }): Promise<Mirror> {
     const started = new Mirror(db, options)
-    await started.opened
+    await started.opened.promise
     return started
   }
 
@@ -164,22 +167,14 @@ export class Mirror extends EventEmitter<MirrorEvents> {
     return result
   }
 
+  /** The status of each table, by its name here, and why it is stale where that concerns only this table. */
+  tables(): ReadonlyMap<string, MirroredTableStatus> {
+    return tableStatuses(this.db, this.slot, this.currentStatus, this.isFollowing ? this.session : undefined)
+  }
+
   /** How far what can be read is behind Postgres. */
   lag(): MirrorLag {
-    const slot = this.session?.slotStatus
-    const { isInStep } = this
-    if (isInStep) this.inStepMs = Date.now()
-    return {
-      bytes: Number(this.serverLsn > this.appliedLsn ? this.serverLsn - this.appliedLsn : 0n),
-      ms: isInStep ? 0 : Math.max(1, Date.now() - this.inStepMs),
-      lsn: formatLsn(this.appliedLsn),
-      slot: slot && {
-        isActive: slot.isActive,
-        isLost: slot.isLost,
-        retainedBytes: slot.retainedBytes,
-        safeWalSizeBytes: slot.safeWalSizeBytes,
-      },
-    }
+    return this.lagMeter.measure(this.places, this.session?.slotStatus)
   }
 
   /** What the verification in the background (`verifyEveryMs`) has found so far. */
@@ -188,13 +183,13 @@ export class Mirror extends EventEmitter<MirrorEvents> {
   }
 
   /**
-   * Compares every row of every table with Postgres at one LSN. Nothing is applied while the server finds that LSN,
+   * Compares every row of every table that is followed with Postgres at one LSN. Nothing is applied while the server finds that LSN,
    * which waits for its writing transactions (at most 5 s, else `TIMEOUT`). Throws `POSTGRES`, `CLOSED`, and `BUSY`
-   * unless the mirror is live, and stays connected meanwhile.
+   * unless the mirror follows the server, and stays connected meanwhile.
    */
   async verify(): Promise<Verification> {
     const { session } = this
-    if (this.currentStatus !== 'live' || session?.follower === undefined) {
+    if (!this.isFollowing || session?.follower === undefined) {
       throw new SnapheapError('BUSY', `The mirror is ${this.currentStatus}. Verify it when it is live.`)
     }
     try {
@@ -233,11 +228,11 @@ export class Mirror extends EventEmitter<MirrorEvents> {
       await this.saver.save(session)
     } finally {
       this.session?.stop(error)
-      this.wake()
+      this.backoff.end()
       await Promise.all([this.running, this.cleaning, written])
       this.waiters.fail(error)
-      this.failReady(error)
-      this.failOpened(error)
+      this.readiness.reject(error)
+      this.opened.reject(error)
       leaveMirrored(this.db, this.slot)
       if (this.currentStatus !== 'failed') this.setStatus('stale', undefined)
       if (dropSlot) await session?.dropOnServer(endMs - performance.now())
@@ -257,9 +252,10 @@ export class Mirror extends EventEmitter<MirrorEvents> {
           this.fail(reason)
           return
         }
+        this.caughtUp = undefined
         this.setStatus(this.hasData ? 'stale' : 'copying', reason)
-        this.markOpened() // there is something to serve, or the server was found fit before
-        await this.pause()
+        this.opened.resolve() // there is something to serve, or the server was found fit before
+        await this.backoff.pause()
       } finally {
         this.saver.follow(undefined)
       }
@@ -290,12 +286,13 @@ export class Mirror extends EventEmitter<MirrorEvents> {
       hasOtherHistory: this.hasOtherHistory,
       onPlanned: () => {
         this.wasFit = true
-        this.markOpened()
+        this.opened.resolve()
       },
       onCopying: (isFirst) => this.setStatus(isFirst ? 'copying' : 'resyncing', undefined),
       onProgress: (state) => this.notify('progress', state),
       onNotice: (text) => this.tell(text),
       onAdvance: () => this.advanced(),
+      onSilence: (isSilent) => this.silenced(isSilent),
       verification: this.verification,
       ddlTrigger,
     })
@@ -308,13 +305,25 @@ export class Mirror extends EventEmitter<MirrorEvents> {
     const follower = this.session?.follower as Follower
     this.waiters.advance(follower.appliedLsn)
     this.saver.advanced()
-    if (this.isInStep) this.inStepMs = Date.now()
-    if (this.currentStatus === 'live' || follower.isSwapPending || follower.appliedLsn < this.session!.endLsn!) return
-    this.attempts = 0
+    this.lagMeter.note(this.places)
+    if (this.isFollowing || follower.isSwapPending || follower.appliedLsn < this.session!.endLsn!) return
+    this.caughtUp = this.session
+    this.backoff.reset()
     this.hasOtherHistory = false
-    this.setStatus('live', undefined)
-    this.markReady()
+    const { unfit } = this.session!
+    if (unfit.size === 0) this.setStatus('live', undefined)
+    else this.setStatus('stale', unfitError(unfit))
+    this.readiness.resolve()
     this.clean()
+  }
+
+  /** Nobody knows what the server has while it does not answer. */
+  private silenced(isSilent: boolean): void {
+    if (!isSilent) this.advanced()
+    else if (this.isFollowing) {
+      this.caughtUp = undefined
+      this.setStatus('stale', silentError(this.slot))
+    }
   }
 
   /** Whether another session may get further. */
@@ -327,9 +336,8 @@ export class Mirror extends EventEmitter<MirrorEvents> {
       this.changesSeen.set(oid, this.appliedLsn)
       this.tell(error.message)
     }
-    // what the operating system refused (a full disk) may be mended while the tables are served, and what is unfit was fit before
-    const isPassing = isTransient === true || error.code === 'IO' || (error.code === 'PREFLIGHT' && this.wasFit)
-    return isPassing && (this.hasData || this.session?.endLsn !== undefined)
+    if (this.wasFit) return PASSING.includes(error.code)
+    return this.hasData && (isTransient === true || error.code === 'IO')
   }
 
   private fail(error: SnapheapError): void {
@@ -337,8 +345,8 @@ export class Mirror extends EventEmitter<MirrorEvents> {
     leaveMirrored(this.db, this.slot)
     this.setStatus('failed', error)
     this.waiters.fail(error)
-    this.failReady(error)
-    this.failOpened(error)
+    this.readiness.reject(error)
+    this.opened.reject(error)
   }
 
   private setStatus(status: MirrorStatus, error: SnapheapError | undefined): void {
@@ -365,19 +373,6 @@ export class Mirror extends EventEmitter<MirrorEvents> {
   /** Every listener hears of it. What one throws is an uncaught error of its own, and nothing to the mirror. */
   private notify<Event extends keyof MirrorEvents>(event: Event, ...values: MirrorEvents[Event]): void {
     for (const listener of this.rawListeners(event)) callSafely(() => Reflect.apply(listener, this, values))
-  }
-
-  /** Exponential backoff with jitter, so that many mirrors do not come back to a server all at once. */
-  private async pause(): Promise<void> {
-    const longest = Math.min(LONGEST_BACKOFF_MS, SHORTEST_BACKOFF_MS * 2 ** this.attempts++)
-    await new Promise<void>((resolve) => {
-      const timer = setTimeout(resolve, longest * (0.5 + Math.random() / 2))
-      this.wake = () => {
-        clearTimeout(timer)
-        resolve()
-      }
-      if (this.closing !== undefined) this.wake()
-    })
   }
 
   /** Removes what earlier copies left behind, in the background. */
@@ -407,19 +402,13 @@ export class Mirror extends EventEmitter<MirrorEvents> {
     return heard
   }
 
-  private get isInStep(): boolean {
-    return this.currentStatus === 'live' && this.appliedLsn >= this.serverLsn
+  /** What the server commits is applied as it comes. */
+  private get isFollowing(): boolean {
+    return this.caughtUp !== undefined && this.caughtUp === this.session
   }
-}
 
-function takenBackError(slot: string): SnapheapError {
-  return new SnapheapError(
-    'IO',
-    `Changes from slot "${slot}" could not be made durable and were taken back. The mirror applies them again by itself.`,
-    { slot, isTransient: true },
-  )
-}
-
-function closedError(): SnapheapError {
-  return new SnapheapError('CLOSED', 'The mirror is closed. Start it again with mirror(db, …).')
+  private get places(): Places {
+    const { appliedLsn, serverLsn } = this
+    return { isLive: this.currentStatus === 'live', appliedLsn, serverLsn, heardMs: this.session?.stream?.heardMs }
+  }
 }

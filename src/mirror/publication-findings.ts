@@ -1,7 +1,7 @@
 import pg from 'pg'
 import { qualifiedName, type SourceTable } from './catalogue'
-import type { Finding } from './preflight'
 import { canRepair, createPublication, furtherTables, type Publication, unfitness } from './publication'
+import type { Finding } from './table-findings'
 
 export interface PublicationRequest {
   /** Name of the publication. */

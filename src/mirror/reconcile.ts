@@ -9,6 +9,7 @@ import { type MirroredTable, mirrorName, planTable, type TablePlan } from './mir
 import { ensureFits, ensurePublication, publicationIdentity, readPublication } from './publication'
 import { type SlotStatus, slotStatus } from './slot'
 import { ensureReplaceable, type MirrorState, readState, servedTables } from './state'
+import type { UnfitTables } from './table-findings'
 
 const AT_REST_WITHIN_MS = 1_000
 const LOOK_AGAIN_MS = 20
@@ -24,6 +25,8 @@ export interface ReconcileRequest {
   mistrusted: ReadonlySet<number>
   /** The server was found to have another history than the tables. */
   hasOtherHistory: boolean
+  /** They are left as they are. */
+  unfit: UnfitTables
   ddlTrigger: boolean
 }
 
@@ -98,7 +101,7 @@ export async function reconcile(
     restart: reason === undefined ? undefined : { reason, isFirst: state === undefined },
     anew: [],
     changes: [],
-    removed: [...served.keys()].filter((name) => !names.includes(name)),
+    removed: [...served.keys()].filter((name) => !names.includes(name) && !request.unfit.has(name)),
   }
   const empty = await emptyRelations(client, newLeaves(sources, served))
   for (const source of sources) {

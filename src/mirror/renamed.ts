@@ -1,10 +1,7 @@
 import type pg from 'pg'
-import { qualifiedName, readTables, type SourceTable } from './catalogue'
+import { qualifiedName, readTables, type SourceTable, TABLE_NAME } from './catalogue'
 import { queryRows } from './connection'
 import { type MirroredTable, mirrorName } from './mirrored-table'
-
-const IDENTIFIER = '"(?:[^"]|"")+"|[^".\\s]+'
-const NAME = new RegExp(`^\\s*(?:(${IDENTIFIER})\\s*\\.\\s*)?(${IDENTIFIER})\\s*$`)
 
 /**
  * Fills in `found`, the tables that `names` stand for, where a name stands for none: with the table that is mirrored by it
@@ -38,8 +35,8 @@ export async function followRenamed(
 }
 
 /** The mirrored table that a name as in SQL stood for: without a schema it may have been in any. */
-function servedAs(name: string, served: readonly string[]): string | undefined {
-  const [, schema, table] = NAME.exec(name) ?? []
+export function servedAs(name: string, served: readonly string[]): string | undefined {
+  const [, schema, table] = TABLE_NAME.exec(name) ?? []
   if (table === undefined) return undefined
   const plain = unquoted(table)
   if (schema !== undefined) return served.find((each) => each === mirrorName({ schema: unquoted(schema), name: plain }))

@@ -15,7 +15,7 @@ import { HistoryProof } from './history-proof'
 import { takeLosses } from './losses'
 import type { Lsn } from './lsn'
 import { mirrorName, planTable } from './mirrored-table'
-import { preflight } from './preflight'
+import { type PreflightRequest, preflight } from './preflight'
 import { CopyMeter, type CopyState } from './progress'
 import { dropPublication } from './publication'
 import { type Plan, reconcile } from './reconcile'
@@ -26,6 +26,7 @@ import {
   createStateTable,
   disclaimSlot,
   isOwnSlot,
+  leaveBehind,
   mirrorProperties,
   readIdentity,
   readState,
@@ -35,6 +36,7 @@ import {
 import { bringIntoStep } from './steps'
 import { ReplicationStream } from './stream'
 import { retire, swapIn } from './swap'
+import type { UnfitTables } from './table-findings'
 import type { VerifyRequest } from './verify'
 
 export interface SessionOptions {
@@ -56,6 +58,8 @@ export interface SessionOptions {
   onNotice: (text: string) => void
   /** The heap has come further; also once when the stream begins. */
   onAdvance: () => void
+  /** The server does not answer, or does again. */
+  onSilence: (isSilent: boolean) => void
   verification: BackgroundVerification | undefined
   ddlTrigger: boolean
 }
@@ -92,6 +96,8 @@ export class Session {
   private readonly aborter = new AbortController()
   private catalogue: CatalogueWatch | undefined
   private isStandby = false
+  /** Tables that are left as they are until they can be mirrored again. */
+  unfit: UnfitTables = new Map()
   private readonly guard: SlotGuard
 
   constructor(private readonly options: SessionOptions) {
@@ -116,18 +122,21 @@ export class Session {
         isOwnSlot: isOwnSlot(store, slot),
         id: readIdentity(store, slot),
       }
-      const { tables, notices, isStandby } = await preflight(this.client, { ...this.options, ...known, failover })
+      const request = { ...this.options, ...known, failover }
+      const { tables, unfit, notices, isStandby } = await preflight(this.client, request)
       this.isStandby = isStandby
+      this.unfit = unfit
       this.replication = await connect(connection, 'replication', lost, signal)
       await createStateTable(store)
       const id = await claimSlot(store, slot)
-      const plan = await reconcile(this.client, this.replication, tables, { ...this.options, id, isStandby })
+      const plan = await reconcile(this.client, this.replication, tables, { ...this.options, id, isStandby, unfit })
+      await leaveBehind(store, slot, [...unfit.keys()])
       this.endLsn = plan.endLsn
       for (const notice of notices) this.options.onNotice(notice)
       this.options.onPlanned()
       await nextTurn() // whoever awaited that may listen from now on
       const { startLsn, pending } = await this.carryOut(plan)
-      return await this.follow(plan, startLsn, pending)
+      return await this.follow(plan, startLsn, pending, () => this.lookAtUnfit(request))
     } catch (error) {
       isGivenUp = givesUpSlot(error)
       throw this.stopped ?? error
@@ -148,7 +157,25 @@ export class Session {
     await this.catalogue?.flushLog()
   }
 
-  private async follow(plan: Plan, startLsn: Lsn, pending: PendingSwap | undefined): Promise<never> {
+  /** Rejects when tables that cannot be mirrored can be again, or for other reasons. */
+  private async lookAtUnfit(request: PreflightRequest): Promise<void> {
+    if (this.unfit.size === 0) return
+    const { unfit } = await preflight(this.client!, request)
+    const changed = [...this.unfit].find(
+      ([name, findings]) => JSON.stringify(unfit.get(name)) !== JSON.stringify(findings),
+    )
+    if (changed === undefined) return
+    const [name] = changed
+    const what = unfit.has(name) ? 'cannot be mirrored for another reason now' : 'can be mirrored again'
+    throw new SnapheapError('SCHEMA', `Table ${name} ${what}.`, { table: name, isTransient: true })
+  }
+
+  private async follow(
+    plan: Plan,
+    startLsn: Lsn,
+    pending: PendingSwap | undefined,
+    lookFurther: () => Promise<void>,
+  ): Promise<never> {
     const { store, slot, publication, tables, checkEveryMs, ddlTrigger, onAdvance } = this.options
     const { publishedAs, confirmedLsn } = plan
     const watch = new CatalogueWatch(this.client!, this.sources, {
@@ -157,6 +184,7 @@ export class Session {
       tables,
       published: plan,
       publishedAs,
+      lookFurther,
       streamPid: serverPid(this.replication!)!,
     })
     this.catalogue = watch
@@ -170,10 +198,11 @@ export class Session {
       onAdvance,
       prove: (description) => watch.prove(description),
     })
+    const { onMessage, onKeepalive, onChunk } = this.follower
     this.stream = new ReplicationStream(
       this.replication!,
       { slot, publication, startLsn: confirmedLsn < startLsn ? confirmedLsn : startLsn, hasMessages: ddlTrigger },
-      this.follower,
+      { onMessage, onKeepalive, onChunk, onSilence: this.options.onSilence },
     )
     onAdvance()
     const watching = watch.run(checkEveryMs, this.follower, this.stream, () => {

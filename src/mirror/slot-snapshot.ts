@@ -5,6 +5,10 @@ import { queryRows } from './connection'
 import { describeSource } from './mirrored-table'
 import type { CreatedSlot } from './slot'
 
+const LOCK_NOT_AVAILABLE = '55P03'
+/** Less than the `deadlock_timeout` of any server, by default 1 s. */
+const LOCK_TRY_MS = 300
+
 /** Begins a transaction of `client` that sees exactly what was committed before the beginning of a new slot. */
 export async function beginAtSlot(client: pg.Client, created: CreatedSlot): Promise<void> {
   try {
@@ -32,11 +36,7 @@ export async function lockUnchanged(
   timeoutMs: number,
 ): Promise<SourceTable[] | undefined> {
   const names = tables.map(qualifiedName)
-  await queryRows(
-    client,
-    'locking the tables against schema changes failed',
-    `SET LOCAL lock_timeout = ${timeoutMs}; LOCK TABLE ${names.join(', ')} IN ACCESS SHARE MODE`,
-  )
+  await lock(client, names, timeoutMs)
   const seen = await readTables(client, names)
   const current = await readTables(outside, names) // takes no locks: whoever waits to alter a table waits for `client`
   for (const [i, { mirroredAs }] of tables.entries())
@@ -51,6 +51,27 @@ export async function lockUnchanged(
     )
   })
   return isSame ? (seen as SourceTable[]) : undefined
+}
+
+/**
+ * Waits for locks in short tries, between which it holds none: a statement of others that waits for one of them, in a circle, would be
+ * ended by the server as a deadlock.
+ */
+async function lock(client: pg.Client, names: readonly string[], timeoutMs: number): Promise<void> {
+  const doing = 'locking the tables against schema changes failed'
+  const giveUpMs = performance.now() + timeoutMs
+  const sql = `SAVEPOINT unlocked; SET LOCAL lock_timeout = ${LOCK_TRY_MS}; LOCK TABLE ${names.join(', ')} IN ACCESS SHARE MODE`
+  for (;;) {
+    try {
+      await queryRows(client, doing, sql)
+      return
+    } catch (error) {
+      const { sqlState } = (error as SnapheapError).details
+      if (sqlState !== LOCK_NOT_AVAILABLE || performance.now() > giveUpMs) throw error
+      await queryRows(client, doing, 'ROLLBACK TO unlocked; RELEASE unlocked')
+      await new Promise((resolve) => setTimeout(resolve, LOCK_TRY_MS))
+    }
+  }
 }
 
 /** The error for tables that are truncated or altered faster than they can be locked. */

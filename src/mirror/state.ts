@@ -146,6 +146,20 @@ export function servedTables(store: Store, slot: string): Map<string, MirroredTa
   )
 }
 
+/** In place of a table's entry in the publication: what the stream tells of the table is not applied. */
+const LEFT_BEHIND = 'left behind'
+
+/** Has served tables copied again when they are mirrored again, because the stream goes on without them. */
+export async function leaveBehind(store: Store, slot: string, names: readonly string[]): Promise<void> {
+  const served = servedTables(store, slot)
+  const left = names.filter((name) => served.get(name)!.publishedAs !== LEFT_BEHIND)
+  if (left.length === 0) return
+  await commit(store, (transaction) => {
+    for (const name of left)
+      setRole(transaction, name, slot, 'served', { ...served.get(name)!, publishedAs: LEFT_BEHIND })
+  })
+}
+
 /** Throws `EXISTS` if a table of this name holds rows that are not this mirror's. */
 export function ensureReplaceable(store: Store, slot: string, table: string): void {
   if (!store.tableNames.includes(table)) return

@@ -17,7 +17,7 @@ export interface StreamOptions {
   publication: string
   /** Transactions that ended at or before this are not sent again. Must not lie before what the slot has confirmed. */
   startLsn: Lsn
-  /** How often the server is told where the owner stands. Below half of its `wal_sender_timeout`. Default 10 000. */
+  /** How often the server is told where the owner stands. Below half of its `wal_sender_timeout`. Default 2500. */
   statusIntervalMs?: number
   /** Also logical decoding messages. Default false. */
   hasMessages?: boolean
@@ -28,12 +28,18 @@ export interface StreamHandlers {
   onMessage: (bytes: Buffer, start: number, end: number) => void
   /** The server has sent everything up to `walEnd` that concerns this stream; a status may be on its way next. */
   onKeepalive: (walEnd: Lsn) => void
+  /** The server has not answered for three status intervals; `false` when it answers again. */
+  onSilence?: (isSilent: boolean) => void
   /** After each received piece of some 64 KB. A promise suspends reading until it is settled. */
   onChunk?: () => Promise<void> | undefined
 }
 
-/** Status intervals without a byte from a server that was asked to answer, after which the connection counts as dead. */
+/**
+ * Status intervals without a byte from a server that was asked to answer, after which nobody knows any more what it has, and after
+ * which the connection counts as dead. A server that decodes a large transaction may not answer for a while.
+ */
 const SILENT_INTERVALS = 3
+const DEAD_INTERVALS = 12
 
 /**
  * The receiving end of a replication slot, on `client`, a replication connection that serves nothing else from now on.
@@ -48,6 +54,8 @@ export class ReplicationStream {
   private receivedLsn: Lsn
   /** None until the owner says so: having applied something is not having it on disk. */
   private durableLsn: Lsn = NO_LSN
+  /** When the server was last heard of. */
+  heardMs = Date.now()
   /** High and low half of the latest end of the server's log that was heard of. */
   private walEndHigh = 0
   private walEndLow = 0
@@ -60,7 +68,7 @@ export class ReplicationStream {
     options: StreamOptions,
     private readonly handlers: StreamHandlers,
   ) {
-    const { slot, publication, startLsn, hasMessages = false, statusIntervalMs = 10_000 } = options
+    const { slot, publication, startLsn, hasMessages = false, statusIntervalMs = 2_500 } = options
     this.receivedLsn = startLsn
     const names = pg.escapeLiteral(pg.escapeIdentifier(publication))
     this.channel = new CopyChannel(
@@ -76,6 +84,7 @@ export class ReplicationStream {
         onData: (bytes, start, end) => this.receive(bytes, start, end),
         onChunk: (read) => {
           read()
+          this.heard()
           return handlers.onChunk?.()
         },
       },
@@ -138,7 +147,6 @@ export class ReplicationStream {
   }
 
   private receive(bytes: Buffer, start: number, end: number): void {
-    this.silentIntervals = 0
     if (this.isStopping) return
     const type = bytes[start]
     if (type === XLOG_DATA && end - start >= XLOG_DATA_HEADER_BYTES) {
@@ -157,6 +165,12 @@ export class ReplicationStream {
     }
   }
 
+  private heard(): void {
+    this.heardMs = Date.now()
+    if (this.silentIntervals >= SILENT_INTERVALS) this.handlers.onSilence?.(false)
+    this.silentIntervals = 0
+  }
+
   private noteWalEnd(bytes: Buffer, position: number): void {
     this.walEndHigh = bytes.readUInt32BE(position)
     this.walEndLow = bytes.readUInt32BE(position + 4)
@@ -168,14 +182,15 @@ export class ReplicationStream {
    */
   private tick(): void {
     const isListening = this.hasStarted && !this.channel.isPaused
-    if (!isListening || ++this.silentIntervals <= SILENT_INTERVALS) {
+    if (!isListening || ++this.silentIntervals <= DEAD_INTERVALS) {
       this.sendStatus(isListening)
+      if (isListening && this.silentIntervals === SILENT_INTERVALS) this.handlers.onSilence?.(true)
       return
     }
     this.channel.fail(
       new SnapheapError(
         'POSTGRES',
-        `Postgres: no answer during ${SILENT_INTERVALS} status intervals, though one was asked for. ` +
+        `Postgres: no answer during ${DEAD_INTERVALS} status intervals, though one was asked for. ` +
           'The connection is dead; connect again.',
         { isTransient: true },
       ),

@@ -6,8 +6,9 @@ import { Store } from '../../src/db/store'
 import type { SnapheapError } from '../../src/errors'
 import { connect, queryRows } from '../../src/mirror/connection'
 import { mirror } from '../../src/mirror/mirror'
-import { type Finding, preflight } from '../../src/mirror/preflight'
+import { preflight } from '../../src/mirror/preflight'
 import { ensurePublication } from '../../src/mirror/publication'
+import type { Finding } from '../../src/mirror/table-findings'
 import { type PostgresServer, type ServerConnection, startPostgres } from '../support/postgres'
 
 let server: PostgresServer

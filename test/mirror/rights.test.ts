@@ -2,7 +2,7 @@ import { afterAll, afterEach, beforeAll, expect, test } from 'vitest'
 import { Store } from '../../src/db/store'
 import type { SnapheapError } from '../../src/errors'
 import { mirror } from '../../src/mirror/mirror'
-import type { Finding } from '../../src/mirror/preflight'
+import type { Finding } from '../../src/mirror/table-findings'
 import { MirrorBench } from '../support/mirror'
 import { type PostgresServer, startPostgres } from '../support/postgres'
 

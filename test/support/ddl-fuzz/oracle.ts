@@ -26,6 +26,13 @@ export interface Running {
   mirror: Mirror
 }
 
+/** The tables that must be live, and up to where, until when. */
+interface Place {
+  readonly names: readonly string[]
+  readonly lsn: bigint
+  readonly deadline: number
+}
+
 /** Between two looks of the mirror at the catalogue. */
 export const LOOK_EVERY_MS = 25
 /** A mirror that cannot prove itself right within this many looks is taken by its word. */
@@ -51,42 +58,47 @@ export class Oracle {
 
   /** Throws `Failure` unless the mirror is right, or says rightly that it cannot be. `looks`: how many of them to wait for at least. */
   async check({ db, mirror }: Running, looks: number): Promise<void> {
-    const reason = await this.unfit()
-    if (reason !== undefined) return ensureNotLive(mirror, reason, looks)
+    const expected = await this.expected()
+    const unfit = expected.filter((table) => table.unfit !== undefined)
+    if (unfit.length > 0) await ensureNotLive(mirror, `${unfit[0]!.name}: ${unfit[0]!.unfit}`, looks)
+    const names = expected.filter((table) => table.unfit === undefined).map(({ name }) => name)
+    if (names.length === 0) return
     const client = await this.script.client()
     const { rows } = await client.query<{ lsn: string }>('SELECT pg_current_wal_lsn()::text AS lsn')
     const lsn = parseLsn(rows[0]!.lsn)
     const deadline = Date.now() + CATCH_UP_MS
-    await untilLive(mirror, lsn, deadline)
+    const place = { names, lsn, deadline }
+    await untilLive(mirror, place)
     await pause(looks * LOOK_EVERY_MS)
-    await this.compare({ db, mirror }, lsn, deadline)
-    await this.verify(mirror, lsn, deadline)
+    await this.compare({ db, mirror }, place)
+    await this.verify(mirror, place)
   }
 
   private async expected(): Promise<Expected[]> {
     return readExpected(await this.script.client(), this.names, this.oids)
   }
 
-  private async compare({ db, mirror }: Running, lsn: bigint, deadline: number): Promise<void> {
-    const restless = new StatusWatch(mirror)
+  private async compare({ db, mirror }: Running, place: Place): Promise<void> {
+    const restless = new StatusWatch(mirror, place.names)
     let differentSince: number | undefined
     for (;;) {
-      await untilLive(mirror, lsn, deadline)
+      await untilLive(mirror, place)
       restless.forget()
-      const found = await this.difference(db)
+      const found = await this.difference(db, place.names)
       if (found === undefined && restless.wasLive) break
       if (!restless.wasLive) differentSince = undefined
       else differentSince ??= Date.now()
       const isSettled = differentSince !== undefined && Date.now() - differentSince > LOOKS_ALLOWED * LOOK_EVERY_MS
-      if (isSettled || Date.now() > deadline) throw new Failure('wrong', `${found}; ${await ownWords(mirror)}`)
+      if (isSettled || Date.now() > place.deadline) throw new Failure('wrong', `${found}; ${await ownWords(mirror)}`)
       await pause(LOOK_EVERY_MS)
     }
     restless.end()
   }
 
-  private async difference(db: Store): Promise<string | undefined> {
+  private async difference(db: Store, names: readonly string[]): Promise<string | undefined> {
     const client = await this.script.client()
     for (const expected of await this.expected()) {
+      if (!names.includes(expected.name)) continue
       const found = await difference(client, db, expected)
       if (found !== undefined) return found
     }
@@ -94,16 +106,16 @@ export class Oracle {
   }
 
   /** The rows are right: the verification must say so. */
-  private async verify(mirror: Mirror, lsn: bigint, deadline: number): Promise<void> {
+  private async verify(mirror: Mirror, place: Place): Promise<void> {
     for (;;) {
-      await untilLive(mirror, lsn, deadline)
+      await untilLive(mirror, place)
       try {
         const { isSame, tables } = await mirror.verify()
         if (isSame) return
         throw new Failure('wrong', `the oracles disagree: rows are the same, verify says ${JSON.stringify(tables)}`)
       } catch (error) {
         if (error instanceof Failure) throw error
-        if (Date.now() > deadline) throw new Failure('error', `verify: ${error}`)
+        if (Date.now() > place.deadline) throw new Failure('error', `verify: ${error}`)
         await pause(LOOK_EVERY_MS)
       }
     }
@@ -117,12 +129,15 @@ class StatusWatch {
     this.wasLive = false
   }
 
-  constructor(private readonly mirror: Mirror) {
+  constructor(
+    private readonly mirror: Mirror,
+    private readonly names: readonly string[],
+  ) {
     mirror.on('state', this.listener)
   }
 
   forget(): void {
-    this.wasLive = this.mirror.status === 'live'
+    this.wasLive = areLive(this.mirror, this.names)
   }
 
   end(): void {
@@ -131,6 +146,8 @@ class StatusWatch {
 }
 
 const isLive = (mirror: Mirror): boolean => mirror.status === 'live'
+const areLive = (mirror: Mirror, names: readonly string[]): boolean =>
+  names.every((name) => mirror.tables().get(name)?.status === 'live')
 
 /** It must not be live, nor become so within some looks. */
 async function ensureNotLive(mirror: Mirror, reason: string, looks: number): Promise<void> {
@@ -143,9 +160,9 @@ async function ensureNotLive(mirror: Mirror, reason: string, looks: number): Pro
   if (isLive(mirror)) throw new Failure('falsely live', `The mirror is live again. ${reason}`)
 }
 
-/** Until the mirror is live and has applied everything before `lsn`. */
-async function untilLive(mirror: Mirror, lsn: bigint, deadline: number): Promise<void> {
-  while (mirror.status !== 'live' || parseLsn(mirror.lag().lsn) < lsn) {
+/** Until tables are live and have everything before an LSN. */
+async function untilLive(mirror: Mirror, { names, lsn, deadline }: Place): Promise<void> {
+  while (!areLive(mirror, names) || parseLsn(mirror.lag().lsn) < lsn) {
     const { status, error } = mirror
     if (status === 'failed') throw new Failure('given up', `The mirror has failed: ${error?.message}`)
     if (Date.now() > deadline) {
@@ -153,7 +170,7 @@ async function untilLive(mirror: Mirror, lsn: bigint, deadline: number): Promise
     }
     // Asks the server how far it is.
     await mirror.waitFor(lsn, { timeoutMs: LOOK_EVERY_MS }).catch(() => undefined)
-    if (mirror.status !== 'live') await pause(5)
+    if (!areLive(mirror, names)) await pause(5)
   }
 }
 

@@ -1,3 +1,4 @@
+import pg from 'pg'
 import type { ChangeKind } from './change'
 import { makeChange } from './change'
 import { ROW_CHANGES } from './row-changes'
@@ -73,11 +74,15 @@ function restricted(setting: Setting, { name, tables }: ScenePublication) {
   return { change: [`${set} ${list.join(', ')}`], back: [`${set} ${tables.join(', ')}`] }
 }
 
-function madeAnew(_: Setting, { name, options: all, tables }: ScenePublication) {
+/** By the mirror's own means: without its mark it would be somebody else's. */
+function madeAnew(_: Setting, { name, options: all, tables, comment }: ScenePublication) {
   if (tables.length === 0) return undefined
   return {
     change: [`DROP PUBLICATION ${name}`],
-    back: [`CREATE PUBLICATION ${name} FOR TABLE ${tables.join(', ')} WITH (${all})`],
+    back: [
+      `CREATE PUBLICATION ${name} FOR TABLE ${tables.join(', ')} WITH (${all})`,
+      `COMMENT ON PUBLICATION ${name} IS ${comment === null ? 'NULL' : pg.escapeLiteral(comment)}`,
+    ],
   }
 }
 

@@ -41,13 +41,15 @@ export async function ddlRounds(
   seed: number,
   onRound: (report: DdlReport) => void = () => undefined,
   options: Partial<MirrorOptions> = {},
+  /** Of a round, which has 8 to 20 otherwise: the same ones, as far as they go. */
+  mostSteps = Number.POSITIVE_INFINITY,
 ): Promise<DdlReport> {
   const report: DdlReport = { rounds: 0, wrong: 0, failures: [], statements: 0, refused: 0 }
   const server = await startPostgres()
   try {
     for (let i = 0; i < rounds; i++) {
       const round = await Round.start(server, seed + i, options)
-      const failure = await round.live()
+      const failure = await round.live(mostSteps)
       report.rounds++
       report.statements += round.script.statements
       report.refused += round.script.refused
@@ -90,11 +92,11 @@ class Round {
   }
 
   /** The first failure, if there is one. Nothing is left behind. */
-  async live(): Promise<Failure | undefined> {
+  async live(mostSteps: number): Promise<Failure | undefined> {
     let failure: Failure | undefined
     try {
       await this.setUp()
-      for (let rest = this.choice.between(8, 20); rest > 0; rest--) await this.step()
+      for (let rest = Math.min(this.choice.between(8, 20), mostSteps); rest > 0; rest--) await this.step()
       await this.steps.mend()
       await this.check()
       await this.close()
@@ -177,7 +179,12 @@ class Round {
       ...this.options,
     })
     try {
-      this.running = { db, mirror: await within(started, READY_MS, 'mirror() did not return') }
+      const opened = await within(started, READY_MS, 'mirror() did not return')
+      opened.on('notice', (text) => this.script.note(`notice: ${text}`))
+      opened.on('state', (status, error) =>
+        this.script.note(`${status}${error === undefined ? '' : `: ${error.message}`}`),
+      )
+      this.running = { db, mirror: opened }
     } catch (error) {
       await db.close()
       if (reason === undefined || error instanceof Failure) throw error

@@ -35,6 +35,8 @@ export interface ScenePublication {
   options: string
   /** Each as `FOR TABLE` takes it. */
   tables: string[]
+  /** The mark of its mirror. */
+  comment: string | null
 }
 
 /** What the next steps can be about: the catalogue, as the transaction that asks sees it. */
@@ -104,7 +106,8 @@ const SCENE = `
           CASE WHEN pubtruncate THEN 'truncate' END), CASE WHEN pubviaroot THEN 'true' ELSE 'false' END),
         'tables', (
           SELECT coalesce(json_agg(concat(CASE WHEN c.relkind = 'r' THEN 'ONLY ' END, quote_ident(c.relname)) ORDER BY c.relname), '[]')
-          FROM pg_publication_rel r JOIN pg_class c ON c.oid = r.prrelid WHERE r.prpubid = p.oid)) ORDER BY p.pubname), '[]')
+          FROM pg_publication_rel r JOIN pg_class c ON c.oid = r.prrelid WHERE r.prpubid = p.oid),
+        'comment', obj_description(p.oid, 'pg_publication')) ORDER BY p.pubname), '[]')
       FROM pg_publication p)
   ) AS scene`
 

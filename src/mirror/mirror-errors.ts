@@ -1,0 +1,21 @@
+import { SnapheapError } from '../errors'
+
+export function takenBackError(slot: string): SnapheapError {
+  return new SnapheapError(
+    'IO',
+    `Changes from slot "${slot}" could not be made durable and were taken back. The mirror applies them again by itself.`,
+    { slot, isTransient: true },
+  )
+}
+
+export function silentError(slot: string): SnapheapError {
+  return new SnapheapError(
+    'POSTGRES',
+    `Postgres: the server does not answer on slot "${slot}", so what it has committed meanwhile is not known. Check the network and the load of the server. The mirror goes on by itself.`,
+    { slot, isTransient: true },
+  )
+}
+
+export function closedError(): SnapheapError {
+  return new SnapheapError('CLOSED', 'The mirror is closed. Start it again with mirror(db, …).')
+}
