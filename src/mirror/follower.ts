@@ -101,7 +101,18 @@ export class Follower {
     this.heardLsn = walEnd
   }
 
-  readonly onChunk = (): Promise<void> | undefined => this.drain()
+  /** A failure ends it: the transaction that failed has left the buffer in part, and its rest must not be taken for all of it. */
+  readonly onChunk = (): Promise<void> | undefined => {
+    const failed = (error: unknown): never => {
+      this.isOver = true
+      throw error
+    }
+    try {
+      return this.drain()?.catch(failed)
+    } catch (error) {
+      return failed(error)
+    }
+  }
 
   /**
    * The data exactly as of an LSN that `choose` finds, which must lie at or after everything committed when it is
