@@ -9,13 +9,14 @@ import { SnapheapError } from '../../src/errors'
 import { SEGMENT } from '../../src/log/format'
 import { nativeMemory } from '../heap/support/memories'
 import { withFolder } from '../support/heap'
+import { IS_LONG } from '../support/long'
 import { seeded } from '../support/random'
 import { rowsOf } from '../support/store'
 import { type Damage, exchange, flip, lose, rename, segmentsOf, splice, swap, truncate, zero } from './support/damage'
 import { smallWindows } from './support/small-windows'
 
 const memory = smallWindows(nativeMemory())
-const ROUNDS = 60
+const ROUNDS = IS_LONG ? 300 : 40
 const NEWEST = 40
 const FORK = 26
 

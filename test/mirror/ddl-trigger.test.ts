@@ -3,6 +3,7 @@ import { Store } from '../../src/db/store'
 import type { SnapheapError } from '../../src/errors'
 import { mirror } from '../../src/mirror/mirror'
 import { ddlRounds } from '../support/ddl-fuzz/rounds'
+import { IS_LONG } from '../support/long'
 import { MirrorBench } from '../support/mirror'
 import { type PostgresServer, startPostgres } from '../support/postgres'
 
@@ -43,9 +44,9 @@ test('with the trigger, changes of tables that nobody writes to arrive without a
 })
 
 test('schema and rows are changed at random, and the mirror with the trigger has the rows of its tables', async () => {
-  const { failures } = await ddlRounds(3, 20261130, undefined, NO_LOOKS, 8)
+  const { failures } = await ddlRounds(IS_LONG ? 50 : 2, 20261130, undefined, NO_LOOKS)
   expect(failures.map(({ seed, failure }) => `seed ${seed}: ${failure.kind}: ${failure.message}`)).toEqual([])
-}, 300_000)
+}, 1_200_000)
 
 test('temporary tables write nothing into the log, and the trigger goes with the slot', async () => {
   bench = await MirrorBench.start(server, TABLES, { tables: ['a'], ...NO_LOOKS })
