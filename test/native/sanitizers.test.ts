@@ -42,6 +42,6 @@ describe.skipIf(!hasSanitizers)(
         env,
       })
       expect(outcome).toEqual({ status: 0, signal: null, output: expect.stringMatching(/^survived: /) })
-    })
+    }, 600_000) // most of it is the compiler's
   },
 )
