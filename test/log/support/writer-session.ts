@@ -28,8 +28,8 @@ export class WriterSession {
   commits = 0
   private readonly mode: Mode
   private readonly triedSince = new Set<RegisteredCommit>()
-  /** A bulk load is under way: nothing else is committed. */
-  private isLoading = false
+  /** Bulk loads that are open, of which one may end when the next has begun: nothing else is committed. */
+  private loads = 0
   private readonly faultsAtOpening: number
   /** Failures there were when nothing was under way. */
   private quietFaults: number
@@ -130,10 +130,12 @@ export class WriterSession {
   bulkLoad(): void {
     const { store, path } = this
     let commit: RegisteredCommit | undefined
+    let hasBegun = false
     path.hasGaps = true
     const load = (): Promise<void> =>
       store.bulkLoad(async (tx) => {
-        this.isLoading = true
+        this.loads++
+        hasBegun = true
         const change = this.attempt()
         commit = change.commit
         change.apply(tx)
@@ -142,7 +144,10 @@ export class WriterSession {
       this.commits++
       this.acknowledge(commit!)
     }
-    this.begin('bulkLoad', () => load().finally(() => (this.isLoading = false)), onSuccess)
+    const end = (): void => {
+      if (hasBegun) this.loads--
+    }
+    this.begin('bulkLoad', () => load().finally(end), onSuccess)
   }
 
   /** Follows something that takes time. */
@@ -218,7 +223,7 @@ export class WriterSession {
     if (!(error instanceof SnapheapError)) throw new SimulationFailure('false error', `${what} threw ${error}`, error)
     const { faults, isDead } = this.process.files
     if (faults > faultsBefore || isDead || this.isPoisoned || this.isRobbed) return
-    if (this.isLoading && error.code === 'BUSY') return
+    if (this.loads > 0 && error.code === 'BUSY') return
     if (faults > this.faultsAtOpening && error.message.endsWith('open it again.')) return // refused until then
     throw new SimulationFailure('false error', `${what}: ${error.message}`, error)
   }
