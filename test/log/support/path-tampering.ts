@@ -113,6 +113,7 @@ export class PathTampering {
     const isFile = luck < 0.7
     const target = isFile ? file : tools.newestSegment(file)
     if (target === undefined || path.writer?.process.files.openFiles.includes(target) !== true) return false
+    if (!tools.files.exists(target)) return false // taken already
     const kind = random()
     if (kind < 0.35) tools.remove(target)
     else if (kind < 0.6) tools.rename(target, `${target}.away`)
