@@ -393,9 +393,11 @@ export class SimulatedDatabase {
     const { version } = this.store
     const { quietFaults } = this
     const isPromised = this.mode !== 'none' && !this.isPoisoned
+    // what was rejected may still be shown, until the heap has returned from it
+    const kept = Math.min(version, ...this.rejected.map((each) => each.version - 1))
     try {
       await this.close()
-      if (isPromised && !this.files.isDead) this.history.acknowledge(version)
+      if (isPromised && !this.files.isDead) this.history.acknowledge(kept)
     } catch (error) {
       this.expectExcused(error, 'close', quietFaults)
       await this.close()
