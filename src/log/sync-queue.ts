@@ -123,7 +123,7 @@ export class SyncQueue {
     this.running = undefined
   }
 
-  /** Everything up to a position is on the device: who waits for that hears of it. */
+  /** Notes that everything up to a position is on the device, and resolves its waiters. */
   private advance(position: LogPosition): void {
     if (position.bytes > this.synced.bytes) {
       this.file.isOnDevice(position)

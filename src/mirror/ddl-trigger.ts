@@ -43,7 +43,7 @@ function triggerName(slot: string): string {
  * SQL that makes the trigger. Its function writes a message into the log, within the transaction of the command, and never raises. It
  * writes none for temporary tables.
  */
-export function ddlTriggerSql(slot: string): string {
+function ddlTriggerSql(slot: string): string {
   const name = pg.escapeIdentifier(triggerName(slot))
   const tags = TAGS.map((tag) => pg.escapeLiteral(tag)).join(', ')
   return `CREATE OR REPLACE FUNCTION public.${name}() RETURNS event_trigger LANGUAGE plpgsql SET search_path = pg_catalog AS $$
@@ -58,7 +58,7 @@ CREATE EVENT TRIGGER ${name} ON ddl_command_end WHEN TAG IN (${tags}) EXECUTE FU
 }
 
 /** SQL that removes it. */
-export function dropDdlTriggerSql(slot: string): string {
+function dropDdlTriggerSql(slot: string): string {
   const name = pg.escapeIdentifier(triggerName(slot))
   return `DROP EVENT TRIGGER IF EXISTS ${name}; DROP FUNCTION IF EXISTS public.${name}();`
 }
