@@ -307,6 +307,8 @@ export class SimulatedMachine {
     const folder = `backup-${this.names++}`
     await this.idle() // what a failed backup leaves is removed in real time
     const least = session.shown()
+    // a backup begins with a checkpoint where the file does not hold, or the log does not lead to, all that was committed
+    if (!session.logsCommits || !this.tools.files.exists(session.path.in(this.device))) session.path.checkpoints++
     const backUp = async (): Promise<void> => {
       const onProgress = (): void => this.useBesideBackup(session)
       const { version } = await session.store.backup(join(this.device.folder, folder), { onProgress })
