@@ -15,6 +15,7 @@ export const TASKS: Record<string, string> = {
   bulk: 'Rows with five indexes into a new file',
   'initial-copy': 'A table of Postgres copied, every column indexed',
   follow: 'A commit in Postgres until it is visible; a backlog drained',
+  'mirror-cost': 'Transactions of pgbench at half of the rate that the server can do, with a mirror and without',
   recover: 'Opening after a crash: logged transactions done again',
   checkpoint: 'Changed blocks into the file',
   'follow-local': 'A commit until another thread or process sees it',

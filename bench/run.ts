@@ -25,6 +25,7 @@ const TASKS: Record<string, () => Promise<{ task: Task }>> = {
   save: () => import('./save'),
   'initial-copy': () => import('./initial-copy'),
   follow: () => import('./follow'),
+  'mirror-cost': () => import('./mirror-cost'),
   commit: () => import('./commit'),
   batch: () => import('./batch'),
   bulk: () => import('./bulk'),
