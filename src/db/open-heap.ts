@@ -207,7 +207,8 @@ export function openHeap(path: string | undefined, options: StoreOptions & Inter
   const open = (): Heap => {
     try {
       const { world, recovery: given } = options
-      return Heap.open(memory, real, { create, readOnly, files, world, check, recover, recovery: given })
+      const isDurableOnly = options.follow === true && options.unsynced !== true
+      return Heap.open(memory, real, { create, readOnly, files, world, isDurableOnly, check, recover, recovery: given })
     } catch (error) {
       opened.reader?.cursor.close()
       throw error

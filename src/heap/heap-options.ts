@@ -22,6 +22,11 @@ export interface HeapOptions {
    * Default: throw `CORRUPT`.
    */
   readonly recovery?: 'rebuild' | 'cut' | undefined
+  /**
+   * Show a state of the file only when it is on the device: the process that writes the file may not have synced it yet. For
+   * reading. Default false: whatever the file holds.
+   */
+  readonly isDurableOnly?: boolean | undefined
   /** Called with the file before anything is read from it but its map. May throw. */
   readonly check?: ((file: PoolFile) => void) | undefined
   /**

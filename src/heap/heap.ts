@@ -332,12 +332,17 @@ export class Heap {
   /**
    * Takes over the newest state of the file, which another process writes, to see newer versions or to need less memory.
    * `changedIn` tells in which version a block was last replayed, 0 for never; `isStillSo`, asked after the file was read,
-   * with its newest state, whether what was replayed still counts and leads to that state: if not, the heap goes back. Returns whether it shows another state now.
+   * with its newest state, whether what was replayed still counts and leads to that state: if not, the heap goes back.
+   * `isDurableOnly`: the state must be on the device. Returns whether the heap shows another state now.
    */
-  takeNewerFile(changedIn: (block: number) => number, isStillSo: (root: FileRoot | undefined) => boolean): boolean {
+  takeNewerFile(
+    changedIn: (block: number) => number,
+    isStillSo: (root: FileRoot | undefined) => boolean,
+    isDurableOnly: boolean,
+  ): boolean {
     this.ensureOpen()
     const earlier = this.storage.root?.version ?? 0
-    const taken = this.storage.takeNewer(this.path!)
+    const taken = this.storage.takeNewer(this.path!, isDurableOnly)
     const version = taken?.root.version ?? earlier
     const isOther = !isStillSo(taken?.root) || version < earlier || version > this.version
     if (isOther) this.returnToFile()

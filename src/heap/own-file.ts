@@ -19,6 +19,7 @@ export function openOwnFile(memory: Memory, files: Files, path: string, options:
     throw error
   }
   try {
+    if (options.isDurableOnly === true) file.ensureDurable(file.root)
     check?.(file)
     return file
   } catch (error) {

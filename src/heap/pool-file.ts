@@ -19,6 +19,7 @@ import { ioError } from './io-error'
 import { BLOCK_BYTES } from './layout'
 import type { Memory } from './memory'
 import { type DamagedBlock, damagedBlocks, PlacedBlocks } from './placed-blocks'
+import { syncForReading } from './sync-for-reading'
 import type { TemporaryFile } from './temporary-files'
 import { lockWritten } from './writer-lock'
 
@@ -94,15 +95,25 @@ export class PoolFile {
   }
 
   /**
-   * Takes the newest root again, which another process may have written. Whether there was a newer one. Throws as
-   * `open`.
+   * Takes the newest root again, which another process may have written; with `isDurableOnly`, when it is on the device.
+   * Whether there was a newer one. Throws as `open`; then the root is the one before.
    */
-  reread(): boolean {
+  reread(isDurableOnly = false): boolean {
     this.ensureLength()
     const state = readState(this.memory, this.files, this.fd, this.path, this.root.sequence)
     if (state === undefined) return false
+    if (isDurableOnly) this.ensureDurable(state.root)
     this.take(state)
     return true
+  }
+
+  /**
+   * Returns when a root that another process has written is on the device, with the file's name. One that the log leads to is
+   * written when the log is on the device: then no sync is needed. Throws `IO`.
+   */
+  ensureDurable({ point, version }: FileRoot): void {
+    if (point !== undefined && point.loggedVersion >= version) return
+    syncForReading(this.memory, this.files, this.fd, this.path)
   }
 
   /** Starts a file that was only just made, and closes it where that fails. It has no root until `append`. */

@@ -103,19 +103,25 @@ export class Storage {
 
   /**
    * Goes over to the newest state of the file at `path`, which its writer keeps: of the same file, or of another that has
-   * taken its name. Returns the block table that it gives, undefined when there is nothing newer. The caller takes that
-   * over: from now on, blocks are placed in the new state.
+   * taken its name; with `isDurableOnly`, when that is on the device. Returns the block table that it gives, undefined when
+   * there is nothing newer. The caller takes that over: from now on, blocks are placed in the new state.
    */
-  takeNewer(path: string): { root: FileRoot; table: Uint32Array } | undefined {
+  takeNewer(path: string, isDurableOnly: boolean): { root: FileRoot; table: Uint32Array } | undefined {
     const earlier = this.mapped
     if (earlier?.file.isAt(path) === true) {
       const from = earlier.file.root.fileBlocks
-      if (!earlier.file.reread()) return undefined
+      if (!earlier.file.reread(isDurableOnly)) return undefined
       earlier.cover(from)
       return { root: earlier.file.root, table: earlier.table() }
     }
     if (!this.files.exists(path)) return undefined
     const file = PoolFile.open(this.memory, this.files, path, false)
+    try {
+      if (isDurableOnly) file.ensureDurable(file.root)
+    } catch (error) {
+      file.close()
+      throw error
+    }
     if (!Buffer.from(file.heapId).equals(this.heapId)) {
       file.close()
       throw new SnapheapError('CORRUPT', `${path} is now the file of another heap. Close this one and open that.`, {

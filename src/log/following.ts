@@ -179,6 +179,7 @@ export class Following extends EventEmitter<FollowingEvents> {
     const hasOther = heap.takeNewerFile(
       (block) => redo.changedIn.get(block) ?? 0,
       (root) => this.cursor.holdsLast() && (root === undefined || redo.fits(root)),
+      this.limit !== undefined,
     )
     const mayFit = this.cursor.isOfOtherHistory && heap.savedRoot !== savedRoot
     if (hasOther || mayFit) this.readAnew()

@@ -6,8 +6,10 @@ import { readDurableMark } from '../../src/log/durable-mark'
 import { DURABLE_MARK, DURABLE_MARK_NAME } from '../../src/log/format'
 import { verifyLog } from '../../src/log/verify'
 import { nativeMemory } from '../heap/support/memories'
+import { seeded } from '../support/random'
 import { errorOf, fileStore, temporaryPath } from '../support/store'
 import { ids, type Machine, machine, put, turn } from './support/machine'
+import { simulatedWorld } from './support/world'
 
 const NEVER = { everyMs: 1e8, everyBytes: 1e9 }
 
@@ -119,6 +121,35 @@ test('a writer gives no record to the log before it has written a mark of its ow
   await store.sync()
   expect(ids(one.follow())).toEqual([1, 2])
 })
+
+for (const [what, last] of [
+  ['save', 'sync'],
+  ['compact', 'syncFolder'],
+] as const) {
+  for (const way of ['opening', 'following']) {
+    test(`a follower shows a state that was not logged when it is on the device: ${what}, ${way}`, async () => {
+      const one = machine()
+      put(one.open({ durability: 'none' }), 1)
+      await one.store.save()
+      const follower = one.follow({ world: simulatedWorld(seeded(1)) })
+      put(one.store, 2)
+      let shown: unknown[] = []
+      let syncs = 0
+      one.files.faultOf = ({ kind }) => {
+        if (kind === 'sync') syncs++
+        if (kind !== last || syncs < 2) return undefined
+        // the root, or the name of its file, is there: the writer's process ends before it has synced that
+        for (let looks = 0; looks < 3; looks++) follower.following!.look()
+        shown = ids(way === 'opening' ? one.follow() : follower)
+        return { code: 'EIO', death: 'before' }
+      }
+      await one.store[what]().catch(() => undefined)
+      expect(shown).toEqual([1, 2])
+      await one.cutPower()
+      expect(ids(one.open())).toEqual(shown)
+    })
+  }
+}
 
 test('verify, and a copy without its mark or with an older one, do not need it', async () => {
   const path = temporaryPath()

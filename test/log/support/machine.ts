@@ -33,7 +33,7 @@ export class Machine {
   }
 
   /** Another process of the machine, which follows. It looks when it is told to. */
-  follow(options: StoreOptions = {}): StoreOverFiles {
+  follow(options: StoreOptions & InternalOptions = {}): StoreOverFiles {
     const files = new FaultyFiles(this.device)
     const memory = files.memoryFrom(nativeMemory())
     const follower = StoreOverFiles.over(this.path, {

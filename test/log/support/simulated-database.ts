@@ -60,8 +60,6 @@ export class SimulatedDatabase {
   private readonly rejected: { readonly version: number; readonly state: State }[] = []
   /** The version when it was last looked at: it falls where commits are taken back. */
   private shown = 0
-  /** The newest commit that was not logged. */
-  private unlogged = 0
   private readonly totals = { commits: 0, reopenings: 0, faults: 0 }
 
   constructor(
@@ -332,8 +330,7 @@ export class SimulatedDatabase {
   private look(follower: SimulatedFollower): void {
     follower.look(this.followed)
     const { version, isUnsynced } = follower
-    const isLogged = version > this.unlogged && this.mode !== 'none' && this.nextMode === undefined
-    if (!isUnsynced && isLogged && this.history.has(version)) this.history.acknowledge(version)
+    if (!isUnsynced && this.history.has(version)) this.history.acknowledge(version)
   }
 
   private follow(): void {
@@ -557,7 +554,6 @@ export class SimulatedDatabase {
   private committed(state: State, version = this.store.version): void {
     if (this.files.isDead) return this.history.isUncertain(version, state)
     this.totals.commits++
-    if (this.mode === 'none' || this.nextMode !== undefined) this.unlogged = version
     this.history.committed(version, state)
   }
 
