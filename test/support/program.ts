@@ -89,7 +89,7 @@ export async function runProgram(
     const child = spawn(process.execPath, [...flags, bundle], {
       stdio: ['ignore', 'pipe', 'pipe'],
       env: { ...process.env, ...env },
-      timeout: 60_000,
+      timeout: 110_000, // on a busy machine
       killSignal: 'SIGKILL',
     })
     const exited = new Promise<number | null>((resolve, reject) => child.on('error', reject).on('close', resolve))
