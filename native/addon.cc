@@ -23,6 +23,9 @@ namespace {
 
 using snapheap::Advice;
 using snapheap::Descriptor;
+#ifndef _WIN32
+using snapheap::FileName;
+#endif
 using snapheap::Integer;
 using snapheap::kMaxFileOffset;
 using snapheap::Mapping;
@@ -185,10 +188,17 @@ Napi::Value LockFile(const Napi::CallbackInfo& info) {
 }
 
 #ifndef _WIN32
-Napi::Value NamesFile(const Napi::CallbackInfo& info) {
+Napi::Value NameFile(const Napi::CallbackInfo& info) {
   const int fd = Descriptor(info, 1);
-  const double size = Integer(info, 2, "sizeBytes", kMaxFileOffset);
-  return Napi::Boolean::New(info.Env(), snapheap::NamesFile(Path(info, 0), fd, static_cast<uint64_t>(size)));
+  const auto drop = [](Napi::Env, FileName* name) { delete name; };
+  return Napi::External<FileName>::New(info.Env(), new FileName(Path(info, 0), fd), drop);
+}
+
+Napi::Value IsFileInPlace(const Napi::CallbackInfo& info) {
+  if (!info[0].IsExternal()) throw Napi::TypeError::New(info.Env(), "name must be what nameFile has returned");
+  const double size = Integer(info, 1, "sizeBytes", kMaxFileOffset);
+  const FileName* name = info[0].As<Napi::External<FileName>>().Data();
+  return Napi::Boolean::New(info.Env(), name->IsInPlace(static_cast<uint64_t>(size)));
 }
 #endif
 
@@ -213,7 +223,8 @@ Napi::Object Initialise(Napi::Env env, Napi::Object exports) {
   snapheap::ExportFileWrite(env, exports);
   snapheap::Export<LockFile>(env, exports, "lockFile");
 #ifndef _WIN32
-  snapheap::Export<NamesFile>(env, exports, "namesFile");
+  snapheap::Export<NameFile>(env, exports, "nameFile");
+  snapheap::Export<IsFileInPlace>(env, exports, "isFileInPlace");
 #endif
   snapheap::Export<SyncFolder>(env, exports, "syncFolder");
   return exports;

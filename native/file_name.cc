@@ -4,6 +4,8 @@
 #include <fcntl.h>
 #include <sys/stat.h>
 
+#include <utility>
+
 namespace snapheap {
 
 namespace {
@@ -28,28 +30,36 @@ bool IdentifyWithoutTimes(int folder, const char* path, int flags, Identity* fou
 }
 #endif
 
-Identity IdentityOf(const struct stat& fields) {
-  return {static_cast<uint64_t>(fields.st_ino), static_cast<uint64_t>(fields.st_dev),
-          static_cast<uint64_t>(fields.st_size)};
-}
-
-bool IsSame(const Identity& named, const Identity& open, uint64_t size_bytes) {
-  return named.inode == open.inode && named.device == open.device && open.size_bytes >= size_bytes;
+bool Identify(int folder, const char* path, int flags, Identity* found) {
+#ifdef STATX_INO
+  if (IdentifyWithoutTimes(folder, path, flags, found)) return true;
+#endif
+  struct stat fields;
+  if ((folder == AT_FDCWD ? stat(path, &fields) : fstat(folder, &fields)) != 0) return false;
+  *found = {static_cast<uint64_t>(fields.st_ino), static_cast<uint64_t>(fields.st_dev),
+            static_cast<uint64_t>(fields.st_size)};
+  return true;
 }
 
 }  // namespace
 
-bool NamesFile(const std::string& path, int fd, uint64_t size_bytes) {
-#ifdef STATX_INO
-  Identity named;
+FileName::FileName(std::string path, int fd) : path_(std::move(path)) {
   Identity open;
-  if (IdentifyWithoutTimes(AT_FDCWD, path.c_str(), 0, &named) && IdentifyWithoutTimes(fd, "", AT_EMPTY_PATH, &open))
-    return IsSame(named, open, size_bytes);
+#ifdef STATX_INO
+  constexpr int kFlags = AT_EMPTY_PATH;
+#else
+  constexpr int kFlags = 0;
 #endif
-  struct stat by_name;
-  struct stat by_descriptor;
-  if (stat(path.c_str(), &by_name) != 0 || fstat(fd, &by_descriptor) != 0) return false;
-  return IsSame(IdentityOf(by_name), IdentityOf(by_descriptor), size_bytes);
+  is_known_ = fd >= 0 && Identify(fd, "", kFlags, &open);
+  if (!is_known_) return;
+  inode_ = open.inode;
+  device_ = open.device;
+}
+
+bool FileName::IsInPlace(uint64_t size_bytes) const {
+  Identity named;
+  return is_known_ && Identify(AT_FDCWD, path_.c_str(), 0, &named) && named.inode == inode_ && named.device == device_ &&
+         named.size_bytes >= size_bytes;
 }
 
 }  // namespace snapheap

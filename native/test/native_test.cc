@@ -164,10 +164,12 @@ void TestName(const std::string& folder) {
   const std::string other = folder + "/other";
   const int fd = open(path.c_str(), O_RDWR | O_CREAT, 0600);
   CHECK(write(fd, "ab", 2) == 2);
-  CHECK(NamesFile(path, fd, 0) && NamesFile(path, fd, 2) && !NamesFile(path, fd, 3));
-  CHECK(rename(path.c_str(), other.c_str()) == 0 && !NamesFile(path, fd, 0) && NamesFile(other, fd, 0));
+  const FileName name(path, fd);
+  const FileName other_name(other, fd);
+  CHECK(name.IsInPlace(0) && name.IsInPlace(2) && !name.IsInPlace(3) && !other_name.IsInPlace(0));
+  CHECK(rename(path.c_str(), other.c_str()) == 0 && !name.IsInPlace(0) && other_name.IsInPlace(0));
   close(open(path.c_str(), O_RDWR | O_CREAT, 0600));
-  CHECK(!NamesFile(path, fd, 0) && !NamesFile(folder + "/no/file", fd, 0) && !NamesFile(other, -1, 0));
+  CHECK(!name.IsInPlace(0) && !FileName(folder + "/no/file", fd).IsInPlace(0) && !FileName(other, -1).IsInPlace(0));
   close(fd);
 }
 

@@ -24,7 +24,7 @@ import {
   writev,
 } from 'node:fs'
 import { promisify } from 'node:util'
-import type { Memory } from './memory'
+import type { FileName, Memory } from './memory'
 
 const writevAsync = promisify(writev)
 const fdatasyncAsync = promisify(fdatasync)
@@ -219,8 +219,18 @@ export function filesWith(memory: Memory, fileMode = DEFAULT_FILE_MODE): Files {
     open: (path, flags) => openSync(path, flags, fileMode),
     makeFolder: (folder) => makeFolder(folder, fileMode),
     writeBeside: memory.writeBeside ?? nodeFiles.writeBeside,
-    names: memory.names ?? nodeFiles.names,
+    names: (path, fd, sizeBytes) => fileNameOf(memory, nodeFiles, path, fd).isInPlace(sizeBytes),
   }
+}
+
+/** A path and an open file, compared by native code where the memory has any: that does not make the next sync slower (`native/file_name.cc`). */
+export function fileNameOf(
+  memory: Pick<Memory, 'nameOf'>,
+  files: Pick<Files, 'names'>,
+  path: string,
+  fd: number,
+): FileName {
+  return memory.nameOf?.(path, fd) ?? { isInPlace: (sizeBytes) => files.names(path, fd, sizeBytes) }
 }
 
 function makeFolder(folder: string, fileMode: number): void {

@@ -111,12 +111,6 @@ export function checkDescriptor(fd: number): void {
   checkInteger('fd', fd, MAX_FD)
 }
 
-export function checkNames(path: string, fd: number, sizeBytes: number): void {
-  checkPath(path)
-  checkDescriptor(fd)
-  checkInteger('sizeBytes', sizeBytes, Number.MAX_SAFE_INTEGER)
-}
-
 export function checkWrite(fd: number, buffers: readonly Uint8Array[], position: number): void {
   checkDescriptor(fd)
   if (!Array.isArray(buffers)) throw invalid('buffers', buffers, 'an array')

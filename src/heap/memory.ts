@@ -79,10 +79,10 @@ export interface Memory {
   lockFile?(fd: number): boolean
 
   /**
-   * Whether `path` names an open file, and that has at least so many bytes. Only where native code finds that out
-   * faster than two calls of Node's `fs`.
+   * Remembers which file is open under a descriptor, which must stay open as long as the result is used. Only where native code
+   * finds out what a path names faster than Node's `fs`.
    */
-  names?(path: string, fd: number, sizeBytes?: number): boolean
+  nameOf?(path: string, fd: number): FileName
 
   /**
    * Writes all of some ranges of bytes one behind the other into an open file, from byte `position` on, off the event
@@ -97,6 +97,15 @@ export interface Memory {
 }
 
 export type MemoryAdvice = 'normal' | 'random' | 'sequential' | 'willneed' | 'dontneed'
+
+/** An open file, and the path that named it. */
+export interface FileName {
+  /**
+   * Whether the path still names the file, and that has at least so many bytes (default 0): somebody may have removed, renamed
+   * or replaced it. Costs one call of the operating system, or two.
+   */
+  isInPlace(sizeBytes?: number): boolean
+}
 
 /** A held writer lock. */
 export interface FileLock {

@@ -14,7 +14,6 @@ import {
   checkCopy,
   checkDescriptor,
   checkMapping,
-  checkNames,
   checkPath,
   checkRange,
   checkRefresh,
@@ -43,7 +42,9 @@ interface Addon extends Kernels {
   ): void
   lockFile(fd: number): boolean
   /** Not on Windows. */
-  namesFile?(path: string, fd: number, sizeBytes: number): boolean
+  nameFile?(path: string, fd: number): object
+  /** Of what `nameFile` has returned. */
+  isFileInPlace?(name: object, sizeBytes: number): boolean
   /** Rejects with an error whose `code` is the system's number. Not on Windows. */
   writeBeside?(fd: number, buffers: readonly Uint8Array[], position: number): Promise<void>
   syncFolder(path: string): void
@@ -67,7 +68,7 @@ class NativeMemory implements Memory {
 
   readonly writeBeside?: NonNullable<Memory['writeBeside']>
 
-  readonly names?: NonNullable<Memory['names']>
+  readonly nameOf?: NonNullable<Memory['nameOf']>
 
   constructor(private readonly addon: Addon) {
     this.kernels = {
@@ -93,11 +94,13 @@ class NativeMemory implements Memory {
       numberPairs: (...given) => kernel(() => addon.numberPairs(...given)),
       gatherNumbers: (...given) => kernel(() => addon.gatherNumbers(...given)),
     }
-    const { writeBeside, namesFile } = addon
-    if (namesFile !== undefined) {
-      this.names = (path, fd, sizeBytes = 0) => {
-        checkNames(path, fd, sizeBytes)
-        return namesFile(path, fd, sizeBytes)
+    const { writeBeside, nameFile, isFileInPlace } = addon
+    if (nameFile !== undefined && isFileInPlace !== undefined) {
+      this.nameOf = (path, fd) => {
+        checkPath(path)
+        checkDescriptor(fd)
+        const name = nameFile(path, fd)
+        return { isInPlace: (sizeBytes = 0) => isFileInPlace(name, sizeBytes) }
       }
     }
     if (writeBeside === undefined) return

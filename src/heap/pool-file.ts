@@ -13,11 +13,11 @@ import {
   ROOT_SLOT_OFFSETS,
 } from './file-format'
 import { openFile, readState } from './file-states'
-import type { Files } from './files'
+import { type Files, fileNameOf } from './files'
 import type { HistoryPoint } from './history-point'
 import { ioError } from './io-error'
 import { BLOCK_BYTES } from './layout'
-import type { Memory } from './memory'
+import type { FileName, Memory } from './memory'
 import { type DamagedBlock, damagedBlocks, PlacedBlocks } from './placed-blocks'
 import { syncForReading } from './sync-for-reading'
 import type { TemporaryFile } from './temporary-files'
@@ -50,6 +50,8 @@ export class PoolFile {
   /** A newer state in the file, which is damaged: the next one takes its place. */
   skipped: FileRoot | undefined
   private placed: PlacedBlocks | undefined
+  /** What was last asked to name it. */
+  private named: { readonly path: string; readonly name: FileName } | undefined
   /** Whether a root was written that could not be synced: the file may hold a newer state than this object knows of. */
   mayHoldNewer = false
 
@@ -175,10 +177,10 @@ export class PoolFile {
     return this.names(path, 0)
   }
 
-  /** Native code finds it out without slowing the next sync down (`native/file_name.cc`). */
   private names(path: string, sizeBytes: number): boolean {
     const { memory, files, fd } = this
-    return memory.names?.(path, fd, sizeBytes) ?? files.names(path, fd, sizeBytes)
+    if (this.named?.path !== path) this.named = { path, name: fileNameOf(memory, files, path, fd) }
+    return this.named.name.isInPlace(sizeBytes)
   }
 
   /** Throws unless `path` still names this file, whole: somebody may have removed, replaced or truncated it. */

@@ -2,7 +2,7 @@ import { randomBytes } from 'node:crypto'
 import { closeSync, constants, openSync, readdirSync, readFileSync, renameSync, unlinkSync, writeSync } from 'node:fs'
 import { basename, dirname, join } from 'node:path'
 import { SnapheapError } from '../errors'
-import { DEFAULT_FILE_MODE, type FileIdentity, isSameFile, nodeFiles } from './files'
+import { DEFAULT_FILE_MODE, type FileIdentity, fileNameOf, isSameFile, nodeFiles } from './files'
 import type { FileLock, Memory } from './memory'
 import { readOnlyError, systemError } from './memory-checks'
 import {
@@ -23,7 +23,7 @@ const LOOK_EVERY_MS = 3
 const CLAIM = /-[0-9a-f]{12}$/
 
 /** What is asked of the kernel, where a memory can. */
-type Kernel = Pick<Memory, 'lockFile' | 'names'>
+type Kernel = Pick<Memory, 'lockFile' | 'nameOf'>
 
 /** What a lock takes from outside besides files. Tests hand in a world in which a seed repeats a run. */
 interface LockWorld {
@@ -115,9 +115,9 @@ function lockByClaim(path: string, kernel: Kernel, fileMode: number, world: Lock
 }
 
 function heldLock(path: string, fd: number, kernel: Kernel, give: (isDiscarded: boolean) => void): FileLock {
-  const names = kernel.names ?? nodeFiles.names
+  const name = fileNameOf(kernel, nodeFiles, path, fd)
   let isReleased = false
-  const isHeld = (): boolean => !isReleased && names(path, fd)
+  const isHeld = (): boolean => !isReleased && name.isInPlace()
   return {
     path,
     isHeld,

@@ -1,5 +1,5 @@
-import type { Files } from '../heap/files'
-import type { Memory } from '../heap/memory'
+import { type Files, fileNameOf } from '../heap/files'
+import type { FileName, Memory } from '../heap/memory'
 import { SEGMENT } from './format'
 import { contentsEnd, createSegment, openSegment, syncLogFolders } from './segments'
 import { ZerosAhead } from './zeros-ahead'
@@ -19,6 +19,7 @@ export interface LogPosition {
 interface OpenSegment {
   readonly path: string
   readonly fd: number
+  readonly name: FileName
   /**
    * A second opening of the file, for synchronous syncs. The kernel reports a failed write to each opening once:
    * through one descriptor, the sync on another thread could take the report that the synchronous one must see.
@@ -124,9 +125,7 @@ export class SegmentFile {
    * Whether the path still names the segment: somebody may have removed, renamed or replaced it. One look at the path.
    */
   get isInPlace(): boolean {
-    const { file, memory, files } = this
-    if (file === undefined) return true
-    return memory.names?.(file.path, file.fd) ?? files.names(file.path, file.fd)
+    return this.file === undefined || this.file.name.isInPlace()
   }
 
   /** Ends it at a position: what is behind must not be taken for a commit. Throws where that is still there. */
@@ -153,7 +152,9 @@ export class SegmentFile {
 
   private opened(path: string, fd: number): OpenSegment {
     try {
-      return { path, fd, syncFd: this.files.open(path, 'r+'), syncsUnderWay: 0, isLeft: false }
+      const { memory, files } = this
+      const name = fileNameOf(memory, files, path, fd)
+      return { path, fd, name, syncFd: files.open(path, 'r+'), syncsUnderWay: 0, isLeft: false }
     } catch (error) {
       this.files.close(fd)
       throw error

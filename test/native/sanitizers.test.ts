@@ -22,7 +22,7 @@ describe.skipIf(!hasSanitizers)(
       const compiled = run(compiler, [...flags, 'test/native_test.cc', ...sources, '-o', program], { cwd: native })
       expect(compiled).toEqual({ status: 0, signal: null, output: '' })
       expect(run(program, [folder])).toEqual({ status: 0, signal: null, output: 'native: all holds\n' })
-    })
+    }, 600_000) // most of it is the compiler's, here and below
 
     // The tests of all that it does, under the same sanitizers, take minutes: npm run test:native
     test('is clean as the addon, whatever it is called with', () => {
@@ -42,6 +42,6 @@ describe.skipIf(!hasSanitizers)(
         env,
       })
       expect(outcome).toEqual({ status: 0, signal: null, output: expect.stringMatching(/^survived: /) })
-    }, 600_000) // most of it is the compiler's
+    }, 600_000)
   },
 )
