@@ -357,7 +357,8 @@ export class Store {
     return new Snapshot(pinned)
   }
 
-  protected ensureOpen(): void {
+  /** Throws `CLOSED`. @internal */
+  ensureOpen(): void {
     if (this.heap.isClosed)
       throw new SnapheapError('CLOSED', 'The database is closed. Open it again.', { path: this.path })
   }

@@ -34,7 +34,7 @@ const CONNECT_TIMEOUT_MS = 10_000
 /** A server that has not closed a connection after this long is not waited for. */
 const DISCONNECT_TIMEOUT_MS = 1_000
 /** A statement on the catalogue that is not answered after this long is given up, and its connection with it. */
-export const ANSWER_TIMEOUT_MS = 30_000
+const ANSWER_TIMEOUT_MS = 30_000
 
 /**
  * A connected client, for the caller to end. `purpose` `'query'`: with the mirror's session settings. `'replication'`: the same as a

@@ -1,4 +1,6 @@
+import type { Store } from '../db/store'
 import { SnapheapError } from '../errors'
+import { postgresError } from './connection'
 
 export function takenBackError(slot: string): SnapheapError {
   return new SnapheapError(
@@ -18,4 +20,14 @@ export function silentError(slot: string): SnapheapError {
 
 export function closedError(): SnapheapError {
   return new SnapheapError('CLOSED', 'The mirror is closed. Start it again with mirror(db, …).')
+}
+
+/** Why a session has ended. A database that is closed is the reason, whatever else has failed. */
+export function reasonOf(store: Store, error: unknown): SnapheapError {
+  try {
+    store.ensureOpen()
+  } catch (closed) {
+    return closed as SnapheapError
+  }
+  return error instanceof SnapheapError ? error : postgresError('mirroring failed', error)
 }

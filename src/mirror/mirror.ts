@@ -6,13 +6,12 @@ import type { Store } from '../db/store'
 import { SnapheapError } from '../errors'
 import { BackgroundVerification } from './background-verification'
 import { Backoff } from './backoff'
-import { postgresError } from './connection'
 import { Deferred } from './deferred'
 import { type Follower, streamEnded } from './follower'
 import { LagMeter, type Places } from './lag'
 import { type Lsn, NO_LSN, parseLsn } from './lsn'
 import { defaultSlot, ensureMirrorable } from './mirror-arguments'
-import { closedError, silentError, takenBackError } from './mirror-errors'
+import { closedError, reasonOf, silentError, takenBackError } from './mirror-errors'
 import type {
   CloseOptions,
   MirrorEvents,
@@ -247,7 +246,7 @@ export class Mirror extends EventEmitter<MirrorEvents> {
         await this.runSession()
       } catch (error) {
         if (this.closing !== undefined) return
-        const reason = error instanceof SnapheapError ? error : postgresError('mirroring failed', error)
+        const reason = reasonOf(this.db, error)
         if (!this.canGoOn(reason)) {
           this.fail(reason)
           return
@@ -329,6 +328,7 @@ export class Mirror extends EventEmitter<MirrorEvents> {
   /** Whether another session may get further. */
   private canGoOn(error: SnapheapError): boolean {
     const { oid, mustCopy, isTransient, isOtherHistory } = error.details
+    if (error.code === 'CLOSED') return false
     this.hasOtherHistory ||= isOtherHistory === true
     if (typeof oid === 'number') {
       // Seen again at the same place: it is not what the columns say that has changed.

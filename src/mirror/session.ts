@@ -206,6 +206,7 @@ export class Session {
     )
     onAdvance()
     const watching = watch.run(checkEveryMs, this.follower, this.stream, () => {
+      store.ensureOpen()
       this.tellLosses()
       if (watch.isSynchronous) onAdvance() // it may have become so, and be waited for
       if (watch.slotStatus !== undefined) this.guard.look(watch.slotStatus)

@@ -1,6 +1,5 @@
 import pg from 'pg'
 import { SnapheapError } from '../errors'
-import { ANSWER_TIMEOUT_MS, noAnswer } from './connection'
 import { CopyChannel } from './copy-channel'
 import { formatLsn, type Lsn, NO_LSN } from './lsn'
 import { POSTGRES_EPOCH_MS } from './pgoutput'
@@ -50,7 +49,6 @@ export class ReplicationStream {
   readonly done: Promise<void>
   private readonly channel: CopyChannel
   private readonly timer: NodeJS.Timeout
-  private readonly startTimer: NodeJS.Timeout
   private receivedLsn: Lsn
   /** None until the owner says so: having applied something is not having it on disk. */
   private durableLsn: Lsn = NO_LSN
@@ -78,7 +76,7 @@ export class ReplicationStream {
       {
         onStart: () => {
           this.hasStarted = true
-          clearTimeout(this.startTimer)
+          this.heard()
           if (this.isStopping) this.channel.finish()
         },
         onData: (bytes, start, end) => this.receive(bytes, start, end),
@@ -90,18 +88,14 @@ export class ReplicationStream {
       },
     )
     this.timer = setInterval(() => this.tick(), statusIntervalMs)
-    const late = noAnswer('starting replication failed', ANSWER_TIMEOUT_MS)
-    this.startTimer = setTimeout(() => this.channel.fail(late), ANSWER_TIMEOUT_MS)
-    const stopTimers = () => {
-      clearInterval(this.timer)
-      clearTimeout(this.startTimer)
-    }
-    this.done = this.channel.done.finally(stopTimers).then(
-      () => this.ended(slot),
-      (error) => {
-        throw endedBy(error)
-      },
-    )
+    this.done = this.channel.done
+      .finally(() => clearInterval(this.timer))
+      .then(
+        () => this.ended(slot),
+        (error) => {
+          throw endedBy(error)
+        },
+      )
     this.done.catch(() => undefined) // the owner may look at it later
     client.query(this.channel)
   }
@@ -178,10 +172,10 @@ export class ReplicationStream {
 
   /**
    * Counts intervals, not time: after a long pause of this process the timer fires before the socket is read, and the
-   * bytes that came meanwhile are still to be seen.
+   * bytes that came meanwhile are still to be seen. A stream that has not begun waits for the answer to its command.
    */
   private tick(): void {
-    const isListening = this.hasStarted && !this.channel.isPaused
+    const isListening = !this.channel.isPaused
     if (!isListening || ++this.silentIntervals <= DEAD_INTERVALS) {
       this.sendStatus(isListening)
       if (isListening && this.silentIntervals === SILENT_INTERVALS) this.handlers.onSilence?.(true)

@@ -104,6 +104,16 @@ test('a restarted and a crashed server: reads go on, and the mirror comes back b
   expect(watch.reads()).toBeGreaterThan(10)
 })
 
+test('a database closed while the server is away makes its mirror fail', async () => {
+  await start()
+  await server.stop()
+  await bench.until(() => bench.mirror.status === 'stale')
+  await bench.db.close()
+  while (bench.mirror.status !== 'failed') await new Promise((resolve) => setTimeout(resolve, 2))
+  expect(bench.mirror.error).toMatchObject({ code: 'CLOSED', message: expect.stringContaining('database is closed') })
+  await server.start()
+})
+
 test('a file opened while the server is away is served, and follows when it is back', async () => {
   await start()
   await bump(5)
