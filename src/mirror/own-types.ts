@@ -1,4 +1,4 @@
-import type { CustomTypesConfig } from 'pg'
+import pg, { type CustomTypesConfig } from 'pg'
 
 /** OIDs of the types that the mirror's own statements give values of, apart from texts. */
 const BOOL = 16
@@ -11,6 +11,10 @@ const FLOAT8 = 701
 const TEXT_ARRAY = 1009
 const FLOAT8_ARRAY = 1022
 const JSONB = 3802
+
+/** The array parser that comes with `pg`; its declared type is that of another version. */
+const { arrayParser } = pg.types as unknown as { arrayParser: { create(text: string): { parse(): string[] } } }
+const elementsOf = (text: string): string[] => arrayParser.create(text).parse()
 
 const PARSERS: ReadonlyMap<number, (text: string) => unknown> = new Map<number, (text: string) => unknown>([
   [BOOL, (text) => text === 't'],
@@ -34,10 +38,3 @@ const asText = (text: string): string => text
 export const OWN_TYPES = {
   getTypeParser: (oid: number) => PARSERS.get(oid) ?? asText,
 } as CustomTypesConfig
-
-/** Elements of an array of one dimension, none of them null, in its text form. */
-function elementsOf(text: string): string[] {
-  return [...text.slice(1, -1).matchAll(/"((?:[^"\\]|\\.)*)"|([^",]+)/g)].map(([, quoted, plain]) =>
-    quoted === undefined ? plain! : quoted.replace(/\\(.)/g, '$1'),
-  )
-}

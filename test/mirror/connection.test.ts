@@ -46,6 +46,20 @@ test('both kinds of connection print values alike, whatever the database is conf
   }
 })
 
+test('arrays of texts and numbers are read with what they quote and escape', async () => {
+  const client = await connect(server.connection, 'query')
+  const texts = ['', 'a,b', '{c}', '"d"', '\\', 'NULL', ' e ', 'é']
+  const elements = texts.map((text) => `'${text}'`).join(', ')
+  expect(
+    await queryRows(
+      client,
+      'asking failed',
+      `SELECT ARRAY[${elements}] AS texts, ARRAY[1.5, -2e300]::float8[] AS numbers`,
+    ),
+  ).toEqual([{ texts, numbers: [1.5, -2e300] }])
+  await client.end()
+})
+
 test('a URL connects like a configuration object', async () => {
   const { host, port, user, database } = server.tcpConnection
   const client = await connect(`postgres://${user}@${host}:${port}/${database}`, 'query')
