@@ -8,8 +8,20 @@ import { WriteTurn } from './write-turn'
 
 /** How long a transaction under way may still take when its mirror is closed. */
 const CLOSING_PATIENCE_MS = 2000
+/** An idle connection that does not answer after this long is replaced. */
+const IDLE_ANSWER_MS = 2000
+const BEGIN = 'BEGIN READ WRITE'
+/** In one message: a pooler that gives the next transaction another server session resets this one. */
+const COMMIT = 'COMMIT; RESET ALL; RESET SESSION AUTHORIZATION'
 /** SQLSTATE classes of errors after which a COMMIT may have happened: the connection or the server ended. */
 const ENDED = /^(08|57P|58|XX)/
+
+/** What `pg` remembers of a session, and its types do not tell. */
+interface Remembered {
+  connection: { parsedStatements: Record<string, string> }
+  /** Parsers set by `client.setTypeParser`. */
+  _types: { text: object; binary: object }
+}
 
 export interface Written<T> {
   result: T
@@ -75,14 +87,14 @@ export class WriteThrough {
 
   private async perform<T>(turn: WriteTurn, work: (client: pg.Client) => Promise<T>): Promise<Written<T>> {
     turn.signal.throwIfAborted()
-    const client = await this.connect(turn)
+    const client = await this.begin(turn)
     const giveUp = () => {
       this.forget(client)
       cutOff(client)
     }
     turn.signal.addEventListener('abort', giveUp)
     try {
-      await this.query(client, 'beginning a transaction failed', 'BEGIN READ WRITE')
+      turn.signal.throwIfAborted()
       turn.phase = 'open'
       const result = await this.runWork(client, turn, work)
       const isAsync = await this.commit(client, turn)
@@ -123,7 +135,8 @@ export class WriteThrough {
     turn.phase = 'committing'
     let command: string
     try {
-      command = (await client.query('COMMIT')).command
+      const [committed] = (await client.query(COMMIT)) as unknown as pg.QueryResult[]
+      command = committed!.command
     } catch (error) {
       throw await this.commitFailed(turn, doing, error)
     }
@@ -165,21 +178,37 @@ export class WriteThrough {
     return parseLsn(row!.lsn)
   }
 
-  private async connect(turn: WriteTurn): Promise<pg.Client> {
+  /** A connection with a transaction begun. An idle connection that was lost without notice is replaced: it has done nothing yet. */
+  private async begin(turn: WriteTurn): Promise<pg.Client> {
+    const doing = 'beginning a transaction failed'
     await this.isClean
-    if (this.client !== undefined) return this.client
+    turn.signal.throwIfAborted()
+    const { client: idle } = this
+    if (idle !== undefined) {
+      try {
+        await queryRows(idle, doing, BEGIN, Math.min(IDLE_ANSWER_MS, turn.restMs / 2))
+        return idle
+      } catch {
+        await this.letGo()
+      }
+    }
     const client = await connect(this.connection, 'write', () => this.forget(client), turn.signal)
     turn.signal.throwIfAborted()
     this.client = client
+    await this.query(client, doing, BEGIN)
     return client
   }
 
-  /** Brings the session back to what it was when it began: settings, role, prepared statements, listeners, locks, temporary tables. */
+  /**
+   * Brings the session back to what it was when it began: settings, role, prepared statements, locks, temporary tables, listeners and
+   * parsers of types.
+   */
   private async clean(client: pg.Client): Promise<void> {
     try {
-      await queryRows(client, 'resetting the session failed', 'DISCARD ALL')
-      const { connection } = client as unknown as { connection: { parsedStatements: Record<string, string> } }
+      await queryRows(client, 'resetting the session failed', 'DISCARD ALL', IDLE_ANSWER_MS)
+      const { connection, _types } = client as unknown as Remembered
       connection.parsedStatements = {} // pg would not prepare again what it remembers
+      Object.assign(_types, { text: {}, binary: {} })
       for (const event of ['notice', 'notification']) client.removeAllListeners(event)
     } catch {
       if (this.client === client) await this.letGo()

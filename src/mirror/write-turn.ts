@@ -15,8 +15,10 @@ export class WriteTurn {
   private readonly aborter = new AbortController()
   private reject!: (error: SnapheapError) => void
   private readonly timer: NodeJS.Timeout
+  private readonly endMs: number
 
   constructor(private readonly withinMs: number) {
+    this.endMs = performance.now() + withinMs
     this.signal = this.aborter.signal
     this.givenUp = new Promise((_, reject) => {
       this.reject = reject
@@ -27,6 +29,11 @@ export class WriteTurn {
 
   get isOver(): boolean {
     return this.signal.aborted
+  }
+
+  /** Time until it is given up. */
+  get restMs(): number {
+    return Math.max(this.endMs - performance.now(), 1)
   }
 
   giveUp(error: SnapheapError): void {

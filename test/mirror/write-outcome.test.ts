@@ -84,12 +84,41 @@ test('what waits for its turn or for the server longer than timeoutMs has not ha
   await bench.until(async () => (await bench.query(inTransaction)).length === 0)
 })
 
-test('a connection that has gone silent costs one write its time, and not those after it', async () => {
+/** Makes the connection of `write` silent at a statement of its own, from that on. */
+function silenceWriteAt(statement: string): void {
+  network.onRequest = (bytes, pair) => {
+    if (!bytes.includes(statement)) return bytes
+    network.onRequest = (passed) => passed
+    pair.isSilent = true
+    return undefined
+  }
+}
+
+test('an idle connection that was lost without notice is replaced, and the write succeeds', async () => {
   await startThroughNetwork()
   await bench.mirror.write(setBalance(1))
-  network.silence()
-  expect(await rejectionOf(bench.mirror.write(setBalance(2), { timeoutMs: 200 }))).toMatchObject({ code: 'TIMEOUT' })
-  // the stream is silent, too, so that what is written next is not shown
+  silenceWriteAt('BEGIN READ WRITE')
+  await bench.mirror.write(setBalance(2))
+  silenceWriteAt('DISCARD ALL')
+  await bench.mirror.write(setBalance(3))
+  await bench.mirror.write(setBalance(4))
+  silenceWriteAt('BEGIN READ WRITE')
+  await bench.mirror.write(setBalance(5), { timeoutMs: 1000 })
+  expect(balance()).toBe(5)
+})
+
+test('a connection that goes silent during the work costs that write its time, and not those after it', async () => {
+  await startThroughNetwork()
+  await bench.mirror.write(setBalance(1))
+  silenceWriteAt('UPDATE')
+  expect(await rejectionOf(bench.mirror.write(setBalance(2), { timeoutMs: 300 }))).toMatchObject({ code: 'TIMEOUT' })
+  await bench.mirror.write(setBalance(3))
+  expect(balance()).toBe(3)
+})
+
+test('a write that is committed, and that the mirror does not show in time, says so', async () => {
+  await startThroughNetwork()
+  network.silence() // the stream, too
   const unseen = await rejectionOf(bench.mirror.write(setBalance(3), { timeoutMs: 1000 }))
   expect(unseen).toMatchObject({ code: 'TIMEOUT', details: { isCommitted: true } })
   expect(unseen.message).toMatch(/is committed in Postgres.*Do not run it again/)
@@ -158,6 +187,7 @@ test('nothing of a session is left to later writes, and named statements are pre
   )
   const named = (client: Client) => client.query({ name: 'add', text: 'UPDATE account SET balance = balance + 1' })
   const look = async (client: Client) => {
+    expect((await client.query('SELECT 1 AS one')).rows).toEqual([{ one: 1 }])
     const { rows } = await client.query(
       `SELECT current_user AS role, current_setting('search_path') AS path, current_setting('statement_timeout') AS timeout,
          to_regclass('pg_temp.scratch') AS scratch, (SELECT count(*)::int FROM pg_locks WHERE locktype = 'advisory') AS locks,
@@ -171,6 +201,7 @@ test('nothing of a session is left to later writes, and named statements are pre
     const spoilt = bench.mirror.write(async (client) => {
       await named(client)
       client.on('notice', () => told++)
+      client.setTypeParser(pg.types.builtins.INT4, () => 'spoilt')
       await client.query(`SET search_path = pg_catalog; SET statement_timeout = 7; CREATE TEMP TABLE scratch ();
         SELECT pg_advisory_lock(1); PREPARE own AS SELECT 1; SET ROLE visitor_${bench.connection.database}`)
       if (fails) throw new Error('changed my mind')
@@ -183,6 +214,24 @@ test('nothing of a session is left to later writes, and named statements are pre
     await client.query(`DO $$ BEGIN RAISE NOTICE 'hello'; END $$`)
   })
   expect([balance(), told]).toEqual([102, 0])
+})
+
+test('settings do not stay behind a pooler, which gives the reset after a transaction another server session', async () => {
+  await startThroughNetwork()
+  network.onRequest = (bytes) => {
+    const at = bytes.indexOf('DISCARD ALL')
+    if (at >= 0) bytes.write("SELECT 'ok'", at)
+    return bytes
+  }
+  await bench.query(`CREATE ROLE pooled_${bench.connection.database}; GRANT ALL ON account TO PUBLIC`)
+  const look = async (client: Client) =>
+    (await client.query(`SELECT current_user AS role, current_setting('search_path') AS path, pg_backend_pid() AS pid`))
+      .rows[0]
+  const before = await bench.mirror.write(look)
+  await bench.mirror.write((client) =>
+    client.query(`SET search_path = pg_catalog; SET ROLE pooled_${bench.connection.database}`),
+  )
+  expect(await bench.mirror.write(look)).toEqual(before)
 })
 
 test('a write whose commit is asynchronous is shown at once, and so is one beside an open transaction', async () => {
