@@ -70,9 +70,6 @@ const STOP_TIMEOUT_MS = 1_500
 const DROP_WITHIN_MS = 5_000
 /** Somebody else has made a slot of that name. */
 const DUPLICATE_OBJECT = '42710'
-const STANDBY_WAITS =
-  'The server is a standby: the copy begins when its primary has logged which transactions are under way. ' +
-  'One without activity does that when asked: SELECT pg_log_standby_snapshot(); -- on the primary'
 
 /** One stretch of being connected to the server, from finding out what must be done until the connection ends. */
 export class Session {
@@ -95,7 +92,6 @@ export class Session {
   /** Ends whatever the session waits for, apart from the stream, which ends in order. */
   private readonly aborter = new AbortController()
   private catalogue: CatalogueWatch | undefined
-  private isStandby = false
   /** Tables that are left as they are until they can be mirrored again. */
   unfit: UnfitTables = new Map()
   private readonly guard: SlotGuard
@@ -124,7 +120,6 @@ export class Session {
       }
       const request = { ...this.options, ...known, failover }
       const { tables, unfit, notices, isStandby } = await preflight(this.client, request)
-      this.isStandby = isStandby
       this.unfit = unfit
       this.replication = await connect(connection, 'replication', lost, signal)
       await createStateTable(store)
@@ -343,8 +338,7 @@ export class Session {
   }
 
   private async copy(plan: Plan, copySlot: SlotKind & { name: string }): Promise<Copies> {
-    const { store, connection, slot, checkEveryMs, onProgress, onNotice } = this.options
-    if (this.isStandby) onNotice(STANDBY_WAITS)
+    const { store, connection, slot, checkEveryMs, onProgress } = this.options
     const stopGuarding = guardMeanwhile(this.client!, slot, this.guard, checkEveryMs, this.interrupt)
     let failure: Error | undefined
     this.interrupted.catch((error) => {

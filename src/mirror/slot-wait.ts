@@ -1,4 +1,5 @@
 import type pg from 'pg'
+import { SnapheapError } from '../errors'
 import { type ConnectionOptions, connect, disconnect, queryRows } from './connection'
 import { cutOff, serverPid } from './cut-off'
 import { isAtWork } from './liveness'
@@ -10,6 +11,12 @@ const LOOK_EVERY_MS = 5_000
 const IDLE_LOOKS = 2
 const MOST_NAMED = 5
 const LONGEST_STATEMENT = 200
+/** SQLSTATE of a statement that has waited for a lock too long, and of one that was cancelled. */
+const WAITED: readonly unknown[] = ['55P03', '57014']
+const LOG_SNAPSHOT = 'SELECT pg_log_standby_snapshot();'
+const STANDBY_WAITS =
+  'the primary of this standby has logged which transactions are under way. ' +
+  `A primary without activity does that when asked: ${LOG_SNAPSHOT} -- on the primary`
 
 interface Writer {
   /** Null for a prepared transaction. */
@@ -26,19 +33,25 @@ interface Writer {
 export interface SlotWaitOptions {
   connection: ConnectionOptions
   slot: string
-  /** Hears for whom the server waits, and again when these are others. */
+  /** The server waits for its primary instead of for locks, so that `lock_timeout` does not end the wait. */
+  isStandby: boolean
+  timeoutMs: number
+  /** Called with what the server waits for, and again when that has changed. */
   onWait?: ((text: string) => void) | undefined
   signal?: AbortSignal | undefined
 }
 
 /**
- * Looks after the making of a slot, which waits for every transaction that is writing: tells whom it waits for, and cuts the
- * connection off when the server does not work on it any more.
+ * Watches the creation of a slot, which waits for every transaction that is writing, on a standby for its primary: tells what it
+ * waits for, and cuts the connection off when the server does not work on it any more, or a standby has waited too long.
  */
 export class SlotWait {
   private timer: NodeJS.Timeout
+  private readonly deadline: NodeJS.Timeout | undefined
   private looking: pg.Client | undefined
   private isOver = false
+  /** The time for a standby is over, and the connection was cut off. */
+  private isOverdue = false
   private idleLooks = 0
   private told = ''
 
@@ -49,13 +62,34 @@ export class SlotWait {
     firstLookMs = FIRST_LOOK_MS,
   ) {
     this.timer = setTimeout(() => this.look(), firstLookMs)
+    if (!options.isStandby) return
+    this.deadline = setTimeout(() => {
+      this.isOverdue = true
+      cutOff(this.maker)
+    }, options.timeoutMs)
   }
 
   /** The slot is there, or will not be. */
   async stop(): Promise<void> {
     this.isOver = true
     clearTimeout(this.timer)
+    clearTimeout(this.deadline)
     if (this.looking !== undefined) await disconnect(this.looking)
+  }
+
+  /** The error for a slot that was waited for too long; undefined where `cause` is another one. Throws `POSTGRES`. */
+  async timeout(cause: unknown): Promise<SnapheapError | undefined> {
+    const { connection, slot, isStandby, timeoutMs, signal } = this.options
+    if (!this.isOverdue && !WAITED.includes((cause as Partial<pg.DatabaseError>).code)) return undefined
+    const reason = isStandby
+      ? `the primary of this standby has not logged which transactions are under way. Run ${LOG_SNAPSHOT} on the primary, and try again`
+      : `${await describeWriters(connection, signal)}. End that transaction, or allow more time`
+    return new SnapheapError(
+      'TIMEOUT',
+      `The replication slot "${slot}" could not be created: after ${timeoutMs} ms ${reason}.`,
+      { slot, timeoutMs, isTransient: true },
+      cause,
+    )
   }
 
   private async look(): Promise<void> {
@@ -65,8 +99,8 @@ export class SlotWait {
       if (this.isOver) return void (await disconnect(this.looking))
       const isWorking = await isAtWork(this.looking, serverPid(this.maker)!)
       this.idleLooks = isWorking ? 0 : this.idleLooks + 1
-      const writers = await readWriters(this.looking)
-      if (!this.isOver) this.tell(writers)
+      if (this.options.isStandby) this.tell('primary', STANDBY_WAITS)
+      else this.tellWriters(await readWriters(this.looking))
     } catch {
       this.idleLooks = IDLE_LOOKS // the server cannot be reached
     }
@@ -75,19 +109,21 @@ export class SlotWait {
     else this.timer = setTimeout(() => this.look(), LOOK_EVERY_MS)
   }
 
-  private tell(writers: readonly Writer[]): void {
+  private tellWriters(writers: readonly Writer[]): void {
+    if (writers.length === 0) return
     const who = writers.map(({ pid, gid }) => pid ?? gid).join()
-    if (writers.length === 0 || who === this.told) return
+    this.tell(who, `transactions that are writing have ended. The server waits for ${described(writers)}.`)
+  }
+
+  private tell(who: string, what: string): void {
+    if (this.isOver || who === this.told) return
     this.told = who
-    this.options.onWait?.(
-      `The replication slot "${this.options.slot}" begins when transactions that are writing have ended. The server waits for ${described(writers)}.`,
-    )
+    this.options.onWait?.(`The replication slot "${this.options.slot}" begins when ${what}`)
   }
 }
 
-/** Whom a slot waits for, in words. Throws `POSTGRES`. */
-export async function describeWriters(options: ConnectionOptions, signal?: AbortSignal): Promise<string> {
-  const client = await connect(options, 'query', undefined, signal)
+async function describeWriters(connection: ConnectionOptions, signal?: AbortSignal): Promise<string> {
+  const client = await connect(connection, 'query', undefined, signal)
   try {
     const writers = await readWriters(client)
     return writers.length === 0

@@ -2,7 +2,7 @@ import pg from 'pg'
 import { SnapheapError } from '../errors'
 import { type ConnectionOptions, connect, disconnect, postgresError, queryRows } from './connection'
 import { type Lsn, NO_LSN, parseLsn } from './lsn'
-import { describeWriters, SlotWait } from './slot-wait'
+import { SlotWait } from './slot-wait'
 
 /** A replication slot as the server sees it. */
 export interface SlotStatus {
@@ -97,8 +97,8 @@ export interface CreatedSlot {
 /**
  * Creates a logical slot and exports its snapshot. The server first waits until every transaction that is writing at
  * this moment has ended, one after the other; when one keeps it waiting for `timeoutMs`, this gives up with `TIMEOUT`,
- * naming them, and leaves no slot behind. A `temporary` slot goes with its connection. While it waits, `onWait` hears for whom;
- * `signal` ends it.
+ * naming them, and leaves no slot behind. A standby waits for its primary to log which transactions are under way, for `timeoutMs`
+ * in all. A `temporary` slot goes with its connection. `onWait` is called with what the server waits for; `signal` ends it.
  */
 export async function createSlot(
   options: ConnectionOptions,
@@ -108,10 +108,11 @@ export async function createSlot(
 ): Promise<CreatedSlot> {
   const client = on ?? (await connect(options, 'replication', undefined, signal))
   const end = async () => (on === undefined ? disconnect(client) : undefined)
-  const wait = new SlotWait(client, { connection: options, slot, onWait, signal })
+  const doing = `creating the replication slot "${slot}" failed`
+  let wait: SlotWait | undefined
   try {
-    // The wait is for the lock of one transaction after the other; statement_timeout does not reach replication commands.
-    await client.query(`SET lock_timeout = ${Math.max(1, Math.ceil(timeoutMs))}`)
+    const isStandby = await limitLocks(client, doing, timeoutMs)
+    wait = new SlotWait(client, { connection: options, slot, isStandby, timeoutMs, onWait, signal })
     // The spelling without parentheses is what servers 14 to 18 have in common.
     const wish = failover ? "(SNAPSHOT 'export', FAILOVER true)" : 'EXPORT_SNAPSHOT'
     const result = await client.query(
@@ -130,19 +131,23 @@ export async function createSlot(
   } catch (error) {
     await end()
     signal?.throwIfAborted()
-    const { code } = error as pg.DatabaseError
-    if (code !== '55P03' && code !== '57014')
-      throw postgresError(`creating the replication slot "${slot}" failed`, error)
-    throw new SnapheapError(
-      'TIMEOUT',
-      `The replication slot "${slot}" could not be created: after ${timeoutMs} ms ${await describeWriters(options, signal)}. ` +
-        'End that transaction, or allow more time.',
-      { slot, timeoutMs, isTransient: true },
-      error,
-    )
+    throw (await wait?.timeout(error)) ?? postgresError(doing, error)
   } finally {
-    await wait.stop()
+    await wait?.stop()
   }
+}
+
+/**
+ * Has the server wait so long for each lock, as a slot does for one transaction after the other: `statement_timeout` does not reach
+ * replication commands. Returns whether it is a standby.
+ */
+async function limitLocks(client: pg.Client, doing: string, timeoutMs: number): Promise<boolean> {
+  const [row] = await queryRows<{ isStandby: boolean }>(
+    client,
+    doing,
+    `SELECT pg_is_in_recovery() AS "isStandby" FROM set_config('lock_timeout', '${Math.max(1, Math.ceil(timeoutMs))}', false)`,
+  )
+  return row!.isStandby
 }
 
 /** Has a slot kept on standby servers, or not. On a replication connection; nobody may stream from the slot. Throws `POSTGRES`. */

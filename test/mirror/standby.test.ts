@@ -5,6 +5,7 @@ import { join } from 'node:path'
 import { expect, test } from 'vitest'
 import { Store } from '../../src/db/store'
 import { type Mirror, mirror } from '../../src/mirror/mirror'
+import { createSlot } from '../../src/mirror/slot'
 import { MirrorBench } from '../support/mirror'
 import { type PostgresServer, startPostgres } from '../support/postgres'
 
@@ -66,6 +67,7 @@ test('a standby is mirrored with the publication of its primary, also when colum
   const notices: string[] = []
   const of = await mirror(db, { connection: standby.connection, tables: ['t'], publication: 'p', checkEveryMs: 50 })
   of.on('notice', (notice) => notices.push(notice))
+  await until(() => notices.some((notice) => notice.includes('SELECT pg_log_standby_snapshot()')))
   {
     using _logging = logOnPrimary(primary)
     await of.ready
@@ -75,7 +77,6 @@ test('a standby is mirrored with the publication of its primary, also when colum
     await until(() => db.table('t').columnNames.includes('w') && db.table('t').get(3)?.w === 5)
     await expectSame(of, primary)
   }
-  expect(notices.join()).toContain('SELECT pg_log_standby_snapshot()')
   await standby.query('SELECT pg_promote()')
   await standby.query(`UPDATE t SET v = 'promoted' WHERE id = 7; INSERT INTO t VALUES (1000)`)
   await expectSame(of, standby)
@@ -85,6 +86,20 @@ test('a standby is mirrored with the publication of its primary, also when colum
   expect(db.check().problems).toEqual([])
   await db.close()
   rmSync(folder, { recursive: true })
+})
+
+test('a slot on a standby whose primary logs nothing is given up in time, with what helps, and is not left behind', async () => {
+  await using primary = await startPostgres()
+  if ((await versionOf(primary)) < 16) return
+  await using standby = await startStandby(primary)
+  await expect(createSlot(standby.connection, 'late', 300)).rejects.toMatchObject({
+    code: 'TIMEOUT',
+    message: expect.stringMatching(/"late".*300 ms the primary.*SELECT pg_log_standby_snapshot\(\); on the primary/),
+    details: { isTransient: true },
+  })
+  await until(async () => (await standby.query('SELECT 1 FROM pg_replication_slots')).rows.length === 0)
+  using _logging = logOnPrimary(primary)
+  await (await createSlot(standby.connection, 'late', 60_000)).close()
 })
 
 test('a server that is a standby for a while is waited for, and nothing is copied again', async () => {
