@@ -46,6 +46,7 @@ export interface MirroredTable {
 export type ColumnStep =
   | { kind: 'drop'; name: string }
   | { kind: 'rename'; name: string; newName: string }
+  | { kind: 'allow null'; name: string }
   | { kind: 'add'; name: string; definition: ColumnDefinition }
 
 /** What brings a mirrored table into step with its source. */
@@ -144,6 +145,7 @@ export function planTable(mirrored: MirroredTable, source: SourceTable, publishe
   const pairs: ColumnPair[] = []
   const drops: ColumnStep[] = []
   const renames: ColumnStep[] = []
+  const loosened: ColumnStep[] = []
   for (const [place, before] of mirrored.columns.entries()) {
     const after = current.columns.find((column) => column.number === before.number)
     if (after === undefined) {
@@ -153,6 +155,10 @@ export function planTable(mirrored: MirroredTable, source: SourceTable, publishe
     }
     if (!fitsSameColumn(before, after)) return undefined
     pairs.push({ place, before, after })
+    if (after.isNullable && !before.isNullable) {
+      if (mirrored.key.includes(before.number)) return undefined
+      loosened.push({ kind: 'allow null', name: after.name })
+    }
     if (after.name !== before.name) renames.push({ kind: 'rename', name: before.name, newName: after.name })
   }
   // A name given on from one column to another would need an order of renaming.
@@ -176,7 +182,7 @@ export function planTable(mirrored: MirroredTable, source: SourceTable, publishe
     )
   }
   return {
-    steps: [...drops, ...renames, ...adds],
+    steps: [...drops, ...renames, ...loosened, ...adds],
     copied: source.leaves.filter((leaf) => isDoubtful || !isKept(leaf)),
     removed: Object.keys(mirrored.leaves)
       .map(Number)
@@ -198,7 +204,6 @@ interface ColumnPair {
 
 /** Whether a mirrored column can hold the values of its source as it is defined now. */
 function fitsSameColumn(before: MirroredColumn, after: MirroredColumn): boolean {
-  if (!before.isNullable && after.isNullable) return false
   if (scaleOf(before) !== scaleOf(after)) return false
   return before.typeOid === after.typeOid || (TEXT_OIDS.includes(before.typeOid) && TEXT_OIDS.includes(after.typeOid))
 }

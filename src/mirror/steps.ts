@@ -48,6 +48,7 @@ function alter(transaction: Transaction, name: string, { steps }: TablePlan): vo
   for (const step of steps) {
     if (step.kind === 'drop') transaction.dropColumn(name, step.name)
     else if (step.kind === 'rename') transaction.renameColumn(name, step.name, step.newName)
+    else if (step.kind === 'allow null') transaction.changeColumn(name, step.name, { nullable: true })
     else transaction.addColumn(name, step.name, { ...step.definition, nullable: true })
   }
 }

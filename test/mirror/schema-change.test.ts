@@ -124,12 +124,16 @@ test('a renamed enum value is noticed, a new one needs nothing', async () => {
   await bench.expectSame()
 })
 
-test('a column that may be without values from now on', async () => {
+test('a column that may be without values from now on copies nothing, also when it could before', async () => {
   await start()
-  await bench.query('ALTER TABLE item ALTER name DROP NOT NULL')
+  await bench.query('ALTER TABLE item ALTER name DROP NOT NULL, ALTER feels SET NOT NULL')
   await bench.query('UPDATE item SET name = NULL WHERE id < 10')
   await bench.expectSame()
   expect(bench.db.table('item').get(5)).toMatchObject({ name: null })
+  await bench.query('ALTER TABLE item ALTER feels DROP NOT NULL; ALTER TABLE item RENAME feels TO felt')
+  await bench.query('UPDATE item SET felt = NULL WHERE id = 10')
+  await bench.expectSame()
+  expect(bench.statuses).not.toContain('resyncing')
 })
 
 test('changes while the process is away', async () => {
