@@ -114,6 +114,30 @@ test('a database closed while the server is away makes its mirror fail', async (
   await server.start()
 })
 
+test.each([
+  ['a host name that cannot be resolved', { host: 'db.nowhere.invalid' }],
+  ['a role that is refused', { user: 'nobody-at-all' }],
+])('%s for a while is waited for', async (_what, wrong) => {
+  await start()
+  await bench.shut()
+  let changed = {}
+  const current = () => ({ ...bench.connection, ...changed })
+  // read anew with each attempt to connect
+  const connection = Object.defineProperties(current(), {
+    host: { get: () => current().host, enumerable: true },
+    user: { get: () => current().user, enumerable: true },
+  })
+  await bench.open({ connection })
+  changed = wrong
+  await server.query(`SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'snapheap'`)
+  await bench.until(() => bench.mirror.error?.message.includes('connecting failed') === true)
+  changed = {}
+  await bench.until(() => bench.mirror.status === 'live')
+  await bump(1)
+  await bench.expectSame()
+  expect(bench.statuses).not.toContain('resyncing')
+})
+
 test('a file opened while the server is away is served, and follows when it is back', async () => {
   await start()
   await bump(5)
