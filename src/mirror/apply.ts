@@ -34,7 +34,9 @@ export interface MirroredLeafOf {
   leaf: SourceLeaf
 }
 
-/** The error that makes the mirror look at the table of Postgres anew. `mustCopy`: its rows are not what they should be. */
+/**
+ * The error that makes the mirror look at the table of Postgres anew. `mustCopy`: its rows are not what they should be.
+ */
 export function tableChanged(oid: number, table: string, what: string, mustCopy: boolean): SnapheapError {
   return new SnapheapError('SCHEMA', `Table ${table} ${what}. The mirror brings it into step by itself.`, {
     oid,

@@ -10,7 +10,7 @@ const EQUALS = 0x3d
 
 /**
  * Decoder for arrays whose elements `element` decodes; several dimensions become arrays of arrays. Lower bounds other
- * than 1 (`[0:1]={a,b}`) are not kept: an array of this library begins where it begins. `onBounds` hears of them.
+ * than 1 (`[0:1]={a,b}`) are not kept: an array of this library begins where it begins. `onBounds` is called for them.
  * Format: PostgreSQL manual, "Array Input and Output Syntax".
  */
 export function arrayDecoder(element: TextDecoder, delimiter: string, onBounds: () => void): TextDecoder {

@@ -16,8 +16,8 @@ export interface VerifiedTable extends TableVerification {
 type Request = Omit<VerifyRequest, 'sources' | 'isBackground'>
 
 /**
- * Compares one table after the other with Postgres, for as long as a mirror runs: a round of all tables goes on in the next session
- * where the one before it ended.
+ * Compares one table after the other with Postgres, for as long as a mirror runs: a round of all tables goes on in the
+ * next session where the one before it ended.
  */
 export class BackgroundVerification {
   readonly stats: MirrorStats = { verifiedTables: 0, differentTables: 0, lastVerified: undefined }

@@ -36,9 +36,9 @@ export interface WatchedCatalogue {
 }
 
 /**
- * Looks at slot, publication and tables from time to time, and whenever the stream describes a relation, before anything is applied
- * that comes behind that: what the stream says of a relation (names and types) does not tell whether the columns are still the same.
- * A look takes a fixed number of statements.
+ * Looks at slot, publication and tables from time to time, and whenever the stream describes a relation, before
+ * anything is applied that comes behind that: what the stream says of a relation (names and types) does not tell
+ * whether the columns are still the same. A look takes a fixed number of statements.
  */
 export class CatalogueWatch {
   /** As of the last look. */
@@ -132,7 +132,7 @@ export class CatalogueWatch {
     this.flushing ??= this.looking
       .then(() => queryRows(this.client, 'flushing the log failed', FLUSH_LOG))
       .catch(() => queryRows(this.client, 'flushing the log failed', 'ROLLBACK'))
-      .catch(() => undefined) // a lost connection is told by who looks next
+      .catch(() => undefined) // the next look reports a lost connection
       .then(() => {
         this.flushing = undefined
       })
@@ -152,7 +152,10 @@ export class CatalogueWatch {
     return looked
   }
 
-  /** A standby that has acknowledged nothing does not count yet, but is waited for. Who may not see its state assumes the same. */
+  /**
+   * The server waits for a standby that has acknowledged nothing, though it does not count it yet. The same is assumed
+   * where the role may not see the state.
+   */
   private async readSynchronous(): Promise<boolean> {
     const [row] = await queryRows<{ isSynchronous: boolean }>(
       this.client,

@@ -173,10 +173,12 @@ function describeColumns(rows: readonly ColumnRow[], types: ReadonlyMap<number, 
     }))
 }
 
-/** Oids of the relations that SQL would mean by `names`, undefined where there is none, or what is given is no name. */
+/**
+ * Oids of the relations that SQL would mean by `names`, undefined where there is none, or the given text is not a name.
+ */
 async function resolveNames(client: pg.Client, names: readonly string[]): Promise<(number | undefined)[]> {
   if (names.length === 0) return []
-  // Before version 16 the server fails at what is no name, and with it the transaction.
+  // Before version 16 a text that is not a name is an error, which ends the transaction.
   const list = names.map((name) =>
     TABLE_NAME.test(name) ? `to_regclass(${pg.escapeLiteral(name)})::oid::int8::float8` : 'NULL',
   )
@@ -221,13 +223,16 @@ async function readRelations(client: pg.Client, oids: readonly number[]): Promis
             coalesce(l.pages, 0)::float8 * current_setting('block_size')::int AS "sizeBytes"
      FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
      LEFT JOIN LATERAL (
-       SELECT jsonb_agg(jsonb_build_object('oid', p.oid::int8, 'schema', pn.nspname, 'name', p.relname, 'kind', p.relkind,
-                'isPartitioned', false, 'replicaIdentity', p.relreplident, 'storage', p.relfilenode::text,
+       SELECT jsonb_agg(jsonb_build_object('oid', p.oid::int8, 'schema', pn.nspname, 'name', p.relname,
+                'kind', p.relkind, 'isPartitioned', false, 'replicaIdentity', p.relreplident,
+                'storage', p.relfilenode::text,
                 'attachedBy', t.path,
-                'isReadable', has_table_privilege(p.oid, 'SELECT') AND p.relkind = 'r' AND NOT row_security_active(p.oid)
+                'isReadable', has_table_privilege(p.oid, 'SELECT') AND p.relkind = 'r'
+                  AND NOT row_security_active(p.oid)
               ) ORDER BY p.oid) AS leaves,
               sum(greatest(p.reltuples, 0)) AS rows, sum(p.relpages) AS pages
-       FROM tree t JOIN pg_catalog.pg_class p ON p.oid = t.relid JOIN pg_catalog.pg_namespace pn ON pn.oid = p.relnamespace
+       FROM tree t JOIN pg_catalog.pg_class p ON p.oid = t.relid
+            JOIN pg_catalog.pg_namespace pn ON pn.oid = p.relnamespace
        WHERE t.root = c.oid AND p.relkind <> 'p'
      ) l ON c.relkind IN ('r', 'p')
      WHERE c.oid IN (${oids.join(', ')})`,
@@ -243,7 +248,10 @@ async function readRelations(client: pg.Client, oids: readonly number[]): Promis
   }))
 }
 
-/** Oids of those relations, of `oids`, that hold nothing. Waits for whoever alters one of them. Throws `POSTGRES`. */
+/**
+ * Oids of those relations, of `oids`, that hold nothing. Waits for a statement that alters one of them. Throws
+ * `POSTGRES`.
+ */
 export async function emptyRelations(client: pg.Client, oids: readonly number[]): Promise<Set<number>> {
   if (oids.length === 0) return new Set()
   const rows = await queryRows<{ oid: number }>(
@@ -276,7 +284,8 @@ function readIndexes(client: pg.Client, oids: readonly number[]): Promise<(Sourc
             i.indimmediate AND i.indpred IS NULL AND i.indexprs IS NULL AND k.all_required AS "isIdentifying"
      FROM pg_catalog.pg_index i JOIN pg_catalog.pg_class c ON c.oid = i.indexrelid
      CROSS JOIN LATERAL (
-       SELECT array_agg(a.attname::text ORDER BY u.place) AS columns, coalesce(bool_and(a.attnotnull), false) AS all_required
+       SELECT array_agg(a.attname::text ORDER BY u.place) AS columns,
+              coalesce(bool_and(a.attnotnull), false) AS all_required
        FROM unnest(i.indkey::int2[]) WITH ORDINALITY u (attnum, place)
             JOIN pg_catalog.pg_attribute a ON a.attrelid = i.indrelid AND a.attnum = u.attnum
        WHERE u.place <= i.indnkeyatts

@@ -17,9 +17,9 @@ export interface GathererHandlers {
 }
 
 /**
- * Puts received chunks of the copy protocol together to pieces of whole messages that begin with a line. A server sends 8 KB
- * at a time; what is done once for each piece that is read (a transaction, a look at every string's place) costs more than the
- * rows of so small a piece.
+ * Puts received chunks of the copy protocol together to pieces of whole messages that begin with a line. A server sends
+ * 8 KB at a time; what is done once for each piece that is read (a transaction, a look at every string's place) costs
+ * more than the rows of so small a piece.
  */
 export class ChunkGatherer {
   private buffer: Buffer = Buffer.alloc(0)
@@ -56,7 +56,7 @@ export class ChunkGatherer {
     this.handlers.onPiece(buffer.subarray(0, cut))
   }
 
-  /** Takes the memory of a piece back that nobody looks at any more. */
+  /** Takes back the memory of a piece that is not used any more. */
   giveBack(piece: Buffer): void {
     if (piece.buffer.byteLength === BUFFER_BYTES) this.spare.push(Buffer.from(piece.buffer))
   }

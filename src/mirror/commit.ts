@@ -2,12 +2,14 @@ import type { Store } from '../db/store'
 import type { Transaction } from '../db/transaction'
 import { SnapheapError } from '../errors'
 
-/** The server sends again what was not acknowledged, so a commit need not wait for the device: the acknowledgement does. */
+/**
+ * The server sends again what was not acknowledged, so a commit need not wait for the device: the acknowledgement does.
+ */
 export const UNSYNCED = { sync: false } as const
 
 /**
- * Commits a change to tables that the mirror manages: at once, or behind the transaction that is open beside. Resolves with
- * what `change` returned, when it is committed.
+ * Commits a change to tables that the mirror manages: at once, or behind the transaction that is open beside. Resolves
+ * with what `change` returned, when it is committed.
  */
 export function commit<T>(store: Store, change: (transaction: Transaction) => T): Promise<T> | T {
   const managed = (transaction: Transaction): T => {

@@ -2,9 +2,13 @@ import { SnapheapError } from '../errors'
 
 const FORM = 'postgres://user:password@host:5432/database'
 const ENCODE =
-  'Write such characters of user and password as encodeURIComponent gives them, or pass { host, user, password, database }.'
+  'Write such characters of user and password as encodeURIComponent gives them, or pass { host, user, password, ' +
+  'database }.'
 
-/** Throws `INVALID_ARGUMENT`, saying what `pg` could not read or would take for something else. Shows nothing of a password. */
+/**
+ * Throws `INVALID_ARGUMENT`, saying what `pg` could not read or would take for something else. Shows nothing of a
+ * password.
+ */
 export function ensureConnectionString(text: string): void {
   if (text.startsWith('/')) return // the folder of a socket, and a database
   if (!/^(postgres(ql)?|socket):\/\//i.test(text)) {

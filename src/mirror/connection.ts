@@ -37,10 +37,10 @@ const DISCONNECT_TIMEOUT_MS = 1_000
 const ANSWER_TIMEOUT_MS = 30_000
 
 /**
- * A connected client, for the caller to end. `purpose` `'query'`: with the mirror's session settings. `'replication'`: the same as a
- * logical replication connection, which takes replication commands as well as simple queries. `'write'`: with the settings and the
- * types of its user. A loss of the connection rejects what is under way; `onLost` hears of it when nothing is. `signal` ends the
- * connection at any time. Throws `POSTGRES`, and the reason of `signal`.
+ * A connected client, for the caller to end. `purpose` `'query'`: with the mirror's session settings. `'replication'`:
+ * the same as a logical replication connection, which takes replication commands as well as simple queries. `'write'`:
+ * with the settings and the types of its user. A loss of the connection rejects what is under way; `onLost` is called
+ * when nothing is. `signal` ends the connection at any time. Throws `POSTGRES`, and the reason of `signal`.
  */
 export async function connect(
   options: ConnectionOptions,
@@ -81,7 +81,7 @@ export async function connect(
 
 async function setUpSession(client: pg.Client): Promise<void> {
   const doing = 'connecting failed'
-  await queryRows(client, doing, 'SET statement_timeout = 0') // first: a configured one may be too short for what follows
+  await queryRows(client, doing, 'SET statement_timeout = 0') // first: a configured one may be too short for the rest
   const settings = Object.entries(SESSION_SETTINGS).map(([name, value]) => `('${name}', '${value}')`)
   await queryRows(
     client,
@@ -92,8 +92,8 @@ async function setUpSession(client: pg.Client): Promise<void> {
 }
 
 /**
- * Two connections, opened at the same time, for work that looks at the server from two of them; ended when it has ended. Throws as
- * `connect`.
+ * Two connections, opened at the same time, for work that looks at the server from two of them; ended when it has
+ * ended. Throws as `connect`.
  */
 export async function withConnections<T>(
   options: ConnectionOptions,
@@ -140,7 +140,8 @@ const TRANSIENT = /^(08|53|57P0|40|55006|55P03|ECONN|EPIPE|ETIMEDOUT|EHOSTUNREAC
 /** What PgBouncer says of a parameter that it does not pass on: `replication`, or one in `options`. */
 const POOLER_REFUSAL = /unsupported startup parameter/
 const POOLER_REMEDY =
-  'A connection pooler (PgBouncer) answers there, and it does not pass on replication or these settings. Connect to the Postgres server directly, past the pooler'
+  'A connection pooler (PgBouncer) answers there, and it does not pass on replication or these settings. Connect ' +
+  'to the Postgres server directly, past the pooler'
 
 /**
  * `error` from `pg` as a `POSTGRES` error: what was `doing`, the server's words, the remedy. `details.sqlState` has the
@@ -170,8 +171,8 @@ export function postgresError(doing: string, error: unknown): SnapheapError {
 }
 
 /**
- * Rows of the simple query `sql`, which the caller knows to be of type `Row`. Throws `POSTGRES`, saying what was `doing`; so, too,
- * where the server has not answered after `withinMs`: the connection is cut off then.
+ * Rows of the simple query `sql`, which the caller knows to be of type `Row`. Throws `POSTGRES`, saying what was
+ * `doing`; so, too, where the server has not answered after `withinMs`: the connection is cut off then.
  */
 export async function queryRows<Row extends pg.QueryResultRow>(
   client: pg.Client,
@@ -190,8 +191,8 @@ export async function queryRows<Row extends pg.QueryResultRow>(
 }
 
 /**
- * Calls `giveUp` after a time, unless the returned function was called before, which tells whether it came too late. An answer that is
- * in the socket is still taken where this process could not do anything for a while.
+ * Calls `giveUp` after a time, unless the returned function was called before, which tells whether it came too late. An
+ * answer that is in the socket is still taken where this process could not do anything for a while.
  */
 function afterSilence(withinMs: number, giveUp: () => void): () => boolean {
   let isOver = false
@@ -213,7 +214,8 @@ function afterSilence(withinMs: number, giveUp: () => void): () => boolean {
 export function noAnswer(doing: string, withinMs: number): SnapheapError {
   return new SnapheapError(
     'POSTGRES',
-    `Postgres: ${doing}: no answer within ${withinMs} ms, so that the connection was given up. Check the network, the load of the server, and whether the statement waits for a lock there.`,
+    `Postgres: ${doing}: no answer within ${withinMs} ms, so that the connection was given up. Check the network, ` +
+      'the load of the server, and whether the statement waits for a lock there.',
     { isTransient: true },
   )
 }

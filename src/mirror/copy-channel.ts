@@ -22,13 +22,16 @@ export type CopyDataHandler = (bytes: Buffer, start: number, end: number) => voi
 
 export interface CopyChannelHandlers {
   onData: CopyDataHandler
-  /** May take whole messages of received bytes from `position` on; returns where it stopped. The next one goes its usual way. */
+  /**
+   * May take whole messages of received bytes from `position` on; returns where it stopped. The next one goes its usual
+   * way.
+   */
   onMessages?: (bytes: Buffer, position: number) => number
   /** The server has entered copy mode. */
   onStart?: () => void
   /**
-   * Received chunks are put together to pieces of whole messages, for up to some milliseconds: for lines of which many come
-   * at once. Default false.
+   * Received chunks are put together to pieces of whole messages, for up to some milliseconds: for lines of which many
+   * come at once. Default false.
    */
   gathers?: boolean
   /** With each such piece, before it is read: may begin to prepare it, while others are read. */
@@ -50,8 +53,8 @@ export class CopyChannel implements pg.Submittable {
   /** Pieces of any size that have come from the socket. */
   receivedChunks = 0
   /**
-   * Settled when the command has ended and the connection is ready for the next; rejects with `POSTGRES`, or with what a
-   * handler threw.
+   * Settled when the command has ended and the connection is ready for the next; rejects with `POSTGRES`, or with what
+   * a handler threw.
    */
   readonly done: Promise<void>
   private resolveDone!: () => void

@@ -16,7 +16,8 @@ export function messageBytes(bytes: Buffer, position: number): number {
   if (length < 4 || length > 0x7fffffff) {
     throw new SnapheapError(
       'POSTGRES',
-      `Postgres: a message of ${length} bytes does not fit the protocol. Check that the connection leads straight to a Postgres server.`,
+      `Postgres: a message of ${length} bytes does not fit the protocol. Check that the connection leads straight ` +
+        'to a Postgres server.',
       { isTransient: true },
     )
   }

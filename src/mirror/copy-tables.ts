@@ -15,9 +15,9 @@ import { createSlot, type SlotKind } from './slot'
 import { beginAtSlot, lockUnchanged, neverStill } from './slot-snapshot'
 import { setRole } from './state'
 
-/** How long the server may wait, when a slot is created, for one transaction that is writing. It is told meanwhile which that is. */
+/** How long the creation of a slot may wait for one writing transaction. A notice names it meanwhile. */
 const SLOT_TIMEOUT_MS = 600_000
-/** How long it may wait for who alters or truncates a table. */
+/** How long the lock on the tables may wait for a statement that alters or truncates one. */
 const LOCK_TIMEOUT_MS = 20_000
 
 /** TRUNCATE or ALTER TABLE may come in between so often. */
@@ -32,7 +32,10 @@ export interface CopyRequest {
   copySlot: SlotKind & { name: string }
   /** To be made anew, or in parts. */
   tables: readonly SourceTable[]
-  /** What of a table is copied, as it is at the place of the copy: some leaves, or undefined for a table that is made anew. */
+  /**
+   * What of a table is copied, as it is at the place of the copy: some leaves, or undefined for a table that is made
+   * anew.
+   */
   leavesOf: (source: SourceTable) => readonly SourceLeaf[] | undefined
   publishedAs: ReadonlyMap<number, string>
   meter: CopyMeter
@@ -40,7 +43,7 @@ export interface CopyRequest {
   checkpoint: () => void
   /** Hears the name of each new table before it exists. */
   onTable: (copyName: string) => void
-  /** Hears for whom the server waits before it lets the copy begin. */
+  /** Called with what the server waits for before the copy can begin. */
   onNotice: (text: string) => void
   /** Ends everything that is waited for. */
   signal: AbortSignal
@@ -62,8 +65,8 @@ export interface Copies {
 }
 
 /**
- * Copies tables at one place of the log into new tables that readers do not look at yet. Throws `POSTGRES`, `TIMEOUT`; what
- * is then left behind has the role `copy`.
+ * Copies tables at one place of the log into new tables that readers do not look at yet. Throws `POSTGRES`, `TIMEOUT`;
+ * what is then left behind has the role `copy`.
  */
 export function copyTables(request: CopyRequest): Promise<Copies> {
   return withConnections(request.connection, request.signal, async (client, outside) => {
@@ -151,8 +154,9 @@ async function copyLeaf(
 }
 
 /**
- * Gives the rows of a leaf, in the table's columns; without one those of the whole table, but not of tables that inherit from
- * an ordinary one. Who may read a partitioned table need not have the right to read each partition by its own name.
+ * Gives the rows of a leaf, in the table's columns; without one those of the whole table, but not of tables that
+ * inherit from an ordinary one. A role that may read a partitioned table may lack the right to read a partition by its
+ * own name.
  */
 export function copyCommand(source: SourceTable, leaf?: SourceLeaf): string {
   const columns = source.columns.map((column) => `"${column.name.replaceAll('"', '""')}"`).join(', ')

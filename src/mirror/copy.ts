@@ -139,15 +139,15 @@ export interface CopyProgress {
 export interface CopyHandlers {
   onRow: CopyRowHandler
   /**
-   * May take messages of one row each, from `position` of received bytes on, a faster way; the rest comes to `onRow`. Returns
-   * where it stopped and how many rows those were.
+   * May take messages of one row each, from `position` of received bytes on, a faster way; the rest comes to `onRow`.
+   * Returns where it stopped and how many rows those were.
    */
   onMessages?: (bytes: Buffer, position: number) => { position: number; rows: number }
   /** With each received piece of some 256 KB, before `onChunk`: may begin to prepare it, while others are read. */
   prepare?: ((bytes: Buffer) => Promise<void> | undefined) | undefined
   /**
-   * With each received piece of some 256 KB: must call `read` once, which hands out its rows. A promise suspends the copy
-   * until it is settled. Default: just reads.
+   * With each received piece of some 256 KB: must call `read` once, which hands out its rows. A promise suspends the
+   * copy until it is settled. Default: just reads.
    */
   onChunk?: (read: () => void) => Promise<void> | undefined
   /** After each piece. */
@@ -156,15 +156,18 @@ export interface CopyHandlers {
   silence?: CopySilence
 }
 
-/** When nothing comes for a while, `isAtWork` tells whether the server still works on the copy; else it is given up. Never rejects. */
+/**
+ * When nothing comes for a while, `isAtWork` tells whether the server still works on the copy; else it is given up.
+ * Never rejects.
+ */
 export interface CopySilence {
   afterMs: number
   isAtWork: () => Promise<boolean>
 }
 
 /**
- * Runs `command` (`COPY … TO STDOUT`, text format) on `client` and hands out its rows of `columnCount` columns. Gives the
- * event loop its turn at least every 10 ms, apart from what a handler takes. Resolves with the totals when the last
+ * Runs `command` (`COPY … TO STDOUT`, text format) on `client` and hands out its rows of `columnCount` columns. Gives
+ * the event loop its turn at least every 10 ms, apart from what a handler takes. Resolves with the totals when the last
  * row has been handed out; rejects with `POSTGRES`, or with what a handler threw (the connection is then cut).
  */
 export async function copyRows(
@@ -207,7 +210,10 @@ export async function copyRows(
   return progress
 }
 
-/** Returns what ends the watch. Counts intervals, not time: this process may have been held up, with bytes still in the socket. */
+/**
+ * Returns what ends the watch. Counts intervals, not time: this process may have been held up, with bytes still in the
+ * socket.
+ */
 function watchSilence(channel: CopyChannel, { afterMs, isAtWork }: CopySilence): () => void {
   let heard = -1
   let isAsking = false

@@ -36,8 +36,8 @@ export function serverPid(client: pg.Client): number | undefined {
 }
 
 /**
- * Ends a connection at once, whatever it waits for: what is under way rejects. A statement is cancelled on the server, too, which
- * does not hear of a lost client while it waits for a lock.
+ * Ends a connection at once, whatever it waits for: what is under way rejects. A statement is cancelled on the server,
+ * too, which does not notice a lost client while it waits for a lock.
  */
 export function cutOff(client: pg.Client): void {
   const { connection } = inside(client)

@@ -33,20 +33,25 @@ interface TriggerState {
   isSuperuser: boolean
 }
 
-/** Name of event trigger and function, which the mirror with this slot has for itself: names of the server have 63 bytes at most. */
+/**
+ * Name of event trigger and function, which the mirror with this slot has for itself: names of the server have 63 bytes
+ * at most.
+ */
 function triggerName(slot: string): string {
   if (slot.length <= LONGEST_SLOT) return `snapheap_ddl_${slot}`
-  return `snapheap_ddl_${slot.slice(0, LONGEST_SLOT - 9)}_${createHash('sha256').update(slot).digest('hex').slice(0, 8)}`
+  const hash = createHash('sha256').update(slot).digest('hex').slice(0, 8)
+  return `snapheap_ddl_${slot.slice(0, LONGEST_SLOT - 9)}_${hash}`
 }
 
 /**
- * SQL that makes the trigger. Its function writes a message into the log, within the transaction of the command, and never raises. It
- * writes none for temporary tables.
+ * SQL that makes the trigger. Its function writes a message into the log, within the transaction of the command, and
+ * never raises. It writes none for temporary tables.
  */
 function ddlTriggerSql(slot: string): string {
   const name = pg.escapeIdentifier(triggerName(slot))
   const tags = TAGS.map((tag) => pg.escapeLiteral(tag)).join(', ')
-  return `CREATE OR REPLACE FUNCTION public.${name}() RETURNS event_trigger LANGUAGE plpgsql SET search_path = pg_catalog AS $$
+  return `CREATE OR REPLACE FUNCTION public.${name}() RETURNS event_trigger
+LANGUAGE plpgsql SET search_path = pg_catalog AS $$
 BEGIN
   IF tg_tag LIKE 'CREATE TABLE%' AND NOT EXISTS (
     SELECT FROM pg_event_trigger_ddl_commands() WHERE schema_name IS DISTINCT FROM 'pg_temp'
@@ -97,10 +102,13 @@ async function readState(client: pg.Client, slot: string): Promise<TriggerState>
     'reading the event triggers failed',
     `SELECT r.rolsuper OR EXISTS (
               SELECT FROM pg_catalog.pg_roles m -- how hosted servers hand out the right
-              WHERE m.rolname IN ('rds_superuser', 'cloudsqlsuperuser', 'azure_pg_admin') AND pg_has_role(r.oid, m.oid, 'MEMBER')
+              WHERE m.rolname IN ('rds_superuser', 'cloudsqlsuperuser', 'azure_pg_admin')
+                AND pg_has_role(r.oid, m.oid, 'MEMBER')
             ) AS "isSuperuser",
-            EXISTS (SELECT FROM pg_catalog.pg_event_trigger WHERE evtname = ${pg.escapeLiteral(triggerName(slot))} AND evtenabled <> 'D')
-              AS "isThere"
+            EXISTS (
+              SELECT FROM pg_catalog.pg_event_trigger
+              WHERE evtname = ${pg.escapeLiteral(triggerName(slot))} AND evtenabled <> 'D'
+            ) AS "isThere"
      FROM pg_catalog.pg_roles r WHERE r.rolname = current_user`,
   )
   return state!

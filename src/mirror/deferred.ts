@@ -1,4 +1,4 @@
-/** A promise that its owner settles. One that is rejected before anybody awaits it is no unhandled rejection. */
+/** A promise that its owner settles. A rejection that nothing awaits yet is not an unhandled one. */
 export class Deferred {
   resolve!: () => void
   reject!: (error: Error) => void

@@ -14,9 +14,9 @@ export interface DifferenceCounts {
 }
 
 /**
- * Brings the rows of a mirrored table that come from some leaves (all of its rows where it is not partitioned) to what a copy of
- * these leaves holds, in steps, within one transaction. Rows that are the same are not touched: whoever watches hears of what has
- * changed, and objects stay what they are. Both tables have the same columns.
+ * Brings the rows of a mirrored table that come from some leaves (all of its rows where it is not partitioned) to what
+ * a copy of these leaves holds, in steps, within one transaction. Rows that are the same are not touched: watchers are
+ * notified of what has changed, and objects stay what they are. Both tables have the same columns.
  */
 export class Difference {
   readonly counts: DifferenceCounts = { inserted: 0, updated: 0, deleted: 0 }

@@ -36,8 +36,8 @@ export interface FollowerOptions {
   /** After every step forward. */
   onAdvance: () => void
   /**
-   * Proves, before a transaction is applied, that relations which it describes are what they were when the catalogue was read last;
-   * undefined where that is known. Rejects where they are not.
+   * Proves, before a transaction is applied, that relations which it describes are what they were when the catalogue
+   * was read last; undefined where that is known. Rejects where they are not.
    */
   prove: (description: Description) => Promise<void> | undefined
 }
@@ -101,7 +101,10 @@ export class Follower {
     this.heardLsn = walEnd
   }
 
-  /** A failure ends it: the transaction that failed has left the buffer in part, and its rest must not be taken for all of it. */
+  /**
+   * A failure ends it: the transaction that failed has left the buffer in part, and its rest must not be taken for all
+   * of it.
+   */
   readonly onChunk = (): Promise<void> | undefined => {
     const failed = (error: unknown): never => {
       this.isOver = true

@@ -3,9 +3,10 @@ import { formatLsn, type Lsn } from './lsn'
 import type { Progress } from './state'
 
 /**
- * Whether the server goes on with the history that was mirrored. It sends again what it does not know to be durable here; where
- * it has been restored to an earlier state and has gone on, that is something else than what was applied. So what is sent from the
- * slot's own place on, up to where the tables are, must end with the very transaction that they got last.
+ * Whether the server goes on with the history that was mirrored. It sends again what it does not know to be durable
+ * here; where it has been restored to an earlier state and has gone on, that is something else than what was applied.
+ * So what is sent from the slot's own place on, up to where the tables are, must end with the very transaction that
+ * they got last.
  */
 export class HistoryProof {
   private readonly isNeeded: boolean
@@ -50,7 +51,8 @@ export class HistoryProof {
 export function otherHistory(what: string, details: Record<string, unknown>): SnapheapError {
   return new SnapheapError(
     'POSTGRES',
-    `Postgres: the server has another history than the mirrored tables: ${what}. The mirror copies them again by itself.`,
+    `Postgres: the server has another history than the mirrored tables: ${what}. The mirror copies them again by ` +
+      'itself.',
     { ...details, isTransient: true, isOtherHistory: true },
   )
 }

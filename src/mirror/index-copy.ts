@@ -10,9 +10,9 @@ const SLICE_MS = 8
 
 /**
  * Indexes columns of a finished copy, giving other events their turn at least every 10 ms. Only the writing is a
- * transaction, beside what readers see; the sorting before it keeps nobody from writing, and goes on in another thread while the
- * column before is written. Nothing but this may change the table meanwhile. `checkpoint` ends it with an error when it throws, after
- * whole columns.
+ * transaction, beside what readers see; the sorting before it blocks no writer, and goes on in another thread while the
+ * column before is written. Nothing but this may change the table meanwhile. `checkpoint` ends it with an error when it
+ * throws, after whole columns.
  */
 export async function indexColumns(
   store: Store,

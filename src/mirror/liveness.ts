@@ -9,8 +9,8 @@ const SILENT_COPY_MS = 20_000
 const LOOK_TIMEOUT_MS = 10_000
 
 /**
- * Whether a server process works on a statement. One that waits for its client to read has sent what never arrived: that connection
- * is dead. Throws `POSTGRES`.
+ * Whether a server process works on a statement. One that waits for its client to read has sent what never arrived:
+ * that connection is dead. Throws `POSTGRES`.
  */
 export async function isAtWork(client: pg.Client, pid: number): Promise<boolean> {
   const [row] = await queryRows<{ isAtWork: boolean }>(

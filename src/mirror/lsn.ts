@@ -10,8 +10,8 @@ export type Lsn = bigint
 export const NO_LSN: Lsn = 0n
 
 /**
- * SQL that makes the server's log complete on its device. Without: what others have written stays out of what a slot is sent until
- * somebody commits, and the end of the log may stand behind a page header that is never written by itself.
+ * SQL that makes the server's log complete on its device. Without: what others have written stays out of what a slot is
+ * sent until somebody commits, and the end of the log may stand behind a page header that is never written by itself.
  */
 export const FLUSH_LOG =
   "BEGIN READ WRITE; SET LOCAL synchronous_commit = local; SELECT pg_logical_emit_message(true, 'snapheap', ''); COMMIT"

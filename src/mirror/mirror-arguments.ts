@@ -61,8 +61,8 @@ export function ensureMirrorable(db: Store, options: MirrorOptions): void {
 }
 
 /**
- * The one slot that the database is mirrored with already; else made of what is mirrored and where to, so that it is another one for
- * every file, and the same whenever this is asked. Throws `INVALID_ARGUMENT`, `POSTGRES`.
+ * The one slot that the database is mirrored with already; else made of what is mirrored and where to, so that it is
+ * another one for every file, and the same whenever this is asked. Throws `INVALID_ARGUMENT`, `POSTGRES`.
  */
 export async function defaultSlot(db: Store, connection: ConnectionOptions): Promise<string> {
   const known = knownSlots(db)

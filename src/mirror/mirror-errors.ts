@@ -5,7 +5,8 @@ import { postgresError } from './connection'
 export function takenBackError(slot: string): SnapheapError {
   return new SnapheapError(
     'IO',
-    `Changes from slot "${slot}" could not be made durable and were taken back. The mirror applies them again by itself.`,
+    `Changes from slot "${slot}" could not be made durable and were taken back. The mirror applies them again by ` +
+      'itself.',
     { slot, isTransient: true },
   )
 }
@@ -13,7 +14,8 @@ export function takenBackError(slot: string): SnapheapError {
 export function silentError(slot: string): SnapheapError {
   return new SnapheapError(
     'POSTGRES',
-    `Postgres: the server does not answer on slot "${slot}", so what it has committed meanwhile is not known. Check the network and the load of the server. The mirror goes on by itself.`,
+    `Postgres: the server does not answer on slot "${slot}", so what it has committed meanwhile is not known. ` +
+      'Check the network and the load of the server. The mirror goes on by itself.',
     { slot, isTransient: true },
   )
 }

@@ -8,52 +8,60 @@ export interface MirrorOptions {
   connection: ConnectionOptions
   /**
    * The tables to mirror, each spelled as in SQL (`quote`, `shop.quote`, `"Quote"`); partitioned ones by their root. A
-   * table that is renamed in Postgres goes on being mirrored under its earlier name, with a notice, unless another one has
-   * taken that: then it is that one.
+   * table that is renamed in Postgres goes on being mirrored under its earlier name, with a notice, unless another one
+   * has taken that: then it is that one.
    */
   tables: readonly string[]
   /**
-   * Name of the replication slot, unique in the Postgres cluster, up to 55 characters. One that exists and that this database has
-   * not made is refused. Default: the one that the database is mirrored with already; else made of the names of the Postgres
-   * database and of the database file, and of where that file is. A database in memory has a slot that goes with its connection.
+   * Name of the replication slot, unique in the Postgres cluster, up to 55 characters. One that exists and that this
+   * database has not made is refused. Default: the one that the database is mirrored with already; else made of the
+   * names of the Postgres database and of the database file, and of where that file is. A database in memory has a slot
+   * that goes with its connection.
    */
   slot?: string
   /**
-   * Name of the publication. One that exists, made by somebody else, is used as it is, and needs no rights; otherwise the mirror
-   * makes it, and keeps it right. Default: as the slot.
+   * Name of the publication. One that exists, made by somebody else, is used as it is, and needs no rights; otherwise
+   * the mirror makes it, and keeps it right. Default: as the slot.
    */
   publication?: string
   /**
-   * Bytes of log that the server may keep for the slot: with more, the mirror drops the slot, tells it, and copies the tables again.
-   * Less than what is written during a copy keeps a copy from ending. Default: no limit but the server's own.
+   * Bytes of log that the server may keep for the slot: with more, the mirror drops the slot, tells it, and copies the
+   * tables again. Less than what is written during a copy keeps a copy from ending. Default: no limit but the server's
+   * own.
    */
   maxRetainedBytes?: number
-  /** Has the slot kept on standby servers, so that it survives a fail-over. From Postgres 17 on. Default: as the slot is, at first false. */
+  /**
+   * Has the slot kept on standby servers, so that it survives a fail-over. From Postgres 17 on. Default: as the slot
+   * is, at first false.
+   */
   failover?: boolean
   /** How often changes are made durable, and the server told so. Default 5000. */
   saveEveryMs?: number
   /**
-   * How often slot, publication and columns are looked at. Default 1000. The stream tells that a table was altered with the next
-   * row that is written to it, and the mirror looks then; of one that nobody writes to, rows from before it (a new column's
-   * default, a changed type, a detached partition) are shown for as long.
+   * How often slot, publication and columns are looked at. Default 1000. The stream tells that a table was altered with
+   * the next row that is written to it, and the mirror looks then; where no row is written, rows from before it (a new
+   * column's default, a changed type, a detached partition) are shown for as long.
    */
   checkEveryMs?: number
   /**
-   * Has an event trigger on the server write into its log that a table was altered, so that the mirror knows at once, also of tables
-   * that nobody writes to. Default false. Only a superuser may create the trigger; it never raises, and goes with the slot.
+   * Has an event trigger on the server write into its log that a table was altered, so that the mirror knows at once,
+   * also of tables that nobody writes to. Default false. Only a superuser may create the trigger; it never raises, and
+   * goes with the slot.
    */
   ddlTrigger?: boolean
   /**
-   * How often all tables are compared with Postgres in the background, one after the other, each at one LSN; off by default. 8 MB of
-   * rows are read in a second, while a snapshot is held on the server; a statement there that waits to lock the table ends that, until
-   * later. A table that differs is told by the event `difference`, and copied again.
+   * How often all tables are compared with Postgres in the background, one after the other, each at one LSN; off by
+   * default. 8 MB of rows are read in a second, while a snapshot is held on the server; a statement there that waits to
+   * lock the table ends that, until later. A table that differs is reported by the event `difference`, and copied
+   * again.
    */
   verifyEveryMs?: number
 }
 
 /**
- * `copying`: the first copy is being made. `live`: in step with Postgres. `stale`: not connected, or catching up, or with a table that
- * cannot be mirrored at the moment, while the others are followed; what was there before is served. `resyncing`: tables are copied again, beside what is served. `failed`: given up; `error` tells why.
+ * `copying`: the first copy is being made. `live`: in step with Postgres. `stale`: not connected, or catching up, or
+ * with a table that cannot be mirrored at the moment, while the others are followed; what was there before is served.
+ * `resyncing`: tables are copied again, beside what is served. `failed`: given up; `error` tells why.
  */
 export type MirrorStatus = 'copying' | 'live' | 'stale' | 'resyncing' | 'failed'
 
@@ -75,9 +83,12 @@ export interface MirrorEvents {
 }
 
 export interface MirrorLag {
-  /** Log of the server, in bytes, between what can be read and the last that was heard of. */
+  /** Log of the server, in bytes, between what can be read and the last known end of the log. */
   bytes: number
-  /** Milliseconds since the server last proved the mirror to be in step, which it is asked for every 2.5 s; 0 where that is no longer ago than 5 s. */
+  /**
+   * Milliseconds since the server last proved the mirror to be in step, which it is asked for every 2.5 s; 0 where that
+   * is no longer ago than 5 s.
+   */
   ms: number
   /** Everything that Postgres committed before this can be read, such as 16/B374D848. */
   lsn: string
@@ -96,7 +107,10 @@ export interface MirrorLag {
 }
 
 export interface MirrorStats {
-  /** Tables that the verification in the background has compared since the mirror was started, and those of them that differed. */
+  /**
+   * Tables that the verification in the background has compared since the mirror was started, and those of them that
+   * differed.
+   */
   verifiedTables: number
   differentTables: number
   /** The newest of them, and when it was compared. */
@@ -104,6 +118,9 @@ export interface MirrorStats {
 }
 
 export interface CloseOptions {
-  /** Also remove slot and publication from the server; the next start then copies everything. Default: only for a database in memory. */
+  /**
+   * Also remove slot and publication from the server; the next start then copies everything. Default: only for a
+   * database in memory.
+   */
   dropSlot?: boolean
 }

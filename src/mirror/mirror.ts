@@ -35,7 +35,9 @@ import { committedUnseen } from './write-turn'
 
 /** Faults of server, network and device, which end no mirror that was fit once. */
 const PASSING: readonly string[] = ['POSTGRES', 'PREFLIGHT', 'SCHEMA', 'TIMEOUT', 'BUSY', 'IO']
-/** What is waited for and has not come after this long may not be on the server's device yet, and so may not be sent. */
+/**
+ * What is waited for and has not come after this long may not be on the server's device yet, and so may not be sent.
+ */
 const FLUSH_AFTER_MS = 100
 /** `close` takes no longer, apart from what saving takes, also when the server does not answer. */
 const CLOSE_WITHIN_MS = 4_000
@@ -56,8 +58,8 @@ export async function mirror(db: Store, options: MirrorOptions): Promise<Mirror>
 /** Tables of Postgres, kept in step. Made by `mirror`. */
 export class Mirror extends EventEmitter<MirrorEvents> {
   /**
-   * Resolves when everything that Postgres had committed at the call of `mirror` can be read, of the tables that can be mirrored (see
-   * `tables()`). Rejects when the mirror fails or is closed before.
+   * Resolves when everything that Postgres had committed at the call of `mirror` can be read, of the tables that can be
+   * mirrored (see `tables()`). Rejects when the mirror fails or is closed before.
    */
   readonly ready: Promise<void>
   private readonly readiness = new Deferred()
@@ -143,13 +145,13 @@ export class Mirror extends EventEmitter<MirrorEvents> {
 
   /**
    * Runs `work` as one transaction in Postgres, and resolves with what it returned once the mirror shows what it did:
-   * reads after it see their own writes. The client is one of `pg`, in a session that nothing of earlier transactions is left in;
-   * transactions are run one after the other. What `work` throws rolls back. All of it takes `timeoutMs` at most (default 10 000): the
-   * wait for its turn, the work, and the wait for the mirror.
+   * reads after it see their own writes. The client is one of `pg`, in a session that nothing of earlier transactions
+   * is left in; transactions are run one after the other. What `work` throws rolls back. All of it takes `timeoutMs` at
+   * most (default 10 000): the wait for its turn, the work, and the wait for the mirror.
    *
-   * Throws `BUSY` at once inside the work of another `write`. After `POSTGRES`, and after `TIMEOUT` and `CLOSED` without
-   * `details.isCommitted`, the transaction has not happened; with that, it has, and the mirror does not show it yet. After
-   * `OUTCOME_UNKNOWN` it may have happened: `SELECT pg_xact_status(…)` of `details.xid` tells.
+   * Throws `BUSY` at once inside the work of another `write`. After `POSTGRES`, and after `TIMEOUT` and `CLOSED`
+   * without `details.isCommitted`, the transaction has not happened; with that, it has, and the mirror does not show it
+   * yet. After `OUTCOME_UNKNOWN` it may have happened: `SELECT pg_xact_status(…)` of `details.xid` tells.
    */
   async write<T>(work: (client: Client) => Promise<T>, options: { timeoutMs?: number } = {}): Promise<T> {
     ensure('What write runs', work, FUNCTION)
@@ -182,9 +184,9 @@ export class Mirror extends EventEmitter<MirrorEvents> {
   }
 
   /**
-   * Compares every row of every table that is followed with Postgres at one LSN. Nothing is applied while the server finds that LSN,
-   * which waits for its writing transactions (at most 5 s, else `TIMEOUT`). Throws `POSTGRES`, `CLOSED`, and `BUSY`
-   * unless the mirror follows the server, and stays connected meanwhile.
+   * Compares every row of every table that is followed with Postgres at one LSN. Nothing is applied while the server
+   * finds that LSN, which waits for its writing transactions (at most 5 s, else `TIMEOUT`). Throws `POSTGRES`,
+   * `CLOSED`, and `BUSY` unless the mirror follows the server, and stays connected meanwhile.
    */
   async verify(): Promise<Verification> {
     const { session } = this
@@ -201,8 +203,8 @@ export class Mirror extends EventEmitter<MirrorEvents> {
 
   /**
    * Stops following, saves, and tells the server how far that is. The tables stay as they are. A transaction of `write`
-   * that is under way has 2 s to end, and is given up then. Takes 5 s at most, and the time for saving, whatever the server does.
-   * Throws `TIMEOUT` where it was to remove slot and publication, and could not. Idempotent.
+   * that is under way has 2 s to end, and is given up then. Takes 5 s at most, and the time for saving, whatever the
+   * server does. Throws `TIMEOUT` where it was to remove slot and publication, and could not. Idempotent.
    */
   async close(options: CloseOptions = {}): Promise<void> {
     ensureOptions('close', options, { dropSlot: BOOLEAN })
@@ -316,7 +318,7 @@ export class Mirror extends EventEmitter<MirrorEvents> {
     this.clean()
   }
 
-  /** Nobody knows what the server has while it does not answer. */
+  /** What the server has is not known while it does not answer. */
   private silenced(isSilent: boolean): void {
     if (!isSilent) this.advanced()
     else if (this.isFollowing) {
@@ -365,12 +367,12 @@ export class Mirror extends EventEmitter<MirrorEvents> {
     )
   }
 
-  /** Later: who has just called `mirror` cannot listen yet. */
+  /** Later: the caller of `mirror` has had no time to add a listener. */
   private tell(text: string): void {
     setImmediate(() => this.notify('notice', text))
   }
 
-  /** Every listener hears of it. What one throws is an uncaught error of its own, and nothing to the mirror. */
+  /** Calls every listener. What one throws becomes an uncaught error, and does not affect the mirror. */
   private notify<Event extends keyof MirrorEvents>(event: Event, ...values: MirrorEvents[Event]): void {
     for (const listener of this.rawListeners(event)) callSafely(() => Reflect.apply(listener, this, values))
   }

@@ -63,7 +63,10 @@ const NUMERIC_OID = 1700
 /** Types whose values keep their text when a column changes between them without being rewritten. */
 const TEXT_OIDS: readonly number[] = [25, 1043] // text, varchar
 
-/** Name of the table's mirror: that of the table, behind its schema unless that is `public`. It stays when the table is renamed. */
+/**
+ * Name of the table's mirror: that of the table, behind its schema unless that is `public`. It stays when the table is
+ * renamed.
+ */
 export function mirrorName(table: { schema: string; name: string; mirroredAs?: string }): string {
   if (table.mirroredAs !== undefined) return table.mirroredAs
   return table.schema === 'public' ? table.name : `${table.schema}.${table.name}`
@@ -118,8 +121,8 @@ function columnDefinition(column: Omit<SourceColumn, 'name'>): ColumnDefinition 
 }
 
 /**
- * Digits after the point of every value of a column declared as numeric(p, s); undefined for others. The modifier's low 11
- * bits are s, signed (PostgreSQL, src/backend/utils/adt/numeric.c): a negative one rounds before the point.
+ * Digits after the point of every value of a column declared as numeric(p, s); undefined for others. The modifier's low
+ * 11 bits are s, signed (PostgreSQL, src/backend/utils/adt/numeric.c): a negative one rounds before the point.
  */
 function scaleOf({ typeOid, typeModifier }: Pick<MirroredColumn, 'typeOid' | 'typeModifier'>): number | undefined {
   if (typeOid !== NUMERIC_OID || typeModifier < 0) return undefined
@@ -135,8 +138,8 @@ export function indexedColumns(source: SourceTable): string[] {
 }
 
 /**
- * What brings the table described by `mirrored` into step with `source`; undefined where it has to be made anew, because its key or
- * the types of its columns are others. Whatever is not proven to be the same is copied.
+ * What brings the table described by `mirrored` into step with `source`; undefined where it has to be made anew,
+ * because its key or the types of its columns are others. Whatever is not proven to be the same is copied.
  */
 export function planTable(mirrored: MirroredTable, source: SourceTable, publishedAs: string): TablePlan | undefined {
   const current = describeSource(source, publishedAs)

@@ -32,8 +32,8 @@ const PARSERS: ReadonlyMap<number, (text: string) => unknown> = new Map<number, 
 const asText = (text: string): string => text
 
 /**
- * How the mirror's own statements read values. An application may change the parsers of the `pg` package for its own use, in the
- * whole process (`pg.types.setTypeParser`); those do not reach the mirror.
+ * How the mirror's own statements read values. An application may change the parsers of the `pg` package for its own
+ * use, in the whole process (`pg.types.setTypeParser`); those do not reach the mirror.
  */
 export const OWN_TYPES = {
   getTypeParser: (oid: number) => PARSERS.get(oid) ?? asText,

@@ -19,7 +19,10 @@ interface Piece {
   prepared: Promise<void> | undefined
 }
 
-/** Hands pieces on in their order, each when it is prepared, in turns of the event loop of their own; those behind it are prepared meanwhile. */
+/**
+ * Hands pieces on in their order, each when it is prepared, in turns of the event loop of their own; those behind it
+ * are prepared meanwhile.
+ */
 export class PieceQueue {
   private waiting: Piece[] = []
   /** Pieces being handed on: 1 or 0. */

@@ -29,7 +29,7 @@ export interface PreflightResult {
   /** Those that can be mirrored. */
   tables: SourceTable[]
   unfit: UnfitTables
-  /** Things that are allowed but that somebody may not expect. */
+  /** What is allowed, but may be unexpected. */
   notices: string[]
   isStandby: boolean
 }
@@ -48,8 +48,8 @@ const SENDERS_TO_COPY = 2
 
 /**
  * Finds out over `client` whether the tables can be mirrored, and reads them. Throws one `PREFLIGHT` error that lists
- * every reason against it, each with what mends it, also as `details.findings`. What is wrong with a table that is mirrored already
- * concerns only that one, as long as another one is left.
+ * every reason against it, each with what mends it, also as `details.findings`. What is wrong with a table that is
+ * mirrored already concerns only that one, as long as another one is left.
  */
 export async function preflight(client: pg.Client, request: PreflightRequest): Promise<PreflightResult> {
   const server = await readServer(client, request)
@@ -105,7 +105,7 @@ interface ServerState {
   canCreateInDatabase: boolean
   slotCount: number
   slotLimit: number
-  /** Who uses the slot's name; undefined if nobody does. */
+  /** What uses the name of the slot; undefined if it is free. */
   slotUser: string | undefined
   senderCount: number
   senderLimit: number
@@ -120,7 +120,8 @@ async function readServer(client: pg.Client, request: PreflightRequest): Promise
             current_setting('wal_level') AS "walLevel", pg_is_in_recovery() AS "isStandby",
             r.rolreplication OR r.rolsuper OR EXISTS (
               SELECT FROM pg_catalog.pg_roles m -- how hosted servers hand out the right
-              WHERE m.rolname IN ('rds_replication', 'cloudsqlsuperuser', 'azure_pg_admin') AND pg_has_role(m.oid, 'MEMBER')
+              WHERE m.rolname IN ('rds_replication', 'cloudsqlsuperuser', 'azure_pg_admin')
+                AND pg_has_role(m.oid, 'MEMBER')
             ) AS "canReplicate",
             EXISTS (SELECT FROM pg_catalog.pg_roles WHERE rolname = 'rds_replication') AS "isRds",
             has_database_privilege(current_database(), 'CREATE') AS "canCreateInDatabase",
@@ -136,7 +137,9 @@ async function readServer(client: pg.Client, request: PreflightRequest): Promise
   return { ...row!, slotUser: row!.slotUser ?? undefined }
 }
 
-/** Schemas of the named tables that the role may not look into, so that not even the tables' existence can be asked for. */
+/**
+ * Schemas of the named tables that the role may not look into, so that not even the tables' existence can be asked for.
+ */
 async function hiddenSchemas(client: pg.Client, names: readonly string[]): Promise<string[]> {
   const schemas = names
     .map((name) => /^\s*(?:"((?:[^"]|"")+)"|([^".]+?))\s*\./.exec(name))
@@ -183,9 +186,10 @@ function serverFindings(server: ServerState, request: PreflightRequest): Finding
       'Leave the option failover out',
     )
   if (server.encoding === 'SQL_ASCII') {
+    const copy = pg.escapeIdentifier(`${server.database}_utf8`)
     add(
       `the database "${server.database}" has the encoding SQL_ASCII, so its texts have no known characters`,
-      `CREATE DATABASE ${pg.escapeIdentifier(`${server.database}_utf8`)} ENCODING 'UTF8' TEMPLATE template0; -- then load the data into it`,
+      `CREATE DATABASE ${copy} ENCODING 'UTF8' TEMPLATE template0; -- then load the data into it`,
     )
   }
   if (server.walLevel !== 'logical') {
@@ -201,10 +205,11 @@ function serverFindings(server: ServerState, request: PreflightRequest): Finding
 function slotFindings(server: ServerState, { slot, isOwnSlot }: PreflightRequest): Finding[] {
   if (server.slotUser !== undefined) {
     if (isOwnSlot) return []
+    const drop = `SELECT pg_drop_replication_slot(${pg.escapeLiteral(slot)});`
     return [
       {
         problem: `the replication slot "${slot}" exists (${server.slotUser}), and this mirror has not made it`,
-        remedy: `SELECT pg_drop_replication_slot(${pg.escapeLiteral(slot)}); -- if nobody needs it; or name another slot`,
+        remedy: `${drop} -- if it is not needed; or name another slot`,
       },
     ]
   }

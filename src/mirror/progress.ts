@@ -32,7 +32,10 @@ interface Measured {
   sizeBytes: number
 }
 
-/** Measures a copy of several tables, one after the other, and reports each one's beginning and end, and ten times a second between. */
+/**
+ * Measures a copy of several tables, one after the other, and reports each one's beginning and end, and ten times a
+ * second between.
+ */
 export class CopyMeter {
   private readonly tables: Measured[]
   private readonly startMs = performance.now()

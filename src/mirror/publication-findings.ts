@@ -15,8 +15,8 @@ export interface PublicationRequest {
 }
 
 /**
- * What keeps a publication from being used, and the smallest SQL for the owner of the tables to run. One that somebody has made
- * with all tables in it is used as it is, and needs no rights.
+ * What keeps a publication from being used, and the smallest SQL for the owner of the tables to run. One that somebody
+ * has made with all tables in it is used as it is, and needs no rights.
  */
 export function publicationFindings(
   request: PublicationRequest,
@@ -33,7 +33,9 @@ export function publicationFindings(
     return [
       {
         problem: `the publication ${name} belongs to another mirror (${found.madeBy})`,
-        remedy: `${apart} -- and name it as publication of the mirror; or, if that mirror is gone: DROP PUBLICATION ${name};`,
+        remedy:
+          `${apart} -- and name it as publication of the mirror; or, if that mirror is gone: DROP PUBLICATION ` +
+          `${name};`,
       },
     ]
   return unfitness(found, tables).map(({ what, sql }) => ({
@@ -55,7 +57,9 @@ function missingFindings(request: PublicationRequest, tables: readonly SourceTab
     ]
   const foreign = tables.filter((table) => !table.isOwner)
   if (foreign.length > 0) {
-    const problem = `there is no publication ${name}, and the role ${role} cannot make it: it does not own ${foreign.map(qualifiedName).join(', ')}`
+    const problem =
+      `there is no publication ${name}, and the role ${role} cannot make it: it does not own ` +
+      `${foreign.map(qualifiedName).join(', ')}`
     return [{ problem, remedy: `${create} -- as their owner, and name it as publication of the mirror` }]
   }
   if (request.canCreateInDatabase) return []
@@ -68,16 +72,19 @@ function ownFindings(request: PublicationRequest, found: Publication, tables: re
   const name = pg.escapeIdentifier(request.publication)
   const wrong = unfitness(found, tables)
   if (wrong.length === 0 || canRepair(found, tables)) return []
-  const problem = `the role ${pg.escapeIdentifier(request.role)} may not change the publication ${name}, which ${wrong.map(({ what }) => what).join(', and ')}`
+  const problem =
+    `the role ${pg.escapeIdentifier(request.role)} may not change the publication ${name}, which ` +
+    `${wrong.map(({ what }) => what).join(', and ')}`
   return [{ problem, remedy: wrong.map(({ sql }) => sql).join(' ') }]
 }
 
-/** What somebody may not expect of a publication that fits. */
+/** What may be unexpected of a publication that fits. */
 export function publicationNotices(found: Publication, tables: readonly SourceTable[]): string[] {
   const further = furtherTables(found, tables)
   if (further === 0) return []
   const what = further === undefined ? 'other tables' : `${further} other ${further === 1 ? 'table' : 'tables'}`
   return [
-    `The publication "${found.name}" publishes ${what} too: their changes are sent to the mirror, which leaves them out.`,
+    `The publication "${found.name}" publishes ${what} too: their changes are sent to the mirror, which leaves ` +
+      'them out.',
   ]
 }

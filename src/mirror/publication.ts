@@ -25,7 +25,9 @@ export interface Publication {
   entries: ReadonlyMap<number, { identity: string; isPart: boolean }>
   /** Its entries of whole schemas, by the schema's name. */
   schemas: ReadonlyMap<string, string>
-  /** By oid: what has put a mirrored table into its schema; other text when it was moved meanwhile, also there and back. */
+  /**
+   * By oid: what has put a mirrored table into its schema; other text when it was moved meanwhile, also there and back.
+   */
   placements: ReadonlyMap<number, string>
 }
 
@@ -40,8 +42,9 @@ interface PublicationRow extends Omit<Publication, 'madeBy' | 'entries' | 'schem
 }
 
 /**
- * The publication called `name`, as far as `tables` are concerned; undefined if there is none. Row filters, column lists, schemas and
- * generated columns came in later versions of Postgres: this asks for them in a way that earlier ones understand. Throws `POSTGRES`.
+ * The publication called `name`, as far as `tables` are concerned; undefined if there is none. Row filters, column
+ * lists, schemas and generated columns came in later versions of Postgres: this asks for them in a way that earlier
+ * ones understand. Throws `POSTGRES`.
  */
 export async function readPublication(
   client: pg.Client,
@@ -58,7 +61,8 @@ export async function readPublication(
             coalesce(to_jsonb(p) ->> 'pubgencols', 'n') <> 'n' AS "hasGenerated",
             ARRAY(SELECT o.name FROM (VALUES ('insert', p.pubinsert), ('update', p.pubupdate), ('delete', p.pubdelete),
                                              ('truncate', p.pubtruncate)) o (name, isIn) WHERE NOT o.isIn) AS "leftOut",
-            coalesce((SELECT jsonb_agg(jsonb_build_object('oid', pr.prrelid::int8, 'identity', concat_ws(' ', pr.oid, pr.xmin),
+            coalesce((SELECT jsonb_agg(jsonb_build_object('oid', pr.prrelid::int8,
+                               'identity', concat_ws(' ', pr.oid, pr.xmin),
                                'isPart', coalesce(to_jsonb(pr) ->> 'prqual', to_jsonb(pr) ->> 'prattrs') IS NOT NULL))
                       FROM pg_catalog.pg_publication_rel pr WHERE pr.prpubid = p.oid), '[]') AS entries,
             coalesce(s.entries, '[]') AS schemas, coalesce(s.placements, '[]') AS placements
@@ -90,7 +94,10 @@ export async function readPublication(
   }
 }
 
-/** Why a publication does not give exactly the changes of `tables`, each with the SQL that its owner may run; empty if it does. */
+/**
+ * Why a publication does not give exactly the changes of `tables`, each with the SQL that its owner may run; empty if
+ * it does.
+ */
 export interface Unfitness {
   what: string
   sql: string
@@ -163,9 +170,9 @@ function publishedTable(table: TableIdentity): string {
 }
 
 /**
- * Makes `name` publish exactly `tables`, if this mirror has made it, or if it does not exist: then it is created, with the mark of
- * the mirror `id`. One that somebody else has made is left as it is. Touches nothing that is right already. Returns whether
- * anything was changed. Throws `POSTGRES`.
+ * Makes `name` publish exactly `tables`, if this mirror has made it, or if it does not exist: then it is created, with
+ * the mark of the mirror `id`. One that somebody else has made is left as it is. Touches nothing that is right already.
+ * Returns whether anything was changed. Throws `POSTGRES`.
  */
 export async function ensurePublication(
   client: pg.Client,
@@ -215,11 +222,17 @@ function repair(publication: Publication, tables: readonly SourceTable[]): strin
 export interface PublicationIdentity {
   /** `Publication.identity`. Empty where there is none: a server of version 18 streams on then, and sends nothing. */
   publication: string
-  /** By oid of the table: what publishes it, which changes with row filter and column list, and when it is removed and added again. */
+  /**
+   * By oid of the table: what publishes it, which changes with row filter and column list, and when it is removed and
+   * added again.
+   */
   entries: ReadonlyMap<number, string>
 }
 
-/** Tells whether a publication has been the same all along; if not, changes may be missing from the stream, and nothing in it says so. */
+/**
+ * Tells whether a publication has been the same all along; if not, changes may be missing from the stream, and nothing
+ * in it says so.
+ */
 export function publicationIdentity(
   publication: Publication | undefined,
   tables: readonly PublishedTable[],

@@ -56,7 +56,7 @@ export interface Plan {
 
 /**
  * Compares what the heap holds with what the server has in `sources`, which were found fit. Sets up the publication;
- * changes nothing else. Throws `POSTGRES`, and `EXISTS` for a table of that name that is no mirror.
+ * changes nothing else. Throws `POSTGRES`, and `EXISTS` for a table of that name that is not a mirrored one.
  */
 export async function reconcile(
   client: pg.Client,
@@ -118,8 +118,8 @@ export async function reconcile(
 }
 
 /**
- * Leaves that are seen for the first time. One that holds nothing when it has become one needs no copy: what is in it later will
- * have come in the stream.
+ * Leaves that are seen for the first time. One that holds nothing when it has become one needs no copy: what is in it
+ * later will have come in the stream.
  */
 function newLeaves(sources: readonly SourceTable[], served: ReadonlyMap<string, MirroredTable>): number[] {
   return sources.flatMap((source) => {
@@ -129,8 +129,8 @@ function newLeaves(sources: readonly SourceTable[], served: ReadonlyMap<string, 
 }
 
 /**
- * The slot when nobody streams from it any more: until then its place may move, by what an earlier connection has still told the
- * server. Of a slot that somebody keeps, as it is after a while.
+ * The slot once no connection streams from it: until then its place may move, by what an earlier connection has still
+ * told the server. A slot that stays in use is returned as it is after a while.
  */
 async function slotAtRest(client: pg.Client, slot: string): Promise<SlotStatus | undefined> {
   const giveUpMs = performance.now() + AT_REST_WITHIN_MS
@@ -161,7 +161,10 @@ function reasonToRestart(
   const isTemporary = store.path === undefined
   if (isStandby) ensureGoesOn(slot, state, server, status === undefined && !isTemporary)
   if (server.endLsn < state.lsn)
-    return `the log of the server ends at ${formatLsn(server.endLsn)}, before the ${formatLsn(state.lsn)} of the data: it was restored to an earlier state`
+    return (
+      `the log of the server ends at ${formatLsn(server.endLsn)}, before the ${formatLsn(state.lsn)} of the data: ` +
+      'it was restored to an earlier state'
+    )
   if (state.lastXid !== null && ((server.nextXid - state.lastXid) | 0) <= 0)
     return 'the server has not come to the transactions of the data: it was restored to an earlier state'
   // Decoding of the log from before would fail, or leave out what was not published meanwhile.
@@ -171,23 +174,30 @@ function reasonToRestart(
   if (status.isLost) return `the server has removed log that the replication slot "${slot}" still needed`
   // The server would silently start at its own place.
   if (status.confirmedLsn > state.lsn) {
-    return `the replication slot "${slot}" is at ${formatLsn(status.confirmedLsn)}, beyond the ${formatLsn(state.lsn)} of the data`
+    return (
+      `the replication slot "${slot}" is at ${formatLsn(status.confirmedLsn)}, beyond the ${formatLsn(state.lsn)} ` +
+      'of the data'
+    )
   }
   return undefined
 }
 
-/** Whatever streams from the slot is not ended, nor is the slot taken from it: it may be a mirror of a copy of the same file. */
+/**
+ * Whatever streams from the slot is not ended, nor is the slot taken from it: it may be a mirror of a copy of the same
+ * file.
+ */
 function inUse(slot: string, activePid: number): SnapheapError {
   return new SnapheapError(
     'POSTGRES',
-    `Postgres: the replication slot "${slot}" is in use by server process ${activePid}: for another mirror, as of a copy of this database file, or for a lost connection of this one. End that one, or name another slot.`,
+    `Postgres: the replication slot "${slot}" is in use by server process ${activePid}: for another mirror, as of ` +
+      'a copy of this database file, or for a lost connection of this one. End that one, or name another slot.',
     { slot, activePid, isTransient: true },
   )
 }
 
 /**
- * A standby seen instead of the primary, as while that is replaced, is waited for: it may be promoted, and it may come to where the
- * tables are. Throws `POSTGRES`.
+ * A standby seen instead of the primary, as while that is replaced, is waited for: it may be promoted, and it may come
+ * to where the tables are. Throws `POSTGRES`.
  */
 function ensureGoesOn(slot: string, state: MirrorState, server: ServerIdentity, lacksSlot: boolean): void {
   const lack = lacksSlot
@@ -196,7 +206,8 @@ function ensureGoesOn(slot: string, state: MirrorState, server: ServerIdentity, 
   if (!lacksSlot && server.endLsn >= state.lsn) return
   throw new SnapheapError(
     'POSTGRES',
-    `Postgres: the server is a standby that ${lack}. The mirror waits for it; connect to the primary, or mirror the standby into another database.`,
+    `Postgres: the server is a standby that ${lack}. The mirror waits for it; connect to the primary, or mirror ` +
+      'the standby into another database.',
     { slot, isTransient: true },
   )
 }

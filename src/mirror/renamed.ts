@@ -4,8 +4,9 @@ import { queryRows } from './connection'
 import { type MirroredTable, mirrorName } from './mirrored-table'
 
 /**
- * Fills in `found`, the tables that `names` stand for, where a name stands for none: with the table that is mirrored by it
- * already, if Postgres has that under another name or in another schema now. It keeps its name here. Returns notices of it.
+ * Fills in `found`, the tables that `names` stand for, where a name stands for none: with the table that is mirrored by
+ * it already, if Postgres has that under another name or in another schema now. It keeps its name here. Returns notices
+ * of it.
  */
 export async function followRenamed(
   client: pg.Client,
@@ -28,7 +29,8 @@ export async function followRenamed(
     if (table === undefined) continue
     found[i] = { ...table, mirroredAs }
     notices.push(
-      `The table ${name} is called ${qualifiedName(table)} now: it is still mirrored as ${mirroredAs}. Name it so in tables to have it copied under its new name.`,
+      `The table ${name} is called ${qualifiedName(table)} now: it is still mirrored as ${mirroredAs}. Name it so ` +
+        'in tables to have it copied under its new name.',
     )
   }
   return notices

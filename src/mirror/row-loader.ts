@@ -47,8 +47,8 @@ export class RowLoader {
   }
 
   /**
-   * Begins to prepare the rows of a piece, which `loadMessages` then finds ready. At most `MOST_PREPARED` may be prepared and not
-   * loaded; their bytes must stay as they are. Returns undefined where nothing can be prepared.
+   * Begins to prepare the rows of a piece, which `loadMessages` then finds ready. At most `MOST_PREPARED` may be
+   * prepared and not loaded; their bytes must stay as they are. Returns undefined where nothing can be prepared.
    */
   prepare(bytes: Buffer): Promise<void> | undefined {
     if (this.kernels === undefined) return undefined
@@ -68,7 +68,10 @@ export class RowLoader {
     if (++fields.batch.count === BATCH_ROWS) this.flush()
   }
 
-  /** Takes the rows of messages from `position` of received bytes on, as far as native code can. Their bytes must stay as for `load`. */
+  /**
+   * Takes the rows of messages from `position` of received bytes on, as far as native code can. Their bytes must stay
+   * as for `load`.
+   */
   loadMessages(bytes: Buffer, position: number): { position: number; rows: number } {
     const { totals, kernels } = this
     const { batch, starts, ends } = this.fields

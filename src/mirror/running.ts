@@ -9,7 +9,8 @@ export function ensureNotMirrored(store: Store, slot: string): void {
   if (open.get(store)?.has(slot) !== true) return
   throw new SnapheapError(
     'BUSY',
-    `The database has a mirror with slot "${slot}" open already. Close that one, name its tables too, or name another slot for others.`,
+    `The database has a mirror with slot "${slot}" open already. Close that one, name its tables too, or name ` +
+      'another slot for others.',
     { slot },
   )
 }

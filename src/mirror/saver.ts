@@ -13,8 +13,8 @@ const WAL_SEGMENT_BYTES = 1n << 24n
 const BUSY_RETRY_MS = 20
 
 /**
- * Has the database synced from time to time and tells the server what is durable, never more: the slot must not be ahead of
- * what a restart finds in file and log. Without a file, what is applied is as durable as it will be.
+ * Has the database synced from time to time and tells the server what is durable, never more: the slot must not be
+ * ahead of what a restart finds in file and log. Without a file, what is applied is as durable as it will be.
  */
 export class Saver {
   private session: Session | undefined
@@ -37,7 +37,7 @@ export class Saver {
     this.schedule()
   }
 
-  /** The session whose server is told. */
+  /** Sets the session whose server gets the acknowledgements. */
   follow(session: Session | undefined): void {
     this.session = session
   }
@@ -53,7 +53,10 @@ export class Saver {
     return this.saving
   }
 
-  /** The mirror has come further. A server that waits for it, as for a synchronous standby, hears of it as soon as that is durable. */
+  /**
+   * The mirror has come further. A server that waits for it, as for a synchronous standby, gets an acknowledgement as
+   * soon as that is durable.
+   */
   advanced(): void {
     if (this.isHurrying || this.isStopped || this.session?.isSynchronous !== true) return
     this.isHurrying = true

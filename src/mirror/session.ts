@@ -68,7 +68,7 @@ export interface SessionOptions {
 const STOP_TIMEOUT_MS = 1_500
 /** A slot that is given up is removed within so long, or when it is met again. */
 const DROP_WITHIN_MS = 5_000
-/** Somebody else has made a slot of that name. */
+/** A slot of that name exists. */
 const DUPLICATE_OBJECT = '42710'
 
 /** One stretch of being connected to the server, from finding out what must be done until the connection ends. */
@@ -129,7 +129,7 @@ export class Session {
       this.endLsn = plan.endLsn
       for (const notice of notices) this.options.onNotice(notice)
       this.options.onPlanned()
-      await nextTurn() // whoever awaited that may listen from now on
+      await nextTurn() // for the caller of `mirror` to add its listeners
       const { startLsn, pending } = await this.carryOut(plan)
       return await this.follow(plan, startLsn, pending, () => this.lookAtUnfit(request))
     } catch (error) {
@@ -248,8 +248,8 @@ export class Session {
   }
 
   /**
-   * Removes from the server what the mirror has made there: its slot, its publication and its trigger; or the slot alone. The stream
-   * must have ended. Throws `POSTGRES`, `TIMEOUT`.
+   * Removes from the server what the mirror has made there: its slot, its publication and its trigger; or the slot
+   * alone. The stream must have ended. Throws `POSTGRES`, `TIMEOUT`.
    */
   async dropOnServer(withinMs: number, isSlotOnly = false): Promise<void> {
     const { store, connection, slot, publication } = this.options
@@ -399,7 +399,8 @@ function leavesOf(sources: ReadonlyMap<number, SourceTable>): Map<number, Mirror
 function notDropped(slot: string, publication: string, cause: unknown): SnapheapError {
   return new SnapheapError(
     'TIMEOUT',
-    `close could not remove slot and publication: the server did not answer in time. Remove them there, or it keeps its log for them: ` +
+    'close could not remove slot and publication: the server did not answer in time. ' +
+      'Remove them there, or it keeps its log for them: ' +
       `SELECT pg_drop_replication_slot('${slot}'); DROP PUBLICATION ${pg.escapeIdentifier(publication)};`,
     { slot, publication },
     cause,

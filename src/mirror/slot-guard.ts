@@ -2,7 +2,7 @@ import type pg from 'pg'
 import { SnapheapError } from '../errors'
 import { type SlotStatus, slotStatus } from './slot'
 
-/** Above this part of a limit somebody is warned, below that part a next warning makes sense. */
+/** A warning is given above the first part of a limit, and another one only after the size was below the second. */
 const WARNING_PART = 0.75
 const CALM_PART = 0.5
 
@@ -33,7 +33,8 @@ export class SlotGuard {
         ? 'max_slot_wal_keep_size of the server allows'
         : 'maxRetainedBytes allows, at which the mirror gives the slot up'
     this.onNotice(
-      `The server keeps ${retainedBytes} bytes of log for the replication slot "${slot}", of the ${limit} that ${consequence}. The tables are copied again beyond that.`,
+      `The server keeps ${retainedBytes} bytes of log for the replication slot "${slot}", of the ${limit} that ` +
+        `${consequence}. The tables are copied again beyond that.`,
     )
   }
 }
@@ -43,7 +44,10 @@ export function givesUpSlot(error: unknown): boolean {
   return error instanceof SnapheapError && error.details.givesUpSlot === true
 }
 
-/** Looks at the slot while something else is under way on other connections. Returns what ends that, and waits for the last look. */
+/**
+ * Looks at the slot while something else is under way on other connections. Returns what ends that, and waits for the
+ * last look.
+ */
 export function guardMeanwhile(
   client: pg.Client,
   slot: string,
@@ -72,7 +76,8 @@ export function guardMeanwhile(
 function givenUp(slot: string, retainedBytes: number, maxRetainedBytes: number): SnapheapError {
   return new SnapheapError(
     'POSTGRES',
-    `Postgres: the server kept ${retainedBytes} bytes of log for the replication slot "${slot}", more than the ${maxRetainedBytes} of maxRetainedBytes. ` +
+    `Postgres: the server kept ${retainedBytes} bytes of log for the replication slot "${slot}", ` +
+      `more than the ${maxRetainedBytes} of maxRetainedBytes. ` +
       'The mirror has given the slot up, and copies the tables again.',
     { slot, retainedBytes, maxRetainedBytes, givesUpSlot: true, isTransient: true },
   )

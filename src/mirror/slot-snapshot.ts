@@ -23,9 +23,10 @@ export async function beginAtSlot(client: pg.Client, created: CreatedSlot): Prom
 }
 
 /**
- * Locks tables against TRUNCATE and ALTER TABLE, which do not keep to snapshots, until the transaction of `client` ends, and
- * returns them as it sees them; undefined if one of them was truncated or altered between the snapshot and the lock: what a
- * COPY gave then would not be what the snapshot shows. `outside` is a connection without a transaction.
+ * Locks tables against TRUNCATE and ALTER TABLE, which do not keep to snapshots, until the transaction of `client`
+ * ends, and returns them as it sees them; undefined if one of them was truncated or altered between the snapshot and
+ * the lock: what a COPY gave then would not be what the snapshot shows. `outside` is a connection without a
+ * transaction.
  *
  * The lock comes after the slot, whose making waits for writing transactions: one of them might wait for the lock.
  */
@@ -38,7 +39,7 @@ export async function lockUnchanged(
   const names = tables.map(qualifiedName)
   await lock(client, names, timeoutMs)
   const seen = await readTables(client, names)
-  const current = await readTables(outside, names) // takes no locks: whoever waits to alter a table waits for `client`
+  const current = await readTables(outside, names) // takes no locks: a statement that alters a table waits for `client`
   for (const [i, { mirroredAs }] of tables.entries())
     if (mirroredAs !== undefined && seen[i] !== undefined) seen[i].mirroredAs = mirroredAs
   const isSame = seen.every((table, i) => {
@@ -54,13 +55,15 @@ export async function lockUnchanged(
 }
 
 /**
- * Waits for locks in short tries, between which it holds none: a statement of others that waits for one of them, in a circle, would be
- * ended by the server as a deadlock.
+ * Waits for locks in short tries, between which it holds none: a statement of others that waits for one of them, in a
+ * circle, would be ended by the server as a deadlock.
  */
 async function lock(client: pg.Client, names: readonly string[], timeoutMs: number): Promise<void> {
   const doing = 'locking the tables against schema changes failed'
   const giveUpMs = performance.now() + timeoutMs
-  const sql = `SAVEPOINT unlocked; SET LOCAL lock_timeout = ${LOCK_TRY_MS}; LOCK TABLE ${names.join(', ')} IN ACCESS SHARE MODE`
+  const sql =
+    `SAVEPOINT unlocked; SET LOCAL lock_timeout = ${LOCK_TRY_MS}; ` +
+    `LOCK TABLE ${names.join(', ')} IN ACCESS SHARE MODE`
   for (;;) {
     try {
       await queryRows(client, doing, sql)

@@ -4,7 +4,7 @@ import { type ConnectionOptions, connect, disconnect, queryRows } from './connec
 import { cutOff, serverPid } from './cut-off'
 import { isAtWork } from './liveness'
 
-/** Until it is looked whom a slot waits for, and how often then. */
+/** Time until the first look at what a slot waits for, and between looks. */
 const FIRST_LOOK_MS = 2_000
 const LOOK_EVERY_MS = 5_000
 /** Looks at a server process that has nothing to do, after which its answer counts as lost. */
@@ -42,8 +42,9 @@ export interface SlotWaitOptions {
 }
 
 /**
- * Watches the creation of a slot, which waits for every transaction that is writing, on a standby for its primary: tells what it
- * waits for, and cuts the connection off when the server does not work on it any more, or a standby has waited too long.
+ * Watches the creation of a slot, which waits for every transaction that is writing, on a standby for its primary:
+ * tells what it waits for, and cuts the connection off when the server does not work on it any more, or a standby has
+ * waited too long.
  */
 export class SlotWait {
   private timer: NodeJS.Timeout
@@ -82,7 +83,8 @@ export class SlotWait {
     const { connection, slot, isStandby, timeoutMs, signal } = this.options
     if (!this.isOverdue && !WAITED.includes((cause as Partial<pg.DatabaseError>).code)) return undefined
     const reason = isStandby
-      ? `the primary of this standby has not logged which transactions are under way. Run ${LOG_SNAPSHOT} on the primary, and try again`
+      ? `the primary of this standby has not logged which transactions are under way. Run ${LOG_SNAPSHOT} on the ` +
+        'primary, and try again'
       : `${await describeWriters(connection, signal)}. End that transaction, or allow more time`
     return new SnapheapError(
       'TIMEOUT',
@@ -134,14 +136,18 @@ async function describeWriters(connection: ConnectionOptions, signal?: AbortSign
   }
 }
 
-/** Transactions that have written something, in any database, the oldest first. The locks on their numbers are seen by every role. */
+/**
+ * Transactions that have written something, in any database, the oldest first. The locks on their numbers are seen by
+ * every role.
+ */
 function readWriters(client: pg.Client): Promise<Writer[]> {
   const secondsSince = (time: string) => `round(extract(epoch FROM clock_timestamp() - ${time}))::float8`
   const utc = (time: string) => `to_char(${time} AT TIME ZONE 'UTC', 'YYYY-MM-DD HH24:MI:SS') || ' UTC'`
   return queryRows<Writer>(
     client,
     'reading the open transactions failed',
-    `SELECT pid, gid, role, application, database, ${utc('begun')} AS since, ${secondsSince('begun')} AS seconds, statement
+    `SELECT pid, gid, role, application, database, statement,
+            ${utc('begun')} AS since, ${secondsSince('begun')} AS seconds
      FROM (
        SELECT l.pid, NULL AS gid, a.usename::text AS role, nullif(a.application_name, '') AS application,
               a.datname::text AS database, a.xact_start AS begun, left(a.query, ${LONGEST_STATEMENT}) AS statement
@@ -164,7 +170,8 @@ function describedWriter({ pid, gid, role, application, database, since, seconds
   const who = [role && `role ${role}`, application, database && `database ${database}`].filter(Boolean).join(', ')
   const time = since === null ? '' : `, whose transaction has been open since ${since} (${seconds} s)`
   if (pid === null) {
-    return `the prepared transaction '${gid}' (${who})${time}: end it with COMMIT PREPARED or ROLLBACK PREPARED '${gid}'`
+    const remedy = `end it with COMMIT PREPARED or ROLLBACK PREPARED '${gid}'`
+    return `the prepared transaction '${gid}' (${who})${time}: ${remedy}`
   }
   const last =
     statement === null || statement === '' ? '' : `; its last statement: ${statement.replace(/\s+/g, ' ').trim()}`

@@ -50,9 +50,10 @@ export async function slotStatus(client: pg.Client, slot: string): Promise<SlotS
   )
   if (row === undefined) return undefined
   if (row.plugin !== 'pgoutput' || !row.isHere) {
+    const owner = row.isHere ? `the plugin ${row.plugin ?? '(physical)'}` : 'another database'
     throw new SnapheapError(
       'POSTGRES',
-      `The replication slot "${slot}" belongs to ${row.isHere ? `the plugin ${row.plugin ?? '(physical)'}` : 'another database'}. Choose another slot name.`,
+      `The replication slot "${slot}" belongs to ${owner}. Choose another slot name.`,
       { slot, isTransient: true },
     )
   }
@@ -72,11 +73,11 @@ export interface SlotKind {
   /** Kept on standby servers too, so that it survives a fail-over. From version 17 on. */
   failover?: boolean
   /**
-   * The replication connection to make it on, and to stream from it: the only one that may use a temporary slot. Default: one of its
-   * own, which `close` ends.
+   * The replication connection to make it on, and to stream from it: the only one that may use a temporary slot.
+   * Default: one of its own, which `close` ends.
    */
   on?: pg.Client
-  /** Hears for whom the server waits. */
+  /** Called with what the server waits for. */
   onWait?: ((text: string) => void) | undefined
   /** Ends the waiting. */
   signal?: AbortSignal | undefined
@@ -97,8 +98,9 @@ export interface CreatedSlot {
 /**
  * Creates a logical slot and exports its snapshot. The server first waits until every transaction that is writing at
  * this moment has ended, one after the other; when one keeps it waiting for `timeoutMs`, this gives up with `TIMEOUT`,
- * naming them, and leaves no slot behind. A standby waits for its primary to log which transactions are under way, for `timeoutMs`
- * in all. A `temporary` slot goes with its connection. `onWait` is called with what the server waits for; `signal` ends it.
+ * naming them, and leaves no slot behind. A standby waits for its primary to log which transactions are under way, for
+ * `timeoutMs` in all. A `temporary` slot goes with its connection. `onWait` is called with what the server waits for;
+ * `signal` ends it.
  */
 export async function createSlot(
   options: ConnectionOptions,
@@ -138,19 +140,23 @@ export async function createSlot(
 }
 
 /**
- * Has the server wait so long for each lock, as a slot does for one transaction after the other: `statement_timeout` does not reach
- * replication commands. Returns whether it is a standby.
+ * Has the server wait so long for each lock, as a slot does for one transaction after the other: `statement_timeout`
+ * does not reach replication commands. Returns whether it is a standby.
  */
 async function limitLocks(client: pg.Client, doing: string, timeoutMs: number): Promise<boolean> {
   const [row] = await queryRows<{ isStandby: boolean }>(
     client,
     doing,
-    `SELECT pg_is_in_recovery() AS "isStandby" FROM set_config('lock_timeout', '${Math.max(1, Math.ceil(timeoutMs))}', false)`,
+    `SELECT pg_is_in_recovery() AS "isStandby"
+     FROM set_config('lock_timeout', '${Math.max(1, Math.ceil(timeoutMs))}', false)`,
   )
   return row!.isStandby
 }
 
-/** Has a slot kept on standby servers, or not. On a replication connection; nobody may stream from the slot. Throws `POSTGRES`. */
+/**
+ * Has a slot kept on standby servers, or not. On a replication connection; no connection may stream from the slot.
+ * Throws `POSTGRES`.
+ */
 export async function setFailover(client: pg.Client, slot: string, failover: boolean): Promise<void> {
   await queryRows(
     client,
@@ -160,8 +166,8 @@ export async function setFailover(client: pg.Client, slot: string, failover: boo
 }
 
 /**
- * Drops the slot if it exists. Where the server process `ownPid`, the caller's, still streams from it, that is ended before. Throws
- * `POSTGRES`, also when somebody else uses the slot.
+ * Drops the slot if it exists. Where the server process `ownPid`, the caller's, still streams from it, that is ended
+ * before. Throws `POSTGRES`, also when another process uses the slot.
  */
 export async function dropSlot(client: pg.Client, slot: string, ownPid?: number): Promise<void> {
   const status = await slotStatus(client, slot)

@@ -75,7 +75,8 @@ export async function readTypes(client: pg.Client, oids: readonly number[]): Pro
      )
      SELECT t.oid::int8::float8 AS oid, n.nspname AS schema, t.typname AS name, t.typtype AS type,
             t.typbasetype::int8::float8 AS base_oid, e.typdelim AS delimiter,
-            CASE WHEN t.typoutput = 'pg_catalog.array_out'::regproc THEN t.typelem::int8::float8 ELSE 0 END AS element_oid,
+            CASE WHEN t.typoutput = 'pg_catalog.array_out'::regproc THEN t.typelem::int8::float8 ELSE 0 END
+              AS element_oid,
             ARRAY(SELECT p.oid::int8::float8 FROM (${PARTS}) p (oid)) AS parts,
             (SELECT jsonb_object_agg(v.oid::text, v.enumlabel || ' ' || v.xmin::text)
              FROM pg_catalog.pg_enum v WHERE v.enumtypid = t.oid) AS labels,

@@ -18,7 +18,9 @@ export interface MirrorState {
   systemId: string
   /** `PublicationIdentity.publication` */
   publication: string
-  /** Where the newest transaction in the tables ended, and its number; null where none has come since they were copied. */
+  /**
+   * Where the newest transaction in the tables ended, and its number; null where none has come since they were copied.
+   */
   lastLsn: Lsn | null
   lastXid: number | null
 }
@@ -63,7 +65,10 @@ export function knownSlots(store: Store): string[] {
   return used.length > 0 ? used : claimed
 }
 
-/** The identity of the mirror with this slot, by which it knows what it has made on the server; undefined if it has none yet. */
+/**
+ * The identity of the mirror with this slot, by which it knows what it has made on the server; undefined if it has none
+ * yet.
+ */
 export function readIdentity(store: Store, slot: string): string | undefined {
   if (!store.tableNames.includes(STATE_TABLE)) return undefined
   return store.table(STATE_TABLE).get(slot)?.id as string | undefined
@@ -74,7 +79,9 @@ export function isOwnSlot(store: Store, slot: string): boolean {
   return readIdentity(store, slot) !== undefined || tablesInRole(store, slot, 'served', 'copy').length > 0
 }
 
-/** Claims a slot, before it is made. Returns the identity of its mirror, which stays the same. Needs `createStateTable`. */
+/**
+ * Claims a slot, before it is made. Returns the identity of its mirror, which stays the same. Needs `createStateTable`.
+ */
 export async function claimSlot(store: Store, slot: string): Promise<string> {
   const known = readIdentity(store, slot)
   if (known !== undefined) return known
@@ -84,7 +91,7 @@ export async function claimSlot(store: Store, slot: string): Promise<string> {
   return id
 }
 
-/** Gives a claim up when somebody else was faster to make the slot. */
+/** Gives up a claim where the slot was made by another one first. */
 export async function disclaimSlot(store: Store, slot: string): Promise<void> {
   if (readState(store, slot) === undefined) await commit(store, (transaction) => transaction.delete(STATE_TABLE, slot))
 }

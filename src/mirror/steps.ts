@@ -11,8 +11,8 @@ import { removeLeaves, retire } from './swap'
 const IN_DOUBT = '?'
 
 /**
- * Makes the changes of mirrored tables that need no copy, in one commit beside what readers see. What is to be copied is remembered
- * as in doubt, so that a session that is broken off does not believe it.
+ * Makes the changes of mirrored tables that need no copy, in one commit beside what readers see. What is to be copied
+ * is remembered as in doubt, so that a session that is broken off does not believe it.
  */
 export async function bringIntoStep(
   store: Store,

@@ -16,7 +16,9 @@ export interface StreamOptions {
   publication: string
   /** Transactions that ended at or before this are not sent again. Must not lie before what the slot has confirmed. */
   startLsn: Lsn
-  /** How often the server is told where the owner stands. Below half of its `wal_sender_timeout`. Default 2500. */
+  /**
+   * How often the position of the owner is sent to the server. Below half of its `wal_sender_timeout`. Default 2500.
+   */
   statusIntervalMs?: number
   /** Also logical decoding messages. Default false. */
   hasMessages?: boolean
@@ -34,8 +36,9 @@ export interface StreamHandlers {
 }
 
 /**
- * Status intervals without a byte from a server that was asked to answer, after which nobody knows any more what it has, and after
- * which the connection counts as dead. A server that decodes a large transaction may not answer for a while.
+ * Status intervals without a byte from a server that was asked to answer, after which the state of the server counts as
+ * unknown, and after which the connection counts as dead. A server that decodes a large transaction may not answer for
+ * a while.
  */
 const SILENT_INTERVALS = 3
 const DEAD_INTERVALS = 12
@@ -52,9 +55,9 @@ export class ReplicationStream {
   private receivedLsn: Lsn
   /** None until the owner says so: having applied something is not having it on disk. */
   private durableLsn: Lsn = NO_LSN
-  /** When the server was last heard of. */
+  /** When the server last answered. */
   heardMs = Date.now()
-  /** High and low half of the latest end of the server's log that was heard of. */
+  /** High and low half of the last known end of the server's log. */
   private walEndHigh = 0
   private walEndLow = 0
   private silentIntervals = 0
@@ -106,8 +109,8 @@ export class ReplicationStream {
   }
 
   /**
-   * What the server is told from now on: everything before `received` has been taken in, everything before `durable`
-   * is on disk and need not be kept for us. Sent with the next status, at once if `sendNow`.
+   * What is acknowledged to the server from now on: everything before `received` has been taken in, everything before
+   * `durable` is on disk and need not be kept for us. Sent with the next status, at once if `sendNow`.
    */
   acknowledge(received: Lsn, durable: Lsn, sendNow = false): void {
     if (received > this.receivedLsn) this.receivedLsn = received
@@ -115,14 +118,14 @@ export class ReplicationStream {
     if (sendNow) this.sendStatus(false)
   }
 
-  /** Asks the server to say how far it is: `onKeepalive` hears the answer. */
+  /** Asks the server to say how far it is: `onKeepalive` is called with the answer. */
   requestKeepalive(): void {
     this.sendStatus(true)
   }
 
   /**
-   * Sends a last status and ends the stream; messages still under way are thrown away. Resolves when that is done or the
-   * connection is lost, never rejects. The client is the caller's to end.
+   * Sends a last status and ends the stream; messages still under way are thrown away. Resolves when that is done or
+   * the connection is lost, never rejects. The client is the caller's to end.
    */
   async stop(): Promise<void> {
     if (!this.isStopping) {
@@ -206,8 +209,8 @@ export class ReplicationStream {
 }
 
 /**
- * The slot, or before version 18 the publication, was dropped under the stream (undefined_object): whoever connects again
- * finds that out, and makes it anew.
+ * The slot, or before version 18 the publication, was dropped under the stream (undefined_object): the next
+ * session finds that out, and makes it anew.
  */
 function endedBy(error: unknown): unknown {
   if (!(error instanceof SnapheapError) || error.details.sqlState !== '42704') return error

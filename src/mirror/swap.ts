@@ -13,8 +13,8 @@ const SLICE_MS = 5
 const ROWS_BETWEEN_LOOKS_AT_THE_CLOCK = 64
 
 /**
- * Puts copies into the places of the tables that readers see, within a transaction that may take many turns; what was there
- * becomes `old`. A copy of some leaves brings the rows of these into step instead.
+ * Puts copies into the places of the tables that readers see, within a transaction that may take many turns; what was
+ * there becomes `old`. A copy of some leaves brings the rows of these into step instead.
  */
 export async function swapIn(
   transaction: Transaction,
@@ -79,8 +79,8 @@ export function retire(transaction: Transaction, store: Store, slot: string, nam
 }
 
 /**
- * Removes tables that lost their place, and copies that were not finished, in steps that keep nobody waiting. Leaves alone
- * what `mayRemove` denies, also midway.
+ * Removes tables that lost their place, and copies that were not finished, in short transactions. Leaves
+ * alone what `mayRemove` denies, also midway.
  */
 export async function removeLeftovers(store: Store, slot: string, mayRemove: (name: string) => boolean): Promise<void> {
   for (const name of tablesInRole(store, slot, 'copy', 'old')) {

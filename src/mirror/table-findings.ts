@@ -16,7 +16,10 @@ export interface Finding {
 /** Why tables cannot be mirrored at the moment that were before, by the names of their mirrors. */
 export type UnfitTables = ReadonlyMap<string, readonly Finding[]>
 
-/** Parts the tables that can be mirrored from those that were and cannot be now; what is wrong with others are `problems`. */
+/**
+ * Parts the tables that can be mirrored from those that were and cannot be now; what is wrong with others are
+ * `problems`.
+ */
 export function fitTables(
   found: readonly (SourceTable | undefined)[],
   {
@@ -51,7 +54,8 @@ export function unfitError(unfit: UnfitTables): SnapheapError {
   )
   return new SnapheapError(
     'PREFLIGHT',
-    `Tables are not mirrored at the moment, and are served as they were:\n${list.join('\n')}\nThe others go on. These will, too, once what is listed is mended.`,
+    `Tables are not mirrored at the moment, and are served as they were:\n${list.join('\n')}\nThe others go on. ` +
+      'These will, too, once what is listed is mended.',
     { tables, findings: [...unfit.values()].flat() },
   )
 }
@@ -117,14 +121,17 @@ function identityFindings(table: SourceTable): Finding[] {
   const primary = table.indexes.find((index) => index.isPrimary)
   const generated = table.key.filter((column) => table.generatedColumns.includes(column))
   if (generated.length > 0) {
-    const problem = `the key of ${name} has the generated column ${pg.escapeIdentifier(generated[0]!)}, which is not replicated`
+    const column = pg.escapeIdentifier(generated[0]!)
+    const problem = `the key of ${name} has the generated column ${column}, which is not replicated`
     return [
       { problem, remedy: useIndex(table) ?? `ALTER TABLE ${name} ADD CONSTRAINT … UNIQUE (…); -- ordinary columns` },
     ]
   }
   const naming = table.key.find((column) => table.namingColumns.includes(column))
   if (naming !== undefined) {
-    const problem = `the key of ${name} has the column ${pg.escapeIdentifier(naming)}, which holds names of other objects and is not mirrored`
+    const problem =
+      `the key of ${name} has the column ${pg.escapeIdentifier(naming)}, which holds names of other objects and is ` +
+      'not mirrored'
     return [{ problem, remedy: useIndex(table) ?? `ALTER TABLE ${name} ADD CONSTRAINT … UNIQUE (…); -- other columns` }]
   }
   if (table.replicaIdentity === 'n' && primary !== undefined) {
@@ -133,7 +140,9 @@ function identityFindings(table: SourceTable): Finding[] {
   if (table.key.length === 0) {
     return [
       {
-        problem: `${name} has no primary key${table.replicaIdentity === 'f' ? ', so that equal rows cannot be told apart' : ''}`,
+        problem:
+          `${name} has no primary key` +
+          (table.replicaIdentity === 'f' ? ', so that equal rows cannot be told apart' : ''),
         remedy: useIndex(table) ?? `ALTER TABLE ${name} ADD PRIMARY KEY (…);`,
       },
     ]
@@ -182,7 +191,8 @@ function partitionFindings(root: SourceTable, partition: SourceLeaf): Finding[] 
     {
       problem: `the partition ${name} has another replica identity than its root`,
       remedy: byIndex
-        ? `ALTER TABLE ${name} REPLICA IDENTITY FULL; -- or, cheaper, USING INDEX with its index on ${root.key.join(', ')}`
+        ? `ALTER TABLE ${name} REPLICA IDENTITY FULL; -- or, cheaper, USING INDEX with its index on ` +
+          `${root.key.join(', ')}`
         : `ALTER TABLE ${name} REPLICA IDENTITY DEFAULT;`,
     },
   ]
@@ -203,7 +213,8 @@ export function tableNotices(table: SourceTable): string[] {
   }
   for (const column of table.namingColumns) {
     notices.push(
-      `${name}.${pg.escapeIdentifier(column)} holds names of other objects, which can be renamed without its changing: it is not mirrored.`,
+      `${name}.${pg.escapeIdentifier(column)} holds names of other objects, which can be renamed without its ` +
+        'changing: it is not mirrored.',
     )
   }
   return notices

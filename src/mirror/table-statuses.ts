@@ -4,8 +4,8 @@ import { servedTables } from './state'
 import { type UnfitTables, unfitError } from './table-findings'
 
 /**
- * The status of each table that is served. `following`: the session whose tables are in step with the server, apart from those that it
- * has left behind; undefined where all are as the mirror itself.
+ * The status of each table that is served. `following`: the session whose tables are in step with the server, apart
+ * from those that it has left behind; undefined where all are as the mirror itself.
  */
 export function tableStatuses(
   store: Store,

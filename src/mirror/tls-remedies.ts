@@ -1,18 +1,21 @@
 const AUTHORITY =
-  'Set ssl.ca of the connection to the certificate of the authority that has signed the one of the server (sslrootcert in a URL)'
+  'Set ssl.ca of the connection to the certificate of the authority that has signed the one of the server ' +
+  '(sslrootcert in a URL)'
 const CLIENT =
-  'Set ssl.cert and ssl.key of the connection to a certificate that an authority of the ssl_ca_file of the server has signed, and to its key (sslcert and sslkey in a URL)'
+  'Set ssl.cert and ssl.key of the connection to a certificate that an authority of the ssl_ca_file of the server ' +
+  'has signed, and to its key (sslcert and sslkey in a URL)'
 
 /** What is said of a failed TLS connection, and which option of the connection mends it; the more specific first. */
 const REMEDIES: readonly [said: RegExp, remedy: string][] = [
   [
-    /^(DEPTH_ZERO_SELF_SIGNED_CERT|SELF_SIGNED_CERT_IN_CHAIN|UNABLE_TO_VERIFY_LEAF_SIGNATURE|UNABLE_TO_GET_ISSUER_CERT)/,
+    /^(DEPTH_ZERO_SELF_SIGNED_CERT|SELF_SIGNED_CERT_IN_CHAIN|UNABLE_TO_(VERIFY_LEAF_SIGNATURE|GET_ISSUER_CERT))/,
     AUTHORITY,
   ],
   [/^CERT_SIGNATURE_FAILURE/, AUTHORITY],
   [
     /^ERR_TLS_CERT_ALTNAME_INVALID/,
-    'Set host of the connection to a name that the certificate of the server has (its subjectAltName), or have it made for this one',
+    'Set host of the connection to a name that the certificate of the server has (its subjectAltName), or have it ' +
+      'made for this one',
   ],
   [
     /^CERT_HAS_EXPIRED/,
@@ -30,7 +33,8 @@ const REMEDIES: readonly [said: RegExp, remedy: string][] = [
   ],
   [
     /no pg_hba\.conf entry.*no encryption/i,
-    'Set ssl of the connection to { ca }, with the certificate of the authority (sslmode=verify-full and sslrootcert in a URL)',
+    'Set ssl of the connection to { ca }, with the certificate of the authority (sslmode=verify-full and ' +
+      'sslrootcert in a URL)',
   ],
   [/KEY_VALUES_MISMATCH/, 'Set ssl.key of the connection to the key that belongs to ssl.cert'],
   [
@@ -39,7 +43,7 @@ const REMEDIES: readonly [said: RegExp, remedy: string][] = [
   ],
   [
     /channel binding/i,
-    'Whoever answers is not the server that knows the password. Set host and ssl.ca of the connection to those of that server',
+    'The server that answers does not know the password. Set host and ssl.ca of the connection to those of that server',
   ],
 ]
 

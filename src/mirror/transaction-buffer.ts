@@ -63,7 +63,10 @@ export class TransactionBuffer {
     else if (this.lastBegun !== undefined) this.describing.push({ ...this.lastBegun, oids: [oid] })
   }
 
-  /** What the transaction committed at `finalLsn` describes, as far as it has come; undefined where it describes nothing. */
+  /**
+   * What the transaction committed at `finalLsn` describes, as far as it has come; undefined where it describes
+   * nothing.
+   */
   descriptionsAt(finalLsn: Lsn): Description | undefined {
     while (this.describing.length > 0 && this.describing[0]!.finalLsn < finalLsn) this.describing.shift()
     const first = this.describing[0]

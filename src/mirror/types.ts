@@ -73,7 +73,7 @@ function jsonMapping(column: PostgresType): TypeMapping {
  */
 export function mapType(type: PostgresType, column = type): TypeMapping {
   if (type.kind === 'array') {
-    // The element of an array is no array, however many dimensions there are.
+    // The element of an array is never an array, however many dimensions there are.
     const element = mapType(type.element!, column)
     return {
       columnType: `${element.columnType as ScalarType}[]`,

@@ -8,8 +8,8 @@ const BYTES_PER_SECOND = 8 << 20
 const ASK_EVERY_MS = 500
 
 /**
- * Slows a comparison down that nobody waits for, and ends it for those who wait for a lock that it holds: an ALTER TABLE would wait for
- * all of it, and every statement behind that.
+ * Slows a comparison in the background down, and ends it where a statement waits for a lock that it holds: an ALTER
+ * TABLE would wait for all of it, and every statement behind that.
  */
 export class VerifyPace {
   private readonly startMs = performance.now()
@@ -38,13 +38,15 @@ export class VerifyPace {
     this.askedMs = performance.now()
     const waiting = await queryRows<{ pid: number }>(
       this.outside,
-      'looking for those who wait failed',
-      `SELECT pid FROM pg_catalog.pg_locks WHERE NOT granted AND ${serverPid(this.client)} = ANY (pg_blocking_pids(pid)) LIMIT 1`,
+      'looking for waiting statements failed',
+      `SELECT pid FROM pg_catalog.pg_locks
+       WHERE NOT granted AND ${serverPid(this.client)} = ANY (pg_blocking_pids(pid)) LIMIT 1`,
     )
     if (waiting.length === 0) return
     throw new SnapheapError(
       'BUSY',
-      `The verification of ${this.table} gave way to server process ${waiting[0]!.pid}, which waits to lock the table. It begins anew later.`,
+      `The verification of ${this.table} gave way to server process ${waiting[0]!.pid}, which waits to lock the ` +
+        'table. It begins anew later.',
       { table: this.table, isTransient: true },
     )
   }

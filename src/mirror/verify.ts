@@ -45,7 +45,7 @@ export interface VerifyRequest {
   slot: string
   /** Ends everything that is waited for. */
   signal: AbortSignal
-  /** Nobody waits for it: it takes its time, and gives way to whoever waits for the server or for the stream. */
+  /** It is slowed down, and ends where statements of others or the stream wait for it. */
   isBackground?: boolean
 }
 

@@ -8,11 +8,14 @@ interface Waiter {
   timer: NodeJS.Timeout
 }
 
-/** Those who wait for the mirror to come to an LSN. */
+/** Calls that wait for the mirror to come to an LSN. */
 export class Waiters {
   private waiting: Waiter[] = []
 
-  /** Resolves when `advance` has told of `lsn`. Throws `TIMEOUT`, saying where the mirror is then, and what `fail` is given. */
+  /**
+   * Resolves when `advance` has told of `lsn`. Throws `TIMEOUT`, saying where the mirror is then, and what `fail` is
+   * given.
+   */
   wait(lsn: Lsn, timeoutMs: number, current: () => Lsn): Promise<void> {
     return new Promise((resolve, reject) => {
       const timer = setTimeout(() => {

@@ -31,7 +31,10 @@ export interface Written<T> {
   xid: string | undefined
 }
 
-/** Runs transactions in Postgres for those who read its mirror, one after the other over one connection, opened when it is needed. */
+/**
+ * Runs transactions in Postgres for readers of its mirror, one after the other over one connection, opened when it is
+ * needed.
+ */
 export class WriteThrough {
   private client: pg.Client | undefined
   private last: Promise<unknown> = Promise.resolve()
@@ -45,9 +48,10 @@ export class WriteThrough {
   constructor(private readonly connection: ConnectionOptions) {}
 
   /**
-   * Runs `work` as one transaction, which must have begun and ended within `withinMs`. What it throws rolls back and is thrown
-   * again. Throws `BUSY` inside the work of another; `POSTGRES` where the server cannot be reached, or refuses to commit; `TIMEOUT`,
-   * `CLOSED` where it was not begun, or is rolled back; `OUTCOME_UNKNOWN` where COMMIT was sent and not answered.
+   * Runs `work` as one transaction, which must have begun and ended within `withinMs`. What it throws rolls back and is
+   * thrown again. Throws `BUSY` inside the work of another; `POSTGRES` where the server cannot be reached, or refuses
+   * to commit; `TIMEOUT`, `CLOSED` where it was not begun, or is rolled back; `OUTCOME_UNKNOWN` where COMMIT was sent
+   * and not answered.
    */
   async run<T>(work: (client: pg.Client) => Promise<T>, withinMs: number): Promise<Written<T>> {
     this.ensureOutside()
@@ -64,7 +68,10 @@ export class WriteThrough {
     }
   }
 
-  /** Lets a transaction under way end, within 2 s; one that does not is given up, and ended on the server. Takes 3 s at most. */
+  /**
+   * Lets a transaction under way end, within 2 s; one that does not is given up, and ended on the server. Takes 3 s at
+   * most.
+   */
   async close(): Promise<void> {
     this.isClosing = true
     for (const turn of this.turns) if (turn.phase === 'waiting') turn.giveUp(turn.closed(CLOSING_PATIENCE_MS))
@@ -81,7 +88,8 @@ export class WriteThrough {
     if (scope === undefined || scope.isOver) return
     throw new SnapheapError(
       'BUSY',
-      'write was called inside the work of another write, and each would wait for the other. Use the client that the work is given, or call it after the first has resolved.',
+      'write was called inside the work of another write, and each would wait for the other. Use the client that ' +
+        'the work is given, or call it after the first has resolved.',
     )
   }
 
@@ -121,7 +129,7 @@ export class WriteThrough {
     } finally {
       end()
       turn.signal.removeEventListener('abort', end)
-      this.inner.disable() // nobody else is within, and where nobody is, promises are to cost nothing more
+      this.inner.disable() // turns are one at a time: outside of the work, promises must cost nothing more
     }
   }
 
@@ -143,7 +151,8 @@ export class WriteThrough {
     if (command !== 'ROLLBACK') return state?.isAsync === true
     throw new SnapheapError(
       'POSTGRES',
-      'Postgres: the transaction was rolled back, because a statement in it had failed. Let that error through, and run the transaction again.',
+      'Postgres: the transaction was rolled back, because a statement in it had failed. Let that error through, ' +
+        'and run the transaction again.',
       { isTransient: false },
     )
   }
@@ -153,7 +162,9 @@ export class WriteThrough {
     client: pg.Client,
     doing: string,
   ): Promise<{ xid: string | null; isAsync: boolean }[]> {
-    const sql = `SELECT pg_current_xact_id_if_assigned()::text AS xid, current_setting('synchronous_commit') = 'off' AS "isAsync"`
+    const sql =
+      `SELECT pg_current_xact_id_if_assigned()::text AS xid, ` +
+      `current_setting('synchronous_commit') = 'off' AS "isAsync"`
     try {
       return await this.query(client, doing, sql)
     } catch (error) {
@@ -178,7 +189,10 @@ export class WriteThrough {
     return parseLsn(row!.lsn)
   }
 
-  /** A connection with a transaction begun. An idle connection that was lost without notice is replaced: it has done nothing yet. */
+  /**
+   * A connection with a transaction begun. An idle connection that was lost without notice is replaced: it has done
+   * nothing yet.
+   */
   private async begin(turn: WriteTurn): Promise<pg.Client> {
     const doing = 'beginning a transaction failed'
     await this.isClean
@@ -200,8 +214,8 @@ export class WriteThrough {
   }
 
   /**
-   * Brings the session back to what it was when it began: settings, role, prepared statements, locks, temporary tables, listeners and
-   * parsers of types.
+   * Brings the session back to what it was when it began: settings, role, prepared statements, locks, temporary tables,
+   * listeners and parsers of types.
    */
   private async clean(client: pg.Client): Promise<void> {
     try {

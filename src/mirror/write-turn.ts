@@ -1,9 +1,12 @@
 import { SnapheapError } from '../errors'
 
-/** How far a transaction of `write` has come: what becomes of it when nobody waits for it any more depends on that. */
+/** How far a transaction of `write` has come, which decides what becomes of it when it is given up. */
 export type WritePhase = 'waiting' | 'open' | 'committing' | 'committed'
 
-/** One transaction of `write`, from the call on: it has its turn, and is given up when its time is over or its mirror is closed. */
+/**
+ * One transaction of `write`, from the call on: it has its turn, and is given up when its time is over or its mirror is
+ * closed.
+ */
 export class WriteTurn {
   phase: WritePhase = 'waiting'
   /** Number of the transaction in Postgres; undefined before COMMIT is sent, and where it has changed nothing. */
@@ -23,7 +26,7 @@ export class WriteTurn {
     this.givenUp = new Promise((_, reject) => {
       this.reject = reject
     })
-    this.givenUp.catch(() => undefined) // nobody may be waiting any more
+    this.givenUp.catch(() => undefined) // the caller may have got its error already
     this.timer = setTimeout(() => this.giveUp(this.outOfTime()), withinMs)
   }
 
@@ -65,8 +68,9 @@ export class WriteTurn {
     const { xid } = this
     return new SnapheapError(
       'OUTCOME_UNKNOWN',
-      `write does not know whether the transaction is committed: COMMIT was sent, and ${what} before the answer came. Do not run it ` +
-        `again before you know: ask Postgres with SELECT pg_xact_status('${xid}'), until that is 'committed' or 'aborted'.`,
+      `write does not know whether the transaction is committed: COMMIT was sent, and ${what} before the answer ` +
+        'came. Do not run it again before you know: ask Postgres with ' +
+        `SELECT pg_xact_status('${xid}'), until that is 'committed' or 'aborted'.`,
       { xid, isTransient: false },
       cause,
     )
@@ -100,7 +104,8 @@ export function committedUnseen(
 ): SnapheapError {
   return new SnapheapError(
     code,
-    `The transaction is committed in Postgres, but ${what}. Do not run it again: the mirror will show it once it is in step.`,
+    `The transaction is committed in Postgres, but ${what}. Do not run it again: the mirror will show it once it ` +
+      'is in step.',
     { ...cause?.details, xid, isCommitted: true, isTransient: false },
     cause,
   )
