@@ -8,8 +8,8 @@ import { tablesInFile, tablesInPostgres } from './table-models'
 export const GENERATE_USAGE = 'snapheap generate --from <file.heap | postgres://…> [--out <classes.ts>]'
 
 /**
- * Writes classes for the tables that there are, in a file or in Postgres: to `--out`, which it replaces, or to the standard
- * output. Throws `INVALID_ARGUMENT` for wrong options, `IO`, and what reading the tables throws.
+ * Writes classes for the tables that there are, in a file or in Postgres: to `--out`, which it replaces, or to the
+ * standard output. Throws `INVALID_ARGUMENT` for wrong options, `IO`, and what reading the tables throws.
  */
 export async function generate(args: readonly string[]): Promise<void> {
   const { from, out } = optionsOf(args)

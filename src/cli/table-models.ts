@@ -59,7 +59,10 @@ function modelOf(table: Table): TableModel {
   return { name: table.name, key: table.keyColumns.map((each) => each.name), columns }
 }
 
-/** The tables of a Postgres database that have a key, as they are when they are mirrored, with their foreign keys. Throws `POSTGRES`. */
+/**
+ * The tables of a Postgres database that have a key, as they are when they are mirrored, with their foreign keys.
+ * Throws `POSTGRES`.
+ */
 export async function tablesInPostgres(url: string): Promise<TableModel[]> {
   const client = await connect(url, 'query')
   try {

@@ -19,8 +19,8 @@ export function hasAccessors(type: EntityClass): boolean {
 }
 
 /**
- * Gives the class's prototype one accessor for each property, and a form for JSON and for the console. Returns what makes
- * its objects.
+ * Gives the class's prototype one accessor for each property, and a form for JSON and for the console. Returns what
+ * makes its objects.
  */
 export function installAccessors(mapping: EntityMapping): ClassCode {
   const { type } = mapping
@@ -64,7 +64,10 @@ export function installAccessors(mapping: EntityMapping): ClassCode {
 export interface ClassCode {
   readonly hydrate: Hydrator
   readonly bind: (...state: ConstructorParameters<typeof Binding>) => Binding
-  /** By position, what makes the accessor of a property of numbers; `other` is asked for words that are not plain numbers. */
+  /**
+   * By position, what makes the accessor of a property of numbers; `other` is asked for words that are not plain
+   * numbers.
+   */
   readonly numbers: Record<number, (other: (source: Source, row: number) => unknown) => () => unknown>
   readonly value: (position: number) => () => unknown
   /** A property that `read` gets the value of. */
@@ -113,15 +116,19 @@ ${numbers.map(numberGetter).join('')}  },
   },
 }`
 
-/** Where a column's words are, beside the binding's epoch: a read then need not look at the column, nor at the list of them. */
+/**
+ * Where a column's words are, beside the binding's epoch: a read then need not look at the column, nor at the list of
+ * them.
+ */
 const placeOf = (position: number): string => `
     this.first${position} = columns[${position}].firstAddress
     this.limit${position} = columns[${position}].capacity
 `
 
 /**
- * Zero means absent: a stored zero is a tagged word, like everything that reads as NaN. Whatever is no plain number comes from
- * `other`, absent values too: as long as it was never called, engines keep the number as one, and make no object of it.
+ * Zero means absent: a stored zero is a tagged word, like everything that reads as NaN. Whatever is no plain number
+ * comes from `other`, absent values too: as long as it was never called, engines keep the number as one, and make no
+ * object of it.
  */
 const numberGetter = (position: number): string => `
     ${position}: (other) => function () {

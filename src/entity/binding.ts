@@ -17,8 +17,8 @@ export const NO_EPOCH = -3
 
 /**
  * What objects share that were known to exist at the same time. While `epoch` is the view's, their rows still exist and
- * `columns` are up to date; otherwise `source.verify` finds out. A binding made while a transaction is open, which could
- * remove their rows or be rolled back, has no epoch.
+ * `columns` are up to date; otherwise `source.verify` finds out. A binding made while a transaction is open, which
+ * could remove their rows or be rolled back, has no epoch.
  */
 export class Binding {
   constructor(

@@ -9,7 +9,9 @@ export interface MappedCollection {
   readonly property: string
   /** Its column. */
   readonly column: string
-  /** The table of links between owner and target, and the column that leads to the target; undefined for a reference. */
+  /**
+   * The table of links between owner and target, and the column that leads to the target; undefined for a reference.
+   */
   readonly through: { readonly table: string; readonly to: string } | undefined
   /** The class of links, where it is one. */
   readonly links: (() => EntityMapping) | undefined

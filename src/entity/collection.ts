@@ -13,7 +13,8 @@ export const COLLECTION: unique symbol = Symbol('snapheap.collection')
 
 /**
  * The objects that refer to one, as `@Many` declares them: read by the index of the reference whenever it is asked, so
- * that it shows what its owner's database, snapshot or transaction shows then. Throws `NOT_FOUND` once the owner is deleted.
+ * that it shows what its owner's database, snapshot or transaction shows then. Throws `NOT_FOUND` once the owner is
+ * deleted.
  */
 export class Collection<T extends object> implements Iterable<T> {
   readonly [COLLECTION] = true
@@ -36,7 +37,10 @@ export class Collection<T extends object> implements Iterable<T> {
     return column.index.count(view.low(address), view.high(address))
   }
 
-  /** The object at a position, counted from the end where it is negative; undefined without one. By row number, or by that of the link. */
+  /**
+   * The object at a position, counted from the end where it is negative; undefined without one. By row number, or by
+   * that of the link.
+   */
   at(index: number): T | undefined {
     const source = this.source()
     const row = this.rows(source).at(index)

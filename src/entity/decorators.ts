@@ -13,11 +13,15 @@ export interface EntityOptions {
   /** The table. Default: the class's name in snake case. */
   readonly name?: string
   /**
-   * What checks objects when they are made or changed, and may change their values: a schema of any library that follows the
-   * Standard Schema, such as zod or valibot. It sees every property, null where there is no value, references as keys.
+   * What checks objects when they are made or changed, and may change their values: a schema of any library that
+   * follows the Standard Schema, such as zod or valibot. It sees every property, null where there is no value,
+   * references as keys.
    */
   readonly schema?: StandardSchema
-  /** Further indexes, over several properties, in order, unique, or of some objects: `columns` and `where` name properties. */
+  /**
+   * Further indexes, over several properties, in order, unique, or of some objects: `columns` and `where` name
+   * properties.
+   */
   readonly indexes?: readonly IndexDefinition[]
 }
 
@@ -33,11 +37,14 @@ export interface ColumnOptions {
   readonly nullable?: boolean
   /** Whether no two objects may have the same value. Default false. */
   readonly unique?: boolean
-  /** Whether objects can be found by it without a scan; 'ordered': also by ranges of it, and in its order. Default true, except for booleans. */
+  /**
+   * Whether objects can be found by it without a scan; 'ordered': also by ranges of it, and in its order. Default true,
+   * except for booleans.
+   */
   readonly index?: boolean | 'ordered'
   /**
-   * What an object gets that is made without it, and what rows get that were there before the column: a value, or a function
-   * that makes one. With the type `Default<T>` the property may be left out of `create`.
+   * What an object gets that is made without it, and what rows get that were there before the column: a value, or a
+   * function that makes one. With the type `Default<T>` the property may be left out of `create`.
    */
   readonly default?: unknown
   /** The values that it may have: an enum of TypeScript, or an array of strings or numbers. Any other is refused. */
@@ -48,13 +55,17 @@ export interface ColumnOptions {
 
 export type IdOptions = Pick<ColumnOptions, 'name' | 'type'>
 
-/** What becomes of an object when what it refers to is deleted: the deletion is refused, it is deleted too, or it refers to nothing. */
+/**
+ * What becomes of an object when what it refers to is deleted: the deletion is refused, it is deleted too, or it refers
+ * to nothing.
+ */
 export type OnDelete = 'restrict' | 'cascade' | 'setNull'
 
 export interface RefOptions extends Omit<ColumnOptions, 'type' | 'default' | 'enum' | 'codec'> {
   /**
-   * Has the reference always lead somewhere: a commit that leaves it dangling is refused, and deletions of what it refers to
-   * do as said here. Kept by whoever writes with the class registered. Default: it may lead nowhere, and says so when read.
+   * Has the reference always lead somewhere: a commit that leaves it dangling is refused, and deletions of what it
+   * refers to do as said here. Kept by whoever writes with the class registered. Default: it may lead nowhere, and says
+   * so when read.
    */
   readonly onDelete?: OnDelete
 }
@@ -134,7 +145,10 @@ export function Entity(options: EntityOptions = {}): (type: EntityClass) => void
   }
 }
 
-/** A property of the key. A class has at least one; several are one key of several columns, in their order. A number is an integer. */
+/**
+ * A property of the key. A class has at least one; several are one key of several columns, in their order. A number is
+ * an integer.
+ */
 export function Id(options: IdOptions = {}): (prototype: object, property: string) => void {
   ensureOptions('@Id', options, ID_RULES)
   return (prototype, property) => record(prototype, property, { isId: true, options })
@@ -146,7 +160,10 @@ export function Column(options: ColumnOptions = {}): (prototype: object, propert
   return (prototype, property) => record(prototype, property, { options })
 }
 
-/** A property that is an object of another class (or the same), kept as its key. The class is given by a function, so that classes may refer to each other. */
+/**
+ * A property that is an object of another class (or the same), kept as its key. The class is given by a function, so
+ * that classes may refer to each other.
+ */
 export function Ref(
   target: () => EntityClass,
   options: RefOptions = {},
@@ -157,8 +174,9 @@ export function Ref(
 }
 
 /**
- * A property that is the collection of the objects that refer to this one: those of another class by its reference, as in
- * `@Many(() => Post, (post) => post.author) posts!: Many<Post>`, or those that rows of a third table or class link to it.
+ * A property that is the collection of the objects that refer to this one: those of another class by its reference, as
+ * in `@Many(() => Post, (post) => post.author) posts!: Many<Post>`, or those that rows of a third table or class link
+ * to it.
  */
 export function Many<T extends object, L extends object = object>(
   target: () => EntityClass<T>,
@@ -172,8 +190,8 @@ export function Many<T extends object, L extends object = object>(
 }
 
 /**
- * The type of a property with `@Many`: the objects that refer to this one, read when they are asked for. An iterable with
- * `length`, `at` and `where`.
+ * The type of a property with `@Many`: the objects that refer to this one, read when they are asked for. An iterable
+ * with `length`, `at` and `where`.
  */
 export type Many<T extends object> = Collection<T>
 

@@ -42,7 +42,10 @@ export class SchemaPlan {
   }
 }
 
-/** What differs. Tables that no class is about are none of its business, and neither are those that somebody else manages. */
+/**
+ * What differs. Tables that no class is about are none of its business, and neither are those that somebody else
+ * manages.
+ */
 export function planOf(mappings: readonly EntityMapping[], catalogue: Catalogue): SchemaPlan {
   return new SchemaPlan(mappings.flatMap((mapping) => stepsFor(mapping, catalogue.find(mapping.tableName))))
 }

@@ -10,7 +10,9 @@ import { NOBODY, ReferenceKeeper } from './reference-rules'
 import { type Registry, Scope } from './scope'
 import type { Changes, Conditions, EntityClass, EntityReader, NewEntity } from './types'
 
-/** A transaction that also makes, changes and deletes objects. Objects read or made in it live on when it is committed. */
+/**
+ * A transaction that also makes, changes and deletes objects. Objects read or made in it live on when it is committed.
+ */
 export class EntityTransaction extends Transaction implements EntityReader {
   private readonly scope: Scope
   private readonly objects: ObjectWriter
@@ -81,20 +83,27 @@ export class EntityTransaction extends Transaction implements EntityReader {
   }
 
   /**
-   * Adds an object. Throws `UNIQUE`, `NOT_NULL`, `TYPE`, `VALIDATION`, `READ_ONLY`; `INVALID_ARGUMENT` for an unknown property.
+   * Adds an object. Throws `UNIQUE`, `NOT_NULL`, `TYPE`, `VALIDATION`, `READ_ONLY`; `INVALID_ARGUMENT` for an unknown
+   * property.
    */
   create<T extends object>(type: EntityClass<T>, values: NewEntity<T>): T {
     this.opened()
     return this.objects.create(type, values) as T
   }
 
-  /** Changes properties of an object; assigning to them does the same. Throws as `create`, and `NOT_FOUND` for a deleted object. */
+  /**
+   * Changes properties of an object; assigning to them does the same. Throws as `create`, and `NOT_FOUND` for a deleted
+   * object.
+   */
   set<T extends object>(object: T, changes: Changes<T>): void {
     this.opened()
     this.objects.set(object, changes)
   }
 
-  /** Adds the row, or changes the one with the same key to these values; with a class, an object, which it returns. Throws as `create`. */
+  /**
+   * Adds the row, or changes the one with the same key to these values; with a class, an object, which it returns.
+   * Throws as `create`.
+   */
   override upsert(table: string, values: RowValues): void
   override upsert<T extends object>(type: EntityClass<T>, values: NewEntity<T>): T
   override upsert(into: string | EntityClass, values: object): object | undefined {
@@ -104,7 +113,10 @@ export class EntityTransaction extends Transaction implements EntityReader {
     return undefined
   }
 
-  /** Deletes an object, or the row of a table with this key (and returns whether there was one). Throws `NOT_FOUND` for an object already deleted. */
+  /**
+   * Deletes an object, or the row of a table with this key (and returns whether there was one). Throws `NOT_FOUND` for
+   * an object already deleted.
+   */
   override delete(table: string, key: Key): boolean
   override delete(object: object): void
   override delete(from: string | object, key?: Key): boolean | undefined {

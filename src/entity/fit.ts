@@ -58,7 +58,10 @@ export function createTable(transaction: Transaction, mapping: EntityMapping): v
   if (references.length > 0) transaction.setProperties(tableName, { references: Object.fromEntries(references) })
 }
 
-/** Which columns of a table refer to which others, as classes said when they made it. For tools: nothing is read or kept by it. */
+/**
+ * Which columns of a table refer to which others, as classes said when they made it. For tools: nothing is read or kept
+ * by it.
+ */
 export function storedReferences({ properties }: Table): Readonly<Record<string, string>> {
   return (properties as { references?: Record<string, string> } | null | undefined)?.references ?? {}
 }

@@ -11,8 +11,8 @@ export interface Migration {
   /** Makes the change: one transaction with the entry in the history. It must not be async. */
   up(transaction: EntityTransaction): void
   /**
-   * What tells that the migration has been edited, to be changed by nobody. Default: the text of `up`, which another compiler
-   * or a minifier changes: give one where the migrations are built.
+   * What tells that the migration has been edited, to be changed by nobody. Default: the text of `up`, which another
+   * compiler or a minifier changes: give one where the migrations are built.
    */
   readonly hash?: string
 }
@@ -45,8 +45,9 @@ export function migrationStatus(database: Database, migrations: readonly Migrati
 }
 
 /**
- * Applies the migrations that are pending, each in a transaction of its own. Returns those. Throws `SCHEMA`, before anything
- * is done, where the history was edited: a migration that was applied has changed or is gone, or one before it is new.
+ * Applies the migrations that are pending, each in a transaction of its own. Returns those. Throws `SCHEMA`, before
+ * anything is done, where the history was edited: a migration that was applied has changed or is gone, or one before it
+ * is new.
  */
 export function migrate(database: Database, migrations: readonly Migration[]): MigrationStatus[] {
   const status = migrationStatus(database, migrations)

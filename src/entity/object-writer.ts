@@ -9,7 +9,9 @@ import { validated } from './validation'
 
 type Values = Record<string, unknown>
 
-/** Makes, changes and deletes the objects of one transaction: with defaults, by the class's schema, and telling hooks. */
+/**
+ * Makes, changes and deletes the objects of one transaction: with defaults, by the class's schema, and telling hooks.
+ */
 export class ObjectWriter {
   private failure: { readonly error: unknown } | undefined
 
@@ -136,7 +138,9 @@ export class ObjectWriter {
   }
 }
 
-/** Which of these values go into the row of each class of the lineage, the key into all. The class itself is the last. */
+/**
+ * Which of these values go into the row of each class of the lineage, the key into all. The class itself is the last.
+ */
 function partsOf(mapping: EntityMapping, values: Values): (readonly [EntityMapping, Values])[] {
   const entries = Object.entries(values).map(([name, value]) => ({ property: mapping.property(name), value }))
   return mapping.lineage.map((owner) => {

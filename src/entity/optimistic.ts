@@ -121,7 +121,10 @@ function isSameRow(before: Table, row: number, after: Table, other: number): boo
   )
 }
 
-/** Waits a random time, longer with every attempt, so that those who were in each other's way come back at different times. */
+/**
+ * Waits a random time, longer with every attempt, so that those who were in each other's way come back at different
+ * times.
+ */
 export async function pauseAfter(attempt: number): Promise<void> {
   await sleep(Math.random() * Math.min(LONGEST_PAUSE_MS, FIRST_PAUSE_MS * 2 ** attempt))
 }

@@ -69,7 +69,10 @@ export class PropertyValues {
   }
 }
 
-/** The values of a TypeScript enum, or of an array or object of values. A number's name, which such an enum has too, is none. */
+/**
+ * The values of a TypeScript enum, or of an array or object of values. A number's name, which such an enum has too, is
+ * none.
+ */
 export function enumValues(given: NonNullable<ColumnOptions['enum']>): readonly unknown[] {
   if (Array.isArray(given)) return given
   const names = Object.keys(given).filter((name) => !/^-?\d+(\.\d+)?$/.test(name))

@@ -20,7 +20,9 @@ export type ReferenceOf<T> = {
 
 type Shallower = [never, 0, 1, 2]
 
-/** Names of properties of T, and through references ("author.name") of the classes that it refers to, up to three deep. */
+/**
+ * Names of properties of T, and through references ("author.name") of the classes that it refers to, up to three deep.
+ */
 export type NameOf<T, Depth extends number = 3> =
   | PropertyOf<T>
   | ([Depth] extends [never]
@@ -104,7 +106,10 @@ export interface ClassQuery<T, R = T>
     aggregate?: (group: TypedGroup<T>) => A,
   ): RecordQuery<{ [K in N]: ValueAt<T, K> } & Aggregated<A>>
   page(sizeRows: number, after?: Cursor): { items: R[]; next: Cursor | undefined }
-  /** Gives every object the row of another class that a value of it refers to, under an alias; objects without one drop out. */
+  /**
+   * Gives every object the row of another class that a value of it refers to, under an alias; objects without one drop
+   * out.
+   */
   join<A extends string, J extends object>(
     alias: A,
     type: EntityClass<J>,

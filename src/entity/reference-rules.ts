@@ -112,7 +112,10 @@ export class ReferenceKeeper implements RowObservers {
     return this.changes.get(table)
   }
 
-  /** Follows every deletion to what refers to it, and makes sure that every reference leads somewhere. Throws `REFERENCE`, naming the object. */
+  /**
+   * Follows every deletion to what refers to it, and makes sure that every reference leads somewhere. Throws
+   * `REFERENCE`, naming the object.
+   */
   settle(scope: Scope, actions: RuleActions): void {
     const followed = new Map<TableChanges, { keys: number; emptied: number }>()
     for (let isQuiet = false; !isQuiet; ) {

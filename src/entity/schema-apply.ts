@@ -6,7 +6,10 @@ import type { SchemaPlan, SchemaStep } from './drift'
 import { createTable, storedDefault } from './fit'
 import type { EntityMapping } from './mapping'
 
-/** Changes tables as a plan says, within a transaction. Throws `SCHEMA` for a plan with problems, `NOT_NULL`, `UNIQUE`, `TYPE` where rows do not fit. */
+/**
+ * Changes tables as a plan says, within a transaction. Throws `SCHEMA` for a plan with problems, `NOT_NULL`, `UNIQUE`,
+ * `TYPE` where rows do not fit.
+ */
 export function applyPlan(transaction: Transaction, plan: SchemaPlan, mappings: readonly EntityMapping[]): void {
   const problems = plan.steps.filter((each) => each.problem !== undefined)
   if (problems.length > 0) {

@@ -19,7 +19,10 @@ export class Registry {
   private readonly subclasses = new Map<EntityMapping, EntityMapping[]>()
   readonly hooks = new Hooks()
 
-  /** Throws `SCHEMA` for a class that is none, two classes with one table, and a reference to a class that is not among them. */
+  /**
+   * Throws `SCHEMA` for a class that is none, two classes with one table, and a reference to a class that is not among
+   * them.
+   */
   constructor(types: readonly EntityClass[]) {
     const tables = new Map<string, EntityMapping>()
     for (const type of ensureClasses(types)) {
@@ -210,7 +213,10 @@ export class Scope {
     return this.reader.source(type).table.rowCount
   }
 
-  /** The source and row, as this scope sees them, of an object read from the same database. Throws `NOT_FOUND`, `INVALID_ARGUMENT`. */
+  /**
+   * The source and row, as this scope sees them, of an object read from the same database. Throws `NOT_FOUND`,
+   * `INVALID_ARGUMENT`.
+   */
   locate(object: object): { source: Source; row: number } {
     const entity = object as EntityObject
     const from: Source | undefined = typeof object === 'object' && object !== null ? entity[BINDING]?.source : undefined
@@ -236,7 +242,10 @@ export class Scope {
     return { source, row: entity[ROW] }
   }
 
-  /** Makes every object read through this scope one of the newest version, or nothing when the transaction was rolled back. */
+  /**
+   * Makes every object read through this scope one of the newest version, or nothing when the transaction was rolled
+   * back.
+   */
   settle(live: Scope, isCommitted: boolean): void {
     this.writer = undefined
     for (const source of live.made) source.transactionEnded()

@@ -17,7 +17,8 @@ const sharedKey = new Int32Array(2)
 
 /**
  * The rows of one class as one scope sees them, and all that its objects share. Bound to one table for life: a table
- * dropped and made anew under the same name gets another source, so that an object never shows a row of the other table.
+ * dropped and made anew under the same name gets another source, so that an object never shows a row of the other
+ * table.
  */
 export class Source {
   readonly type: EntityClass
@@ -28,7 +29,9 @@ export class Source {
   readonly madeIn: number
   private bound!: Table
   private binding!: Binding
-  /** The binding, where every object can be made with it as it is: no subclass is more specific, no transaction is open. */
+  /**
+   * The binding, where every object can be made with it as it is: no subclass is more specific, no transaction is open.
+   */
   private settled: Binding | undefined
   private readonly hydrate: Hydrator
   private isRolledBack = false
@@ -68,7 +71,10 @@ export class Source {
     return table !== undefined && this.isOf(table)
   }
 
-  /** The object of a row that exists: of the most specific class that has a row with its key. Small, so that engines inline it with what calls it. */
+  /**
+   * The object of a row that exists: of the most specific class that has a row with its key. Small, so that engines
+   * inline it with what calls it.
+   */
   object(row: number): object {
     const { settled } = this
     return settled !== undefined ? this.hydrate(settled, row) : this.specificObject(row)
@@ -103,8 +109,8 @@ export class Source {
   }
 
   /**
-   * No object. A call and not a value, as long as it is never made, engines take it for a way out of compiled code: an object of
-   * which only a property is read need then not be made, which it must be where it may also be undefined.
+   * No object. A call and not a value, as long as it is never made, engines take it for a way out of compiled code: an
+   * object of which only a property is read need then not be made, which it must be where it may also be undefined.
    */
   private missing(): undefined {
     return undefined
@@ -284,7 +290,10 @@ export class Source {
     this.epoch = -2
   }
 
-  /** Has a binding that was made while a transaction was open made anew, so that objects need not be verified with every read. */
+  /**
+   * Has a binding that was made while a transaction was open made anew, so that objects need not be verified with every
+   * read.
+   */
   transactionEnded(): void {
     if (this.binding.epoch === NO_EPOCH) this.epoch = -2
   }

@@ -12,7 +12,9 @@ export type EntityClass<T extends object = object> = abstract new (...args: neve
  */
 export type Reference<T> = T
 
-/** Values that are no references to rows. A `Default<number>` is one, though it is an object as well to the compiler. */
+/**
+ * Values that are no references to rows. A `Default<number>` is one, though it is an object as well to the compiler.
+ */
 export type PlainValue =
   | string
   | number
@@ -40,7 +42,10 @@ export type PropertyOf<T> = {
 
 declare const DEFAULT: unique symbol
 
-/** The type of a property with a default: T, which `create` can do without. `@Column({ type: 'integer', default: 0 }) likes!: Default<number>`. */
+/**
+ * The type of a property with a default: T, which `create` can do without. `@Column({ type: 'integer', default: 0 })
+ * likes!: Default<number>`.
+ */
 export type Default<T> = T & { readonly [DEFAULT]?: never }
 
 /** What may be given for a property: its value, or for a reference an object or its key. */
@@ -83,8 +88,9 @@ export interface EntityReader {
    */
   get<T extends object>(type: EntityClass<T>, id: Key): T | undefined
   /**
-   * The objects whose properties have these values, by row number: by the index with the fewest hits, or by a scan where
-   * no property has one. Throws `INVALID_ARGUMENT` for an unknown property, `TYPE` for a value that its column cannot hold.
+   * The objects whose properties have these values, by row number: by the index with the fewest hits, or by a scan
+   * where no property has one. Throws `INVALID_ARGUMENT` for an unknown property, `TYPE` for a value that its column
+   * cannot hold.
    */
   find<T extends object>(type: EntityClass<T>, conditions: Conditions<T>): T[]
   /** The first of them, undefined without one. Throws as `find`. */

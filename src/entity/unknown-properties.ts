@@ -5,9 +5,9 @@ import type { EntityClass } from './types'
 const guards = new WeakSet<object>()
 
 /**
- * Has an assignment to a property that the class does not have throw `INVALID_ARGUMENT`, where it would make one that no
- * row keeps. A proxy behind the highest prototype with columns hears of it: whatever the class knows is found before it, so
- * that neither reads nor assignments of known properties ever come so far.
+ * Has an assignment to a property that the class does not have throw `INVALID_ARGUMENT`, where it would make one that
+ * no row keeps. A proxy behind the highest prototype with columns hears of it: whatever the class knows is found before
+ * it, so that neither reads nor assignments of known properties ever come so far.
  */
 export function refuseUnknownProperties(type: EntityClass): void {
   const declaring = new Set<object>(propertyRecordsOf(type).map(({ declaredBy }) => declaredBy.prototype))

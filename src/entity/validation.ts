@@ -2,7 +2,10 @@ import { show } from '../arguments'
 import { SnapheapError } from '../errors'
 import type { EntityMapping } from './mapping'
 
-/** A validator of any library that follows the Standard Schema (https://standardschema.dev), such as a schema of zod or valibot. */
+/**
+ * A validator of any library that follows the Standard Schema (https://standardschema.dev), such as a schema of zod or
+ * valibot.
+ */
 export interface StandardSchema {
   readonly '~standard': {
     readonly version: 1
@@ -22,8 +25,8 @@ export interface StandardIssue {
 }
 
 /**
- * What the schema of a class makes of an object as it will be: every property, null where it has no value, references as
- * keys. Throws `VALIDATION`, naming the properties; `INVALID_ARGUMENT` for a schema that is async or none.
+ * What the schema of a class makes of an object as it will be: every property, null where it has no value, references
+ * as keys. Throws `VALIDATION`, naming the properties; `INVALID_ARGUMENT` for a schema that is async or none.
  */
 export function validated(mapping: EntityMapping, values: Readonly<Record<string, unknown>>): Record<string, unknown> {
   const { className, schema } = mapping

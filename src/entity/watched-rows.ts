@@ -73,7 +73,9 @@ export class WatchedChange {
     return updates
   }
 
-  /** Rows that were there before and after, of which something watched may have changed: their numbers after and before. */
+  /**
+   * Rows that were there before and after, of which something watched may have changed: their numbers after and before.
+   */
   candidates(): [to: number, from: number][] {
     const { inserted, updated, updatedFrom } = this.change.rows(this.watched.table)
     const candidates = updated.map((row, i): [number, number] => [row, updatedFrom[i]])

@@ -69,8 +69,8 @@ export function objectEvents<S extends Version, T>(watched: WatchedObjects<S, T>
 }
 
 /**
- * Events of the results of a query. It is asked again when a table that it reads has changed. An object that is no result
- * any more is shown as it was, readable as long as `UpdatedObject.old`.
+ * Events of the results of a query. It is asked again when a table that it reads has changed. An object that is no
+ * result any more is shown as it was, readable as long as `UpdatedObject.old`.
  *
  * `rowsOf` tells what the objects of a class consist of, `readerOf` where a version is read: the newest there, for what
  * reads it is planned already.
@@ -111,7 +111,10 @@ export function queryEvents<S extends Version & QueryReader, R>(
 export interface ChangesOptions {
   /** Commits that wait one by one. Default 64. Each keeps what it replaced from being reused. */
   readonly buffer?: number
-  /** What happens beyond: `merge` tells the last waiting one and what comes as one commit; `fail` ends the iteration with `BUSY`. Default merge. */
+  /**
+   * What happens beyond: `merge` tells the last waiting one and what comes as one commit; `fail` ends the iteration
+   * with `BUSY`. Default merge.
+   */
   readonly whenFull?: 'merge' | 'fail'
 }
 

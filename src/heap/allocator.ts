@@ -53,9 +53,9 @@ function runOrder(words: number): number {
  *   high 0: cells in use (13 bits) | index of the first free cell + 1 (13 bits)
  *   low 1:  next block in its list, high 1: previous; 0 = none
  *
- * Invariants: a block of cells is in its class's list exactly when it has room, and an empty one is kept only as the last of
- * its list (so that one cell taken and given in turn does not map and unmap a block each time); two free buddies are always merged; an
- * object never straddles a block unless it begins at one.
+ * Invariants: a block of cells is in its class's list exactly when it has room, and an empty one is kept only as the
+ * last of its list (so that one cell taken and given in turn does not map and unmap a block each time); two free
+ * buddies are always merged; an object never straddles a block unless it begins at one.
  */
 export class Allocator {
   constructor(private readonly writer: Writer) {}
@@ -80,8 +80,8 @@ export class Allocator {
   }
 
   /**
-   * Space for as many objects of `words` words as `addresses` has places from `from` to `to`: each as `allocate` gives it, and
-   * one behind the other as far as that goes. Cells only, so `words` is at most 2048. Throws `HEAP_FULL`.
+   * Space for as many objects of `words` words as `addresses` has places from `from` to `to`: each as `allocate` gives
+   * it, and one behind the other as far as that goes. Cells only, so `words` is at most 2048. Throws `HEAP_FULL`.
    */
   allocateMany(words: number, addresses: Uint32Array, from: number, to: number): void {
     assert(words > 0 && words <= LARGEST_CELL, 'many objects at once are cells')

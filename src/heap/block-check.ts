@@ -40,8 +40,9 @@ function usage(live: View): { top: number; allocatedWords: number } | undefined 
 }
 
 /**
- * Checks that no physical block is used twice within one version: neither in the newest version nor in the one of an open
- * transaction. The two versions share the blocks that the transaction has not changed. Returns a message for each fault.
+ * Checks that no physical block is used twice within one version: neither in the newest version nor in the one of an
+ * open transaction. The two versions share the blocks that the transaction has not changed. Returns a message for each
+ * fault.
  */
 export function checkBlocks(live: View, writer: Writer, windows: Windows, pins: Pins, storage: Storage): string[] {
   const problems: string[] = []

@@ -7,8 +7,8 @@ import type { Windows } from './windows'
 export const COPIED = 0x80000000
 
 /**
- * Which words an open transaction has changed, in blocks that existed before it, and what they held. A block is known by its mark:
- * 1 + the number of its bitmap, with COPIED or'ed in or not.
+ * Which words an open transaction has changed, in blocks that existed before it, and what they held. A block is known
+ * by its mark: 1 + the number of its bitmap, with COPIED or'ed in or not.
  */
 export class ChangeNotes {
   private bitmaps = new Int32Array(64 * BITMAP_HALVES)

@@ -2,7 +2,10 @@ import { BLOCK_WORDS } from './layout'
 
 /** 32-bit halves of the bits for each word of a block. */
 const BIT_HALVES = BLOCK_WORDS / 32
-/** 32-bit halves of a bitmap: the bits, and behind them a bit for each half that has any, so that few changes are found fast. */
+/**
+ * 32-bit halves of a bitmap: the bits, and behind them a bit for each half that has any, so that few changes are found
+ * fast.
+ */
 export const BITMAP_HALVES = BIT_HALVES + BIT_HALVES / 32
 
 /** Sets the bit of a word in the bitmap at `at`. Returns whether it was not set before. */
@@ -19,7 +22,10 @@ export function markWord(bitmaps: Int32Array, at: number, word: number): boolean
 /** Words whose bits are one half of a bitmap. */
 export const HALF_WORDS = 32
 
-/** Sets the bits of the words from `word` on, the first of a half's, in the bitmap at `at`, if none of them was set before. Returns whether. */
+/**
+ * Sets the bits of the words from `word` on, the first of a half's, in the bitmap at `at`, if none of them was set
+ * before. Returns whether.
+ */
 export function markHalf(bitmaps: Int32Array, at: number, word: number): boolean {
   const half = word >>> 5
   if (bitmaps[at + half] !== 0) return false
@@ -38,8 +44,8 @@ export interface Changes {
   /** Whether an address that a reader may have remembered has moved. */
   readonly hasMovedAddresses: boolean
   /**
-   * Calls `visit` for every run of changed words: `words` words from `offset` of `block` on are now those of `halves` from
-   * `index` on. A block that was never written before reads zeros where there is no run.
+   * Calls `visit` for every run of changed words: `words` words from `offset` of `block` on are now those of `halves`
+   * from `index` on. A block that was never written before reads zeros where there is no run.
    */
   eachRun(beginBlock: (block: number) => void, visit: VisitRun): void
 }

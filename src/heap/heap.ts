@@ -122,7 +122,9 @@ export class Heap {
     return this.storage.heapId
   }
 
-  /** The newest version, and which commit it is where that is known: when the heap shows a saved state as it was saved. */
+  /**
+   * The newest version, and which commit it is where that is known: when the heap shows a saved state as it was saved.
+   */
   get point(): { readonly version: number; readonly point: HistoryPoint | undefined } {
     const { version, savedRoot } = this
     return { version, point: savedRoot?.version === version ? savedRoot.point : undefined }
@@ -143,7 +145,10 @@ export class Heap {
     return this.storage.mapped
   }
 
-  /** Opens a transaction whose changes the live view shows at once: for changes made in one synchronous turn. Throws `BUSY`, `READ_ONLY`. */
+  /**
+   * Opens a transaction whose changes the live view shows at once: for changes made in one synchronous turn. Throws
+   * `BUSY`, `READ_ONLY`.
+   */
   begin(): void {
     this.ensureWritable()
     this.writer.begin()
@@ -162,7 +167,10 @@ export class Heap {
     this.writer.begin()
   }
 
-  /** Makes the transaction's changes the newest version. Throws what the journal throws; then the transaction is still open. */
+  /**
+   * Makes the transaction's changes the newest version. Throws what the journal throws; then the transaction is still
+   * open.
+   */
   commit(options: CommitOptions = {}): void {
     this.writer.ensureUnspoiled()
     this.journal?.commit(this.version + 1, this.writer.changes(), options)
@@ -213,7 +221,9 @@ export class Heap {
     this.attach(this.live.table)
   }
 
-  /** Pins the newest committed version. O(1), copies nothing. Throws `BUSY` inside a transaction that is not detached. */
+  /**
+   * Pins the newest committed version. O(1), copies nothing. Throws `BUSY` inside a transaction that is not detached.
+   */
   snapshot(owner: string): HeapSnapshot {
     this.ensureOpen()
     if (this.writer.isWriting && this.detachedPin === undefined) {
@@ -237,8 +247,8 @@ export class Heap {
 
   /**
    * Makes the newest committed version durable in the heap's own file: appends the blocks changed since the last save,
-   * or rewrites the file when too much of it is dead. Runs off the event loop; commits go on meanwhile. Resolves once it
-   * is on the device. Throws `IO`; then the file keeps its earlier state.
+   * or rewrites the file when too much of it is dead. Runs off the event loop; commits go on meanwhile. Resolves once
+   * it is on the device. Throws `IO`; then the file keeps its earlier state.
    */
   async save(options: SaveOptions = {}, isCompacting = false): Promise<void> {
     await this.saves.save(options, isCompacting)
@@ -250,17 +260,17 @@ export class Heap {
   }
 
   /**
-   * Writes the newest committed version into a new file in its densest form: temporary file, sync, rename, sync of the folder.
-   * `ensureReplaceable` throws where that must not take the name. Throws `EXISTS`, `LOCKED`, `IO`.
+   * Writes the newest committed version into a new file in its densest form: temporary file, sync, rename, sync of the
+   * folder. `ensureReplaceable` throws where that must not take the name. Throws `EXISTS`, `LOCKED`, `IO`.
    */
   async saveAs(givenPath: string, options: SaveOptions = {}, ensureReplaceable = (_path: string): void => {}) {
     await this.saves.saveAs(givenPath, options, ensureReplaceable)
   }
 
   /**
-   * Throws unless this process is still the only writer and its file is where it was: what it wrote counts only then. Costs two calls
-   * of the operating system. Throws `LOCKED`, `NOT_FOUND`, `EXISTS`, `CORRUPT`, each naming the file that was removed, replaced or
-   * truncated.
+   * Throws unless this process is still the only writer and its file is where it was: what it wrote counts only then.
+   * Costs two calls of the operating system. Throws `LOCKED`, `NOT_FOUND`, `EXISTS`, `CORRUPT`, each naming the file
+   * that was removed, replaced or truncated.
    */
   ensureWriter(): void {
     if (this.path === undefined || this.lock === undefined) return
@@ -269,8 +279,9 @@ export class Heap {
   }
 
   /**
-   * Has `work` look at the newest version also after it has returned, from other threads too: what it sees stays as it is, and in
-   * memory, until the promise is settled. `close` waits for that. Rejects with what `work` throws, at once or later.
+   * Has `work` look at the newest version also after it has returned, from other threads too: what it sees stays as it
+   * is, and in memory, until the promise is settled. `close` waits for that. Rejects with what `work` throws, at once
+   * or later.
    */
   readBeside<T>(work: (view: View) => Promise<T>): Promise<T> {
     return this.readers.run(work)
@@ -287,7 +298,9 @@ export class Heap {
     else void this.turns.run(async () => work())
   }
 
-  /** Waits for a running save, gives everything back, and then throws what closing the journal has thrown. Idempotent. */
+  /**
+   * Waits for a running save, gives everything back, and then throws what closing the journal has thrown. Idempotent.
+   */
   async close(): Promise<void> {
     await this.turns.run(async () => {
       if (this.closed) return
@@ -316,7 +329,10 @@ export class Heap {
     return checkBlocks(this.live, this.writer, this.windows, this.pins, this.storage)
   }
 
-  /** Opens a transaction that does again what a journal recorded: `commitReplay` ends it, and, unless it `isFinal`, `rollback`. */
+  /**
+   * Opens a transaction that does again what a journal recorded: `commitReplay` ends it, and, unless it `isFinal`,
+   * `rollback`.
+   */
   beginReplay(isFinal: boolean): void {
     this.ensureOpen()
     this.writer.begin(isFinal)

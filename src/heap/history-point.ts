@@ -33,7 +33,10 @@ export function newChain(world: World): number {
 /** Steps through all numbers of 32 bits. */
 const STEP = 0x9e3779b9
 
-/** Chains for versions that are not recorded, one after the other: another sequence with each call, for one random number. */
+/**
+ * Chains for versions that are not recorded, one after the other: another sequence with each call, for one random
+ * number.
+ */
 export function newChains(world: World): () => number {
   let chain = world.randomBytes(4).readInt32LE(0)
   return () => {

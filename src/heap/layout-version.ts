@@ -18,7 +18,10 @@ export function checkLayout(view: View, path: string): void {
     throw new SnapheapError('CORRUPT', `${path} holds no heap. Restore it from a copy.`)
 }
 
-/** Says, within a transaction, that the heap has what calls for a layout: builds that do not know it refuse the file from then on. */
+/**
+ * Says, within a transaction, that the heap has what calls for a layout: builds that do not know it refuse the file
+ * from then on.
+ */
 export function requireLayout(writer: Writer, version: number): void {
   if (writer.view.number(ROOT.layoutVersion) < version) writer.setNumber(ROOT.layoutVersion, version)
 }

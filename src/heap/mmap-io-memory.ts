@@ -33,9 +33,9 @@ const MMAP_IO: Rule = [
 ]
 
 /**
- * Memory whose file windows are mapped by the `mmap-io` module, for whoever has one that builds; the rest is plain memory.
- * `mmap-io` cannot unmap: a window's address space is given back when the garbage collector finds it, and on Node 20, which
- * cannot detach such memory, views still held stay readable until then.
+ * Memory whose file windows are mapped by the `mmap-io` module, for whoever has one that builds; the rest is plain
+ * memory. `mmap-io` cannot unmap: a window's address space is given back when the garbage collector finds it, and on
+ * Node 20, which cannot detach such memory, views still held stay readable until then.
  */
 export function memoryFromMmapIo(mmapIo: MmapIo): Memory {
   ensure('What memoryFromMmapIo is given', mmapIo, MMAP_IO)

@@ -2,7 +2,9 @@ import type { Pin, Pins } from './pins'
 import { CLOSED_EPOCH, View } from './view'
 import type { Windows } from './windows'
 
-/** An immutable view of one version. Hold it as short as you can: blocks it alone sees cannot be reused until `release`. */
+/**
+ * An immutable view of one version. Hold it as short as you can: blocks it alone sees cannot be reused until `release`.
+ */
 export interface HeapSnapshot {
   readonly view: View
   /** The heap's commit version that this view shows. */

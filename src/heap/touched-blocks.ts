@@ -1,6 +1,8 @@
 const FEW = 256
 
-/** Where each block that an open transaction has touched was before it. Its memory serves one transaction after another. */
+/**
+ * Where each block that an open transaction has touched was before it. Its memory serves one transaction after another.
+ */
 export class TouchedBlocks {
   count = 0
   blocks = new Uint32Array(FEW)

@@ -67,7 +67,10 @@ export class View {
     ]
   }
 
-  /** The low (0) or high (1) 32 bits of the word at `address`, signed: for bits in no order, where a branch would be guessed wrong. */
+  /**
+   * The low (0) or high (1) 32 bits of the word at `address`, signed: for bits in no order, where a branch would be
+   * guessed wrong.
+   */
   half(address: number, which: number): number {
     const physical = this.table[address >>> BLOCK_SHIFT]
     return this.halves[physical >>> WINDOW_SHIFT][

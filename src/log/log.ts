@@ -104,7 +104,10 @@ export function readLogUntil(heap: Heap, version: number): void {
   throw noSuchVersion(folder, version, heap.version)
 }
 
-/** Throws `EXISTS` where a file at `path` would not belong to the log that is there, or would be part of another database. */
+/**
+ * Throws `EXISTS` where a file at `path` would not belong to the log that is there, or would be part of another
+ * database.
+ */
 export function ensureApart(files: Files, path: string): void {
   const hasLog = (heap: string): boolean => files.list(logFolderOf(heap)).some(isSegmentName)
   const [, heap = '', ending] = /^(.+)(\.lock|\.log[/\\][^/\\]+)$/.exec(path) ?? []

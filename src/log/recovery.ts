@@ -361,7 +361,9 @@ function setAside(files: Files, path: string, offsetBytes: number): { path: stri
   }
 }
 
-/** Copies a part of an open file into a new one, durably. Leaves none when it fails, for it is tried at each opening. */
+/**
+ * Copies a part of an open file into a new one, durably. Leaves none when it fails, for it is tried at each opening.
+ */
 function copyRange(files: Files, fd: number, to: string, from: number, end: number): void {
   const target = files.open(to, 'wx+')
   try {

@@ -61,8 +61,8 @@ export class SyncQueue {
   }
 
   /**
-   * Returns when everything that is written is on the device. Throws what `syncFailed` returns. The caller has just made sure that
-   * the log is where it will be looked for.
+   * Returns when everything that is written is on the device. Throws what `syncFailed` returns. The caller has just
+   * made sure that the log is where it will be looked for.
    */
   syncNow(): void {
     if (this.unsyncedBytes === 0) return

@@ -6,8 +6,8 @@ const MOST_RECORD_BYTES = ZEROS_AHEAD_BYTES / 4
 const ZEROS = new Uint8Array(ZEROS_AHEAD_BYTES)
 
 /**
- * The zeros behind the last record of a segment: where a record takes the place of zeros, the file keeps its size and its
- * blocks, and the sync is shorter.
+ * The zeros behind the last record of a segment: where a record takes the place of zeros, the file keeps its size and
+ * its blocks, and the sync is shorter.
  */
 export class ZerosAhead {
   /** Where they end; there are none where records have come further. */
@@ -20,8 +20,8 @@ export class ZerosAhead {
   ) {}
 
   /**
-   * Writes more of them when records of `sizeBytes`, which end at `position`, have come further. Apart from the records: a
-   * commit must not fail with all of its record written, for after a power cut it could be there.
+   * Writes more of them when records of `sizeBytes`, which end at `position`, have come further. Apart from the
+   * records: a commit must not fail with all of its record written, for after a power cut it could be there.
    */
   extend(fd: number, position: number, sizeBytes: number): void {
     if (this.end >= position || sizeBytes > MOST_RECORD_BYTES) return

@@ -20,8 +20,8 @@ const GATHERING: Readonly<Record<AggregateFunction, number>> = { count: 0, sum: 
 const EVERY_ROW = 4
 
 /**
- * One aggregate over all groups. Numbers add up as doubles, bigints and decimals exactly. The sum of no values is 0; their
- * average, minimum and maximum are null.
+ * One aggregate over all groups. Numbers add up as doubles, bigints and decimals exactly. The sum of no values is 0;
+ * their average, minimum and maximum are null.
  */
 export class Accumulator {
   readonly name: string

@@ -73,7 +73,10 @@ export class ArrowColumn {
     if (type !== undefined && type !== 'any') this.kind = KINDS[type] ?? 'json'
   }
 
-  /** Adds a value at a position from the length on; those in between are missing. Throws `TYPE` for one that does not fit those before. */
+  /**
+   * Adds a value at a position from the length on; those in between are missing. Throws `TYPE` for one that does not
+   * fit those before.
+   */
   add(value: unknown, position: number): void {
     this.fillTo(position)
     if (value === null || value === undefined) {

@@ -3,8 +3,8 @@ import { type Arrow, ArrowColumn } from './arrow-column'
 import type { Flow } from './flow'
 
 /**
- * A `Table` of the package apache-arrow, as far as this library says: what you get is the package's own, so cast it to that for
- * the rest (`(await query.toArrow()) as Table`).
+ * A `Table` of the package apache-arrow, as far as this library says: what you get is the package's own, so cast it to
+ * that for the rest (`(await query.toArrow()) as Table`).
  */
 export interface ArrowTable {
   readonly numRows: number

@@ -81,7 +81,10 @@ export class Binding {
     return late
   }
 
-  /** The index by terms that a condition asks, and the terms of what it asks for. Throws `NOT_FOUND` where the column has no such index. */
+  /**
+   * The index by terms that a condition asks, and the terms of what it asks for. Throws `NOT_FOUND` where the column
+   * has no such index.
+   */
   terms(condition: ConditionOf<'terms'>): BoundTerms {
     const path = this.path(condition.path)
     const index = termIndexOf(path)
@@ -107,7 +110,9 @@ export class Binding {
     return late
   }
 
-  /** The values of an `in`, to be looked up. Throws `INVALID_ARGUMENT` where a parameter for all of them is no array. */
+  /**
+   * The values of an `in`, to be looked up. Throws `INVALID_ARGUMENT` where a parameter for all of them is no array.
+   */
   among({ values, path }: ConditionOf<'in'>, of = ANY): { readonly value: ValueSet } {
     return this.made((slots) => {
       if (Array.isArray(values)) return new ValueSet(values.map((slot: Slot) => readAs(of, slots[slot.index])))

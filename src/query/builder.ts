@@ -42,8 +42,8 @@ export interface Parts {
 const NO_PARTS: Parts = Object.freeze({ conditions: [], order: [], skip: 0, limit: undefined })
 
 /**
- * Builds a query step by step: each method returns another builder and leaves this one as it was. T is what conditions and
- * names are about, R what the query gives. What gives results (`collect`, `first`, …) is as in `Query`.
+ * Builds a query step by step: each method returns another builder and leaves this one as it was. T is what conditions
+ * and names are about, R what the query gives. What gives results (`collect`, `first`, …) is as in `Query`.
  */
 export class QueryBuilder<T, R> {
   constructor(
@@ -52,7 +52,9 @@ export class QueryBuilder<T, R> {
     private readonly parts: Parts = NO_PARTS,
   ) {}
 
-  /** Only what fits: `{ status: 'open', date: { gte: day } }`, or what `and`, `or` and `not` make. Several calls add up. */
+  /**
+   * Only what fits: `{ status: 'open', date: { gte: day } }`, or what `and`, `or` and `not` make. Several calls add up.
+   */
   where(condition: unknown): this {
     return this.having({ conditions: [...this.parts.conditions, conditionOf(condition, this.root.paths)] })
   }
@@ -73,8 +75,8 @@ export class QueryBuilder<T, R> {
   }
 
   /**
-   * Joins another table or class: names behind the alias are those of the row that a value refers to, found by its key or
-   * another unique column. Rows that refer to none drop out.
+   * Joins another table or class: names behind the alias are those of the row that a value refers to, found by its key
+   * or another unique column. Rows that refer to none drop out.
    */
   join(alias: string, of: unknown, on: { readonly from: string; readonly to?: string }): this {
     const { root, parts, reader } = this
@@ -85,8 +87,8 @@ export class QueryBuilder<T, R> {
   }
 
   /**
-   * Records of these values in place of objects, named as they are or by the names of an object given. Throws `INVALID_ARGUMENT`
-   * for one name of two of them.
+   * Records of these values in place of objects, named as they are or by the names of an object given. Throws
+   * `INVALID_ARGUMENT` for one name of two of them.
    */
   select(...names: readonly (string | Readonly<Record<string, string>>)[]): Query<unknown> {
     const fields = names.flatMap((each) =>

@@ -36,8 +36,8 @@ export class Composed {
 }
 
 /**
- * The condition that an object of property names describes: `{ status: 'open', date: { gte }, author: { name: 'Ada' } }`.
- * Throws `INVALID_ARGUMENT`, naming what is wrong and the nearest right name, and beyond `PLAN_LIMITS.nested`.
+ * The condition that an object of property names describes: `{ status: 'open', date: { gte }, author: { name: 'Ada' }
+ * }`. Throws `INVALID_ARGUMENT`, naming what is wrong and the nearest right name, and beyond `PLAN_LIMITS.nested`.
  */
 export function conditionOf(where: unknown, paths: PathResolver, depth = 0): Condition {
   if (where instanceof Composed) return composed(where, paths, depth)

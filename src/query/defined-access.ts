@@ -18,7 +18,9 @@ interface Bound {
   readonly operand: BoundOperand | { readonly value: unknown }
 }
 
-/** Types of which an index range has exactly the rows that a comparison holds for, so that it need not be made again. */
+/**
+ * Types of which an index range has exactly the rows that a comparison holds for, so that it need not be made again.
+ */
 const EXACT: ReadonlySet<ColumnType> = new Set(['integer', 'number', 'string'])
 
 /** Rows by an ordered index: equal in some of its first columns, within bounds in the next. */
@@ -71,15 +73,16 @@ export class OrderedAccess implements Access {
   }
 
   /**
-   * Gives rows in the order of the next columns, those that are equal by `keys` ascending and never apart, in portions of
-   * about `size`.
+   * Gives rows in the order of the next columns, those that are equal by `keys` ascending and never apart, in portions
+   * of about `size`.
    */
   *walk(keys: readonly BoundOrder[], size: number): Generator<number[]> {
     const range = this.bounds()
     if (range === undefined) return
     const { isDescending } = keys[0]
     const cursor = this.index.ordered!.cursor(range, isDescending ? 'descending' : 'ascending')
-    // an index that ends with the keys has equal rows ascending, but tells apart what an order does not: null and no value, documents
+    // an index that ends with the keys has equal rows ascending, but tells apart what an order does not: null and no
+    // value, documents
     const isSorted =
       !isDescending &&
       this.equal.length + keys.length === this.index.columns.length &&
@@ -258,7 +261,10 @@ function boundsOf(conditions: readonly Condition[], binding: Binding): Map<Colum
   return bounds
 }
 
-/** Tells, for the operands of a run, whether an index has all rows that fit; undefined where no operands could make that so. */
+/**
+ * Tells, for the operands of a run, whether an index has all rows that fit; undefined where no operands could make that
+ * so.
+ */
 function wholeness(
   { conditions }: TableIndex,
   bounds: ReadonlyMap<Column, readonly Bound[]>,

@@ -28,8 +28,8 @@ export function compose(...parts: readonly QueryPart[]): Plan {
 }
 
 /**
- * Asks a reader (a database, a snapshot, an open transaction). With a terminal as the last part it returns what that makes
- * of the results, else a prepared `Query` that can be asked of any reader with any input.
+ * Asks a reader (a database, a snapshot, an open transaction). With a terminal as the last part it returns what that
+ * makes of the results, else a prepared `Query` that can be asked of any reader with any input.
  *
  *     query(db, indexLookup('animal', 'legs'), columnEqual('animal', 'type', 'mammal'), exists(5))
  */

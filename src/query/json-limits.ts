@@ -12,7 +12,9 @@ export const JSON_LIMITS = Object.freeze({
   nameLength: 200,
   /** UTF-16 code units of one regular expression. */
   patternLength: 200,
-  /** Instructions that one regular expression is compiled to: each may be looked at once for each character of a text. */
+  /**
+   * Instructions that one regular expression is compiled to: each may be looked at once for each character of a text.
+   */
   patternProgram: 2000,
   /** Regular expressions. */
   patterns: 10,

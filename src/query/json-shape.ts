@@ -33,7 +33,10 @@ const EXPECTED: Readonly<Record<string, string>> = {
   skip: 'an integer from 0 on',
 }
 
-/** Reads a query's outermost shape. Throws `INVALID_ARGUMENT` for anything else than JSON data of that shape, and beyond the limits. */
+/**
+ * Reads a query's outermost shape. Throws `INVALID_ARGUMENT` for anything else than JSON data of that shape, and beyond
+ * the limits.
+ */
 export function requestOf(json: unknown): JsonRequest {
   ensureBounded(json)
   const { data, error } = jsonSchemas().request.safeParse(json)

@@ -14,8 +14,8 @@ const WRITTEN: Partial<Record<ScalarType, string>> = {
 }
 
 /**
- * The value of a column of a type that a value in JSON stands for: text for a timestamp (ISO 8601 with a time zone, or a
- * day that begins in UTC), a bigint, a decimal or bytes (base64, RFC 4648 section 4) is turned into that. Throws
+ * The value of a column of a type that a value in JSON stands for: text for a timestamp (ISO 8601 with a time zone, or
+ * a day that begins in UTC), a bigint, a decimal or bytes (base64, RFC 4648 section 4) is turned into that. Throws
  * `INVALID_ARGUMENT` for what the type cannot hold, naming the position.
  */
 export function valueFromJson(type: ColumnType, json: unknown, position: string): unknown {

@@ -48,9 +48,9 @@ const ON_CONDITIONS = ['$and', '$or', '$nor', '$not']
  *     { "from": "post", "where": { "likes": { "$gte": 3 }, "author": { "name": "Ada" } },
  *       "select": { "title": "title", "by": "author.name" }, "sort": [["date", "desc"]], "limit": 20, "skip": 40 }
  *
- * `rootOf` finds the table or class that a name means, and throws for one that means none. Regular expressions are RE2's,
- * which take time in proportion to the text (R. Cox, "Regular Expression Matching Can Be Simple And Fast", 2007). Throws
- * `INVALID_ARGUMENT` naming the position of what is wrong, also for what exceeds `JSON_LIMITS`.
+ * `rootOf` finds the table or class that a name means, and throws for one that means none. Regular expressions are
+ * RE2's, which take time in proportion to the text (R. Cox, "Regular Expression Matching Can Be Simple And Fast",
+ * 2007). Throws `INVALID_ARGUMENT` naming the position of what is wrong, also for what exceeds `JSON_LIMITS`.
  */
 export function jsonQuery<R>(json: unknown, reader: QueryReader, rootOf: (from: string) => QueryRoot): Query<R> {
   const request = requestOf(json)

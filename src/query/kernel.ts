@@ -13,7 +13,10 @@ import type { RowNumbers } from './table-scan'
 export interface Kernel {
   /** Those of `rows` that fit, at most `limit`. */
   filter(rows: RowNumbers, limit: number): number[]
-  /** Writes into `found` the numbers from `from` to before `to` that fit; row numbers that no row has may be among them. Returns how many. */
+  /**
+   * Writes into `found` the numbers from `from` to before `to` that fit; row numbers that no row has may be among them.
+   * Returns how many.
+   */
   scan(from: number, to: number, found: Int32Array): number
   /** The code that runs, undefined where none could be made. */
   readonly source: string | undefined
@@ -38,8 +41,8 @@ export function closureKernel(test: RowTest): Kernel {
 
 /**
  * The kernel of a condition: code generated for its shape, in which comparisons with words, numbers, instants and days
- * are a load and a compare, and everything else calls a closure. A scan goes block by block, since the words of a column
- * are contiguous only there.
+ * are a load and a compare, and everything else calls a closure. A scan goes block by block, since the words of a
+ * column are contiguous only there.
  */
 export function kernelOf(condition: Condition, binding: Binding): Kernel {
   const closures = closureKernel(rowTest(condition, binding))

@@ -1,4 +1,7 @@
-/** The name most like a wrong one, undefined where none is much like it. By the edits between them (V. Levenshtein, 1966). */
+/**
+ * The name most like a wrong one, undefined where none is much like it. By the edits between them (V. Levenshtein,
+ * 1966).
+ */
 export function nearestName(wrong: string, names: Iterable<string>): string | undefined {
   let nearest: string | undefined
   let fewest = Math.max(2, Math.ceil(wrong.length / 3)) + 1

@@ -2,8 +2,8 @@ import { createRequire } from 'node:module'
 import { SnapheapError } from '../errors'
 
 /**
- * Packages that only queries out of JSON need. Together they take longer to load than everything else, so they are loaded when
- * such a query first comes: by `require`, because it is answered at once.
+ * Packages that only queries out of JSON need. Together they take longer to load than everything else, so they are
+ * loaded when such a query first comes: by `require`, because it is answered at once.
  */
 interface Packages {
   readonly zod: typeof import('zod')

@@ -28,7 +28,10 @@ export class BoundOperand {
   value: unknown = null
   low = 0
   high = 0
-  /** The value as the number that its column's words are ordered by, where `ordinalKind` says that they are; otherwise NaN. */
+  /**
+   * The value as the number that its column's words are ordered by, where `ordinalKind` says that they are; otherwise
+   * NaN.
+   */
   ordinal = Number.NaN
 
   constructor(
@@ -63,7 +66,9 @@ function canonical({ column, path }: BoundPath, value: unknown): unknown {
   return readAs(path.inside.length > 0 ? ANY : column, value)
 }
 
-/** A value as what has values of a type reads it, where it may be written otherwise: what it is compared with by order. */
+/**
+ * A value as what has values of a type reads it, where it may be written otherwise: what it is compared with by order.
+ */
 export function readAs({ type }: Typed, value: unknown): unknown {
   if (value === undefined) return null
   switch (type) {
@@ -107,7 +112,10 @@ function encodeFor(column: Column, value: unknown, context: BoundPath['start']['
   throw cannotHold(column, value, cause)
 }
 
-/** The null that a column may hold as a value of its own. Like no value it reads as null, and queries ask for both as one. */
+/**
+ * The null that a column may hold as a value of its own. Like no value it reads as null, and queries ask for both as
+ * one.
+ */
 export const NULL_WORD = { low: CONSTANT.null, high: CONSTANT_HIGH } as const
 
 /** Whether columns of a type may hold it: a dynamic one, and one of JSON, where a document may be no more than null. */

@@ -14,8 +14,8 @@ export interface BoundOrder {
 const AT_ONCE = 4096
 
 /**
- * The first `limit` of some rows, in order; rows that are equal by every key stay in the order in which they came. Missing
- * values come last where the order ascends and first where it descends.
+ * The first `limit` of some rows, in order; rows that are equal by every key stay in the order in which they came.
+ * Missing values come last where the order ascends and first where it descends.
  */
 export function* sortedRows(rows: RowNumbers, keys: readonly BoundOrder[], limit: number, run = RUN): Steps<number[]> {
   const numbers = keys.length === 1 ? yield* plainNumbers(rows, keys[0].path) : undefined

@@ -14,7 +14,10 @@ import type { RowNumbers } from './table-scan'
 export interface QueryReader extends TableSource {
   /** The object that a row is of a class. Only where plans have `object` steps. */
   objectOf?(type: unknown, row: number): unknown
-  /** A reader of the version that this one shows now, which stays as it is until it is closed. Not of an open transaction. */
+  /**
+   * A reader of the version that this one shows now, which stays as it is until it is closed. Not of an open
+   * transaction.
+   */
   pinnedReader?(): QueryReader & { close(): void }
 }
 
@@ -216,8 +219,8 @@ function givesRows(step: Step): boolean {
 }
 
 /**
- * The steps from a position on that are done with the rows themselves, and where the others begin. Order and cuts are of
- * all rows, not of those for each input, and so are done with them only at the head.
+ * The steps from a position on that are done with the rows themselves, and where the others begin. Order and cuts are
+ * of all rows, not of those for each input, and so are done with them only at the head.
  */
 function rowStepsAt(plan: Plan, from: number, isHead: boolean): { steps: RowSteps; next: number } {
   const steps: { -readonly [K in keyof RowSteps]: RowSteps[K] } = {

@@ -86,7 +86,10 @@ export interface Field {
   readonly path: Path
 }
 
-/** Throws `INVALID_ARGUMENT` where a name is given to two values: the record has but one. The same value may be named again. */
+/**
+ * Throws `INVALID_ARGUMENT` where a name is given to two values: the record has but one. The same value may be named
+ * again.
+ */
 export function ensureOneValueEach(fields: readonly Field[]): void {
   const paths = new Map<string, string>()
   for (const { name, path } of fields) {
@@ -127,7 +130,10 @@ export type Step =
   | { readonly kind: 'project'; readonly fields: readonly Field[] }
   /** Rows -> a record for each combination of the keys, in the order in which they were met. */
   | { readonly kind: 'group'; readonly keys: readonly Field[]; readonly aggregates: readonly Aggregate[] }
-  /** A row -> its object, by what whoever runs the plan makes of `type`; an object of all columns where that is undefined. */
+  /**
+   * A row -> its object, by what whoever runs the plan makes of `type`; an object of all columns where that is
+   * undefined.
+   */
   | { readonly kind: 'object'; readonly table: string; readonly type: unknown }
   /** Anything -> every different value of an indexed column. */
   | { readonly kind: 'values'; readonly table: string; readonly column: string }

@@ -33,7 +33,10 @@ export class Prepared {
     return known
   }
 
-  /** Hands the pipeline out. A query that is asked while another of its shape runs, as by a function within that, gets its own. */
+  /**
+   * Hands the pipeline out. A query that is asked while another of its shape runs, as by a function within that, gets
+   * its own.
+   */
   use<R>(run: (pipeline: Pipeline, slots: SlotValues) => R, slots: SlotValues): R {
     if (this.isBusy) return run(this.make(new Map()), slots)
     this.isBusy = true

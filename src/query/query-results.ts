@@ -43,8 +43,8 @@ export class WatchedQuery<R> {
 }
 
 /**
- * The results of a query at one version, by what identifies each: the number of its row, where every result is of one row,
- * else what it looks like.
+ * The results of a query at one version, by what identifies each: the number of its row, where every result is of one
+ * row, else what it looks like.
  */
 export class QueryResults<R> {
   private readonly places = new Map<unknown, number>()
@@ -58,8 +58,8 @@ export class QueryResults<R> {
   }
 
   /**
-   * Results of rows by the numbers that these have after a commit: one that is made anew may have another, and one that is
-   * deleted leaves its own to another.
+   * Results of rows by the numbers that these have after a commit: one that is made anew may have another, and one that
+   * is deleted leaves its own to another.
    */
   renumbered({ updated, updatedFrom, deleted }: RowChanges): QueryResults<R> {
     const numbers = new Map<unknown, number>()

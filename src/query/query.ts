@@ -15,7 +15,10 @@ export type Parameters = Readonly<Record<string, unknown>>
 
 const NO_LIMIT = Number.POSITIVE_INFINITY
 
-/** What is published on the diagnostics channel `snapheap:query` after each query, while somebody subscribes: to log the slow ones. */
+/**
+ * What is published on the diagnostics channel `snapheap:query` after each query, while somebody subscribes: to log the
+ * slow ones.
+ */
 export interface QueryMessage {
   readonly query: Query<unknown>
   readonly plan: Plan
@@ -26,8 +29,9 @@ export interface QueryMessage {
 const channel = diagnosticsChannel.channel('snapheap:query')
 
 /**
- * A question, ready to be asked of one reader: a database (its newest version), a snapshot, or an open transaction. It is
- * planned and compiled when it is asked first, once for all queries of its shape. Each run sees one version. Immutable.
+ * A question, ready to be asked of one reader: a database (its newest version), a snapshot, or an open transaction. It
+ * is planned and compiled when it is asked first, once for all queries of its shape. Each run sees one version.
+ * Immutable.
  */
 export class Query<T> {
   private shaped: Shape | undefined
@@ -121,8 +125,9 @@ export class Query<T> {
 
   /**
    * As `collect`, in slices of a few milliseconds between which other events get their turn, of the version that is the
-   * newest now. Reading an index is not sliced: its rows are found at once. Objects are of a snapshot: ask one for them, and keep it open while they are used.
-   * Throws `INVALID_ARGUMENT` for objects of a database, and for an open transaction, in which nothing can wait.
+   * newest now. Reading an index is not sliced: its rows are found at once. Objects are of a snapshot: ask one for
+   * them, and keep it open while they are used. Throws `INVALID_ARGUMENT` for objects of a database, and for an open
+   * transaction, in which nothing can wait.
    */
   async collectAsync(): Promise<T[]> {
     const results: unknown[] = []
@@ -145,12 +150,13 @@ export class Query<T> {
   }
 
   /**
-   * Every result as a table of the package apache-arrow, which has to be installed beside this one; in slices, as `collectAsync`.
-   * Numbers become Float64, bigints Int64, booleans Bool, timestamps TimestampMicrosecond (UTC), days DateDay, times
-   * TimeMicrosecond, strings, uuids and decimals Dictionary<Utf8>, bytes Binary, everything else JSON as Dictionary<Utf8>; a name
-   * that has no value at all and no column that says its type, Null. Results that are no records are called "value".
-   * Throws `NOT_FOUND` without the package, `TYPE` for values of different types under one name and for bigints of more than 64
-   * bits, `INVALID_ARGUMENT` for objects of a class: select what you need, or ask the builder.
+   * Every result as a table of the package apache-arrow, which has to be installed beside this one; in slices, as
+   * `collectAsync`. Numbers become Float64, bigints Int64, booleans Bool, timestamps TimestampMicrosecond (UTC), days
+   * DateDay, times TimeMicrosecond, strings, uuids and decimals Dictionary<Utf8>, bytes Binary, everything else JSON as
+   * Dictionary<Utf8>; a name that has no value at all and no column that says its type, Null. Results that are no
+   * records are called "value". Throws `NOT_FOUND` without the package, `TYPE` for values of different types under one
+   * name and for bigints of more than 64 bits, `INVALID_ARGUMENT` for objects of a class: select what you need, or ask
+   * the builder.
    */
   async toArrow(): Promise<ArrowTable> {
     const last = this.plan.at(-1)
@@ -189,7 +195,9 @@ export class Query<T> {
     return this.collect()[Symbol.iterator]()
   }
 
-  /** How it is answered: the steps, with what is estimated; with `run`, also with what was found and how long it took. */
+  /**
+   * How it is answered: the steps, with what is estimated; with `run`, also with what was found and how long it took.
+   */
   explain(options: ExplainOptions = {}): Explanation {
     return this.prepared().use((pipeline, slots) => explain(pipeline, slots, this.input, options), this.slots())
   }

@@ -123,7 +123,10 @@ function rangeOf(bounds: readonly Bound[]): Range | undefined {
   return range
 }
 
-/** Tells of numbers at a path whether they are in one of many ranges; undefined, for each other value, that it cannot tell. */
+/**
+ * Tells of numbers at a path whether they are in one of many ranges; undefined, for each other value, that it cannot
+ * tell.
+ */
 export function rangesTest(
   condition: ConditionOf<'or'>,
   path: Path,

@@ -20,7 +20,10 @@ export function projection(
   return mapping(flow, recordMaker(bound) as Make)
 }
 
-/** Makes a record of a row: as an object literal of generated code, which engines make several times faster than member by member. */
+/**
+ * Makes a record of a row: as an object literal of generated code, which engines make several times faster than member
+ * by member.
+ */
 function recordMaker(fields: readonly BoundField[]): (row: number) => Record<string, unknown> {
   const members = fields.map(({ name, path }, i) => {
     const value = path.isDirect ? `columns[${i}].get(row) ?? null` : `paths[${i}].value(row)`

@@ -21,7 +21,10 @@ import type { TableSource } from './path'
 import { allOf, type Condition, type ConditionOf, conjuncts, type Path } from './plan'
 import { type RowNumbers, TableScan } from './table-scan'
 
-/** Reading a second index pays when it has at most this many times the rows of the first: checking a row costs as much as reading these. */
+/**
+ * Reading a second index pays when it has at most this many times the rows of the first: checking a row costs as much
+ * as reading these.
+ */
 const WORTH_INTERSECTING = 4
 /** Fewer rows than this are checked one by one. */
 const FEW_ROWS = 256
@@ -113,8 +116,8 @@ export class RowSource implements RowFinder {
   }
 
   /**
-   * The first `limit` rows in the order asked for. Where an index has that order, it is walked until there are enough, if
-   * that looks at fewer rows than sorting all that fit.
+   * The first `limit` rows in the order asked for. Where an index has that order, it is walked until there are enough,
+   * if that looks at fewer rows than sorting all that fit.
    */
   orderedRows(limit: number): number[] {
     const found: number[] = []
@@ -122,7 +125,10 @@ export class RowSource implements RowFinder {
     return found
   }
 
-  /** The same in portions, some of them empty: other work may be done in between. `run`: as many are sorted without a break. */
+  /**
+   * The same in portions, some of them empty: other work may be done in between. `run`: as many are sorted without a
+   * break.
+   */
   *orderedPortions(limit: number, run?: number): Generator<RowNumbers> {
     const walk = this.worthWalking(limit)
     if (walk === undefined) {
@@ -173,7 +179,10 @@ export class RowSource implements RowFinder {
     else for (const rows of this.scan()) if (take(rows)) return
   }
 
-  /** The same portions, one by one, of at most `limit` rows where an index finds them: other work may be done in between. */
+  /**
+   * The same portions, one by one, of at most `limit` rows where an index finds them: other work may be done in
+   * between.
+   */
   *portions(limit = NO_LIMIT): Generator<RowNumbers> {
     const best = this.bestAccess()
     if (best === undefined) yield* this.scan()

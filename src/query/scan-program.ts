@@ -32,8 +32,8 @@ const boundHalves = new Int32Array(bound.buffer)
 type Fill = (steps: Int32Array, at: number, words: number[]) => boolean
 
 /**
- * A condition as tests of words that native code makes over whole blocks of columns (`Kernels.scanWords`): equality with a
- * word or one of several, bounds of numbers, instants and days, and what joins these.
+ * A condition as tests of words that native code makes over whole blocks of columns (`Kernels.scanWords`): equality
+ * with a word or one of several, bounds of numbers, instants and days, and what joins these.
  */
 export class ScanProgram {
   private readonly columns: Column[] = []
@@ -64,8 +64,8 @@ export class ScanProgram {
   }
 
   /**
-   * Writes into `found` the rows from `from`, a multiple of a block's words, to before `to` that fit. Returns how many; -1 where
-   * the words of a column are not all of the kind that is compared here.
+   * Writes into `found` the rows from `from`, a multiple of a block's words, to before `to` that fit. Returns how many;
+   * -1 where the words of a column are not all of the kind that is compared here.
    */
   scan(from: number, to: number, found: Int32Array): number {
     const { table } = this.binding

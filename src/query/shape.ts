@@ -20,8 +20,8 @@ export interface Shape {
 }
 
 /**
- * Takes the values out of a plan, so that plans of one shape are planned and compiled once. Throws `INVALID_ARGUMENT` beyond
- * `PLAN_LIMITS`: what comes after may walk a shape by recursion.
+ * Takes the values out of a plan, so that plans of one shape are planned and compiled once. Throws `INVALID_ARGUMENT`
+ * beyond `PLAN_LIMITS`: what comes after may walk a shape by recursion.
  */
 export function shapeOf(plan: Plan): Shape {
   const shaper = new Shaper()

@@ -10,7 +10,10 @@ export interface PathResolver {
   readonly table: string
   /** What messages call it. */
   readonly label: string
-  /** The path that a name means: "title", "author.name", "address.lines.0". Throws `INVALID_ARGUMENT` for an unknown one, naming the nearest. */
+  /**
+   * The path that a name means: "title", "author.name", "address.lines.0". Throws `INVALID_ARGUMENT` for an unknown
+   * one, naming the nearest.
+   */
   path(name: string): Path
   /** Names of what a row has itself. */
   names(): readonly string[]

@@ -5,7 +5,10 @@ import { List } from '../value/list'
 import { Timestamp } from '../value/timestamp'
 import { compareValues } from '../value/value-order'
 
-/** Whether two values are equal: numbers by their size, whatever their type; times, bytes, arrays and documents by what they hold; objects of classes only themselves. */
+/**
+ * Whether two values are equal: numbers by their size, whatever their type; times, bytes, arrays and documents by what
+ * they hold; objects of classes only themselves.
+ */
 export function sameValue(a: unknown, b: unknown): boolean {
   if (a === b) return true
   if (typeof a === 'number' && typeof b === 'number') return a !== a && b !== b
@@ -14,8 +17,8 @@ export function sameValue(a: unknown, b: unknown): boolean {
 }
 
 /**
- * What tells a value from every different one, as the key of a `Map`: itself where that does, else a text that no string
- * value can be taken for. Throws `TYPE` for one that nests deeper than any value can.
+ * What tells a value from every different one, as the key of a `Map`: itself where that does, else a text that no
+ * string value can be taken for. Throws `TYPE` for one that nests deeper than any value can.
  */
 export function valueKey(value: unknown, depth = 0): unknown {
   switch (typeof value) {
@@ -34,7 +37,10 @@ export function valueKey(value: unknown, depth = 0): unknown {
   }
 }
 
-/** Numbers that doubles hold exactly have those as keys, all others their fraction in lowest terms; `Map` takes NaN for equal to itself. */
+/**
+ * Numbers that doubles hold exactly have those as keys, all others their fraction in lowest terms; `Map` takes NaN for
+ * equal to itself.
+ */
 function numberKey(value: bigint | Decimal | Rational): unknown {
   const double = typeof value === 'bigint' ? Number(value) : value.toNumber()
   if (Number.isFinite(double) && compareValues(double, value) === 0) return double === 0 ? 0 : double
@@ -75,7 +81,10 @@ function part(value: unknown, depth: number): string {
   return (typeof key === 'object' && key !== null) || typeof key === 'function' ? `#${identityOf(key)}` : String(key)
 }
 
-/** A text within another, told from what follows by its length: characters that stand for others would double with every level. */
+/**
+ * A text within another, told from what follows by its length: characters that stand for others would double with every
+ * level.
+ */
 function counted(text: string): string {
   return `${text.length}:${text}`
 }

@@ -5,8 +5,9 @@ const FIRST_PLACES = 64
 const PLACE = 4
 
 /**
- * Numbers words, or any pairs of 32-bit halves, in the order in which they are met: 0, 1, 2 … Open addressing, at most half
- * full. `Kernels.numberWords` and `numberPairs` do the same to `places` and `count`, and stop where `grow` has to come first.
+ * Numbers words, or any pairs of 32-bit halves, in the order in which they are met: 0, 1, 2 … Open addressing, at most
+ * half full. `Kernels.numberWords` and `numberPairs` do the same to `places` and `count`, and stop where `grow` has to
+ * come first.
  */
 export class WordDictionary {
   /** Its only element: how many pairs there are. */

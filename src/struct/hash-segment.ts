@@ -76,7 +76,10 @@ export class NewSegment {
     for (let i = from; i < to; i++) this.put(payloads[i] | 0, hashes[i] | OCCUPIED | (flags[i] === 0 ? 0 : FLAG))
   }
 
-  /** Moves the entries of the segment at `from` whose hashes have this bit into `ones`, the others into `zeros`, of the same size. */
+  /**
+   * Moves the entries of the segment at `from` whose hashes have this bit into `ones`, the others into `zeros`, of the
+   * same size.
+   */
   static split(heap: Heap, from: number, bit: number, zeros: NewSegment, ones: NewSegment): void {
     const { view } = heap.writer
     const words = 1 << (view.high(from) >>> 8)

@@ -20,7 +20,9 @@ const SMALLEST_LOG2 = 3
 const LARGEST_LOG2 = 12
 const DEEPEST = 18
 
-/** Of many entries so many places are fetched from memory at once, which the processor's caches hold; and of few none. */
+/**
+ * Of many entries so many places are fetched from memory at once, which the processor's caches hold; and of few none.
+ */
 const FETCHED_AT_ONCE = 1024
 const FETCHED_AT_LEAST = 64
 
@@ -29,13 +31,14 @@ const DESCRIPTOR_WORDS = 1
 
 /**
  * A hash table in the heap, by extendible hashing (Fagin, Nievergelt, Pippenger, Strong, ACM TODS 4(3), 1979): a
- * directory of 2^depth segments, each an open-addressing table. A segment doubles until it fills a block and then splits in
- * two, so no insertion costs more than moving one block's entries, however large the table; one that is left with an eighth is
- * halved. (Only a segment whose hashes are
- * all alike in the next bit, as those of equal hashes are, doubles on.)
+ * directory of 2^depth segments, each an open-addressing table. A segment doubles until it fills a block and then
+ * splits in two, so no insertion costs more than moving one block's entries, however large the table; one that is left
+ * with an eighth is halved. (Only a segment whose hashes are all alike in the next bit, as those of equal hashes are,
+ * doubles on.)
  *
- * It holds no keys. An entry is one word: low half the payload, high half bit 31 occupied, bit 30 a flag of the owner's,
- * 30 bits of hash. The owner compares keys where they are: `seek` to the first candidate, `seekNext` to the following.
+ * It holds no keys. An entry is one word: low half the payload, high half bit 31 occupied, bit 30 a flag of the
+ * owner's, 30 bits of hash. The owner compares keys where they are: `seek` to the first candidate, `seekNext` to the
+ * following.
  *
  *   descriptor: low = directory, high = depth
  *   directory:  2^depth words, low = segment, high = as the segment's, so that a look-up need not read that
@@ -192,8 +195,8 @@ export class MutableHashTable extends HashTable {
   }
 
   /**
-   * Makes a table of `count` entries at once, which are sorted by the top bits of their hashes as far
-   * as segments are told apart. Each segment is filled in turn, so that a large table is built within the processor's caches.
+   * Makes a table of `count` entries at once, which are sorted by the top bits of their hashes as far as segments are
+   * told apart. Each segment is filled in turn, so that a large table is built within the processor's caches.
    */
   static *build(
     heap: Heap,
@@ -256,7 +259,10 @@ export class MutableHashTable extends HashTable {
     }
   }
 
-  /** Adds an entry where `seek` or `seekNext` for its hash, called last, found no more: saves looking for the place again. */
+  /**
+   * Adds an entry where `seek` or `seekNext` for its hash, called last, found no more: saves looking for the place
+   * again.
+   */
   insertMissed(hash: number, payload: number): void {
     const { segment, slot, view } = this
     const entries = view.low(segment)
@@ -275,7 +281,10 @@ export class MutableHashTable extends HashTable {
     this.heap.writer.set(entry, payload | 0, flag ? high | FLAG : high & ~FLAG)
   }
 
-  /** Removes the entry that `seek` or `seekNext` returned last. Later entries move up: no tombstones. A segment left nearly empty is halved. */
+  /**
+   * Removes the entry that `seek` or `seekNext` returned last. Later entries move up: no tombstones. A segment left
+   * nearly empty is halved.
+   */
   removeFound(): void {
     const { view, segment, mask } = this
     const { writer } = this.heap

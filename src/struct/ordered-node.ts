@@ -11,9 +11,9 @@ import type { Writer } from '../heap/writer'
  *   keys:    one word for each slot
  *   numbers: leaf: two slots in a word; above: low = number, high = child
  *
- * An entry stays in its slot; only the bytes that order the slots move. So an insertion changes some six words of a leaf, not
- * half of it, and the log and a rollback keep no more than that. (The idea is the permutation of Mao, Kohler, Morris, "Cache
- * craftiness for fast multicore key-value storage", EuroSys 2012.)
+ * An entry stays in its slot; only the bytes that order the slots move. So an insertion changes some six words of a
+ * leaf, not half of it, and the log and a rollback keep no more than that. (The idea is the permutation of Mao, Kohler,
+ * Morris, "Cache craftiness for fast multicore key-value storage", EuroSys 2012.)
  */
 export const NODE_WORDS = 128
 export const LEAF_SLOTS = 78
@@ -63,7 +63,10 @@ export function childAt(view: View, node: number, place: number): number {
 export interface Sought {
   /** Its key as a double other than zero, NaN where it is anything else: decides most comparisons without a call. */
   readonly number: number
-  /** Negative, zero or positive as it comes before, with or after the entry with this number, whose key word is at an address. */
+  /**
+   * Negative, zero or positive as it comes before, with or after the entry with this number, whose key word is at an
+   * address.
+   */
   compare(keyAddress: number, number: number): number
 }
 
@@ -88,7 +91,10 @@ export function placeInLeaf(view: View, leaf: number, sought: Sought): number {
   return from
 }
 
-/** The place of the child among whose entries what is sought belongs. The first child's key is not looked at: it is below everything. */
+/**
+ * The place of the child among whose entries what is sought belongs. The first child's key is not looked at: it is
+ * below everything.
+ */
 export function placeOfChild(view: View, node: number, sought: Sought): number {
   const { number: wanted } = sought
   const keys = view.numbers[view.slotOf(node)]

@@ -8,8 +8,8 @@ export interface PathTree {
 }
 
 /**
- * A way from the root of an `OrderedTree` to a place in a leaf, which is that of an entry or, behind the last entry, the end.
- * Reused: going on to the next entry makes no object.
+ * A way from the root of an `OrderedTree` to a place in a leaf, which is that of an entry or, behind the last entry,
+ * the end. Reused: going on to the next entry makes no object.
  */
 export class TreePath {
   /** By level, 0 the leaf's. */
@@ -30,7 +30,10 @@ export class TreePath {
     return this.places[0]
   }
 
-  /** To the first entry that what is sought does not come after; the leaf is the one where it belongs, so the place may be behind the leaf's last entry. */
+  /**
+   * To the first entry that what is sought does not come after; the leaf is the one where it belongs, so the place may
+   * be behind the leaf's last entry.
+   */
   seek(sought: Sought): void {
     const { nodes, places, view } = this
     this.height = this.tree.height
@@ -132,7 +135,10 @@ export class TreePath {
     return before
   }
 
-  /** The entries from here to another place not before it, where both are below one lowest inner node or in one leaf; -1 where they are not. */
+  /**
+   * The entries from here to another place not before it, where both are below one lowest inner node or in one leaf; -1
+   * where they are not.
+   */
   countTo(other: TreePath): number {
     const { nodes, places, view } = this
     if (nodes[0] === other.nodes[0]) return other.places[0] - places[0]

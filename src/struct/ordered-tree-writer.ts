@@ -18,7 +18,10 @@ import type { Steps } from './steps'
 
 /** Nodes made at once are filled to 7/8, so that the entries added first do not split every one of them. */
 const FILLED = 7 / 8
-/** A node with fewer than a quarter of its entries is merged with a neighbour where both together take at most three quarters. */
+/**
+ * A node with fewer than a quarter of its entries is merged with a neighbour where both together take at most three
+ * quarters.
+ */
 const SCARCE = 1 / 4
 const MERGED = 3 / 4
 

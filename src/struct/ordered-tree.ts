@@ -9,16 +9,16 @@ export const TREE_WORDS = 2
 export type SoughtOf = (keyAddress: number, number: number) => Sought
 
 /**
- * A B+ tree in the heap (Bayer, McCreight, Acta Informatica 1, 1972; Comer, ACM Computing Surveys 11(2), 1979): numbers in the
- * order of keys that only the owner understands. An entry is a number and one word of its key, so that most comparisons of a
- * descent need nothing but the node; what that word leaves open the owner decides (`Sought`).
+ * A B+ tree in the heap (Bayer, McCreight, Acta Informatica 1, 1972; Comer, ACM Computing Surveys 11(2), 1979): numbers
+ * in the order of keys that only the owner understands. An entry is a number and one word of its key, so that most
+ * comparisons of a descent need nothing but the node; what that word leaves open the owner decides (`Sought`).
  *
  *   descriptor: word 0: low = root, high = its level; word 1: low = entries, high = changes made so far
  *   nodes:      ordered-node.ts
  *
- * Invariants: entries ascend and no two are equal; every leaf has level 0 and the same depth; the key of a child, but for a
- * node's first, is exactly the first entry below it (so no key outlives its entry, and with it what a key word points at); no
- * node but an empty root is empty, and a root above the leaves has more than one child.
+ * Invariants: entries ascend and no two are equal; every leaf has level 0 and the same depth; the key of a child, but
+ * for a node's first, is exactly the first entry below it (so no key outlives its entry, and with it what a key word
+ * points at); no node but an empty root is empty, and a root above the leaves has more than one child.
  */
 export class OrderedTree {
   private readonly from: TreePath
@@ -58,8 +58,8 @@ export class OrderedTree {
   }
 
   /**
-   * The number of entries between two places (undefined: the beginning, the end): exact where few nodes lie between them,
-   * else by their share of the children on the way. O(log n).
+   * The number of entries between two places (undefined: the beginning, the end): exact where few nodes lie between
+   * them, else by their share of the children on the way. O(log n).
    */
   estimate(lower: Sought | undefined, upper: Sought | undefined): number {
     if (lower === undefined && upper === undefined) return this.size

@@ -7,8 +7,8 @@ import { FLAT_LIMIT, HEADER_WORDS } from './posting-list'
 const MOST_WORDS = FLAT_LIMIT / 2
 
 /**
- * Ascending numbers in groups: those of group `g` end at `ends[g]` of `numbers`, where those of the next one begin. What becomes of a
- * group is told by `payloads` and `flags`, as an entry of a hash table has them.
+ * Ascending numbers in groups: those of group `g` end at `ends[g]` of `numbers`, where those of the next one begin.
+ * What becomes of a group is told by `payloads` and `flags`, as an entry of a hash table has them.
  */
 export interface NumberGroups {
   readonly numbers: Uint32Array
@@ -31,13 +31,16 @@ export class FlatLists {
   constructor(
     private readonly heap: Heap,
     private readonly groups: NumberGroups,
-    /** Where the word of number 0 is, those of the others behind it: that of a list's first number becomes its word 0. */
+    /**
+     * Where the word of number 0 is, those of the others behind it: that of a list's first number becomes its word 0.
+     */
     private readonly base: number,
   ) {}
 
   /**
-   * Makes a list of each of the groups [from, to) that is to have a flat one. A group of several numbers is flagged; its list, or
-   * its only number, becomes its payload. Those of more numbers than a flat list holds have to be given one.
+   * Makes a list of each of the groups [from, to) that is to have a flat one. A group of several numbers is flagged;
+   * its list, or its only number, becomes its payload. Those of more numbers than a flat list holds have to be given
+   * one.
    */
   create(from: number, to: number): void {
     this.from = from
@@ -94,7 +97,9 @@ export class FlatLists {
     }
   }
 
-  /** Lays the lists of the ordered groups [first, end) out in `halves` from `at` on, `step` words from one to the next. */
+  /**
+   * Lays the lists of the ordered groups [first, end) out in `halves` from `at` on, `step` words from one to the next.
+   */
   private lay(first: number, end: number, words: number, step: number, halves: Int32Array, at: number): void {
     const { addresses, ordered, start, from, base } = this
     const { numbers, ends, payloads } = this.groups

@@ -14,8 +14,8 @@ const LONGEST_BATCHED = 256
 export type Values = Readonly<Record<string, unknown>>
 
 /**
- * Turns many rows given by column names into a batch, column by column, each word with one reference of its own. When it
- * throws, the references are given back.
+ * Turns many rows given by column names into a batch, column by column, each word with one reference of its own. When
+ * it throws, the references are given back.
  */
 export class BatchEncoder {
   private readonly batch: RowBatch

@@ -12,9 +12,9 @@ export type ColumnChange = Partial<ColumnDefinition>
 const CONVERTED = ' converted'
 
 /**
- * Changes what a column may hold. With another type or scale its values become what `convert` makes of them, and it comes last in the
- * table. Throws `INVALID_ARGUMENT` for a column of the key, `NOT_NULL`, `UNIQUE` and `TYPE` where rows do not fit; the
- * transaction must then be given up.
+ * Changes what a column may hold. With another type or scale its values become what `convert` makes of them, and it
+ * comes last in the table. Throws `INVALID_ARGUMENT` for a column of the key, `NOT_NULL`, `UNIQUE` and `TYPE` where
+ * rows do not fit; the transaction must then be given up.
  */
 export function changeColumn(
   schema: SchemaWriter,

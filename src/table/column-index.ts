@@ -66,7 +66,10 @@ export class ColumnIndex {
     }
   }
 
-  /** Addresses of the smallest and the largest value by `WordOrder`, undefined for an empty index. Looks at every value once. */
+  /**
+   * Addresses of the smallest and the largest value by `WordOrder`, undefined for an empty index. Looks at every value
+   * once.
+   */
   extremes(): { min: number; max: number } | undefined {
     const order = new WordOrder(this.view)
     let min = 0

@@ -22,7 +22,10 @@ export interface ScalarTypes {
   bytes: Uint8Array
   /** Canonical text, lower case. */
   uuid: string
-  /** A Date; a `Timestamp` where it has microseconds; the infinities read as numbers, what no Date holds (after year 275760) as ISO text, by which it is stored and asked for as well. */
+  /**
+   * A Date; a `Timestamp` where it has microseconds; the infinities read as numbers, what no Date holds (after year
+   * 275760) as ISO text, by which it is stored and asked for as well.
+   */
   timestamp: Date
   /** A date without time: "2024-02-29". */
   day: string
@@ -61,8 +64,8 @@ const SCALARS: readonly ScalarType[] = [
 const TYPES: readonly ColumnType[] = SCALARS.flatMap((scalar): ColumnType[] => [scalar, `${scalar}[]`])
 
 /**
- * The type that a text read from the heap names: the very string that the code below compares with, which an engine does
- * by address, not character by character. Throws `VERSION` for a type that this version does not know.
+ * The type that a text read from the heap names: the very string that the code below compares with, which an engine
+ * does by address, not character by character. Throws `VERSION` for a type that this version does not know.
  */
 export function columnTypeNamed(text: unknown): ColumnType {
   const type = TYPES.find((each) => each === text)

@@ -9,8 +9,8 @@ import { COLUMN } from './layout'
 import type { RowBatch } from './row-batch'
 
 /**
- * Changes one column, within a transaction: its words, its index, and how many rows it has no value for. Words that it is given
- * carry one reference each, which it takes over.
+ * Changes one column, within a transaction: its words, its index, and how many rows it has no value for. Words that it
+ * is given carry one reference each, which it takes over.
  */
 export class ColumnWriter {
   /** As of the last `refresh`. */

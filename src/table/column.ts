@@ -11,7 +11,10 @@ export interface ColumnStatistics {
   readonly values: number
   /** Different values; undefined without an index. */
   readonly distinct: number | undefined
-  /** Smallest and largest value where the type has an order and the column an index. Costs a look at every different value, unless an ordered index tells. */
+  /**
+   * Smallest and largest value where the type has an order and the column an index. Costs a look at every different
+   * value, unless an ordered index tells.
+   */
   readonly min: unknown
   readonly max: unknown
 }
@@ -30,8 +33,8 @@ export interface ColumnOwner {
 const UNORDERED: ReadonlySet<ColumnType> = new Set(['any', 'json', 'boolean'])
 
 /**
- * A column of a table, as one view of the heap has it: a flat array row number -> word, and its index. What it remembers
- * of the heap's layout is looked up again whenever the view's epoch has moved on.
+ * A column of a table, as one view of the heap has it: a flat array row number -> word, and its index. What it
+ * remembers of the heap's layout is looked up again whenever the view's epoch has moved on.
  */
 export class Column {
   private epoch = -2
@@ -74,7 +77,10 @@ export class Column {
     return number === number ? number : this.decoder.taggedAt(this.base + row)
   }
 
-  /** The value as a number: 0 where the row has none, NaN where it is something else. One load, two for a stored 0; makes no object. */
+  /**
+   * The value as a number: 0 where the row has none, NaN where it is something else. One load, two for a stored 0;
+   * makes no object.
+   */
   number(row: number): number {
     if (this.epoch !== this.view.epoch) this.refresh()
     return this.currentNumber(row)

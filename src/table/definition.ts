@@ -12,13 +12,13 @@ export interface ColumnDefinition {
   /** Whether two rows may not have the same value. Default false. Needs an index. */
   readonly unique?: boolean
   /**
-   * Decimals only: digits after the point that each of them has, 0 to 16383. Values are then kept, and looked up, at that
-   * scale, so that 1.5 finds 1.50. Default: each keeps its own, and 1.5 and 1.50 are two values.
+   * Decimals only: digits after the point that each of them has, 0 to 16383. Values are then kept, and looked up, at
+   * that scale, so that 1.5 finds 1.50. Default: each keeps its own, and 1.5 and 1.50 are two values.
    */
   readonly scale?: number
   /**
-   * Whether values can be looked up; 'ordered': also ranges of them, and in their order. Default true, except for booleans.
-   * An ordered index takes the place of the other, except where that keeps values unique.
+   * Whether values can be looked up; 'ordered': also ranges of them, and in their order. Default true, except for
+   * booleans. An ordered index takes the place of the other, except where that keeps values unique.
    */
   readonly index?: boolean | 'ordered'
 }

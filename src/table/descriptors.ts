@@ -12,7 +12,10 @@ interface ColumnEntry {
   readonly keyPosition: number
 }
 
-/** Makes, changes and frees the words that say which tables and columns there are. Whether they may is for `SchemaWriter` to know. */
+/**
+ * Makes, changes and frees the words that say which tables and columns there are. Whether they may is for
+ * `SchemaWriter` to know.
+ */
 export class Descriptors {
   constructor(
     private readonly heap: Heap,

@@ -10,9 +10,9 @@ import type { MutableRowIndex, RowIndex } from './row-index'
 import type { TableIndex } from './table-index'
 
 /**
- * An index over several columns, values -> rows. As that of a single column, it holds no values: an entry is a row number or
- * (flagged) a posting list of at least two rows, and any of its rows says what the values are. Rows without a value in one of
- * the columns are not in it.
+ * An index over several columns, values -> rows. As that of a single column, it holds no values: an entry is a row
+ * number or (flagged) a posting list of at least two rows, and any of its rows says what the values are. Rows without a
+ * value in one of the columns are not in it.
  */
 export class HashIndex implements RowIndex {
   protected readonly view: View

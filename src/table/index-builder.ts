@@ -12,13 +12,13 @@ import { SortMemory } from './sort-memory'
 import type { Table } from './table'
 
 /**
- * Most rows per bucket on average: a bucket and its groups stay within the processor's caches. Less than what a hash table puts
- * into one of its segments, so that the groups come in the order that its segments need.
+ * Most rows per bucket on average: a bucket and its groups stay within the processor's caches. Less than what a hash
+ * table puts into one of its segments, so that the groups come in the order that its segments need.
  */
 const BUCKET_ROWS = 1024
 /**
- * Most rows per pass on average, which bounds the memory used for sorting to some 128 MB, beside 4 bytes for each row and
- * 8 for each value.
+ * Most rows per pass on average, which bounds the memory used for sorting to some 128 MB, beside 4 bytes for each row
+ * and 8 for each value.
  */
 const PASS_ROWS = 1 << 23
 
@@ -30,11 +30,12 @@ const NATIVE_ROWS = 1 << 18
 const STEP_BUCKETS = 16
 
 /**
- * Builds the index of a whole column: rows are sorted into buckets by the top bits of their words' hashes, each
- * bucket is grouped by word, and the table is made of the groups in order. Everything but the sorting into buckets works
+ * Builds the index of a whole column: rows are sorted into buckets by the top bits of their words' hashes, each bucket
+ * is grouped by word, and the table is made of the groups in order. Everything but the sorting into buckets works
  * within the caches, which makes it several times as fast as adding row after row.
  *
- * Both parts go in steps of about a millisecond or less. Between them, and between the parts, the column must not change.
+ * Both parts go in steps of about a millisecond or less. Between them, and between the parts, the column must not
+ * change.
  */
 export class IndexBuilder {
   /** Rows that have a value, those of the same value together and ascending. */
@@ -44,7 +45,10 @@ export class IndexBuilder {
   private hashes = new Uint32Array(0)
   private values = 0
 
-  /** For the words that stand one after the other from `base` on, for rows 0 to `limit` - 1; absent ones are not indexed. */
+  /**
+   * For the words that stand one after the other from `base` on, for rows 0 to `limit` - 1; absent ones are not
+   * indexed.
+   */
   constructor(
     private readonly view: View,
     private readonly base: number,
@@ -86,7 +90,10 @@ export class IndexBuilder {
     }
   }
 
-  /** The same in a thread of its own, where there is native code. The column must stay as `view` sees it until it is done. */
+  /**
+   * The same in a thread of its own, where there is native code. The column must stay as `view` sees it until it is
+   * done.
+   */
   async sortBeside(view: View): Promise<void> {
     const { memory, limit } = this
     const rows = memory.take('rows', limit)
@@ -120,8 +127,9 @@ export class IndexBuilder {
   }
 
   /**
-   * Writes what `sort` has sorted, within a transaction, all of whose steps belong to it. Returns the address of the hash
-   * table. Calls `onDuplicate`, where there is one, with the second row of a value before anything is written; it must throw.
+   * Writes what `sort` has sorted, within a transaction, all of whose steps belong to it. Returns the address of the
+   * hash table. Calls `onDuplicate`, where there is one, with the second row of a value before anything is written; it
+   * must throw.
    */
   *write(heap: Heap, onDuplicate: ((row: number) => never) | undefined): Steps<number> {
     const { rows, ends, hashes, values } = this
@@ -172,8 +180,8 @@ export class IndexBuilder {
 }
 
 /**
- * Rows with their words and hashes, sorted into buckets by the hash's top bits; within a bucket ascending. A pass holds those
- * of one range of hashes.
+ * Rows with their words and hashes, sorted into buckets by the hash's top bits; within a bucket ascending. A pass holds
+ * those of one range of hashes.
  */
 class Records {
   /** Rows that have a value, once they have been counted. */

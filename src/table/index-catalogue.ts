@@ -26,7 +26,10 @@ export class IndexCatalogue {
     private readonly interner: Interner,
   ) {}
 
-  /** Lists a new, empty index, which has the rows with numbers below `builtTo` (as a signed half). Throws `TYPE`, `EXISTS`. */
+  /**
+   * Lists a new, empty index, which has the rows with numbers below `builtTo` (as a signed half). Throws `TYPE`,
+   * `EXISTS`.
+   */
   add(table: Table, index: ResolvedIndex, builtTo = ALL_ROWS): void {
     const { allocator, writer } = this.heap
     const structure = structureOf(index.kind)

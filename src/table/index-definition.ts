@@ -13,7 +13,10 @@ export function structureOf(kind: IndexKind): 'hash' | 'ordered' | 'terms' {
   return kind === 'ordered' ? 'ordered' : 'terms'
 }
 
-/** Which rows a partial index has: those whose columns have these values. null: no value; `{ isNull: false }`: any value. */
+/**
+ * Which rows a partial index has: those whose columns have these values. null: no value; `{ isNull: false }`: any
+ * value.
+ */
 export type IndexCondition = Readonly<Record<string, unknown>>
 
 export interface IndexDefinition {
@@ -22,11 +25,14 @@ export interface IndexDefinition {
   /** In the order in which they are compared. */
   readonly columns: readonly string[]
   /**
-   * `hash` finds rows by values of all its columns; `ordered` also by some of the first, by ranges, and in order; the name of an
-   * index type (`defineIndexType`) by terms of its only column. Default `hash`.
+   * `hash` finds rows by values of all its columns; `ordered` also by some of the first, by ranges, and in order; the
+   * name of an index type (`defineIndexType`) by terms of its only column. Default `hash`.
    */
   readonly kind?: IndexKind
-  /** Whether no two of its rows may have the same values. Rows without a value in one of its columns are all different. Default false. */
+  /**
+   * Whether no two of its rows may have the same values. Rows without a value in one of its columns are all different.
+   * Default false.
+   */
   readonly unique?: boolean
   /** Only rows that fulfil this are in the index. Default: all. */
   readonly where?: IndexCondition

@@ -29,8 +29,8 @@ export function fillIndex(heap: Heap, interner: Interner, table: Table, index: T
 }
 
 /**
- * Adds further rows to an index that is being built, until `isOver` says so; from then on every change of theirs is kept up.
- * Returns whether the index is whole. Throws `UNIQUE`.
+ * Adds further rows to an index that is being built, until `isOver` says so; from then on every change of theirs is
+ * kept up. Returns whether the index is whole. Throws `UNIQUE`.
  */
 export function growIndex(
   heap: Heap,

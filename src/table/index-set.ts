@@ -86,8 +86,8 @@ export class IndexSet {
   }
 
   /**
-   * Throws `UNIQUE` where a row with these words may not exist beside the others, `TYPE` where its values have no terms. `self` is
-   * the row that gets them, in the `given` columns, or -1 for a new one.
+   * Throws `UNIQUE` where a row with these words may not exist beside the others, `TYPE` where its values have no
+   * terms. `self` is the row that gets them, in the `given` columns, or -1 for a new one.
    */
   check(words: RowWords, self: number, given: Uint8Array | undefined): void {
     for (const each of this.byTerms) {

@@ -3,16 +3,16 @@ import { SnapheapError } from '../errors'
 import { checkName } from './names'
 
 /**
- * A kind of index of your own: it says under which terms a value is found, such as the words of a text, and the index keeps, for
- * each term, the rows whose value has it. Functions of it are not stored: whoever writes to a table with such an index, or asks
- * by its terms, has to define the type in its process, under the same name.
+ * A kind of index of your own: it says under which terms a value is found, such as the words of a text, and the index
+ * keeps, for each term, the rows whose value has it. Functions of it are not stored: whoever writes to a table with
+ * such an index, or asks by its terms, has to define the type in its process, under the same name.
  */
 export interface IndexType {
   /** What files call it. Another name for other terms: those of rows that are there are not looked at again. */
   readonly name: string
   /**
-   * The terms of a value, which is never null. Must be pure: always the same terms for the same value. Terms that come twice
-   * count once.
+   * The terms of a value, which is never null. Must be pure: always the same terms for the same value. Terms that come
+   * twice count once.
    */
   readonly terms: (value: unknown) => Iterable<string>
   /** The terms of what is asked for, all of which a value has to have. Default: as `terms`. */
@@ -22,8 +22,8 @@ export interface IndexType {
 const types = new Map<string, IndexType>()
 
 /**
- * Makes an index type known to this process, so that `{ columns: ['body'], kind: type.name }` defines an index. Returns it. Throws
- * `INVALID_ARGUMENT` for what is no index type, `EXISTS` for another one of the same name.
+ * Makes an index type known to this process, so that `{ columns: ['body'], kind: type.name }` defines an index. Returns
+ * it. Throws `INVALID_ARGUMENT` for what is no index type, `EXISTS` for another one of the same name.
  */
 export function defineIndexType<T extends IndexType>(type: T): T {
   const given: unknown = type

@@ -19,7 +19,10 @@ export const TABLE = {
   keyMode: 3,
   /** low = hash table of composite keys or 0, high = list of indexes or 0. */
   key: 4,
-  /** low = array of column descriptors, high = number of columns. Word i: low = descriptor, high = 1 + position in the key or 0. */
+  /**
+   * low = array of column descriptors, high = number of columns. Word i: low = descriptor, high = 1 + position in the
+   * key or 0.
+   */
   columns: 5,
   /** Any value word: what the layer above keeps with the table. */
   properties: 6,
@@ -29,7 +32,9 @@ export const TABLE = {
   removals: 8,
   /** A number: what `removals` became with the last truncation. */
   emptiedAt: 9,
-  /** Flat array, by row number: what `removals` became when the row was last removed. low = base, high = log2(words). */
+  /**
+   * Flat array, by row number: what `removals` became when the row was last removed. low = base, high = log2(words).
+   */
   removedAt: 10,
   words: 11,
 } as const
@@ -50,7 +55,10 @@ export const COLUMN = {
   name: 0,
   /** String word: the column type. */
   type: 1,
-  /** low = COLUMN_FLAG bits, and from bit SCALE_SHIFT on 0 or 1 + the scale of every decimal; high = rows without a value: few columns have any, so that adding a row seldom counts. */
+  /**
+   * low = COLUMN_FLAG bits, and from bit SCALE_SHIFT on 0 or 1 + the scale of every decimal; high = rows without a
+   * value: few columns have any, so that adding a row seldom counts.
+   */
   flags: 2,
   /** Flat array of words, by row number: low = base, high = log2(words). */
   data: 3,
@@ -60,8 +68,8 @@ export const COLUMN = {
 } as const
 
 /**
- * List of a table's indexes: word 0: low = how many; words 1.. : low = an index descriptor. The indexes of single columns are
- * not among them: `COLUMN.index`.
+ * List of a table's indexes: word 0: low = how many; words 1.. : low = an index descriptor. The indexes of single
+ * columns are not among them: `COLUMN.index`.
  *
  * Index descriptor, by word:
  */
@@ -75,8 +83,8 @@ export const INDEX = {
   /** low = rows with numbers below this are indexed so far: `ALL_ROWS` once it is whole. */
   builtTo: 3,
   /**
-   * For each column one word: low = its descriptor. Then for each condition two words: low = a column's descriptor, high =
-   * CONDITION; and the value's word. Last, for kind `terms`, a string word: the name of the index type.
+   * For each column one word: low = its descriptor. Then for each condition two words: low = a column's descriptor,
+   * high = CONDITION; and the value's word. Last, for kind `terms`, a string word: the name of the index type.
    */
   parts: 4,
 } as const
@@ -99,6 +107,8 @@ export const COLUMN_FLAG = { nullable: 1, unique: 2, indexed: 4 } as const
 /** Row numbers are below 2^31, so that posting lists can hold them. */
 export const MAX_ROWS = 0x7fffffff
 
-/** A direct key may be at most this, or this many times the rows there are; a larger one makes the table look keys up. */
+/**
+ * A direct key may be at most this, or this many times the rows there are; a larger one makes the table look keys up.
+ */
 export const DIRECT_AT_LEAST = 1 << 16
 export const DIRECT_SPREAD = 8

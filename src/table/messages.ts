@@ -4,7 +4,10 @@ import type { Column } from './column'
 import { describeType } from './column-type'
 import type { Table } from './table'
 
-/** The error for a value that does not fit its column, which encoding may have thrown already; what else that threw stays as it is. */
+/**
+ * The error for a value that does not fit its column, which encoding may have thrown already; what else that threw
+ * stays as it is.
+ */
 export function cannotHold(column: Column, value: unknown, cause: unknown): unknown {
   if (cause !== undefined && !(cause instanceof SnapheapError && cause.code === 'TYPE')) return cause
   const digits = column.scale === undefined ? '' : ` with at most ${column.scale} digits after the point`

@@ -5,7 +5,9 @@ import type { RowWords } from './row-encoder'
 import type { Table } from './table'
 import { TableWriter } from './table-writer'
 
-/** Hears of what happens to the rows of a table within a transaction. Its methods must not change anything, nor throw. */
+/**
+ * Hears of what happens to the rows of a table within a transaction. Its methods must not change anything, nor throw.
+ */
 export interface RowObserver {
   /** A row has been added. */
   added(table: Table, row: number): void

@@ -9,8 +9,9 @@ import type { TableIndex } from './table-index'
 const STEP = 1 << 13
 
 /**
- * Builds the ordered index of rows at once: they are sorted by merging ever longer runs, and the tree is made of them in order,
- * which is several times as fast as adding row after row and leaves full nodes. Between the steps nothing may change.
+ * Builds the ordered index of rows at once: they are sorted by merging ever longer runs, and the tree is made of them
+ * in order, which is several times as fast as adding row after row and leaves full nodes. Between the steps nothing may
+ * change.
  */
 export class OrderedBuilder {
   /** Keys that are plain doubles, by place in `rows`; NaN for the others, which take a full comparison. */
@@ -53,7 +54,10 @@ export class OrderedBuilder {
     }
   }
 
-  /** The later of two rows with the same values in every column, none of them missing; undefined where there are none. Comes after `sort`. */
+  /**
+   * The later of two rows with the same values in every column, none of them missing; undefined where there are none.
+   * Comes after `sort`.
+   */
   duplicate(): number | undefined {
     const { rows } = this
     for (let i = 1; i < rows.length; i++) {

@@ -12,8 +12,8 @@ export interface WalkedIndex {
 }
 
 /**
- * Walks the rows of a range of an ordered index, both ways, making no object. It begins before the first row; a table that
- * changes meanwhile ends it.
+ * Walks the rows of a range of an ordered index, both ways, making no object. It begins before the first row; a table
+ * that changes meanwhile ends it.
  */
 export class OrderedCursor {
   /** Number of the row it is at, -1 before the first and behind the last. */
@@ -50,7 +50,10 @@ export class OrderedCursor {
     this.side = isDescending ? 1 : -1
   }
 
-  /** Goes to the next row in the cursor's direction. Returns whether there is one. Throws `CLOSED` when the table has changed. */
+  /**
+   * Goes to the next row in the cursor's direction. Returns whether there is one. Throws `CLOSED` when the table has
+   * changed.
+   */
   next(): boolean {
     return this.isDescending ? this.backward() : this.forward()
   }

@@ -18,9 +18,9 @@ const COUNTED_VALUES = 64
 const SAMPLED_LEAVES = 16
 
 /**
- * An index that has rows in the order of their values: of the first column, then of the next, and last of row numbers. Strings
- * are in the order of their code points, numbers of any type in that of what they say, dates in that of time; rows without a
- * value come last. Beside each row number the tree holds the word of the first column.
+ * An index that has rows in the order of their values: of the first column, then of the next, and last of row numbers.
+ * Strings are in the order of their code points, numbers of any type in that of what they say, dates in that of time;
+ * rows without a value come last. Beside each row number the tree holds the word of the first column.
  */
 export class OrderedIndex implements RowIndex {
   readonly tree: OrderedTree

@@ -7,8 +7,9 @@ import { cannotHold } from './messages'
 import { BEFORE_EQUALS, BEHIND_EQUALS, type OrderedSought } from './ordered-sought'
 
 /**
- * A range of an ordered index. Bounds are values of its first columns, as many as wanted; null stands for "no value" and sorts
- * behind every value. So `{ lower: ['ada', 5], upper: ['ada', null], excludesUpper: true }` is author = 'ada' and n >= 5.
+ * A range of an ordered index. Bounds are values of its first columns, as many as wanted; null stands for "no value"
+ * and sorts behind every value. So `{ lower: ['ada', 5], upper: ['ada', null], excludesUpper: true }` is author = 'ada'
+ * and n >= 5.
  */
 export interface OrderedRange {
   /** Default: the beginning. */
@@ -24,7 +25,9 @@ export interface OrderedRange {
 
 const NUMERIC = ['integer', 'bigint', 'number', 'decimal']
 
-/** Leaves the ends of a range in `lower` and `upper`, until the encoder's next use. Throws `TYPE`, `INVALID_ARGUMENT`. */
+/**
+ * Leaves the ends of a range in `lower` and `upper`, until the encoder's next use. Throws `TYPE`, `INVALID_ARGUMENT`.
+ */
 export function placeRange(
   range: OrderedRange,
   columns: readonly Column[],

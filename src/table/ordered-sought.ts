@@ -8,8 +8,8 @@ export const BEFORE_EQUALS = -1
 export const BEHIND_EQUALS = Number.POSITIVE_INFINITY
 
 /**
- * A place in an ordered index: that of one row, or one before or behind all rows with the same values in the first columns.
- * Rows with the same values stand in the order of their numbers.
+ * A place in an ordered index: that of one row, or one before or behind all rows with the same values in the first
+ * columns. Rows with the same values stand in the order of their numbers.
  */
 export class OrderedSought implements Sought {
   number = Number.NaN

@@ -2,9 +2,9 @@ import { TABLE } from './layout'
 import type { Table } from './table'
 
 /**
- * Drops from the first `count` numbers of `rows`, all of them from `from` to before `to`, those that no row has. Returns how
- * many are left. `from` is a multiple of 64. Where every row of the range exists, which a look at the presence bits shows,
- * no number is looked at.
+ * Drops from the first `count` numbers of `rows`, all of them from `from` to before `to`, those that no row has.
+ * Returns how many are left. `from` is a multiple of 64. Where every row of the range exists, which a look at the
+ * presence bits shows, no number is looked at.
  */
 export function keepExisting(table: Table, rows: Int32Array, count: number, from: number, to: number): number {
   if (isFull(table, from, to)) return count

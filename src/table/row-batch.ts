@@ -40,8 +40,8 @@ export class RowBatch {
   }
 
   /**
-   * Takes the values of a column as row numbers, if they are integers below `limit`, none negative, each larger than the one before.
-   * Returns whether they are.
+   * Takes the values of a column as row numbers, if they are integers below `limit`, none negative, each larger than
+   * the one before. Returns whether they are.
    */
   numberBy(column: number, limit: number): boolean {
     const { words, rows, count } = this

@@ -7,7 +7,10 @@ import type { Column } from './column'
 import { TABLE } from './layout'
 import type { Key, Table } from './table'
 
-/** How the rows of a table differ between two versions, as row numbers, ascending. Rows are the same where their keys are. */
+/**
+ * How the rows of a table differ between two versions, as row numbers, ascending. Rows are the same where their keys
+ * are.
+ */
 export interface RowChanges {
   readonly inserted: readonly number[]
   /** By their numbers in the later version. */
@@ -26,9 +29,10 @@ const NONE: RowChanges = Object.freeze({
 })
 
 /**
- * What happened to the rows of a table from one version to a later one, of which the earlier is pinned. Blocks that both
- * versions share are not looked at, so that the cost follows the change. A row whose key changed was deleted and inserted;
- * so was every row of a table that was dropped and made anew. A column that was added or dropped changes no row.
+ * What happened to the rows of a table from one version to a later one, of which the earlier is pinned. Blocks that
+ * both versions share are not looked at, so that the cost follows the change. A row whose key changed was deleted and
+ * inserted; so was every row of a table that was dropped and made anew. A column that was added or dropped changes no
+ * row.
  */
 export function rowChanges(before: Table | undefined, after: Table | undefined): RowChanges {
   if (
@@ -129,7 +133,10 @@ function eachDifferentPresence(before: Table, after: Table, visit: (row: number)
   })
 }
 
-/** Visits the positions of words that differ, by the values that they stand for or as bits; words that one side has not count as zeros. */
+/**
+ * Visits the positions of words that differ, by the values that they stand for or as bits; words that one side has not
+ * count as zeros.
+ */
 function eachDifferentWord(a: Words, b: Words, areValues: boolean, visit: (position: number) => void): void {
   const both = Math.min(a.count, b.count)
   for (let at = 0; at < both; ) {

@@ -27,7 +27,10 @@ export class RowEncoder {
     this.given = new Uint8Array(table.columns.length)
   }
 
-  /** The words of a whole row; columns without a value are absent. Reused by the next call. Throws `TYPE`, `NOT_NULL`, `NOT_FOUND`. */
+  /**
+   * The words of a whole row; columns without a value are absent. Reused by the next call. Throws `TYPE`, `NOT_NULL`,
+   * `NOT_FOUND`.
+   */
   encodeRow(values: Readonly<Record<string, unknown>>): RowWords {
     const words = this.encode(values)
     for (const [i, column] of this.table.columns.entries()) {
@@ -41,7 +44,10 @@ export class RowEncoder {
     return words
   }
 
-  /** The words of the columns that have a value, marked in `given`. Reused by the next call. Throws `TYPE`, `NOT_NULL`, `NOT_FOUND`. */
+  /**
+   * The words of the columns that have a value, marked in `given`. Reused by the next call. Throws `TYPE`, `NOT_NULL`,
+   * `NOT_FOUND`.
+   */
   encode(values: Readonly<Record<string, unknown>>): RowWords {
     const { interner, table } = this
     this.given.fill(0)

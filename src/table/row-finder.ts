@@ -13,8 +13,8 @@ interface Wanted {
 }
 
 /**
- * The rows, ascending, whose columns have these values: by the index with the fewest rows, else by a scan. Throws `NOT_FOUND`
- * for an unknown column and `TYPE` for a value that its column cannot hold.
+ * The rows, ascending, whose columns have these values: by the index with the fewest rows, else by a scan. Throws
+ * `NOT_FOUND` for an unknown column and `TYPE` for a value that its column cannot hold.
  */
 export function findRows(table: Table, conditions: Readonly<Record<string, unknown>>): number[] {
   const names = Object.keys(conditions)

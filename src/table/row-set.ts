@@ -27,7 +27,10 @@ export class RowSet {
     return hasMoved
   }
 
-  /** Adds the first `count` of these row numbers, none of which exists, ascending. Returns whether the presence bits have moved. */
+  /**
+   * Adds the first `count` of these row numbers, none of which exists, ascending. Returns whether the presence bits
+   * have moved.
+   */
   addAscending(numbers: Int32Array, count: number): boolean {
     const { writer } = this.heap
     const { view } = writer
@@ -81,7 +84,10 @@ export class RowSet {
     writer.setNumber(this.descriptor + TABLE.emptiedAt, this.countRemoval())
   }
 
-  /** Counts a removal, and has readers of the view who remember row numbers look again: once in a transaction, until whose end they remember none. */
+  /**
+   * Counts a removal, and has readers of the view who remember row numbers look again: once in a transaction, until
+   * whose end they remember none.
+   */
   private countRemoval(): number {
     const { writer } = this.heap
     if (this.removedIn !== writer.transactions) {

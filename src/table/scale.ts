@@ -2,8 +2,8 @@ import { SnapheapError } from '../errors'
 import { Decimal } from '../value/decimal'
 
 /**
- * A value for a column whose decimals all have one scale, at that scale: 1.5 and "1.500" are both 1.50. What has more digits
- * keeps its own scale, which no row of the column has; what is no decimal comes back as it is.
+ * A value for a column whose decimals all have one scale, at that scale: 1.5 and "1.500" are both 1.50. What has more
+ * digits keeps its own scale, which no row of the column has; what is no decimal comes back as it is.
  */
 export function atScale(value: unknown, scale: number): unknown {
   const given = decimalOf(value)
@@ -13,7 +13,10 @@ export function atScale(value: unknown, scale: number): unknown {
   return given.coefficient % divisor === 0n ? new Decimal(given.coefficient / divisor, scale) : given
 }
 
-/** Whether `atScale` has found a value of that scale, or there is none to be found: a number that is not finite has no scale. */
+/**
+ * Whether `atScale` has found a value of that scale, or there is none to be found: a number that is not finite has no
+ * scale.
+ */
 export function fitsScale(scaled: unknown, scale: number): boolean {
   return scaled instanceof Decimal ? scaled.scale === scale : typeof scaled === 'number' && !Number.isFinite(scaled)
 }

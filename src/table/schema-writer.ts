@@ -135,7 +135,10 @@ export class SchemaWriter {
     }
   }
 
-  /** Drops a column, and every index over it or with a condition on it. Throws `INVALID_ARGUMENT` for a column of the key. */
+  /**
+   * Drops a column, and every index over it or with a condition on it. Throws `INVALID_ARGUMENT` for a column of the
+   * key.
+   */
   dropColumn(tableName: string, name: string): void {
     const table = this.catalogue.table(tableName)
     const column = table.column(name)
@@ -163,7 +166,10 @@ export class SchemaWriter {
     this.changeShape(table.descriptor)
   }
 
-  /** Sets whether a column may be without a value, and whether values may be equal. Throws `NOT_NULL`, `UNIQUE` where rows do not fit. */
+  /**
+   * Sets whether a column may be without a value, and whether values may be equal. Throws `NOT_NULL`, `UNIQUE` where
+   * rows do not fit.
+   */
   allow(tableName: string, name: string, { nullable, unique }: { nullable: boolean; unique: boolean }): void {
     const table = this.catalogue.table(tableName)
     const column = table.column(name)
@@ -184,7 +190,10 @@ export class SchemaWriter {
     if (unique) this.addIndex(tableName, name)
   }
 
-  /** Builds an index; for a column, the one of its values, and does nothing where there is one. Throws `EXISTS`, `UNIQUE`, `INVALID_ARGUMENT`, `TYPE`. */
+  /**
+   * Builds an index; for a column, the one of its values, and does nothing where there is one. Throws `EXISTS`,
+   * `UNIQUE`, `INVALID_ARGUMENT`, `TYPE`.
+   */
   addIndex(tableName: string, given: string | IndexDefinition): void {
     const table = this.catalogue.table(tableName)
     if (typeof given !== 'string') {
@@ -213,7 +222,10 @@ export class SchemaWriter {
     return isWhole
   }
 
-  /** Drops an index by its name, or that of a column's values by the column's. Throws `NOT_FOUND`, and `INVALID_ARGUMENT` for one that a key or a unique column needs. */
+  /**
+   * Drops an index by its name, or that of a column's values by the column's. Throws `NOT_FOUND`, and
+   * `INVALID_ARGUMENT` for one that a key or a unique column needs.
+   */
   dropIndex(tableName: string, name: string): void {
     ensure('The name of an index', name, TEXT)
     const table = this.catalogue.table(tableName)
@@ -266,7 +278,9 @@ export class SchemaWriter {
     return true
   }
 
-  /** Raises the schema version, past those that were rolled back: a table handle made there must not fit another table. */
+  /**
+   * Raises the schema version, past those that were rolled back: a table handle made there must not fit another table.
+   */
   private changed(): number {
     const { writer } = this.heap
     const version = Math.max(writer.view.high(CATALOGUE_SLOT), this.versions.newest) + 1

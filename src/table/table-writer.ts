@@ -26,7 +26,10 @@ export class TableWriter {
   private readonly encoder: RowEncoder
   private readonly compositeKeys: CompositeKeys
   private readonly indexSet: IndexSet
-  /** How many rows are about to be inserted, in any order: keys are dense by that measure. Default 0: by the rows there are. */
+  /**
+   * How many rows are about to be inserted, in any order: keys are dense by that measure. Default 0: by the rows there
+   * are.
+   */
   expectedRows = 0
   /** Positions of the key's columns, in its order. */
   private readonly keyPositions: readonly number[]
@@ -56,13 +59,19 @@ export class TableWriter {
     this.claimedPositions = this.allPositions.filter((i) => claiming.has(i))
   }
 
-  /** Adds a row given by column names. Returns its row number. Throws `TYPE`, `NOT_NULL`, `UNIQUE`, `NOT_FOUND` (column). */
+  /**
+   * Adds a row given by column names. Returns its row number. Throws `TYPE`, `NOT_NULL`, `UNIQUE`, `NOT_FOUND`
+   * (column).
+   */
   insert(values: Readonly<Record<string, unknown>>): number {
     this.refresh()
     return this.insertWords(this.encoder.encodeRow(values))
   }
 
-  /** Changes columns of an existing row. Returns its row number, another one where the key it is made of changed. Throws as `insert`. */
+  /**
+   * Changes columns of an existing row. Returns its row number, another one where the key it is made of changed. Throws
+   * as `insert`.
+   */
   update(row: number, changes: Readonly<Record<string, unknown>>): number {
     this.refresh()
     return this.updateWords(row, this.encoder.encode(changes), this.encoder.given)
@@ -84,7 +93,10 @@ export class TableWriter {
     return row
   }
 
-  /** Adds many rows given as words, one reference each, which this takes over even when it throws: all of the rows or none. */
+  /**
+   * Adds many rows given as words, one reference each, which this takes over even when it throws: all of the rows or
+   * none.
+   */
   insertBatch(batch: RowBatch): void {
     this.refresh()
     const isClaimed = this.claimAscending(batch)
@@ -94,7 +106,10 @@ export class TableWriter {
     for (let r = 0; r < batch.count; r++) this.indexSet.add(batch.rows[r], false)
   }
 
-  /** Makes the rows exist at once where their keys are their numbers, ascending and new, and nothing else decides. Returns whether it has. */
+  /**
+   * Makes the rows exist at once where their keys are their numbers, ascending and new, and nothing else decides.
+   * Returns whether it has.
+   */
   private claimAscending(batch: RowBatch): boolean {
     const { table, keyPositions } = this
     if (!table.isDirect || this.claimedPositions.length > 1 || batch.count === 0) return false
@@ -146,7 +161,10 @@ export class TableWriter {
     for (const i of positions) if (!this.columns[i].erase(row)) this.columns[i].countAbsent(-1)
   }
 
-  /** Changes the columns of a row whose `given` is 1 to these words, one reference each, which this takes over even when it throws. */
+  /**
+   * Changes the columns of a row whose `given` is 1 to these words, one reference each, which this takes over even when
+   * it throws.
+   */
   updateWords(row: number, words: RowWords, given: Uint8Array): number {
     this.refresh()
     const { table } = this
@@ -241,7 +259,9 @@ export class TableWriter {
     return Math.min(MAX_ROWS, Math.max(DIRECT_AT_LEAST, rows * DIRECT_SPREAD))
   }
 
-  /** Turns a table whose row numbers are its keys into one that looks its keys up: its key column gets a unique index. */
+  /**
+   * Turns a table whose row numbers are its keys into one that looks its keys up: its key column gets a unique index.
+   */
   private lookKeysUp(): void {
     const { descriptor, keyColumns } = this.table
     const mode = descriptor + TABLE.keyMode

@@ -149,17 +149,25 @@ export class Table {
     return typeof row === 'number' && this.isPresent(row)
   }
 
-  /** Schema version in which the table was made: with `descriptor`, it tells this table from every other of its name. */
+  /**
+   * Schema version in which the table was made: with `descriptor`, it tells this table from every other of its name.
+   */
   get madeIn(): number {
     return this.view.high(this.descriptor + TABLE.shape)
   }
 
-  /** Rows removed so far. Remembered beside a row number, it tells later, by `wasRemovedSince`, whether that row still exists. */
+  /**
+   * Rows removed so far. Remembered beside a row number, it tells later, by `wasRemovedSince`, whether that row still
+   * exists.
+   */
   get removals(): number {
     return this.view.number(this.descriptor + TABLE.removals)
   }
 
-  /** Whether the row with this number, which existed when `removals` was the given number, has been removed since; its number may be in use again. */
+  /**
+   * Whether the row with this number, which existed when `removals` was the given number, has been removed since; its
+   * number may be in use again.
+   */
   wasRemovedSince(row: number, removals: number): boolean {
     this.ensureUsable()
     const { view, descriptor } = this
@@ -170,7 +178,10 @@ export class Table {
     return view.number(removedAt + row) > removals
   }
 
-  /** Row number of a key, -1 when there is no such row. Throws `TYPE` when the key cannot be one. Small, so that engines inline it. */
+  /**
+   * Row number of a key, -1 when there is no such row. Throws `TYPE` when the key cannot be one. Small, so that engines
+   * inline it.
+   */
   rowOf(key: Key): number {
     if (this.epoch !== this.view.epoch) this.refresh()
     return this.currentRowOf(key)

@@ -9,12 +9,15 @@ import { findIndexType, termsOf } from './index-type'
 import type { MutableRowIndex, RowIndex } from './row-index'
 import type { TableIndex } from './table-index'
 
-/** An entry of the hash table leads to a cell: the term's word; low = a row or a posting list, high = whether it is a list. */
+/**
+ * An entry of the hash table leads to a cell: the term's word; low = a row or a posting list, high = whether it is a
+ * list.
+ */
 const CELL_WORDS = 2
 
 /**
- * An index by terms, term -> rows: what an index type of the user's keeps (`IndexType`). A row is in it once for each different
- * term of its value; one without a value is not in it.
+ * An index by terms, term -> rows: what an index type of the user's keeps (`IndexType`). A row is in it once for each
+ * different term of its value; one without a value is not in it.
  */
 export class TermIndex implements RowIndex {
   protected readonly view: View

@@ -26,12 +26,12 @@ const RANK = {
 
 /**
  * An order of words: absent, null, booleans, minus infinity, numbers of every type by their size, instants, days,
- * infinity, NaN, times, UUIDs and strings by their UTF-8 bytes (which is the order of their code points), byte strings, and
- * last arrays, lists and documents, whose order is by their address and means nothing. The infinities enclose instants and
- * days because they are values of those types too.
+ * infinity, NaN, times, UUIDs and strings by their UTF-8 bytes (which is the order of their code points), byte strings,
+ * and last arrays, lists and documents, whose order is by their address and means nothing. The infinities enclose
+ * instants and days because they are values of those types too.
  *
- * Two words of the same value are equal in it; so are numbers of different types, or of different scale, that say the same.
- * `compare` tells these apart too, which makes it total.
+ * Two words of the same value are equal in it; so are numbers of different types, or of different scale, that say the
+ * same. `compare` tells these apart too, which makes it total.
  */
 export class WordOrder {
   private readonly decoder: Decoder
@@ -55,7 +55,10 @@ export class WordOrder {
     return this.compareWords(left, right) || left.high - right.high || left.low - right.low
   }
 
-  /** As an ascending order for users has it, where those without a value come last: a word before, with or after the one at an address (0: absent). */
+  /**
+   * As an ascending order for users has it, where those without a value come last: a word before, with or after the one
+   * at an address (0: absent).
+   */
   compareNullsLast(word: LooseWord, address: number): number {
     const { view, right } = this
     const x = word.number

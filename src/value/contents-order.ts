@@ -3,8 +3,8 @@ import type { LooseWord } from './loose-word'
 import { TAG, tagOf } from './word'
 
 /**
- * The order of strings in UTF-8, UUIDs and byte strings: by their bytes, unsigned, a beginning before the whole. Four bytes
- * are compared at a time, without making an object.
+ * The order of strings in UTF-8, UUIDs and byte strings: by their bytes, unsigned, a beginning before the whole. Four
+ * bytes are compared at a time, without making an object.
  */
 export function compareContents(a: LooseWord, b: LooseWord): number {
   const aSize = sizeOf(a)
@@ -29,7 +29,9 @@ export function beginsWith(whole: LooseWord, start: LooseWord): boolean {
   return rest === 0 || (halfOf(whole, size >>> 2) ^ halfOf(start, size >>> 2)) << (32 - rest * 8) === 0
 }
 
-/** The same for any strings: those with lone surrogates sort as if each were U+FFFD, and among themselves by code units. */
+/**
+ * The same for any strings: those with lone surrogates sort as if each were U+FFFD, and among themselves by code units.
+ */
 export function compareStrings(a: string, b: string): number {
   return Buffer.compare(Buffer.from(a), Buffer.from(b)) || (a < b ? -1 : a > b ? 1 : 0)
 }

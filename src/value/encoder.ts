@@ -180,14 +180,17 @@ export class Encoder {
     this.place(TAG.uuid, 16)
   }
 
-  /** A JSON text in UTF-8: bytes [start, end). Numbers that a double cannot hold become decimals. Throws `TYPE` where it is no JSON. */
+  /**
+   * A JSON text in UTF-8: bytes [start, end). Numbers that a double cannot hold become decimals. Throws `TYPE` where it
+   * is no JSON.
+   */
   json(source: Uint8Array, start: number, end: number): void {
     parseJson(this, source, start, end)
   }
 
   /**
-   * As `json`, but false, with nothing of it left behind, for a text that cannot be kept: it nests too deep, or has a number
-   * beyond what a decimal holds.
+   * As `json`, but false, with nothing of it left behind, for a text that cannot be kept: it nests too deep, or has a
+   * number beyond what a decimal holds.
    */
   tryJson(source: Uint8Array, start: number, end: number): boolean {
     const { stackWords, isMissing } = this
@@ -307,7 +310,10 @@ export class Encoder {
     this.place(TAG.bigint, this.layBigint(0, value))
   }
 
-  /** Lays a bigint out as two's complement, least significant byte first, in as few bytes as hold it. Linear: shifting it byte by byte would be quadratic. */
+  /**
+   * Lays a bigint out as two's complement, least significant byte first, in as few bytes as hold it. Linear: shifting
+   * it byte by byte would be quadratic.
+   */
   private layBigint(at: number, value: bigint): number {
     const magnitude = (value < 0n ? -1n - value : value).toString(16)
     const bits = magnitude.length * 4 - (Math.clz32(Number.parseInt(magnitude[0], 16)) - 28)
@@ -360,7 +366,9 @@ export class Encoder {
     return count
   }
 
-  /** Of members with the same name only the last one's value stays, in the place of the first. Returns the words left. */
+  /**
+   * Of members with the same name only the last one's value stays, in the place of the first. Returns the words left.
+   */
   private dropRepeatedMembers(words: number): number {
     const { halves } = this.scratch
     const seen = words > SORTED_FROM * 2 ? new Map<string, number>() : undefined

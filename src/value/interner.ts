@@ -95,7 +95,10 @@ export class Interner extends Encoder {
     this.high = highOf(tag)
   }
 
-  /** Frees an object that nothing refers to, and what only it referred to. No recursion: a list is as deep as it is long. */
+  /**
+   * Frees an object that nothing refers to, and what only it referred to. No recursion: a list is as deep as it is
+   * long.
+   */
   private free(tag: number, address: number): void {
     const unused = [tag, address]
     while (unused.length > 0) {

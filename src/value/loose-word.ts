@@ -14,7 +14,10 @@ const numberHalves = new Int32Array(numberScratch.buffer)
 export class LooseWord {
   low = 0
   high = 0
-  /** The word as a double: absent words read 0, tagged words NaN. Begins as a fraction, so that engines keep it unboxed in place. */
+  /**
+   * The word as a double: absent words read 0, tagged words NaN. Begins as a fraction, so that engines keep it unboxed
+   * in place.
+   */
   number = 0.5
 
   constructor(public view: View) {
@@ -46,7 +49,10 @@ export class LooseEncoder extends Encoder {
   private readonly numbers: Float64Array[]
   private readonly halves: Int32Array[]
   private readonly buffers: Buffer[]
-  /** Words in use. Not initialized here: the step that makes CommonJS of the bundle misplaces that behind a merged `super`. */
+  /**
+   * Words in use. Not initialized here: the step that makes CommonJS of the bundle misplaces that behind a merged
+   * `super`.
+   */
   private used: number
 
   constructor() {

@@ -5,9 +5,9 @@ import { elementWords } from './interner'
 import { isComposite, isPointer, tagOf } from './word'
 
 /**
- * Whether the words at two addresses, each in a version of its own of one heap, stand for the same value. Within a version
- * equal values are equal words; between versions they need not be: an object may have been freed, and its place taken by
- * another or its like made elsewhere.
+ * Whether the words at two addresses, each in a version of its own of one heap, stand for the same value. Within a
+ * version equal values are equal words; between versions they need not be: an object may have been freed, and its place
+ * taken by another or its like made elsewhere.
  */
 export function isSameValue(a: View, x: number, b: View, y: number): boolean {
   const low = a.low(x)

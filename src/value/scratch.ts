@@ -1,4 +1,7 @@
-/** A growing run of bytes, also seen as signed 32-bit halves: where a value's contents are laid out before they are looked up. */
+/**
+ * A growing run of bytes, also seen as signed 32-bit halves: where a value's contents are laid out before they are
+ * looked up.
+ */
 export class Scratch {
   bytes = new Uint8Array(4096)
   halves = new Int32Array(this.bytes.buffer)

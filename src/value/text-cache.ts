@@ -10,9 +10,9 @@ const HALVES = LONGEST_KEPT_BYTES / 4
 const KNUTH = 0x9e3779b1
 
 /**
- * Strings read before, by what the heap says of them: one that is read again is neither copied nor made anew, which would
- * call native code. A string is found by where it is and given out only when the heap still has the same bytes there, so
- * that no change of the heap, no other version and no other heap can make it wrong.
+ * Strings read before, by what the heap says of them: one that is read again is neither copied nor made anew, which
+ * would call native code. A string is found by where it is and given out only when the heap still has the same bytes
+ * there, so that no change of the heap, no other version and no other heap can make it wrong.
  *
  * Direct-mapped: the newest string of each slot is kept, at most 4,096 of either kind.
  */

@@ -13,7 +13,10 @@ const MANY_WORDS = 64
 const BUCKET_BITS = 11
 const HASH_SHIFT = HASH_BITS - BUCKET_BITS
 
-/** Makes the objects of many new strings at once: those of the same size stand one behind the other and are written as one. */
+/**
+ * Makes the objects of many new strings at once: those of the same size stand one behind the other and are written as
+ * one.
+ */
 export class TextCreator {
   /** Missing groups by the words of their objects, those of the same size together. */
   private ordered = new Uint32Array(0)
@@ -26,7 +29,10 @@ export class TextCreator {
 
   constructor(private readonly heap: Heap) {}
 
-  /** Makes an object of each of `count` groups that has no address, with as many references as it has strings, and gives it one. */
+  /**
+   * Makes an object of each of `count` groups that has no address, with as many references as it has strings, and gives
+   * it one.
+   */
   create(texts: Texts, groups: Int32Array, count: number, table: () => MutableHashTable): void {
     if (this.ordered.length < count) {
       this.ordered = new Uint32Array(count)
@@ -97,7 +103,10 @@ export class TextCreator {
     }
   }
 
-  /** Lays the objects of the ordered groups [from, to) out, `step` words from one to the next, and gives the groups their addresses. */
+  /**
+   * Lays the objects of the ordered groups [from, to) out, `step` words from one to the next, and gives the groups
+   * their addresses.
+   */
   private lay(texts: Texts, groups: Int32Array, from: number, to: number, step: number): void {
     const { ordered, addresses } = this
     const { halves } = this.staging

@@ -13,7 +13,10 @@ export interface Texts {
   readonly count: number
 }
 
-/** Halves of one group: the first string in it, its hash, how many strings it has, and where the heap has it (0: nowhere). */
+/**
+ * Halves of one group: the first string in it, its hash, how many strings it has, and where the heap has it (0:
+ * nowhere).
+ */
 export const GROUP_HALVES = 4
 export const GROUP = { first: 0, hash: 1, strings: 2, address: 3 } as const
 

@@ -39,8 +39,8 @@ const DAY_MS = 86_400_000
 export const LARGEST_DATE_MS = 8.64e15
 
 /**
- * An instant that no Date holds, for comparing and storing it: it tells its time and its text, and nothing else of a Date. Never
- * handed out, since it is none: such instants read as text.
+ * An instant that no Date holds, for comparing and storing it: it tells its time and its text, and nothing else of a
+ * Date. Never handed out, since it is none: such instants read as text.
  */
 class FarTimestamp extends Timestamp {
   /** 1000 or more where the milliseconds are odd and no double holds them. */
@@ -65,7 +65,10 @@ class FarTimestamp extends Timestamp {
 
 const FAR_INSTANT = /^([+-]\d{6}-\d\d-\d\d)T(\d\d:\d\d(?::\d\d(?:\.\d{1,6})?)?)(?:Z|([+-])(\d\d):(\d\d))$/
 
-/** The instant of an ISO text like "+290000-01-01T12:00:00.5Z", undefined for any other text and where a Date can hold it. */
+/**
+ * The instant of an ISO text like "+290000-01-01T12:00:00.5Z", undefined for any other text and where a Date can hold
+ * it.
+ */
 export function parseFarInstant(text: string): Timestamp | undefined {
   const parts = FAR_INSTANT.exec(text)
   if (parts === null) return undefined
@@ -83,8 +86,8 @@ export function parseFarInstant(text: string): Timestamp | undefined {
 }
 
 /**
- * Days since 1970-01-01 of an ISO date "2024-02-29" (a sign and up to nine digits for years outside 0..9999), or undefined
- * when it is none. Proleptic Gregorian; year 0 is 1 BC.
+ * Days since 1970-01-01 of an ISO date "2024-02-29" (a sign and up to nine digits for years outside 0..9999), or
+ * undefined when it is none. Proleptic Gregorian; year 0 is 1 BC.
  */
 export function parseDay(text: string): number | undefined {
   const parts = /^([+-]?\d{4,9})-(\d\d)-(\d\d)$/.exec(text)
@@ -102,7 +105,10 @@ export function formatDay(days: number): string {
   return `${sign}${digits}-${String(month).padStart(2, '0')}-${String(day).padStart(2, '0')}`
 }
 
-/** The ISO text of an instant, which may lie outside what a Date holds (years -271821 to 275760). Microseconds may be 1000 or more. */
+/**
+ * The ISO text of an instant, which may lie outside what a Date holds (years -271821 to 275760). Microseconds may be
+ * 1000 or more.
+ */
 export function formatInstant(ms: number, microseconds: number): string {
   const days = Math.floor(ms / DAY_MS)
   const time = new Date(ms - days * DAY_MS + Math.floor(microseconds / 1000)).toISOString().slice(10, -1)

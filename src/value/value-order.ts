@@ -27,7 +27,9 @@ export function compareValues(a: unknown, b: unknown): number {
   return 0
 }
 
-/** Whether one of two values can be said to be less than the other: they are of one kind, or numbers enclosing times. */
+/**
+ * Whether one of two values can be said to be less than the other: they are of one kind, or numbers enclosing times.
+ */
 export function areComparable(a: unknown, b: unknown): boolean {
   const [x, y] = [rankOf(a), rankOf(b)]
   if (x === RANK.missing || y === RANK.missing || x === RANK.other) return false
@@ -77,7 +79,10 @@ function compareDoubles(a: number, b: number): number {
   return a === b ? 0 : Number(Number.isNaN(a)) - Number(Number.isNaN(b))
 }
 
-/** As an ordered index has strings: by their UTF-8 bytes, which is by their code points; lone surrogates as `compareStrings` says. */
+/**
+ * As an ordered index has strings: by their UTF-8 bytes, which is by their code points; lone surrogates as
+ * `compareStrings` says.
+ */
 export function compareText(a: string, b: string): number {
   const size = Math.min(a.length, b.length)
   for (let i = 0; i < size; i++) {
