@@ -223,7 +223,10 @@ export function filesWith(memory: Memory, fileMode = DEFAULT_FILE_MODE): Files {
   }
 }
 
-/** A path and an open file, compared by native code where the memory has any: that does not make the next sync slower (`native/file_name.cc`). */
+/**
+ * A path and an open file. Native code, where the memory has any, compares them without making the next sync slower
+ * (`native/file_name.cc`).
+ */
 export function fileNameOf(
   memory: Pick<Memory, 'nameOf'>,
   files: Pick<Files, 'names'>,

@@ -104,7 +104,7 @@ export class Heap {
       if (!options.readOnly) heap.storage.upgrade()
       return heap
     } catch (error) {
-      heap?.journal?.close().catch(() => undefined) // nothing is under way: it has closed what it opened when it returns
+      heap?.journal?.close().catch(() => undefined) // it closes what it has opened before it returns
       heap?.windows.close()
       if (heap?.mapped === undefined) file?.close()
       else heap.storage.close()
@@ -145,10 +145,7 @@ export class Heap {
     return this.storage.mapped
   }
 
-  /**
-   * Opens a transaction whose changes the live view shows at once: for changes made in one synchronous turn. Throws
-   * `BUSY`, `READ_ONLY`.
-   */
+  /** Opens a transaction for one synchronous turn: the live view shows its changes. Throws `BUSY`, `READ_ONLY`. */
   begin(): void {
     this.ensureWritable()
     this.writer.begin()
@@ -279,9 +276,8 @@ export class Heap {
   }
 
   /**
-   * Has `work` look at the newest version also after it has returned, from other threads too: what it sees stays as it
-   * is, and in memory, until the promise is settled. `close` waits for that. Rejects with what `work` throws, at once
-   * or later.
+   * Has `work` read the newest version, from other threads too: it stays as it is, and in memory, until the promise is
+   * settled, for which `close` waits. Rejects with what `work` throws, at once or later.
    */
   readBeside<T>(work: (view: View) => Promise<T>): Promise<T> {
     return this.readers.run(work)
@@ -346,10 +342,9 @@ export class Heap {
   }
 
   /**
-   * Takes over the newest state of the file, which another process writes, to see newer versions or to need less memory.
-   * `changedIn` tells in which version a block was last replayed, 0 for never; `isStillSo`, asked after the file was read,
-   * with its newest state, whether what was replayed still counts and leads to that state: if not, the heap goes back.
-   * `isDurableOnly`: the state must be on the device. Returns whether the heap shows another state now.
+   * Takes over the newest state of the file, which another process writes; with `isDurableOnly`, when it is on the
+   * device. `changedIn`: the version in which a block was last replayed, 0 for never; `isStillSo`, called with that
+   * state: whether what was replayed leads to it; if not, the heap goes back. Returns whether it shows another state.
    */
   takeNewerFile(
     changedIn: (block: number) => number,

@@ -79,8 +79,8 @@ export interface Memory {
   lockFile?(fd: number): boolean
 
   /**
-   * Remembers which file is open under a descriptor, which must stay open as long as the result is used. Only where native code
-   * finds out what a path names faster than Node's `fs`.
+   * Remembers which file is open under a descriptor, which must stay open as long as the result is used. Only where
+   * native code finds out what a path names faster than Node's `fs`.
    */
   nameOf?(path: string, fd: number): FileName
 
@@ -101,8 +101,8 @@ export type MemoryAdvice = 'normal' | 'random' | 'sequential' | 'willneed' | 'do
 /** An open file, and the path that named it. */
 export interface FileName {
   /**
-   * Whether the path still names the file, and that has at least so many bytes (default 0): somebody may have removed, renamed
-   * or replaced it. Costs one call of the operating system, or two.
+   * Whether the path still names the file, and that has at least so many bytes (default 0): somebody may have removed,
+   * renamed or replaced it. Costs one call of the operating system, or two.
    */
   isInPlace(sizeBytes?: number): boolean
 }

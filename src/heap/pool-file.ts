@@ -110,8 +110,8 @@ export class PoolFile {
   }
 
   /**
-   * Returns when a root that another process has written is on the device, with the file's name. One that the log leads to is
-   * written when the log is on the device: then no sync is needed. Throws `IO`.
+   * Returns when a root that another process has written is on the device, with the file's name. One that the log leads
+   * to is written when the log is on the device: then no sync is needed. Throws `IO`.
    */
   ensureDurable({ point, version }: FileRoot): void {
     if (point !== undefined && point.loggedVersion >= version) return

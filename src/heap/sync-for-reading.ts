@@ -8,8 +8,8 @@ import type { Memory } from './memory'
 const CANNOT_SYNC: readonly unknown[] = ['EINVAL', 'EPERM', 'EACCES']
 
 /**
- * Returns when a file that another process has written, open here for reading, and its name are on the device. POSIX lets a
- * reader sync; where the system does not (Windows), or where permissions forbid it, this returns at once. Throws `IO`.
+ * Returns when a file that another process has written, open here for reading, and its name are on the device. POSIX
+ * lets a reader sync; where the system does not (Windows), or permissions forbid it, this returns at once. Throws `IO`.
  */
 export function syncForReading(memory: Memory, files: Files, fd: number, path: string): void {
   for (const sync of [() => files.sync(fd), () => memory.syncFolder(dirname(path))]) {
