@@ -101,6 +101,12 @@ describe('the order of times', () => {
     )
   })
 
+  test('a clock that is seconds behind for one commit does not put those after it out of line', () => {
+    const now = 1_000_000_000_000
+    const clocks = [now, now - YEAR, now, now, now - 10_000, now, now]
+    expect(ordered(clocks, now + 1)).toEqual(clocks.map(() => now))
+  })
+
   test('clocks that are far off after more commits than they made move no other commit by a minute', () => {
     fc.assert(
       fc.property(histories(largeStep), ({ commits, nowMs }) => {
