@@ -7,13 +7,14 @@ import { copyRows } from './copy'
 import { indexColumns } from './index-copy'
 import { createLeaves, LeafRows } from './leaf-rows'
 import { copySilence } from './liveness'
-import type { Lsn } from './lsn'
+import { formatLsn, type Lsn } from './lsn'
 import { describeSource, indexedColumns, mirrorName, tableDefinition } from './mirrored-table'
 import type { CopyMeter } from './progress'
 import { RowLoader } from './row-loader'
 import { createSlot, type SlotKind } from './slot'
 import { beginAtSlot, lockUnchanged, neverStill } from './slot-snapshot'
-import { setRole } from './state'
+import { type CopyOrigin, setRole } from './state'
+import type { Replacement } from './swap'
 
 /** How long the creation of a slot may wait for one writing transaction. A notice names it meanwhile. */
 const SLOT_TIMEOUT_MS = 600_000
@@ -38,6 +39,8 @@ export interface CopyRequest {
    */
   leavesOf: (source: SourceTable) => readonly SourceLeaf[] | undefined
   publishedAs: ReadonlyMap<number, string>
+  /** Has whole copies outlive the session, as its slot does; undefined where that goes with its connection. */
+  origin: Omit<CopyOrigin, 'lsn'> | undefined
   meter: CopyMeter
   /** Ends the copy with an error when it throws. */
   checkpoint: () => void
@@ -49,13 +52,9 @@ export interface CopyRequest {
   signal: AbortSignal
 }
 
-export interface CopiedTable {
+export interface CopiedTable extends Replacement {
   /** As it was at the place of the copy. */
   source: SourceTable
-  /** The table that holds the rows, beside the one that readers see. */
-  copyName: string
-  /** Oids of the leaves that were copied; undefined where the table is made anew. */
-  leaves: readonly number[] | undefined
 }
 
 export interface Copies {
@@ -72,11 +71,7 @@ export function copyTables(request: CopyRequest): Promise<Copies> {
   return withConnections(request.connection, request.signal, async (client, outside) => {
     const { lsn, sources } = await beginCopy(request, client, outside)
     const copies: Copies = { lsn, tables: [] }
-    for (const source of sources) {
-      const leaves = request.leavesOf(source)
-      const copyName = await copyTable(request, client, source, leaves)
-      copies.tables.push({ source, copyName, leaves: leaves?.map(({ oid }) => oid) })
-    }
+    for (const source of sources) copies.tables.push(await copyTable(request, client, source, lsn))
     await queryRows(client, 'ending the copy failed', 'COMMIT')
     return copies
   })
@@ -100,26 +95,28 @@ async function beginCopy(
   throw neverStill()
 }
 
-/** Copies a table leaf by leaf; one that is made anew is indexed then. Returns the name of the copy. */
-async function copyTable(
-  request: CopyRequest,
-  client: pg.Client,
-  source: SourceTable,
-  leaves: readonly SourceLeaf[] | undefined,
-): Promise<string> {
+/** Copies a table leaf by leaf; one that is made anew is indexed then, and is whole. */
+async function copyTable(request: CopyRequest, client: pg.Client, source: SourceTable, lsn: Lsn): Promise<CopiedTable> {
   const { store, slot, publishedAs, meter, checkpoint } = request
-  const copyName = `${mirrorName(source)}~copy${store.version}`
+  const name = mirrorName(source)
+  const copyName = `${name}~copy${store.version}`
+  const description = describeSource(source, publishedAs.get(source.oid) ?? '')
+  const leaves = request.leavesOf(source)
   request.onTable(copyName)
   await commit(store, (transaction) => {
     transaction.createTable(copyName, tableDefinition(source))
     if (source.isPartitioned) createLeaves(transaction, copyName, slot)
-    setRole(transaction, copyName, slot, 'copy', describeSource(source, publishedAs.get(source.oid) ?? ''))
+    setRole(transaction, copyName, slot, 'copy', description)
   })
   meter.begin(source)
   for (const leaf of leaves ?? source.leaves) await copyLeaf(request, client, source, leaf, copyName)
-  if (leaves === undefined) await indexColumns(store, copyName, indexedColumns(source), checkpoint)
+  if (leaves === undefined) {
+    await indexColumns(store, copyName, indexedColumns(source), checkpoint)
+    const origin = request.origin && { ...request.origin, lsn: formatLsn(lsn) }
+    await commit(store, (transaction) => setRole(transaction, copyName, slot, 'copy', description, origin))
+  }
   meter.end()
-  return copyName
+  return { name, source, copyName, description, leaves: leaves?.map(({ oid }) => oid) }
 }
 
 async function copyLeaf(

@@ -21,6 +21,7 @@ import type {
   MirrorStats,
   MirrorStatus,
 } from './mirror-options'
+import type { Doubts } from './reconcile'
 import { ensureNotMirrored, leaveMirrored, markMirrored } from './running'
 import { Saver } from './saver'
 import { Session } from './session'
@@ -71,11 +72,9 @@ export class Mirror extends EventEmitter<MirrorEvents> {
   private readonly waiters = new Waiters()
   private readonly saver: Saver
   private readonly verification: BackgroundVerification | undefined
-  private readonly mistrusted = new Set<number>()
+  private readonly doubts: Doubts = { oids: new Set(), isOtherHistory: false }
   /** Where the heap stood when a table was last found changed, by the table's oid. */
   private readonly changesSeen = new Map<number, Lsn>()
-  /** The server was found to have another history than the tables, which have not been copied again since. */
-  private hasOtherHistory = false
   /** Server and tables were found fit, or are mirrored from before: what makes them unfit may pass. */
   private wasFit: boolean
   private readonly backoff = new Backoff()
@@ -283,8 +282,7 @@ export class Mirror extends EventEmitter<MirrorEvents> {
       checkEveryMs,
       failover,
       maxRetainedBytes,
-      mistrusted: this.mistrusted,
-      hasOtherHistory: this.hasOtherHistory,
+      doubts: this.doubts,
       onPlanned: () => {
         this.wasFit = true
         this.opened.resolve()
@@ -310,7 +308,6 @@ export class Mirror extends EventEmitter<MirrorEvents> {
     if (this.isFollowing || follower.isSwapPending || follower.appliedLsn < this.session!.endLsn!) return
     this.caughtUp = this.session
     this.backoff.reset()
-    this.hasOtherHistory = false
     const { unfit } = this.session!
     if (unfit.size === 0) this.setStatus('live', undefined)
     else this.setStatus('stale', unfitError(unfit))
@@ -331,10 +328,10 @@ export class Mirror extends EventEmitter<MirrorEvents> {
   private canGoOn(error: SnapheapError): boolean {
     const { oid, mustCopy, isTransient, isOtherHistory } = error.details
     if (error.code === 'CLOSED') return false
-    this.hasOtherHistory ||= isOtherHistory === true
+    this.doubts.isOtherHistory ||= isOtherHistory === true
     if (typeof oid === 'number') {
       // Seen again at the same place: it is not what the columns say that has changed.
-      if (mustCopy === true || this.changesSeen.get(oid) === this.appliedLsn) this.mistrusted.add(oid)
+      if (mustCopy === true || this.changesSeen.get(oid) === this.appliedLsn) this.doubts.oids.add(oid)
       this.changesSeen.set(oid, this.appliedLsn)
       this.tell(error.message)
     }

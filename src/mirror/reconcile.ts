@@ -8,11 +8,20 @@ import { formatLsn, type Lsn, parseLsn } from './lsn'
 import { type MirroredTable, mirrorName, planTable, type TablePlan } from './mirrored-table'
 import { ensureFits, ensurePublication, publicationIdentity, readPublication } from './publication'
 import { type SlotStatus, slotStatus } from './slot'
-import { ensureReplaceable, type MirrorState, readState, servedTables } from './state'
+import { ensureReplaceable, type MirrorState, readState, servedTables, type WholeCopy, wholeCopies } from './state'
+import type { Replacement } from './swap'
 import type { UnfitTables } from './table-findings'
 
 const AT_REST_WITHIN_MS = 1_000
 const LOOK_AGAIN_MS = 20
+
+/** What was found wrong with the tables, until they are left behind or copied again. */
+export interface Doubts {
+  /** Oids of tables that must be copied in any case. */
+  readonly oids: Set<number>
+  /** The server has another history than the tables. */
+  isOtherHistory: boolean
+}
 
 export interface ReconcileRequest {
   store: Store
@@ -21,10 +30,7 @@ export interface ReconcileRequest {
   /** Identity of the mirror, by which it knows its publication. */
   id: string
   isStandby: boolean
-  /** Oids of tables that must be copied in any case. */
-  mistrusted: ReadonlySet<number>
-  /** The server was found to have another history than the tables. */
-  hasOtherHistory: boolean
+  doubts: Doubts
   /** They are left as they are. */
   unfit: UnfitTables
   ddlTrigger: boolean
@@ -46,6 +52,8 @@ export interface Plan {
   isFailover: boolean | undefined
   /** The heap cannot go on from where it stands: everything is copied, from a new slot on. */
   restart: { reason: string; isFirst: boolean } | undefined
+  /** What an interrupted restart has copied; everything below is planned as if that was in place. */
+  resumed: { lsn: Lsn; copies: Replacement[] } | undefined
   /** Tables to be made anew; with `restart` all of them. */
   anew: SourceTable[]
   /** What brings the others into step. */
@@ -64,7 +72,7 @@ export async function reconcile(
   sources: SourceTable[],
   request: ReconcileRequest,
 ): Promise<Plan> {
-  const { store, slot, publication, mistrusted } = request
+  const { store, slot, publication, doubts } = request
   const names = sources.map(mirrorName)
   for (const [i, name] of names.entries()) {
     ensureReplaceable(store, slot, name)
@@ -86,10 +94,17 @@ export async function reconcile(
   const server = await identifyServer(client, replication)
   const state = readState(store, slot)
   const status = await slotAtRest(client, slot)
-  const reason = request.hasOtherHistory
-    ? 'the server has another history than the tables'
-    : reasonToRestart(request, state, { ...server, publication: before.publication }, status)
+  if (status?.activePid !== undefined) throw inUse(slot, status.activePid)
+  const current = { ...server, publication: before.publication }
+  const resumed = doubts.isOtherHistory ? undefined : resumable(wholeCopies(store, slot), sources, current, status)
+  const reason =
+    resumed !== undefined
+      ? undefined
+      : doubts.isOtherHistory
+        ? 'the server has another history than the tables'
+        : reasonToRestart(request, state, current, status)
   const served = servedTables(store, slot)
+  for (const { name, description } of resumed?.copies ?? []) served.set(name, description)
   const plan: Plan = {
     sources,
     publishedAs: published.entries,
@@ -99,6 +114,7 @@ export async function reconcile(
     confirmedLsn: status?.confirmedLsn ?? server.endLsn,
     isFailover: status?.isFailover,
     restart: reason === undefined ? undefined : { reason, isFirst: state === undefined },
+    resumed,
     anew: [],
     changes: [],
     removed: [...served.keys()].filter((name) => !names.includes(name) && !request.unfit.has(name)),
@@ -111,7 +127,7 @@ export async function reconcile(
         ? undefined
         : planTable(mirrored, source, published.entries.get(source.oid) ?? '')
     if (change === undefined) plan.anew.push(source)
-    else if (mistrusted.has(source.oid)) plan.changes.push({ source, plan: { ...change, copied: source.leaves } })
+    else if (doubts.oids.has(source.oid)) plan.changes.push({ source, plan: { ...change, copied: source.leaves } })
     else plan.changes.push({ source, plan: { ...change, copied: change.copied.filter(({ oid }) => !empty.has(oid)) } })
   }
   return plan
@@ -148,6 +164,30 @@ interface ServerIdentity {
   nextXid: number
 }
 
+/**
+ * The copies of an interrupted restart, if the slot that it has made proves that the stream goes on from them: it stands exactly where
+ * they were taken, which no other slot does, and nothing has been streamed from it.
+ */
+function resumable(
+  whole: readonly WholeCopy[],
+  sources: readonly SourceTable[],
+  server: ServerIdentity & { publication: string },
+  status: SlotStatus | undefined,
+): Plan['resumed'] {
+  if (status === undefined || status.isLost) return undefined
+  const copies = whole.flatMap(({ copyName, description, origin }): Replacement[] => {
+    const source = sources.find(({ oid }) => oid === description.oid)
+    const isProven =
+      origin.lsn === formatLsn(status.confirmedLsn) &&
+      origin.systemId === server.systemId &&
+      origin.publication === server.publication
+    return source !== undefined && isProven
+      ? [{ name: mirrorName(source), copyName, description, leaves: undefined }]
+      : []
+  })
+  return copies.length === 0 ? undefined : { lsn: status.confirmedLsn, copies }
+}
+
 /** Why the stream cannot be taken up where the heap stands, undefined if it can. */
 function reasonToRestart(
   { slot, store, isStandby }: ReconcileRequest,
@@ -155,7 +195,6 @@ function reasonToRestart(
   server: ServerIdentity & { publication: string },
   status: SlotStatus | undefined,
 ): string | undefined {
-  if (status?.activePid !== undefined) throw inUse(slot, status.activePid)
   if (state === undefined) return 'nothing has been copied yet'
   if (state.systemId !== server.systemId) return 'this is another Postgres server than before'
   const isTemporary = store.path === undefined

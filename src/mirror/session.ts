@@ -1,61 +1,37 @@
 import pg from 'pg'
-import type { Store } from '../db/store'
 import { SnapheapError } from '../errors'
 import { type MirroredLeafOf, tableChanged } from './apply'
 import type { BackgroundVerification } from './background-verification'
-import { qualifiedName, type SourceLeaf, type SourceTable } from './catalogue'
+import { qualifiedName, type SourceTable } from './catalogue'
 import { CatalogueWatch } from './catalogue-watch'
-import { UNSYNCED } from './commit'
-import { type ConnectionOptions, connect, disconnect } from './connection'
-import { type Copies, copyTables } from './copy-tables'
+import { connect, disconnect } from './connection'
+import type { Copies } from './copy-tables'
+import { Copying, type CopyingOptions, type CopyingSession } from './copying'
 import { serverPid } from './cut-off'
 import { dropDdlTrigger } from './ddl-trigger'
 import { Follower, nextTurn, type PendingSwap } from './follower'
 import { HistoryProof } from './history-proof'
 import { takeLosses } from './losses'
 import type { Lsn } from './lsn'
-import { mirrorName, planTable } from './mirrored-table'
+import { mirrorName } from './mirrored-table'
 import { type PreflightRequest, preflight } from './preflight'
-import { CopyMeter, type CopyState } from './progress'
 import { dropPublication } from './publication'
 import { type Plan, reconcile } from './reconcile'
-import { dropSlot, type SlotKind, type SlotStatus, setFailover } from './slot'
-import { givesUpSlot, guardMeanwhile, SlotGuard } from './slot-guard'
-import {
-  claimSlot,
-  createStateTable,
-  disclaimSlot,
-  isOwnSlot,
-  leaveBehind,
-  mirrorProperties,
-  readIdentity,
-  readState,
-  servedTables,
-  writeState,
-} from './state'
+import { dropSlot, type SlotStatus, setFailover } from './slot'
+import { givesUpSlot, SlotGuard } from './slot-guard'
+import { claimSlot, createStateTable, isOwnSlot, leaveBehind, readIdentity, readState, servedTables } from './state'
 import { bringIntoStep } from './steps'
 import { ReplicationStream } from './stream'
-import { retire, swapIn } from './swap'
+import { swapIn } from './swap'
 import type { UnfitTables } from './table-findings'
 import type { VerifyRequest } from './verify'
 
-export interface SessionOptions {
-  store: Store
-  connection: ConnectionOptions
-  slot: string
+export interface SessionOptions extends CopyingOptions {
   publication: string
   tables: readonly string[]
-  checkEveryMs: number
-  failover: boolean | undefined
   maxRetainedBytes: number | undefined
-  /** Oids of tables that must be copied in any case; cleared once they are. */
-  mistrusted: Set<number>
-  hasOtherHistory: boolean
   /** Server and tables were found fit. */
   onPlanned: () => void
-  onCopying: (isFirst: boolean) => void
-  onProgress: (state: CopyState) => void
-  onNotice: (text: string) => void
   /** The heap has come further; also once when the stream begins. */
   onAdvance: () => void
   /** The server does not answer, or does again. */
@@ -68,8 +44,6 @@ export interface SessionOptions {
 const STOP_TIMEOUT_MS = 1_500
 /** A slot that is given up is removed within so long, or when it is met again. */
 const DROP_WITHIN_MS = 5_000
-/** A slot of that name exists. */
-const DUPLICATE_OBJECT = '42710'
 
 /** One stretch of being connected to the server, from finding out what must be done until the connection ends. */
 export class Session {
@@ -89,6 +63,7 @@ export class Session {
     this.interrupt = reject
   })
   private stopped: Error | undefined
+  private interruptedBy: Error | undefined
   /** Ends whatever the session waits for, apart from the stream, which ends in order. */
   private readonly aborter = new AbortController()
   private catalogue: CatalogueWatch | undefined
@@ -97,7 +72,9 @@ export class Session {
   private readonly guard: SlotGuard
 
   constructor(private readonly options: SessionOptions) {
-    this.interrupted.catch(() => undefined)
+    this.interrupted.catch((error) => {
+      this.interruptedBy = error
+    })
     this.guard = new SlotGuard(options.slot, options.maxRetainedBytes, options.onNotice)
   }
 
@@ -243,8 +220,10 @@ export class Session {
     if (this.stream === undefined) this.aborter.abort(error)
   }
 
-  private ensureNotStopped(): void {
-    if (this.stopped !== undefined) throw this.stopped
+  /** Throws when the session has ended. */
+  private checkpoint(): void {
+    const reason = this.stopped ?? this.interruptedBy
+    if (reason !== undefined) throw reason
   }
 
   /**
@@ -287,97 +266,55 @@ export class Session {
 
   /** Brings the heap to where the stream can be taken up. */
   private async carryOut(plan: Plan): Promise<{ startLsn: Lsn; pending: PendingSwap | undefined }> {
-    const { store, slot, mistrusted, failover } = this.options
-    if (plan.restart === undefined && failover !== undefined && failover !== plan.isFailover)
-      await setFailover(this.replication!, slot, failover)
-    if (plan.restart !== undefined) return { startLsn: await this.restart(plan, plan.restart), pending: undefined }
-    await bringIntoStep(store, slot, plan, () => this.ensureNotStopped())
+    const { store, slot, doubts, failover } = this.options
+    const copying = new Copying(this.options, this.copyingSession, plan)
+    await copying.resume()
+    if (plan.restart !== undefined) {
+      const copies = await copying.restart(plan.restart)
+      this.noteSources(plan, copies)
+      this.copiesInUse.clear()
+      return { startLsn: copies.lsn, pending: undefined }
+    }
+    if (failover !== undefined && failover !== plan.isFailover) await setFailover(this.replication!, slot, failover)
+    await bringIntoStep(store, slot, plan, () => this.checkpoint())
     this.sources = new Map(plan.sources.map((source) => [source.oid, source]))
     const startLsn = readState(store, slot)!.lsn
-    const isInStep = plan.changes.every(({ plan: { copied } }) => copied.length === 0)
-    if (plan.anew.length === 0 && isInStep) return { startLsn, pending: undefined }
+    const changed = plan.changes.filter(({ plan: { copied } }) => copied.length > 0)
+    const tables = [...plan.anew, ...changed.map(({ source }) => source)]
+    if (tables.length === 0) return { startLsn, pending: undefined }
     this.options.onCopying(false)
-    const copies = await this.copy(plan, { name: `${slot}_copy`, temporary: true })
+    const copies = await copying.copy(tables, { name: `${slot}_copy`, temporary: true })
+    this.noteSources(plan, copies)
     const oids = copies.tables.flatMap(({ source, leaves }) => leaves ?? source.leaves.map(({ oid }) => oid))
     const pending: PendingSwap = {
       lsn: copies.lsn,
       oids: new Set(oids),
       swap: async (transaction) => {
-        await swapIn(transaction, store, slot, copies.tables, plan.publishedAs)
-        mistrusted.clear()
+        await swapIn(transaction, store, slot, copies.tables)
+        doubts.oids.clear()
         this.copiesInUse.clear()
       },
     }
     return { startLsn, pending }
   }
 
-  /** Copies everything, from a new slot on. Returns where that begins. */
-  private async restart(plan: Plan, restart: { reason: string; isFirst: boolean }): Promise<Lsn> {
-    const { store, slot, mistrusted, failover } = this.options
-    if (!restart.isFirst) this.options.onNotice(`All tables are copied again: ${restart.reason}.`)
-    this.options.onCopying(restart.isFirst)
-    await dropSlot(this.client!, slot)
-    const isTemporary = store.path === undefined
-    const kind = isTemporary ? { temporary: true, on: this.replication! } : { failover: failover === true }
-    const copies = await this.copy(plan, { name: slot, ...kind }).catch(async (error) => {
-      if (error.details?.sqlState === DUPLICATE_OBJECT) await disclaimSlot(store, slot)
-      throw error
-    })
-    const { systemId, publication, publishedAs, removed } = plan
-    await store.writeBeside(async (transaction) => {
-      transaction.manage()
-      this.ensureNotStopped()
-      await swapIn(transaction, store, slot, copies.tables, publishedAs)
-      for (const name of removed) retire(transaction, store, slot, name)
-      writeState(transaction, slot, { lsn: copies.lsn, systemId, publication, lastLsn: null, lastXid: null })
-    }, UNSYNCED)
-    plan.confirmedLsn = copies.lsn
-    mistrusted.clear()
-    this.copiesInUse.clear()
-    return copies.lsn
-  }
-
-  private async copy(plan: Plan, copySlot: SlotKind & { name: string }): Promise<Copies> {
-    const { store, connection, slot, checkEveryMs, onProgress } = this.options
-    const stopGuarding = guardMeanwhile(this.client!, slot, this.guard, checkEveryMs, this.interrupt)
-    let failure: Error | undefined
-    this.interrupted.catch((error) => {
-      failure = error
-    })
-    const changed = plan.changes.filter(({ plan: { copied } }) => copied.length > 0)
-    const tables = [...plan.anew, ...changed.map(({ source }) => source)]
-    const copies = await copyTables({
-      store,
-      connection,
-      slot,
-      copySlot,
-      tables,
-      leavesOf: (source) => this.leavesToCopy(plan, source),
-      publishedAs: plan.publishedAs,
-      meter: new CopyMeter(tables, onProgress),
-      checkpoint: () => {
-        this.ensureNotStopped()
-        if (failure !== undefined) throw failure
-      },
-      onTable: (copyName) => this.copiesInUse.add(copyName),
-      onNotice: this.options.onNotice,
-      signal: this.signal,
-    }).finally(stopGuarding)
+  private noteSources(plan: Plan, copies: Copies): void {
     const sources = new Map(plan.sources.map((source) => [source.oid, source]))
     for (const { source } of copies.tables) sources.set(source.oid, source)
     this.sources = sources
-    return copies
   }
 
-  /** What of a table has to be copied, which may be more by now than when it was planned. */
-  private leavesToCopy(plan: Plan, source: SourceTable): SourceLeaf[] | undefined {
-    if (plan.anew.some(({ oid }) => oid === source.oid)) return undefined
-    const { store } = this.options
-    const mirrored = mirrorProperties(store, mirrorName(source))!.source!
-    const now = planTable(mirrored, source, plan.publishedAs.get(source.oid) ?? '')
-    if (now === undefined || now.steps.length + now.removed.length > 0)
-      throw tableChanged(source.oid, mirrorName(source), 'was changed again', false)
-    return now.copied
+  private get copyingSession(): CopyingSession {
+    const { guard, copiesInUse, signal } = this
+    return {
+      client: this.client!,
+      replication: this.replication!,
+      guard,
+      copiesInUse,
+      checkpoint: () => this.checkpoint(),
+      interrupt: (error) => this.interrupt(error),
+      signal,
+    }
   }
 
   /** Tells of values that could not be kept as they are, each kind once for a column. */

@@ -44,10 +44,33 @@ const NOTHING_COPIED = { lsn: null, systemId: null, publication: null, lastLsn: 
  */
 export type TableRole = 'served' | 'copy' | 'old' | 'leaves'
 
+/** Where a whole copy was taken: what must still be the same for the stream to go on from it. A plain document. */
+export interface CopyOrigin {
+  /** Where the slot began, as Postgres prints it. */
+  lsn: string
+  /** `MirrorState.systemId` */
+  systemId: string
+  /** `MirrorState.publication` */
+  publication: string
+}
+
 /** What a table that a mirror manages has as its properties. */
 export interface MirrorProperties {
   readOnly: string
-  mirror: { slot: string; role: TableRole; source: MirroredTable | null }
+  mirror: {
+    slot: string
+    role: TableRole
+    source: MirroredTable | null
+    /** Of a copy that is whole, and may be taken up by another session than the one that made it. */
+    origin?: CopyOrigin
+  }
+}
+
+/** A copy that an interrupted session has left whole. */
+export interface WholeCopy {
+  copyName: string
+  description: MirroredTable
+  origin: CopyOrigin
 }
 
 export function readState(store: Store, slot: string): MirrorState | undefined {
@@ -127,8 +150,10 @@ export function setRole(
   slot: string,
   role: TableRole,
   source: MirroredTable | null,
+  origin?: CopyOrigin,
 ): void {
-  const properties: MirrorProperties = { readOnly: READ_ONLY, mirror: { slot, role, source } }
+  const mirror = { slot, role, source, ...(origin === undefined ? {} : { origin }) }
+  const properties: MirrorProperties = { readOnly: READ_ONLY, mirror }
   transaction.setProperties(table, properties)
 }
 
@@ -143,6 +168,14 @@ export function tablesInRole(store: Store, slot: string, ...roles: TableRole[]):
   return store.tableNames.filter((name) => {
     const mirror = mirrorProperties(store, name)
     return mirror !== undefined && mirror.slot === slot && roles.includes(mirror.role)
+  })
+}
+
+/** Copies that an interrupted session has left whole, and that no session has decided about since. */
+export function wholeCopies(store: Store, slot: string): WholeCopy[] {
+  return tablesInRole(store, slot, 'copy').flatMap((copyName) => {
+    const { source, origin } = mirrorProperties(store, copyName)!
+    return source === null || origin === undefined ? [] : [{ copyName, description: source, origin }]
   })
 }
 

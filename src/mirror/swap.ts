@@ -2,15 +2,26 @@ import type { Store } from '../db/store'
 import type { Transaction } from '../db/transaction'
 import type { Steps } from '../struct/steps'
 import { commit } from './commit'
-import type { CopiedTable } from './copy-tables'
 import { Difference } from './difference'
 import { nextTurn } from './follower'
 import { hasLeaves, LeafRows, leavesName } from './leaf-rows'
-import { describeSource, mirrorName } from './mirrored-table'
-import { mirrorProperties, setRole, tablesInRole } from './state'
+import type { MirroredTable } from './mirrored-table'
+import { mirrorProperties, setRole, tablesInRole, wholeCopies } from './state'
 
 const SLICE_MS = 5
 const ROWS_BETWEEN_LOOKS_AT_THE_CLOCK = 64
+
+/** A copy, and the table that it is to replace. */
+export interface Replacement {
+  /** The table that readers see. */
+  name: string
+  /** The table beside it that holds the rows. */
+  copyName: string
+  /** Of the source, as it was when the rows were copied. */
+  description: MirroredTable
+  /** Oids of the leaves that were copied; undefined where the table is made anew. */
+  leaves: readonly number[] | undefined
+}
 
 /**
  * Puts copies into the places of the tables that readers see, within a transaction that may take many turns; what was
@@ -20,16 +31,14 @@ export async function swapIn(
   transaction: Transaction,
   store: Store,
   slot: string,
-  copies: readonly CopiedTable[],
-  publishedAs: ReadonlyMap<number, string>,
+  copies: readonly Replacement[],
 ): Promise<void> {
-  for (const { source, copyName, leaves } of copies) {
-    const name = mirrorName(source)
+  for (const { name, copyName, description, leaves } of copies) {
     if (leaves === undefined) {
       retire(transaction, store, slot, name)
       rename(transaction, store, copyName, name)
     } else await inTurns(new Difference(transaction, store, name, copyName).steps(leaves))
-    setRole(transaction, name, slot, 'served', describeSource(source, publishedAs.get(source.oid) ?? ''))
+    setRole(transaction, name, slot, 'served', description)
   }
 }
 
@@ -79,11 +88,13 @@ export function retire(transaction: Transaction, store: Store, slot: string, nam
 }
 
 /**
- * Removes tables that lost their place, and copies that were not finished, in short transactions. Leaves
- * alone what `mayRemove` denies, also midway.
+ * Removes tables that lost their place, and copies that were not finished, in steps that keep nobody waiting. Leaves alone
+ * what `mayRemove` denies, also midway, and whole copies, which a session decides about.
  */
 export async function removeLeftovers(store: Store, slot: string, mayRemove: (name: string) => boolean): Promise<void> {
+  const whole = new Set(wholeCopies(store, slot).map(({ copyName }) => copyName))
   for (const name of tablesInRole(store, slot, 'copy', 'old')) {
+    if (whole.has(name)) continue
     if (hasLeaves(store, name)) await remove(store, leavesName(name), () => mayRemove(name))
     await remove(store, name, () => mayRemove(name))
   }

@@ -1,8 +1,8 @@
-// A process that mirrors until it is killed: node scripts/run-bundled.mjs test/support/mirror-child.ts FILE CONNECTION
+// A process that mirrors until it is killed: node scripts/run-bundled.mjs test/support/mirror-child.ts FILE CONNECTION [OPTIONS]
 import { Store } from '../../src/db/store'
 import { mirror } from '../../src/mirror/mirror'
 
-const [file, connection] = process.argv.slice(2) as [string, string]
+const [file, connection, options = '{}'] = process.argv.slice(2) as [string, string, string | undefined]
 const db = Store.open(file)
 process.stdout.write('started\n')
 const started = await mirror(db, {
@@ -11,6 +11,7 @@ const started = await mirror(db, {
   slot: 'crash_rounds',
   saveEveryMs: 5,
   checkEveryMs: 50,
+  ...JSON.parse(options),
 })
 started.on('notice', (text) => process.stdout.write(`notice ${text}\n`))
 started.on('state', (status, error) => process.stdout.write(`${status} ${error?.message ?? ''}\n`))

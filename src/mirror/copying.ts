@@ -1,0 +1,137 @@
+import type pg from 'pg'
+import type { Store } from '../db/store'
+import { tableChanged } from './apply'
+import { qualifiedName, type SourceLeaf, type SourceTable } from './catalogue'
+import { UNSYNCED } from './commit'
+import type { ConnectionOptions } from './connection'
+import { type Copies, copyTables } from './copy-tables'
+import { mirrorName, planTable } from './mirrored-table'
+import { CopyMeter, type CopyState } from './progress'
+import type { Doubts, Plan } from './reconcile'
+import { dropSlot, type SlotKind } from './slot'
+import { guardMeanwhile, type SlotGuard } from './slot-guard'
+import { disclaimSlot, leaveBehind, mirrorProperties, servedTables, setRole, wholeCopies, writeState } from './state'
+import { retire, swapIn } from './swap'
+
+export interface CopyingOptions {
+  store: Store
+  connection: ConnectionOptions
+  slot: string
+  checkEveryMs: number
+  failover: boolean | undefined
+  /** Cleared once what is in doubt is left behind. */
+  doubts: Doubts
+  onCopying: (isFirst: boolean) => void
+  onProgress: (state: CopyState) => void
+  onNotice: (text: string) => void
+}
+
+/** What copies depend on of the session that makes them. */
+export interface CopyingSession {
+  client: pg.Client
+  replication: pg.Client
+  guard: SlotGuard
+  /** Names of tables being filled, or waiting for their place. */
+  copiesInUse: Set<string>
+  /** Throws when the session has ended. */
+  checkpoint: () => void
+  /** Ends the session. */
+  interrupt: (error: Error) => void
+  /** Ends everything that is waited for. */
+  signal: AbortSignal
+}
+
+/** Somebody else has made a slot of that name. */
+const DUPLICATE_OBJECT = '42710'
+/** Makes the copies that a plan asks for. */
+export class Copying {
+  constructor(
+    private readonly options: CopyingOptions,
+    private readonly session: CopyingSession,
+    private readonly plan: Plan,
+  ) {}
+
+  /**
+   * Puts in place what an interrupted restart has copied, and gives up whole copies that are not proven to go with the slot. Tables that
+   * it has not come to are as it has left them: left behind.
+   */
+  async resume(): Promise<void> {
+    const { store, slot, onNotice } = this.options
+    const { resumed, systemId, publication, sources } = this.plan
+    const taken = resumed?.copies ?? []
+    const others = wholeCopies(store, slot).filter((copy) => taken.every(({ copyName }) => copyName !== copy.copyName))
+    if (taken.length + others.length === 0) return
+    await store.writeBeside(async (transaction) => {
+      transaction.manage()
+      this.session.checkpoint()
+      for (const { copyName } of others) setRole(transaction, copyName, slot, 'old', null)
+      if (resumed === undefined) return
+      await swapIn(transaction, store, slot, taken)
+      writeState(transaction, slot, { lsn: resumed.lsn, systemId, publication, lastLsn: null, lastXid: null })
+    }, UNSYNCED)
+    if (taken.length > 0)
+      onNotice(`An interrupted copy goes on: ${taken.length} of ${sources.length} tables are copied already.`)
+  }
+
+  /** Copies everything, from a new slot on. Returns where that begins, and the tables as they were there. */
+  async restart({ reason, isFirst }: { reason: string; isFirst: boolean }): Promise<Copies> {
+    const { store, slot, doubts, failover, onNotice, onCopying } = this.options
+    if (!isFirst) onNotice(`All tables are copied again: ${reason}.`)
+    onCopying(isFirst)
+    // On the device before the slot is: its place must not be taken for that of the tables there are.
+    await leaveBehind(store, slot, [...servedTables(store, slot).keys()])
+    if (store.path !== undefined) await store.sync()
+    doubts.oids.clear()
+    doubts.isOtherHistory = false
+    await dropSlot(this.session.client, slot)
+    const isTemporary = store.path === undefined
+    const kind = isTemporary ? { temporary: true, on: this.session.replication } : { failover: failover === true }
+    const { systemId, publication, removed } = this.plan
+    const copies = await this.copy(this.plan.anew, { name: slot, ...kind }).catch(async (error) => {
+      if (error.details?.sqlState === DUPLICATE_OBJECT) await disclaimSlot(store, slot)
+      throw error
+    })
+    await store.writeBeside(async (transaction) => {
+      transaction.manage()
+      this.session.checkpoint()
+      await swapIn(transaction, store, slot, copies.tables)
+      for (const name of removed) retire(transaction, store, slot, name)
+      writeState(transaction, slot, { lsn: copies.lsn, systemId, publication, lastLsn: null, lastXid: null })
+    }, UNSYNCED)
+    this.plan.confirmedLsn = copies.lsn
+    return copies
+  }
+
+  async copy(tables: readonly SourceTable[], copySlot: SlotKind & { name: string }): Promise<Copies> {
+    const { store, connection, slot, checkEveryMs, onProgress, onNotice } = this.options
+    const { client, guard, copiesInUse, checkpoint, interrupt, signal } = this.session
+    const { publishedAs, systemId, publication } = this.plan
+    const stopGuarding = guardMeanwhile(client, slot, guard, checkEveryMs, interrupt)
+    return await copyTables({
+      store,
+      connection,
+      slot,
+      copySlot,
+      tables,
+      leavesOf: (source) => this.leavesToCopy(source),
+      publishedAs,
+      origin: copySlot.temporary === true ? undefined : { systemId, publication },
+      meter: new CopyMeter(tables, onProgress),
+      checkpoint,
+      onTable: (copyName) => copiesInUse.add(copyName),
+      onNotice,
+      signal,
+    }).finally(stopGuarding)
+  }
+
+  /** What of a table has to be copied, which may be more by now than when it was planned. */
+  private leavesToCopy(source: SourceTable): SourceLeaf[] | undefined {
+    const { anew, publishedAs } = this.plan
+    if (anew.some(({ oid }) => oid === source.oid)) return undefined
+    const mirrored = mirrorProperties(this.options.store, mirrorName(source))!.source!
+    const now = planTable(mirrored, source, publishedAs.get(source.oid) ?? '')
+    if (now === undefined || now.steps.length + now.removed.length > 0)
+      throw tableChanged(source.oid, qualifiedName(source), 'was changed again', false)
+    return now.copied
+  }
+}

@@ -1,0 +1,72 @@
+import { Network, type NetworkPair } from './network'
+
+interface Stop {
+  table: string
+  afterBytes: number
+  reached: () => void
+  /** The connection, and what was to be passed on. */
+  held: [pair: NetworkPair, bytes: Buffer][]
+}
+
+/** A network that tells which tables are copied through it, and that can stop such a copy midway. */
+export class CopyNetwork implements AsyncDisposable {
+  /** The tables and partitions, of the schema `public`, whose rows were asked for by COPY, in this order. */
+  readonly copied: string[] = []
+  private readonly copying = new Map<NetworkPair, { table: string; bytes: number }>()
+  private stop: Stop | undefined
+
+  private constructor(private readonly network: Network) {
+    network.onRequest = (bytes, pair) => {
+      const table = /COPY .*?"public"\."(\w+)".* TO STDOUT/s.exec(bytes.toString('latin1'))?.[1]
+      if (table !== undefined) {
+        this.copied.push(table)
+        this.copying.set(pair, { table, bytes: 0 })
+      }
+      return bytes
+    }
+    network.onAnswer = (bytes, pair) => this.pass(bytes, pair)
+  }
+
+  static async to(serverPort: number): Promise<CopyNetwork> {
+    return new CopyNetwork(await Network.to(serverPort))
+  }
+
+  get port(): number {
+    return this.network.port
+  }
+
+  /** Holds back the rows of the next COPY of a table after so many bytes, until `goOn` or `cut`. Resolves when it has come to that. */
+  stopAt(table: string, afterBytes: number): Promise<void> {
+    return new Promise((reached) => {
+      this.stop = { table, afterBytes, reached, held: [] }
+    })
+  }
+
+  /** Passes on what was held back. */
+  goOn(): void {
+    for (const [{ client }, bytes] of this.stop?.held ?? []) client.write(bytes)
+    this.stop = undefined
+  }
+
+  /** Ends all connections. */
+  cut(): void {
+    this.stop = undefined
+    this.copying.clear()
+    this.network.reset()
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.network[Symbol.asyncDispose]()
+  }
+
+  private pass(bytes: Buffer, pair: NetworkPair): Buffer {
+    const copy = this.copying.get(pair)
+    const { stop } = this
+    if (copy === undefined || stop === undefined || copy.table !== stop.table) return bytes
+    copy.bytes += bytes.length
+    if (copy.bytes < stop.afterBytes) return bytes
+    stop.held.push([pair, Buffer.from(bytes)])
+    stop.reached()
+    return Buffer.alloc(0)
+  }
+}
