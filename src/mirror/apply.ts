@@ -9,19 +9,7 @@ import { mirrorName } from './mirrored-table'
 import { type ChangeHandler, FIELD_NULL, FIELD_TEXT, FIELD_UNCHANGED, type Relation, type Tuple } from './pgoutput'
 import { mapType } from './types'
 
-/** Leaves that were copied at a later place than the stream is: their changes from before it are in the copy. */
-export interface CopiedAhead {
-  /** Transactions committed before this are in the copy. */
-  lsn: Lsn
-  /** Oids of the leaves. */
-  oids: ReadonlySet<number>
-}
-
-/** What the stream is applied to, and what decides what of it. */
 export interface ApplierOptions {
-  /** The mirrored tables, by the oids of their leaves. */
-  leaves: ReadonlyMap<number, MirroredLeafOf>
-  ahead: CopiedAhead | undefined
   /** Transactions that ended up to here are in the tables already. */
   startLsn: Lsn
   /** Hears of each of these, to tell whether they are the same as were applied. */
@@ -32,6 +20,8 @@ export interface ApplierOptions {
 export interface MirroredLeafOf {
   source: SourceTable
   leaf: SourceLeaf
+  /** Name of the table here: that which readers see, or a copy beside it. */
+  table: string
 }
 
 /**
@@ -58,9 +48,16 @@ export class ChangeApplier implements ChangeHandler {
   private transaction: Transaction | undefined
   private generation = 0
   private readonly relations = new Map<number, Relation>()
+  private readonly leaves = new Map<number, MirroredLeafOf>()
   private readonly bound = new Map<number, LeafChanges>()
 
   constructor(private readonly options: ApplierOptions) {}
+
+  /** Changes of these are applied, too, from now on. */
+  follow(leaves: readonly MirroredLeafOf[]): void {
+    for (const each of leaves) this.leaves.set(each.leaf.oid, each)
+    this.bound.clear()
+  }
 
   /** Changes go into this transaction from now on. */
   use(transaction: Transaction): void {
@@ -114,11 +111,9 @@ export class ChangeApplier implements ChangeHandler {
   /** Where a change of this relation goes; undefined where it is not to be applied. */
   private target(oid: number): LeafChanges | undefined {
     if (this.isKnown) return undefined
-    const { leaves, ahead } = this.options
-    const found = leaves.get(oid)
-    // A table that is mirrored no longer may still be in the log.
+    const found = this.leaves.get(oid)
+    // A table may be mirrored no longer, or have to be copied first.
     if (found === undefined) return undefined
-    if (ahead?.oids.has(oid) && this.finalLsn < ahead.lsn) return undefined
     let changes = this.bound.get(oid)
     if (changes === undefined) {
       const relation = this.relations.get(oid)
@@ -139,7 +134,9 @@ const UNKEPT = -1
 class LeafChanges {
   readonly source: SourceTable
   private readonly leaf: SourceLeaf
+  /** For messages. */
   private readonly name: string
+  private readonly table: string
   private readonly decoders: readonly TextDecoder[]
   /** The mirrored columns, by place in a tuple; undefined for those that are not mirrored. */
   private readonly columns: readonly (SourceColumn | undefined)[]
@@ -155,9 +152,10 @@ class LeafChanges {
   /** Position in the mirrored table by place in a tuple. */
   private positions: readonly number[] = []
 
-  constructor({ source, leaf }: MirroredLeafOf, relation: Relation) {
+  constructor({ source, leaf, table }: MirroredLeafOf, relation: Relation) {
     this.source = source
     this.leaf = leaf
+    this.table = table
     this.name = mirrorName(source)
     this.ensureSameColumns(relation)
     this.columns = leaf.columns.map(({ name }) => source.columns.find((column) => column.name === name))
@@ -170,8 +168,8 @@ class LeafChanges {
 
   use(transaction: Transaction, generation: number): void {
     if (this.generation === generation) return
-    this.writer = transaction.writer(this.name)
-    this.leafRows = this.source.isPartitioned ? new LeafRows(transaction, this.name) : undefined
+    this.writer = transaction.writer(this.table)
+    this.leafRows = this.source.isPartitioned ? new LeafRows(transaction, this.table) : undefined
     this.generation = generation
     const { columnNames } = this.writer.table
     this.positions = this.columns.map((column) => (column === undefined ? UNKEPT : columnNames.indexOf(column.name)))

@@ -70,10 +70,8 @@ export class CatalogueWatch {
         this.lookSoon = resolve
         setTimeout(resolve, everyMs).unref()
       })
-      if (!follower.isSwapPending) {
-        await this.lookAround(follower, stream)
-        await this.alone(this.watched.lookFurther)
-      } else this.slotStatus = await slotStatus(this.client, this.watched.slot)
+      await this.lookAround(follower, stream)
+      await this.alone(this.watched.lookFurther)
       onLook()
       // A change that was seen is acted on when what came before it has been applied, which is soon.
       if (this.changeSeenLsn !== undefined) setTimeout(this.lookSoon, SOON_MS).unref()

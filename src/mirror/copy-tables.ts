@@ -33,10 +33,9 @@ export interface CopyRequest {
   copySlot: SlotKind & { name: string }
   /** To be made anew, or in parts. */
   tables: readonly SourceTable[]
-  /**
-   * What of a table is copied, as it is at the place of the copy: some leaves, or undefined for a table that is made
-   * anew.
-   */
+  /** Bytes of rows after which no other table is begun. */
+  mostBytes: number
+  /** What is copied of a table, as it is at the place of the copy: some leaves; undefined for a table made anew. */
   leavesOf: (source: SourceTable) => readonly SourceLeaf[] | undefined
   publishedAs: ReadonlyMap<number, string>
   /** Has whole copies outlive the session, as its slot does; undefined where that goes with its connection. */
@@ -60,6 +59,7 @@ export interface CopiedTable extends Replacement {
 export interface Copies {
   /** Where all of the copies were taken. */
   lsn: Lsn
+  /** The first of those that were asked for, or all. */
   tables: CopiedTable[]
 }
 
@@ -71,7 +71,11 @@ export function copyTables(request: CopyRequest): Promise<Copies> {
   return withConnections(request.connection, request.signal, async (client, outside) => {
     const { lsn, sources } = await beginCopy(request, client, outside)
     const copies: Copies = { lsn, tables: [] }
-    for (const source of sources) copies.tables.push(await copyTable(request, client, source, lsn))
+    const before = request.meter.bytes
+    for (const source of sources) {
+      copies.tables.push(await copyTable(request, client, source, lsn))
+      if (request.meter.bytes - before >= request.mostBytes) break
+    }
     await queryRows(client, 'ending the copy failed', 'COMMIT')
     return copies
   })

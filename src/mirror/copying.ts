@@ -9,7 +9,7 @@ import { mirrorName, planTable } from './mirrored-table'
 import { CopyMeter, type CopyState } from './progress'
 import type { Doubts, Plan } from './reconcile'
 import { dropSlot, type SlotKind } from './slot'
-import { guardMeanwhile, type SlotGuard } from './slot-guard'
+import { guardMeanwhile, SlotGuard } from './slot-guard'
 import { disclaimSlot, leaveBehind, mirrorProperties, servedTables, setRole, wholeCopies, writeState } from './state'
 import { retire, swapIn } from './swap'
 
@@ -19,6 +19,7 @@ export interface CopyingOptions {
   slot: string
   checkEveryMs: number
   failover: boolean | undefined
+  maxRetainedBytes: number | undefined
   /** Cleared once what is in doubt is left behind. */
   doubts: Doubts
   onCopying: (isFirst: boolean) => void
@@ -30,7 +31,6 @@ export interface CopyingOptions {
 export interface CopyingSession {
   client: pg.Client
   replication: pg.Client
-  guard: SlotGuard
   /** Names of tables being filled, or waiting for their place. */
   copiesInUse: Set<string>
   /** Throws when the session has ended. */
@@ -43,6 +43,7 @@ export interface CopyingSession {
 
 /** Somebody else has made a slot of that name. */
 const DUPLICATE_OBJECT = '42710'
+
 /** Makes the copies that a plan asks for. */
 export class Copying {
   constructor(
@@ -75,7 +76,7 @@ export class Copying {
 
   /** Copies everything, from a new slot on. Returns where that begins, and the tables as they were there. */
   async restart({ reason, isFirst }: { reason: string; isFirst: boolean }): Promise<Copies> {
-    const { store, slot, doubts, failover, onNotice, onCopying } = this.options
+    const { store, slot, doubts, failover, onNotice, onProgress, onCopying } = this.options
     if (!isFirst) onNotice(`All tables are copied again: ${reason}.`)
     onCopying(isFirst)
     // On the device before the slot is: its place must not be taken for that of the tables there are.
@@ -87,7 +88,8 @@ export class Copying {
     const isTemporary = store.path === undefined
     const kind = isTemporary ? { temporary: true, on: this.session.replication } : { failover: failover === true }
     const { systemId, publication, removed } = this.plan
-    const copies = await this.copy(this.plan.anew, { name: slot, ...kind }).catch(async (error) => {
+    const meter = new CopyMeter(this.plan.anew, onProgress)
+    const copies = await this.copy(this.plan.anew, { name: slot, ...kind }, meter).catch(async (error) => {
       if (error.details?.sqlState === DUPLICATE_OBJECT) await disclaimSlot(store, slot)
       throw error
     })
@@ -102,21 +104,29 @@ export class Copying {
     return copies
   }
 
-  async copy(tables: readonly SourceTable[], copySlot: SlotKind & { name: string }): Promise<Copies> {
-    const { store, connection, slot, checkEveryMs, onProgress, onNotice } = this.options
-    const { client, guard, copiesInUse, checkpoint, interrupt, signal } = this.session
+  /** Copies the first of some tables that have so many bytes, or all. */
+  async copy(
+    tables: readonly SourceTable[],
+    copySlot: SlotKind & { name: string },
+    meter: CopyMeter,
+    mostBytes = Number.POSITIVE_INFINITY,
+  ): Promise<Copies> {
+    const { store, connection, slot, checkEveryMs, maxRetainedBytes, onNotice } = this.options
+    const { client, copiesInUse, checkpoint, interrupt, signal } = this.session
     const { publishedAs, systemId, publication } = this.plan
-    const stopGuarding = guardMeanwhile(client, slot, guard, checkEveryMs, interrupt)
+    const guard = new SlotGuard(copySlot.name, maxRetainedBytes, onNotice)
+    const stopGuarding = guardMeanwhile(client, copySlot.name, guard, checkEveryMs, interrupt)
     return await copyTables({
       store,
       connection,
       slot,
       copySlot,
       tables,
+      mostBytes,
       leavesOf: (source) => this.leavesToCopy(source),
       publishedAs,
       origin: copySlot.temporary === true ? undefined : { systemId, publication },
-      meter: new CopyMeter(tables, onProgress),
+      meter,
       checkpoint,
       onTable: (copyName) => copiesInUse.add(copyName),
       onNotice,

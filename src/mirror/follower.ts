@@ -5,9 +5,9 @@ import { SnapheapError } from '../errors'
 import { ChangeApplier, type MirroredLeafOf } from './apply'
 import { isBusy, UNSYNCED } from './commit'
 import type { HistoryProof } from './history-proof'
-import { type Lsn, NO_LSN } from './lsn'
+import { formatLsn, type Lsn, NO_LSN } from './lsn'
 import { PgoutputDecoder } from './pgoutput'
-import { type Progress, writeProgress } from './state'
+import type { Progress } from './state'
 import { type Description, TransactionBuffer } from './transaction-buffer'
 
 /** Several transactions that have come in together become one commit, as long as that takes no longer than this. */
@@ -15,24 +15,15 @@ const SLICE_MS = 8
 /** A transaction with more messages than this is applied while it comes, beside what readers see. */
 const LARGE_BYTES = 1 << 20
 
-/** Tables copied ahead of the stream, which take their places when the stream has come to where they were copied. */
-export interface PendingSwap {
-  lsn: Lsn
-  /** Oids of the leaves that were copied. */
-  oids: ReadonlySet<number>
-  /** Puts them in place, within the transaction that brings the other tables to `lsn`. */
-  swap(transaction: Transaction): Promise<void>
-}
-
 export interface FollowerOptions {
   store: Store
-  slot: string
-  /** Where the heap stands. */
+  /** Where the tables stand. */
   startLsn: Lsn
-  /** The mirrored tables, by the oids of their leaves. */
-  leaves: ReadonlyMap<number, MirroredLeafOf>
-  pending: PendingSwap | undefined
+  /** What is followed. */
+  leaves: readonly MirroredLeafOf[]
   history: HistoryProof
+  /** Writes down how far the tables are, within the transaction that brings them there. */
+  writeProgress: (transaction: Transaction, progress: Progress) => void
   /** After every step forward. */
   onAdvance: () => void
   /**
@@ -51,9 +42,17 @@ interface OpenTransaction {
   ended: Promise<void>
 }
 
+/** What waits for the stream to come to a place. */
+interface Barrier {
+  lsn: Lsn
+  /** Called when all before it is applied and nothing after; a promise holds the stream there. */
+  reached: () => Promise<unknown> | undefined
+  failed: (error: Error) => void
+}
+
 /**
  * Takes the stream's messages and commits whole transactions to the store, in their order, each commit with the LSN it
- * brings the heap to. `onMessage`, `onKeepalive` and `onChunk` are the stream's handlers.
+ * brings the tables to. `onMessage`, `onKeepalive` and `onChunk` are the stream's handlers.
  */
 export class Follower {
   /** Everything committed in Postgres before this can be read. */
@@ -63,13 +62,12 @@ export class Follower {
   private readonly buffer = new TransactionBuffer()
   private readonly applier: ChangeApplier
   private readonly decoder: PgoutputDecoder
-  private pending: PendingSwap | undefined
   private open: OpenTransaction | undefined
   /** Up to here the server has nothing but what is in the buffer. */
   private heardLsn: Lsn = NO_LSN
   private hold: Promise<void> | undefined
   private placing: Promise<unknown> | undefined
-  private barrier: { lsn: Lsn; reached: (snapshot: Snapshot) => void; failed: (error: Error) => void } | undefined
+  private barrier: Barrier | undefined
   private isOver = false
   /** The newest transaction in the tables. */
   private last: Pick<Progress, 'lastLsn' | 'lastXid'>
@@ -77,22 +75,17 @@ export class Follower {
   private proven: { finalLsn: Lsn; count: number } | undefined
 
   constructor(private readonly options: FollowerOptions) {
-    const { startLsn, pending, leaves, history } = options
+    const { startLsn, leaves, history } = options
     this.appliedLsn = this.storedLsn = startLsn
-    this.pending = pending
     this.last = history.last
-    this.applier = new ChangeApplier({
-      leaves,
-      ahead: pending,
-      startLsn,
-      onKnown: (endLsn, xid) => history.sent(endLsn, xid),
-    })
+    this.applier = new ChangeApplier({ startLsn, onKnown: (endLsn, xid) => history.sent(endLsn, xid) })
+    this.applier.follow(leaves)
     this.decoder = new PgoutputDecoder(this.applier)
   }
 
-  /** Copied tables still wait for the stream to come to them. */
-  get isSwapPending(): boolean {
-    return this.pending !== undefined
+  /** Changes of these are applied from now on. Their rows must be what they were where the stream stands: see `standAt`. */
+  follow(leaves: readonly MirroredLeafOf[]): void {
+    this.applier.follow(leaves)
   }
 
   readonly onMessage = (bytes: Buffer, start: number, end: number): void => this.buffer.append(bytes, start, end)
@@ -121,10 +114,18 @@ export class Follower {
    * The data exactly as of an LSN that `choose` finds, which must lie at or after everything committed when it is
    * called. Nothing is applied while it is being found. Calls wait for each other.
    */
-  async snapshotAt(choose: () => Promise<Lsn>): Promise<{ lsn: Lsn; snapshot: Snapshot }> {
+  snapshotAt(choose: () => Promise<Lsn>): Promise<{ lsn: Lsn; snapshot: Snapshot }> {
+    return this.standAt(choose, (lsn) => ({ lsn, snapshot: this.options.store.snapshot('verification') }))
+  }
+
+  /**
+   * Does `work` where everything committed before an LSN that `choose` finds, as for `snapshotAt`, is applied and nothing after; the
+   * stream stands there until its promise is settled. Throws `TIMEOUT` where the stream does not come there within `withinMs`.
+   */
+  async standAt<T>(choose: () => Promise<Lsn>, work: (lsn: Lsn) => T | Promise<T>, withinMs?: number): Promise<T> {
     while (this.placing !== undefined) await this.placing.catch(() => undefined)
     if (this.isOver) throw streamEnded()
-    const placing = this.placeSnapshot(choose)
+    const placing = this.place(choose, work, withinMs)
     this.placing = placing
     try {
       return await placing
@@ -133,23 +134,55 @@ export class Follower {
     }
   }
 
-  private async placeSnapshot(choose: () => Promise<Lsn>): Promise<{ lsn: Lsn; snapshot: Snapshot }> {
+  private async place<T>(
+    choose: () => Promise<Lsn>,
+    work: (lsn: Lsn) => T | Promise<T>,
+    withinMs?: number,
+  ): Promise<T> {
     let release: () => void = () => undefined
     this.hold = new Promise((resolve) => {
       release = resolve
     })
+    let timer: NodeJS.Timeout | undefined
     try {
       const lsn = await choose()
       return await new Promise((resolve, failed) => {
         if (this.isOver) throw streamEnded()
-        this.barrier = { lsn, reached: (snapshot) => resolve({ lsn, snapshot }), failed }
+        const reached = (): Promise<unknown> | undefined => {
+          clearTimeout(timer)
+          const done = new Promise<T>((resolved) => resolved(work(lsn)))
+          resolve(done)
+          return done.catch(() => undefined)
+        }
+        const barrier = { lsn, reached, failed }
+        this.barrier = barrier
+        if (withinMs !== undefined) timer = setTimeout(() => this.giveUpBarrier(barrier, withinMs), withinMs)
         this.hold = undefined
         release()
       })
     } finally {
+      clearTimeout(timer)
       this.hold = undefined
       release()
     }
+  }
+
+  private giveUpBarrier(barrier: Barrier, withinMs: number): void {
+    if (this.barrier !== barrier) return
+    this.barrier = undefined
+    barrier.failed(notThere(barrier.lsn, withinMs))
+  }
+
+  /** Commits a change of the tables, together with how far they are. Where the stream stands: within the work of `standAt`. */
+  async commitHere(change: (transaction: Transaction) => Promise<void>): Promise<void> {
+    const lsn = this.appliedLsn
+    await this.options.store.writeBeside(async (transaction) => {
+      transaction.manage()
+      await change(transaction)
+      if (this.isOver) throw streamEnded()
+      this.writeProgress(transaction, lsn)
+    }, UNSYNCED)
+    this.storedLsn = lsn
   }
 
   /** Writes down how far the heap is where nothing has changed since the last commit. */
@@ -178,9 +211,10 @@ export class Follower {
     if (this.isOver) return undefined
     if (this.hold !== undefined) return this.hold.then(() => this.drain())
     if (!this.passKnown()) return undefined
-    if (this.open !== undefined || this.pending !== undefined) return this.drainBeside()
+    if (this.open !== undefined) return this.drainBeside()
     while (this.buffer.wholeCount > 0) {
-      this.passBarrier(this.buffer.nextFinalLsn!)
+      const standing = this.passBarrier(this.buffer.nextFinalLsn!)
+      if (standing !== undefined) return standing.then(() => this.drain())
       const proving = this.proving(this.buffer.nextFinalLsn!)
       if (proving !== undefined) return proving.then(() => this.drain())
       const start = performance.now()
@@ -188,7 +222,8 @@ export class Follower {
       if (performance.now() - start > SLICE_MS && this.buffer.wholeCount > 0) return nextTurn().then(() => this.drain())
     }
     if (this.heardLsn > this.appliedLsn) this.advance(this.heardLsn)
-    this.passBarrier(this.buffer.nextFinalLsn ?? this.appliedLsn)
+    const standing = this.passBarrier(this.buffer.nextFinalLsn ?? this.appliedLsn)
+    if (standing !== undefined) return standing.then(() => this.drain())
     return this.buffer.sizeBytes > LARGE_BYTES ? this.drainBeside() : undefined
   }
 
@@ -226,7 +261,7 @@ export class Follower {
   private writeProgress(transaction: Transaction, lsn: Lsn): void {
     const { applier, options } = this
     if (applier.endLsn > options.startLsn) this.last = { lastLsn: applier.endLsn, lastXid: applier.xid }
-    writeProgress(transaction, options.slot, { lsn, ...this.last })
+    options.writeProgress(transaction, { lsn, ...this.last })
   }
 
   /** Passes over transactions that are in the tables already. False where the rest of one is still to come. */
@@ -262,18 +297,14 @@ export class Follower {
   }
 
   /**
-   * The same beside what readers see, message by message as they come: for a transaction too large to be kept until it
-   * is whole, for all transactions up to where tables were copied ahead, and for when another transaction is open.
+   * Applies a transaction beside what readers see, message by message as they come: one too large to be kept until it is whole, and any
+   * while another transaction of this process is open.
    */
   private async drainBeside(): Promise<void> {
     this.open ??= await this.openBeside()
     if (this.isOver) return this.abandon(new SnapheapError('CLOSED', 'The mirror was closed. Start it again.'))
     let start = performance.now()
     for (;;) {
-      if (this.pending !== undefined && !this.applier.isInside) {
-        const next = this.buffer.nextFinalLsn ?? (this.buffer.sizeBytes === 0 ? this.heardLsn : NO_LSN)
-        if (next >= this.pending.lsn) return this.endBeside()
-      }
       const proving = this.proving(this.applier.isInside ? this.applier.finalLsn : (this.buffer.nextFinalLsn ?? NO_LSN))
       if (proving !== undefined) {
         await proving
@@ -281,7 +312,7 @@ export class Follower {
       }
       if (!this.buffer.shift()) return
       this.decoder.decode(this.buffer.bytes, this.buffer.start, this.buffer.end)
-      if (this.pending === undefined && !this.applier.isInside) return this.endBeside()
+      if (!this.applier.isInside) return this.endBeside()
       if (performance.now() - start < SLICE_MS) continue
       await nextTurn()
       if (this.isOver) return
@@ -306,14 +337,11 @@ export class Follower {
 
   private async endBeside(): Promise<void> {
     const { transaction, commit, ended } = this.open!
-    const lsn = this.pending?.lsn ?? this.applier.endLsn
-    await this.pending?.swap(transaction)
-    if (this.isOver) return
+    const lsn = this.applier.endLsn
     this.writeProgress(transaction, lsn)
     commit()
     await ended
     this.open = undefined
-    this.pending = undefined
     this.committed(lsn)
     return this.drain()
   }
@@ -332,13 +360,21 @@ export class Follower {
     return this.barrier !== undefined && this.buffer.nextFinalLsn! >= this.barrier.lsn
   }
 
-  /** Hands out the snapshot that was asked for, once nothing before its LSN can come any more. */
-  private passBarrier(nextLsn: Lsn): void {
-    if (this.barrier === undefined || nextLsn < this.barrier.lsn) return
+  /** Does what was to be done at the barrier, once nothing before its LSN can come any more. */
+  private passBarrier(nextLsn: Lsn): Promise<unknown> | undefined {
+    if (this.barrier === undefined || nextLsn < this.barrier.lsn) return undefined
     const { reached } = this.barrier
     this.barrier = undefined
-    reached(this.options.store.snapshot('verification'))
+    return reached()
   }
+}
+
+function notThere(lsn: Lsn, withinMs: number): SnapheapError {
+  return new SnapheapError(
+    'TIMEOUT',
+    `The stream from Postgres did not come to ${formatLsn(lsn)} within ${withinMs} ms. Try again.`,
+    { isTransient: true },
+  )
 }
 
 export function streamEnded(): SnapheapError {

@@ -61,11 +61,13 @@ export interface MirrorOptions {
 /**
  * `copying`: the first copy is being made. `live`: in step with Postgres. `stale`: not connected, or catching up, or
  * with a table that cannot be mirrored at the moment, while the others are followed; what was there before is served.
- * `resyncing`: tables are copied again, beside what is served. `failed`: given up; `error` tells why.
+ * `resyncing`: tables are copied, beside what is served; the others are followed meanwhile, unless all are copied
+ * again. `failed`: given up; `error` tells why.
  */
 export type MirrorStatus = 'copying' | 'live' | 'stale' | 'resyncing' | 'failed'
 
 export interface MirroredTableStatus {
+  /** While others are followed: `copying` or `resyncing` until the table is copied and has caught up. */
   status: MirrorStatus
   /** Why the table is `stale` while others are followed; undefined where there is no such reason. */
   error: SnapheapError | undefined

@@ -78,8 +78,8 @@ export class Mirror extends EventEmitter<MirrorEvents> {
   /** Server and tables were found fit, or are mirrored from before: what makes them unfit may pass. */
   private wasFit: boolean
   private readonly backoff = new Backoff()
-  /** The session that has come to where the server was when it began. */
-  private caughtUp: Session | undefined
+  /** The session that has come to where the server was when it began; whether all tables are in place then. */
+  private caughtUp: { session: Session; isComplete: boolean } | undefined
   private readonly lagMeter = new LagMeter()
   private closing: Promise<void> | undefined
   private readonly through: WriteThrough
@@ -189,7 +189,7 @@ export class Mirror extends EventEmitter<MirrorEvents> {
    */
   async verify(): Promise<Verification> {
     const { session } = this
-    if (!this.isFollowing || session?.follower === undefined) {
+    if (!this.isComplete || session?.follower === undefined) {
       throw new SnapheapError('BUSY', `The mirror is ${this.currentStatus}. Verify it when it is live.`)
     }
     try {
@@ -302,13 +302,15 @@ export class Mirror extends EventEmitter<MirrorEvents> {
 
   private advanced(): void {
     const follower = this.session?.follower as Follower
-    this.waiters.advance(follower.appliedLsn)
+    this.waiters.advance(this.appliedLsn)
     this.saver.advanced()
     this.lagMeter.note(this.places)
-    if (this.isFollowing || follower.isSwapPending || follower.appliedLsn < this.session!.endLsn!) return
-    this.caughtUp = this.session
+    const session = this.session!
+    if (this.isComplete || follower.appliedLsn < session.endLsn!) return
+    const { unfit, incomplete } = session
+    this.caughtUp = { session, isComplete: incomplete.size === 0 }
+    if (incomplete.size > 0) return this.setStatus('resyncing', undefined)
     this.backoff.reset()
-    const { unfit } = this.session!
     if (unfit.size === 0) this.setStatus('live', undefined)
     else this.setStatus('stale', unfitError(unfit))
     this.readiness.resolve()
@@ -391,7 +393,7 @@ export class Mirror extends EventEmitter<MirrorEvents> {
   }
 
   private get appliedLsn(): Lsn {
-    return this.session?.follower?.appliedLsn ?? readState(this.db, this.options.slot)?.lsn ?? NO_LSN
+    return this.session?.readableLsn ?? readState(this.db, this.options.slot)?.lsn ?? NO_LSN
   }
 
   private get serverLsn(): Lsn {
@@ -403,7 +405,12 @@ export class Mirror extends EventEmitter<MirrorEvents> {
 
   /** What the server commits is applied as it comes. */
   private get isFollowing(): boolean {
-    return this.caughtUp !== undefined && this.caughtUp === this.session
+    return this.caughtUp !== undefined && this.caughtUp.session === this.session
+  }
+
+  /** And no table has to be copied before. */
+  private get isComplete(): boolean {
+    return this.isFollowing && this.caughtUp!.isComplete
   }
 
   private get places(): Places {

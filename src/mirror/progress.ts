@@ -58,6 +58,11 @@ export class CopyMeter {
     }))
   }
 
+  /** Of rows, copied so far. */
+  get bytes(): number {
+    return this.tables.reduce((total, { bytes }) => total + bytes, 0)
+  }
+
   begin(table: SourceTable): void {
     this.current = this.tables.findIndex(({ name }) => name === mirrorName(table))
     this.tell()
@@ -86,7 +91,6 @@ export class CopyMeter {
     const sum = (of: (table: Measured) => number) => this.tables.reduce((total, table) => total + of(table), 0)
     const rows = sum((table) => table.rows)
     const rowsTotal = sum(rowsIn)
-    const bytes = sum((table) => table.bytes)
     const isDone = this.tables.every((table) => table.isDone)
     const share = isDone ? 1 : Math.max(this.share, Math.min(rows / Math.max(rowsTotal, 1), 0.999))
     this.share = share
@@ -94,7 +98,7 @@ export class CopyMeter {
     this.report({
       table: this.tables[this.current]!.name,
       rows,
-      bytes,
+      bytes: this.bytes,
       rowsTotal,
       bytesTotal: sum((table) => (table.isDone ? table.bytes : Math.round(rowsIn(table) * rowBytes(table)))),
       share,

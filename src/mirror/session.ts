@@ -2,34 +2,43 @@ import pg from 'pg'
 import { SnapheapError } from '../errors'
 import { type MirroredLeafOf, tableChanged } from './apply'
 import type { BackgroundVerification } from './background-verification'
+import { Backoff } from './backoff'
 import { qualifiedName, type SourceTable } from './catalogue'
 import { CatalogueWatch } from './catalogue-watch'
 import { connect, disconnect } from './connection'
-import type { Copies } from './copy-tables'
 import { Copying, type CopyingOptions, type CopyingSession } from './copying'
 import { serverPid } from './cut-off'
 import { dropDdlTrigger } from './ddl-trigger'
-import { Follower, nextTurn, type PendingSwap } from './follower'
+import { Follower, type FollowerOptions, nextTurn } from './follower'
 import { HistoryProof } from './history-proof'
+import { type JoiningRequest, joinTables } from './joining'
 import { takeLosses } from './losses'
 import type { Lsn } from './lsn'
 import { mirrorName } from './mirrored-table'
 import { type PreflightRequest, preflight } from './preflight'
+import { CopyMeter } from './progress'
 import { dropPublication } from './publication'
 import { type Plan, reconcile } from './reconcile'
 import { dropSlot, type SlotStatus, setFailover } from './slot'
 import { givesUpSlot, SlotGuard } from './slot-guard'
-import { claimSlot, createStateTable, isOwnSlot, leaveBehind, readIdentity, readState, servedTables } from './state'
+import {
+  claimSlot,
+  createStateTable,
+  isOwnSlot,
+  leaveBehind,
+  readIdentity,
+  readState,
+  servedTables,
+  writeProgress,
+} from './state'
 import { bringIntoStep } from './steps'
-import { ReplicationStream } from './stream'
-import { swapIn } from './swap'
+import { ReplicationStream, STOP_TIMEOUT_MS } from './stream'
 import type { UnfitTables } from './table-findings'
 import type { VerifyRequest } from './verify'
 
 export interface SessionOptions extends CopyingOptions {
   publication: string
   tables: readonly string[]
-  maxRetainedBytes: number | undefined
   /** Server and tables were found fit. */
   onPlanned: () => void
   /** The heap has come further; also once when the stream begins. */
@@ -40,8 +49,8 @@ export interface SessionOptions extends CopyingOptions {
   ddlTrigger: boolean
 }
 
-/** Time for the server to end the stream in order. */
-const STOP_TIMEOUT_MS = 1_500
+/** Tables are copied and join the others in groups of about so many bytes of rows: each has a slot of its own. */
+const JOINED_BYTES = 1 << 22
 /** A slot that is given up is removed within so long, or when it is met again. */
 const DROP_WITHIN_MS = 5_000
 
@@ -54,8 +63,13 @@ export class Session {
   endLsn: Lsn | undefined
   /** Tables being filled or waiting for their place. */
   readonly copiesInUse = new Set<string>()
+  /** Names of tables that are not followed before they are copied. */
+  readonly incomplete = new Set<string>()
   /** By oid. */
-  sources: ReadonlyMap<number, SourceTable> = new Map()
+  readonly sources = new Map<number, SourceTable>()
+  private startLsn: Lsn | undefined
+  private copying: Copying | undefined
+  private joining: Promise<void> | undefined
   private client: pg.Client | undefined
   private replication: pg.Client | undefined
   private interrupt: (error: Error) => void = () => undefined
@@ -107,16 +121,21 @@ export class Session {
       for (const notice of notices) this.options.onNotice(notice)
       this.options.onPlanned()
       await nextTurn() // for the caller of `mirror` to add its listeners
-      const { startLsn, pending } = await this.carryOut(plan)
-      return await this.follow(plan, startLsn, pending, () => this.lookAtUnfit(request))
+      const { startLsn, rest } = await this.carryOut(plan)
+      return await this.follow(plan, startLsn, rest, () => this.lookAtUnfit(request))
     } catch (error) {
-      isGivenUp = givesUpSlot(error)
+      isGivenUp = givesUpSlot(error, slot)
       throw this.stopped ?? error
     } finally {
       await this.end()
       if (isGivenUp)
         await this.dropOnServer(DROP_WITHIN_MS, true).catch((error) => this.options.onNotice(String(error)))
     }
+  }
+
+  /** Everything committed before this can be read, of all tables that can be mirrored; undefined before the stream begins. */
+  get readableLsn(): Lsn | undefined {
+    return this.incomplete.size > 0 ? this.startLsn : this.follower?.appliedLsn
   }
 
   /** Aborted when the session ends: for connections that must not outlive it. */
@@ -131,7 +150,7 @@ export class Session {
 
   /** Rejects when tables that cannot be mirrored can be again, or for other reasons. */
   private async lookAtUnfit(request: PreflightRequest): Promise<void> {
-    if (this.unfit.size === 0) return
+    if (this.unfit.size === 0 || this.incomplete.size > 0) return
     const { unfit } = await preflight(this.client!, request)
     const changed = [...this.unfit].find(
       ([name, findings]) => JSON.stringify(unfit.get(name)) !== JSON.stringify(findings),
@@ -145,7 +164,7 @@ export class Session {
   private async follow(
     plan: Plan,
     startLsn: Lsn,
-    pending: PendingSwap | undefined,
+    rest: SourceTable[],
     lookFurther: () => Promise<void>,
   ): Promise<never> {
     const { store, slot, publication, tables, checkEveryMs, ddlTrigger, onAdvance } = this.options
@@ -160,13 +179,13 @@ export class Session {
       streamPid: serverPid(this.replication!)!,
     })
     this.catalogue = watch
+    this.startLsn = startLsn
     this.follower = new Follower({
       store,
-      slot,
       startLsn,
-      leaves: leavesOf(this.sources),
-      pending,
+      leaves: this.leavesInStep(plan, rest),
       history: new HistoryProof(slot, readState(store, slot)!, confirmedLsn),
+      writeProgress: (transaction, progress) => writeProgress(transaction, slot, progress),
       onAdvance,
       prove: (description) => watch.prove(description),
     })
@@ -183,8 +202,10 @@ export class Session {
       if (watch.isSynchronous) onAdvance() // it may have become so, and be waited for
       if (watch.slotStatus !== undefined) this.guard.look(watch.slotStatus)
     })
+    this.joining = this.join(rest, (description) => watch.prove(description))
+    const verifying = this.joining.then(() => this.verifyInBackground())
     const streaming = this.stream.done.then(() => this.interrupted)
-    return await Promise.race([streaming, this.interrupted, watching, this.verifyInBackground()])
+    return await Promise.race([streaming, this.interrupted, watching, verifying])
   }
 
   /** Rejects when a table differs from Postgres: the next session copies it again. */
@@ -254,67 +275,96 @@ export class Session {
     const ended = new SnapheapError('CLOSED', 'The stream has ended. Await the next one.')
     await this.follower?.abandon(ended)
     const { stream, replication, client } = this
-    if (stream !== undefined) {
-      const timeout = new Promise((resolve) => {
-        setTimeout(resolve, STOP_TIMEOUT_MS).unref()
-      })
-      await Promise.race([stream.stop(), timeout])
-    }
+    await stream?.stopWithin(STOP_TIMEOUT_MS)
     await Promise.all([client, replication].map((each) => each && disconnect(each)))
     this.aborter.abort(ended)
+    await this.joining?.catch(() => undefined)
   }
 
-  /** Brings the heap to where the stream can be taken up. */
-  private async carryOut(plan: Plan): Promise<{ startLsn: Lsn; pending: PendingSwap | undefined }> {
+  /** Brings the heap to where the stream can be taken up. Returns where that is, and the tables that have to be copied beside it. */
+  private async carryOut(plan: Plan): Promise<{ startLsn: Lsn; rest: SourceTable[] }> {
     const { store, slot, doubts, failover } = this.options
     const copying = new Copying(this.options, this.copyingSession, plan)
+    this.copying = copying
+    this.noteSources(plan.sources)
     await copying.resume()
     if (plan.restart !== undefined) {
       const copies = await copying.restart(plan.restart)
-      this.noteSources(plan, copies)
+      this.noteSources(copies.tables.map(({ source }) => source))
       this.copiesInUse.clear()
-      return { startLsn: copies.lsn, pending: undefined }
+      return { startLsn: copies.lsn, rest: [] }
     }
     if (failover !== undefined && failover !== plan.isFailover) await setFailover(this.replication!, slot, failover)
     await bringIntoStep(store, slot, plan, () => this.checkpoint())
-    this.sources = new Map(plan.sources.map((source) => [source.oid, source]))
-    const startLsn = readState(store, slot)!.lsn
+    doubts.oids.clear()
     const changed = plan.changes.filter(({ plan: { copied } }) => copied.length > 0)
-    const tables = [...plan.anew, ...changed.map(({ source }) => source)]
-    if (tables.length === 0) return { startLsn, pending: undefined }
-    this.options.onCopying(false)
-    const copies = await copying.copy(tables, { name: `${slot}_copy`, temporary: true })
-    this.noteSources(plan, copies)
-    const oids = copies.tables.flatMap(({ source, leaves }) => leaves ?? source.leaves.map(({ oid }) => oid))
-    const pending: PendingSwap = {
-      lsn: copies.lsn,
-      oids: new Set(oids),
-      swap: async (transaction) => {
-        await swapIn(transaction, store, slot, copies.tables)
-        doubts.oids.clear()
-        this.copiesInUse.clear()
-      },
-    }
-    return { startLsn, pending }
+    const rest = [...plan.anew, ...changed.map(({ source }) => source)]
+    for (const source of rest) this.incomplete.add(mirrorName(source))
+    if (rest.length > 0) this.options.onCopying(false)
+    return { startLsn: readState(store, slot)!.lsn, rest }
   }
 
-  private noteSources(plan: Plan, copies: Copies): void {
-    const sources = new Map(plan.sources.map((source) => [source.oid, source]))
-    for (const { source } of copies.tables) sources.set(source.oid, source)
-    this.sources = sources
+  private noteSources(sources: readonly SourceTable[]): void {
+    for (const source of sources) this.sources.set(source.oid, source)
+  }
+
+  /** Copies tables while the others are followed, and again later where it cannot be done now. Rejects where the session must end. */
+  private async join(rest: readonly SourceTable[], prove: FollowerOptions['prove']): Promise<void> {
+    const backoff = new Backoff()
+    this.signal.addEventListener('abort', () => backoff.end())
+    while (this.incomplete.size > 0) {
+      const missing = rest.filter((source) => this.incomplete.has(mirrorName(source)))
+      try {
+        await joinTables(this.joiningRequest(new CopyMeter(missing, this.options.onProgress), prove), missing)
+      } catch (error) {
+        this.checkpoint()
+        const { code, message, details } = error as SnapheapError
+        if (this.signal.aborted || (code !== 'POSTGRES' && code !== 'TIMEOUT') || details.isOtherHistory) throw error
+        this.options.onNotice(`Tables wait to be copied, while the others are followed: ${message}`)
+        this.copiesInUse.clear()
+        await backoff.pause()
+      }
+    }
+  }
+
+  private joiningRequest(meter: CopyMeter, prove: FollowerOptions['prove']): JoiningRequest {
+    return {
+      ...this.options,
+      client: this.client!,
+      follower: this.follower!,
+      stream: this.stream!,
+      copy: (tables, copySlot) => this.copying!.copy(tables, copySlot, meter, JOINED_BYTES),
+      prove,
+      onJoined: ({ tables }) => {
+        this.noteSources(tables.map(({ source }) => source))
+        for (const { name } of tables) this.incomplete.delete(name)
+        this.copiesInUse.clear()
+        this.options.onAdvance()
+      },
+      signal: this.signal,
+    }
   }
 
   private get copyingSession(): CopyingSession {
-    const { guard, copiesInUse, signal } = this
+    const { copiesInUse, signal } = this
     return {
       client: this.client!,
       replication: this.replication!,
-      guard,
       copiesInUse,
       checkpoint: () => this.checkpoint(),
       interrupt: (error) => this.interrupt(error),
       signal,
     }
+  }
+
+  /** Leaves whose rows are those of the place where the stream is taken up. */
+  private leavesInStep(plan: Plan, rest: readonly SourceTable[]): MirroredLeafOf[] {
+    const copied = new Set(plan.changes.flatMap(({ plan: change }) => change.copied.map(({ oid }) => oid)))
+    return [...this.sources.values()].flatMap((source) =>
+      source.leaves
+        .filter(({ oid }) => !copied.has(oid) && !(rest.includes(source) && plan.anew.includes(source)))
+        .map((leaf) => ({ source, leaf, table: mirrorName(source) })),
+    )
   }
 
   /** Tells of values that could not be kept as they are, each kind once for a column. */
@@ -325,12 +375,6 @@ export class Session {
       }
     }
   }
-}
-
-/** The mirrored tables by the oids of their leaves. */
-function leavesOf(sources: ReadonlyMap<number, SourceTable>): Map<number, MirroredLeafOf> {
-  const leaves = [...sources.values()].flatMap((source) => source.leaves.map((leaf) => ({ source, leaf })))
-  return new Map(leaves.map((each) => [each.leaf.oid, each]))
 }
 
 function notDropped(slot: string, publication: string, cause: unknown): SnapheapError {

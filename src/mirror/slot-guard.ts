@@ -40,8 +40,8 @@ export class SlotGuard {
 }
 
 /** Whether the slot is to be dropped for this error. */
-export function givesUpSlot(error: unknown): boolean {
-  return error instanceof SnapheapError && error.details.givesUpSlot === true
+export function givesUpSlot(error: unknown, slot: string): boolean {
+  return error instanceof SnapheapError && error.details.givesUpSlot === true && error.details.slot === slot
 }
 
 /**

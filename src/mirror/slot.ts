@@ -37,6 +37,10 @@ interface SlotRow {
 /** SQL for the end of the server's log: of a standby, as far as it has replayed it. */
 export const END_OF_LOG = 'CASE WHEN pg_is_in_recovery() THEN pg_last_wal_replay_lsn() ELSE pg_current_wal_lsn() END'
 
+/** SQL for the end of what may have been sent from slots. */
+export const FLUSHED_LOG =
+  'CASE WHEN pg_is_in_recovery() THEN pg_last_wal_replay_lsn() ELSE pg_current_wal_flush_lsn() END'
+
 /** State of the slot, or undefined if there is none of that name. Throws `POSTGRES`. */
 export async function slotStatus(client: pg.Client, slot: string): Promise<SlotStatus | undefined> {
   const [row] = await queryRows<SlotRow>(

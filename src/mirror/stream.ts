@@ -11,6 +11,9 @@ const KEEPALIVE_BYTES = 18
 const STATUS_UPDATE = 0x72 // 'r'
 const STATUS_BYTES = 34
 
+/** Time for the server to end a stream in order. */
+export const STOP_TIMEOUT_MS = 1_500
+
 export interface StreamOptions {
   slot: string
   publication: string
@@ -134,6 +137,16 @@ export class ReplicationStream {
       if (this.hasStarted) this.channel.finish()
     }
     await this.done.catch(() => undefined)
+  }
+
+  /** The same, but does not wait longer for the server. */
+  async stopWithin(timeoutMs: number): Promise<void> {
+    let timer: NodeJS.Timeout | undefined
+    const timeout = new Promise<void>((resolve) => {
+      timer = setTimeout(resolve, timeoutMs)
+    })
+    await Promise.race([this.stop(), timeout])
+    clearTimeout(timer)
   }
 
   private ended(slot: string): void {

@@ -3,22 +3,28 @@ import type { MirroredTableStatus, MirrorStatus } from './mirror-options'
 import { servedTables } from './state'
 import { type UnfitTables, unfitError } from './table-findings'
 
-/**
- * The status of each table that is served. `following`: the session whose tables are in step with the server, apart
- * from those that it has left behind; undefined where all are as the mirror itself.
- */
+/** A session whose tables are in step with the server, but for some. */
+interface Following {
+  /** Left behind until they can be mirrored again. */
+  readonly unfit: UnfitTables
+  /** Not copied yet. */
+  readonly incomplete: ReadonlySet<string>
+}
+
+/** The status of each table. `following`: undefined where all are as the mirror itself. */
 export function tableStatuses(
   store: Store,
   slot: string,
   whole: MirrorStatus,
-  following: { readonly unfit: UnfitTables } | undefined,
+  following: Following | undefined,
 ): ReadonlyMap<string, MirroredTableStatus> {
-  const names = [...servedTables(store, slot).keys()]
-  return new Map(names.map((name) => [name, statusOf(name, whole, following?.unfit)]))
-}
-
-function statusOf(name: string, whole: MirrorStatus, unfit: UnfitTables | undefined): MirroredTableStatus {
-  const findings = unfit?.get(name)
-  if (findings !== undefined) return { status: 'stale', error: unfitError(new Map([[name, findings]])) }
-  return { status: unfit === undefined ? whole : 'live', error: undefined }
+  const served = new Set(servedTables(store, slot).keys())
+  const status = (name: string): MirroredTableStatus => {
+    if (following === undefined) return { status: whole, error: undefined }
+    const findings = following.unfit.get(name)
+    if (findings !== undefined) return { status: 'stale', error: unfitError(new Map([[name, findings]])) }
+    if (!following.incomplete.has(name)) return { status: 'live', error: undefined }
+    return { status: served.has(name) ? 'resyncing' : 'copying', error: undefined }
+  }
+  return new Map([...served, ...(following?.incomplete ?? [])].map((name) => [name, status(name)]))
 }

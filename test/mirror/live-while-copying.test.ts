@@ -1,0 +1,217 @@
+import pg from 'pg'
+import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from 'vitest'
+import type { MirrorOptions } from '../../src/mirror/mirror-options'
+import { CopyNetwork } from '../support/copy-network'
+import { MirrorBench } from '../support/mirror'
+import { type PostgresServer, startPostgres } from '../support/postgres'
+import { seeded } from '../support/random'
+
+let server: PostgresServer
+let network: CopyNetwork
+let bench: MirrorBench
+beforeAll(async () => {
+  server = await startPostgres({ max_replication_slots: '3', max_prepared_transactions: '2' })
+})
+afterAll(() => server.close())
+beforeEach(async () => {
+  network = await CopyNetwork.to(server.tcpConnection.port)
+})
+afterEach(async () => {
+  await bench.close()
+  await network[Symbol.asyncDispose]()
+})
+
+const SETUP = `
+  CREATE TABLE small (id int PRIMARY KEY, v int); INSERT INTO small SELECT i, 0 FROM generate_series(1, 100) i;
+  CREATE TABLE large (id int PRIMARY KEY, v text NOT NULL, n int NOT NULL DEFAULT 0);
+  INSERT INTO large SELECT i, repeat(md5(i::text), 20), 0 FROM generate_series(1, 12000) i;
+  CREATE TABLE parted (part int, id int, v text, PRIMARY KEY (part, id)) PARTITION BY LIST (part);
+  CREATE TABLE parted_1 PARTITION OF parted FOR VALUES IN (1); CREATE TABLE parted_2 PARTITION OF parted FOR VALUES IN (2);
+  INSERT INTO parted SELECT 1 + i % 2, i, repeat('x', 500) FROM generate_series(1, 4000) i`
+
+async function start(options: Partial<MirrorOptions> = {}): Promise<void> {
+  bench = await MirrorBench.start(server, SETUP, {
+    tables: ['small', 'large'],
+    ...options,
+  })
+  await bench.shut()
+  await reopen(options)
+}
+
+/** Opens the file again, and mirrors through the network. */
+async function reopen(options: Partial<MirrorOptions> = {}): Promise<void> {
+  const { database } = bench.connection
+  await bench.open({ connection: { ...server.tcpConnection, port: network.port, database }, ...options })
+}
+
+const statusOf = (name: string) => bench.mirror.tables().get(name)?.status
+const small = (id: number) => bench.db.table('small').get(id)?.v
+
+/** Alters the large table so that it is made anew, and stops in the middle of that. */
+async function copyLarge(sql = 'ALTER TABLE large ALTER v DROP NOT NULL'): Promise<void> {
+  const isWithin = network.stopAt('large', 1 << 18)
+  await bench.query(sql)
+  await isWithin
+}
+
+test('live tables advance, and say that they are live, while another is copied; what it missed meanwhile is there when it has joined', async () => {
+  await start()
+  await copyLarge()
+  await bench.query('UPDATE small SET v = 1; INSERT INTO small VALUES (500, 7); DELETE FROM small WHERE id = 3')
+  await bench.until(() => small(500) === 7)
+  expect([small(1), small(3)]).toEqual([1, undefined])
+  expect([statusOf('small'), statusOf('large'), bench.mirror.status]).toEqual(['live', 'resyncing', 'resyncing'])
+  await bench.query(`UPDATE large SET n = 1 WHERE id % 3 = 0; DELETE FROM large WHERE id % 10 = 1;
+    INSERT INTO large SELECT i, 'new', 2 FROM generate_series(20001, 20100) i; UPDATE large SET id = -id WHERE id % 50 = 2`)
+  expect(bench.db.table('large').get(3)).toMatchObject({ n: 0 })
+  await expect(bench.mirror.verify()).rejects.toMatchObject({ code: 'BUSY' })
+  const [{ lsn }] = await bench.query<{ lsn: string }>('SELECT pg_current_wal_insert_lsn()::text AS lsn')
+  await expect(bench.mirror.waitFor(lsn, { timeoutMs: 100 })).rejects.toMatchObject({ code: 'TIMEOUT' })
+  network.goOn()
+  await bench.expectSame()
+  expect(bench.db.table('large').get(3)).toMatchObject({ n: 1 })
+  expect(statusOf('large')).toBe('live')
+  await bench.query('UPDATE large SET n = 5 WHERE id < 100; UPDATE small SET v = 5')
+  await bench.expectSame()
+  await bench.until(() => bench.db.tableNames.every((name) => !name.includes('~')))
+})
+
+test('a table that is new to the mirror is `copying` while the others are live, and joins them', async () => {
+  await start({ tables: ['small'] })
+  await bench.shut()
+  const isWithin = network.stopAt('large', 1 << 18)
+  const opened = reopen({ tables: ['small', 'large'] })
+  await isWithin
+  await bench.query('UPDATE small SET v = 4')
+  await bench.until(() => small(1) === 4)
+  expect([statusOf('small'), statusOf('large')]).toEqual(['live', 'copying'])
+  network.goOn()
+  await opened
+  await bench.expectSame()
+})
+
+test('one partition is copied while the others are followed', async () => {
+  await start({ tables: ['small', 'parted'] })
+  const isWithin = network.stopAt('parted_2', 1 << 17)
+  await bench.query(`BEGIN; ALTER TABLE parted DETACH PARTITION parted_2; UPDATE parted_2 SET v = 'y' WHERE id < 1000;
+    ALTER TABLE parted ATTACH PARTITION parted_2 FOR VALUES IN (2); COMMIT`)
+  await isWithin
+  await bench.query(`UPDATE parted SET v = 'z' WHERE id > 3000; UPDATE parted SET part = 2 WHERE part = 1 AND id < 50;
+    UPDATE parted SET part = 1, id = id + 10000 WHERE part = 2 AND id BETWEEN 100 AND 150`)
+  await bench.until(() => bench.db.table('parted').find({ v: 'z' }).length >= 500)
+  network.goOn()
+  await bench.expectSame()
+  expect(network.copied).not.toContain('parted_1')
+})
+
+test('tables of a copy that was broken off, by the network or a crash, are right afterwards, and the others were all along', async () => {
+  await start({ saveEveryMs: 20 })
+  for (let round = 1; round <= 3; round++) {
+    await copyLarge(
+      round % 2 === 0 ? 'ALTER TABLE large ALTER v DROP NOT NULL' : 'ALTER TABLE large ALTER n TYPE bigint',
+    )
+    await bench.query(`UPDATE small SET v = ${round}; UPDATE large SET n = ${round} WHERE id % 7 = 0`)
+    await bench.until(() => small(1) === round)
+    if (round === 1) network.cut()
+    else {
+      if (round === 2) await bench.db.close() // as when the process is killed: nothing is told to the server
+      await bench.mirror.close().catch(() => undefined)
+      network.cut()
+      await bench.shut().catch(() => undefined)
+      await bench.query(`UPDATE large SET n = 0 WHERE id % 5 = 0`)
+      await reopen({ saveEveryMs: 20 })
+    }
+    await bench.expectSame()
+    await bench.query(
+      `UPDATE large SET v = '' WHERE v IS NULL; ALTER TABLE large ALTER v SET NOT NULL, ALTER n TYPE int`,
+    )
+    await bench.expectSameSoon()
+  }
+}, 120_000)
+
+test('what has joined is not applied once more after a crash', async () => {
+  await start({ saveEveryMs: 1e9 })
+  await copyLarge()
+  await bench.query(
+    `INSERT INTO large VALUES (30000, 'new', 3); DELETE FROM large WHERE id = 9; UPDATE small SET v = 3`,
+  )
+  await bench.until(() => small(1) === 3)
+  network.goOn()
+  await bench.until(() => bench.mirror.status === 'live')
+  await bench.db.close() // without a save: the server has been told nothing since the beginning
+  await bench.mirror.close().catch(() => undefined)
+  bench.statuses.length = 0
+  await bench.open()
+  await bench.expectSame()
+  expect(bench.statuses).not.toContain('resyncing')
+})
+
+test('a slot that cannot be had for the copy: the others stay live, it is said why, and the copy is made when it can be', async () => {
+  await start()
+  const others = ['one', 'two']
+  for (const name of others) await bench.query(`SELECT pg_create_physical_replication_slot('${name}')`)
+  await bench.query('ALTER TABLE large ALTER v DROP NOT NULL')
+  await bench.until(() => bench.notices.some((notice) => /wait to be copied.*max_replication_slots/s.test(notice)))
+  await bench.query('UPDATE small SET v = 8')
+  await bench.until(() => small(1) === 8)
+  expect(statusOf('small')).toBe('live')
+  for (const name of others) await server.query(`SELECT pg_drop_replication_slot('${name}')`)
+  await bench.expectSame()
+})
+
+test('close ends in time in the middle of it', async () => {
+  await start()
+  await copyLarge()
+  await bench.query('UPDATE small SET v = 2')
+  await bench.until(() => small(1) === 2)
+  const startMs = performance.now()
+  await bench.mirror.close()
+  expect(performance.now() - startMs).toBeLessThan(5_000)
+})
+
+test('under load, tables that are copied again and again join the others with the very rows of Postgres', async () => {
+  await start({ tables: ['small', 'large', 'parted'] })
+  const random = seeded(7)
+  const client = new pg.Client({ ...server.connection, database: bench.connection.database })
+  await client.connect()
+  let isOver = false
+  const number = (below: number) => Math.floor(random() * below)
+  const torn: string[] = []
+  const load = (async () => {
+    for (let i = 1; !isOver; i++) {
+      const id = 1 + number(12_000)
+      await client.query(`BEGIN; UPDATE small SET v = ${i} WHERE id = 1; UPDATE large SET n = ${i} WHERE id = 1;
+        UPDATE large SET n = ${i}, v = 'changed' WHERE id BETWEEN ${id} AND ${id + 20}; DELETE FROM large WHERE id = ${1 + id};
+        INSERT INTO large VALUES (${100_000 + i}, 'new', 1); UPDATE large SET id = ${200_000 + i} WHERE id = ${2 + id};
+        UPDATE parted SET part = 3 - part WHERE id = ${1 + number(4000)}; COMMIT`)
+    }
+  })()
+  const look = () => {
+    if (['small', 'large'].every((name) => statusOf(name) === 'live')) {
+      const [one, two] = [small(1), Number(bench.db.table('large').get(1)?.n)]
+      if (one !== two) torn.push(`${one} ${two}`)
+    }
+    if (!isOver) setTimeout(look, 1)
+  }
+  look()
+  try {
+    for (const sql of [
+      'ALTER v DROP NOT NULL',
+      'ADD w int DEFAULT 5',
+      'ALTER n TYPE bigint',
+      'DROP w, ADD w real DEFAULT 1',
+    ]) {
+      bench.statuses.length = 0
+      await bench.query(`ALTER TABLE large ${sql}`)
+      await bench.query(`BEGIN; ALTER TABLE parted DETACH PARTITION parted_1;
+        ALTER TABLE parted ATTACH PARTITION parted_1 FOR VALUES IN (1); COMMIT`)
+      await bench.until(() => bench.statuses.includes('resyncing') && bench.mirror.status === 'live')
+    }
+  } finally {
+    isOver = true
+    await load
+    await client.end()
+  }
+  await bench.expectSameSoon()
+  expect(torn).toEqual([])
+}, 120_000)
