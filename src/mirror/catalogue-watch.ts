@@ -7,6 +7,7 @@ import type { Follower } from './follower'
 import { FLUSH_LOG, type Lsn, parseLsn } from './lsn'
 import { describeSource, isDone, type MirroredTable, mirrorName, planTable } from './mirrored-table'
 import { publicationIdentity, readPublication } from './publication'
+import { servedAs } from './renamed'
 import { END_OF_LOG, type SlotStatus, slotStatus } from './slot'
 import type { ReplicationStream } from './stream'
 import { ANY_RELATION, type Description } from './transaction-buffer'
@@ -199,11 +200,16 @@ export class CatalogueWatch {
 
   /** Rejects when a name that a renamed table has left is another table's now. */
   private async lookAtNames(current: readonly SourceTable[]): Promise<void> {
-    const renamed = current.find(({ mirroredAs }) => mirroredAs !== undefined)
-    if (renamed === undefined) return
-    const named = await readTables(this.client, this.watched.tables)
-    if (named.every((table) => table === undefined || this.sources.has(table.oid))) return
-    throw tableChanged(renamed.oid, mirrorName(renamed), 'has given its name to another table', false)
+    const renamed = current.filter(({ mirroredAs }) => mirroredAs !== undefined)
+    if (renamed.length === 0) return
+    const left = renamed.map((table) => this.watched.tables.find((name) => servedAs(name, [mirrorName(table)])))
+    const taken = await readTables(
+      this.client,
+      left.filter((name) => name !== undefined),
+    )
+    if (taken.every((table) => table === undefined)) return
+    const [first] = renamed
+    throw tableChanged(first!.oid, mirrorName(first!), 'has given its name to another table', false)
   }
 }
 

@@ -118,6 +118,7 @@ async function copyTable(request: CopyRequest, client: pg.Client, source: Source
     await indexColumns(store, copyName, indexedColumns(source), checkpoint)
     const origin = request.origin && { ...request.origin, lsn: formatLsn(lsn) }
     await commit(store, (transaction) => setRole(transaction, copyName, slot, 'copy', description, origin))
+    if (origin !== undefined) await store.sync()
   }
   meter.end()
   return { name, source, copyName, description, leaves: leaves?.map(({ oid }) => oid) }

@@ -48,6 +48,7 @@ export async function joinTables(request: JoiningRequest, tables: readonly Sourc
     const replication = await connect(request.connection, 'replication', undefined, request.signal)
     try {
       const copies = await copyAndCatchUp(request, replication, rest)
+      if (request.store.path !== undefined) await request.store.sync()
       rest = rest.filter(({ oid }) => copies.tables.every(({ source }) => source.oid !== oid))
     } finally {
       await disconnect(replication)
@@ -79,10 +80,14 @@ async function copyAndCatchUp(
     { slot: name, publication, startLsn: copies.lsn, hasMessages: ddlTrigger },
     { onMessage, onKeepalive, onChunk },
   )
+  const meeting = new Meeting(request, { follower, stream, copies })
+  const met = meeting.run()
   try {
-    await Promise.race([stream.done, new Meeting(request, { follower, stream, copies }).run()])
+    await Promise.race([stream.done, met])
     return copies
   } finally {
+    meeting.isOver = true
+    await met.catch(() => undefined) // what is being put in place is there, or is not, before anything else
     await follower.abandon(joined())
     await stream.stopWithin(STOP_TIMEOUT_MS)
   }
@@ -102,6 +107,9 @@ function leavesIn({ source, leaves }: CopiedTable, table: string): MirroredLeafO
 
 /** Brings the stream of copies and the stream of the other tables to one place, and puts the copies in place there. */
 class Meeting {
+  /** Nobody waits for it any more. */
+  isOver = false
+
   constructor(
     private readonly request: JoiningRequest,
     private readonly own: { follower: Follower; stream: ReplicationStream; copies: Copies },
@@ -111,7 +119,7 @@ class Meeting {
     const { connection, signal } = this.request
     const client = await connect(connection, 'query', undefined, signal)
     try {
-      while (!(this.isNear && (await this.meet(client)))) await this.lookAgain()
+      while (!this.isOver && !(this.isNear && (await this.meet(client)))) await this.lookAgain()
     } finally {
       await disconnect(client)
     }
@@ -146,8 +154,9 @@ class Meeting {
       arrived.resolve(true)
       return over.promise
     }
+    let standing: Promise<void> | undefined
     const choose = (): Promise<Lsn> => {
-      this.own.follower.standAt(chooseOwn, standOwn, MEET_WITHIN_MS).catch((error) => {
+      standing = this.own.follower.standAt(chooseOwn, standOwn, MEET_WITHIN_MS).catch((error) => {
         chosen.reject(error)
         arrived.resolve(false)
       })
@@ -159,6 +168,7 @@ class Meeting {
       return isThere
     }
     const asking = setInterval(() => this.askBoth(), LOOK_EVERY_MS)
+    const late = setTimeout(() => chosen.reject(noPlace()), MEET_WITHIN_MS)
     try {
       return await this.request.follower.standAt(choose, putInPlace, MEET_WITHIN_MS)
     } catch (error) {
@@ -166,7 +176,9 @@ class Meeting {
       throw error
     } finally {
       clearInterval(asking)
+      clearTimeout(late)
       over.resolve()
+      await standing
     }
   }
 
@@ -180,6 +192,11 @@ class Meeting {
   }
 }
 
+function noPlace(): SnapheapError {
+  const what = `The server did not tell the place in its log within ${MEET_WITHIN_MS} ms. It is asked again.`
+  return new SnapheapError('TIMEOUT', what, { isTransient: true })
+}
+
 function joined(): SnapheapError {
   return new SnapheapError('CLOSED', 'The copies have joined the other tables, or will be made anew.')
 }
@@ -187,6 +204,6 @@ function joined(): SnapheapError {
 /** Everything that was sent to anybody ends before this. */
 async function readFlushedLsn(client: pg.Client): Promise<Lsn> {
   const sql = `SELECT (${FLUSHED_LOG})::text AS lsn`
-  const [row] = await queryRows<{ lsn: string }>(client, 'reading the place in the log failed', sql, MEET_WITHIN_MS)
+  const [row] = await queryRows<{ lsn: string }>(client, 'reading the place in the log failed', sql)
   return parseLsn(row!.lsn)
 }
