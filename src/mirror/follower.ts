@@ -83,7 +83,9 @@ export class Follower {
     this.decoder = new PgoutputDecoder(this.applier)
   }
 
-  /** Changes of these are applied from now on. Their rows must be what they were where the stream stands: see `standAt`. */
+  /**
+   * Changes of these are applied from now on. Their rows must be what they were where the stream stands: see `standAt`.
+   */
   follow(leaves: readonly MirroredLeafOf[]): void {
     this.applier.follow(leaves)
   }
@@ -119,8 +121,9 @@ export class Follower {
   }
 
   /**
-   * Does `work` where everything committed before an LSN that `choose` finds, as for `snapshotAt`, is applied and nothing after; the
-   * stream stands there until its promise is settled. Throws `TIMEOUT` where the stream does not come there within `withinMs`.
+   * Does `work` where everything committed before an LSN that `choose` finds, as for `snapshotAt`, is applied and
+   * nothing after; the stream stands there until its promise is settled. Throws `TIMEOUT` where the stream does not
+   * come there within `withinMs`.
    */
   async standAt<T>(choose: () => Promise<Lsn>, work: (lsn: Lsn) => T | Promise<T>, withinMs?: number): Promise<T> {
     while (this.placing !== undefined) await this.placing.catch(() => undefined)
@@ -173,7 +176,10 @@ export class Follower {
     barrier.failed(notThere(barrier.lsn, withinMs))
   }
 
-  /** Commits a change of the tables, together with how far they are. Where the stream stands: within the work of `standAt`. */
+  /**
+   * Commits a change of the tables, together with how far they are. Where the stream stands: within the work of
+   * `standAt`.
+   */
   async commitHere(change: (transaction: Transaction) => Promise<void>): Promise<void> {
     const lsn = this.appliedLsn
     await this.options.store.writeBeside(async (transaction) => {
@@ -297,8 +303,8 @@ export class Follower {
   }
 
   /**
-   * Applies a transaction beside what readers see, message by message as they come: one too large to be kept until it is whole, and any
-   * while another transaction of this process is open.
+   * Applies a transaction beside what readers see, message by message as they come: one too large to be kept until it
+   * is whole, and any while another transaction of this process is open.
    */
   private async drainBeside(): Promise<void> {
     this.open ??= await this.openBeside()

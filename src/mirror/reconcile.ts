@@ -165,8 +165,8 @@ interface ServerIdentity {
 }
 
 /**
- * The copies of an interrupted restart, if the slot that it has made proves that the stream goes on from them: it stands exactly where
- * they were taken, which no other slot does, and nothing has been streamed from it.
+ * The copies of an interrupted restart, if the slot that it has made proves that the stream goes on from them: it
+ * stands exactly where they were taken, which no other slot does, and nothing has been streamed from it.
  */
 function resumable(
   whole: readonly WholeCopy[],

@@ -133,7 +133,10 @@ export class Session {
     }
   }
 
-  /** Everything committed before this can be read, of all tables that can be mirrored; undefined before the stream begins. */
+  /**
+   * Everything committed before this can be read, of all tables that can be mirrored; undefined before the stream
+   * begins.
+   */
   get readableLsn(): Lsn | undefined {
     return this.incomplete.size > 0 ? this.startLsn : this.follower?.appliedLsn
   }
@@ -281,7 +284,10 @@ export class Session {
     await this.joining?.catch(() => undefined)
   }
 
-  /** Brings the heap to where the stream can be taken up. Returns where that is, and the tables that have to be copied beside it. */
+  /**
+   * Brings the heap to where the stream can be taken up. Returns where that is, and the tables that have to be copied
+   * beside it.
+   */
   private async carryOut(plan: Plan): Promise<{ startLsn: Lsn; rest: SourceTable[] }> {
     const { store, slot, doubts, failover } = this.options
     const copying = new Copying(this.options, this.copyingSession, plan)
@@ -308,7 +314,10 @@ export class Session {
     for (const source of sources) this.sources.set(source.oid, source)
   }
 
-  /** Copies tables while the others are followed, and again later where it cannot be done now. Rejects where the session must end. */
+  /**
+   * Copies tables while the others are followed, and again later where it cannot be done now. Rejects where the session
+   * must end.
+   */
   private async join(rest: readonly SourceTable[], prove: FollowerOptions['prove']): Promise<void> {
     const backoff = new Backoff()
     this.signal.addEventListener('abort', () => backoff.end())

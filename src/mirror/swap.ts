@@ -88,8 +88,8 @@ export function retire(transaction: Transaction, store: Store, slot: string, nam
 }
 
 /**
- * Removes tables that lost their place, and copies that were not finished, in steps that keep nobody waiting. Leaves alone
- * what `mayRemove` denies, also midway, and whole copies, which a session decides about.
+ * Removes tables that lost their place, and copies that were not finished, in steps that keep nobody waiting. Leaves
+ * alone what `mayRemove` denies, also midway, and whole copies, which a session decides about.
  */
 export async function removeLeftovers(store: Store, slot: string, mayRemove: (name: string) => boolean): Promise<void> {
   const whole = new Set(wholeCopies(store, slot).map(({ copyName }) => copyName))
