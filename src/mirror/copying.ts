@@ -18,8 +18,8 @@ export interface CopyingOptions {
   connection: ConnectionOptions
   slot: string
   checkEveryMs: number
-  failover: boolean | undefined
-  maxRetainedBytes: number | undefined
+  failover?: boolean | undefined
+  maxRetainedBytes?: number | undefined
   /** Cleared once what is in doubt is left behind. */
   doubts: Doubts
   onCopying: (isFirst: boolean) => void

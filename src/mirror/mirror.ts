@@ -263,25 +263,13 @@ export class Mirror extends EventEmitter<MirrorEvents> {
   }
 
   private async runSession(): Promise<void> {
-    const {
-      connection,
-      slot,
-      publication = slot,
-      tables,
-      checkEveryMs = 1000,
-      ddlTrigger = false,
-      failover,
-      maxRetainedBytes,
-    } = this.options
+    const { slot, publication = slot, checkEveryMs = 1000, ddlTrigger = false } = this.options
     const session = new Session({
       store: this.db,
-      connection,
-      slot,
+      ...this.options,
       publication,
-      tables,
       checkEveryMs,
-      failover,
-      maxRetainedBytes,
+      ddlTrigger,
       doubts: this.doubts,
       onPlanned: () => {
         this.wasFit = true
@@ -293,7 +281,6 @@ export class Mirror extends EventEmitter<MirrorEvents> {
       onAdvance: () => this.advanced(),
       onSilence: (isSilent) => this.silenced(isSilent),
       verification: this.verification,
-      ddlTrigger,
     })
     this.session = session
     this.saver.follow(session)
