@@ -207,16 +207,17 @@ test('a change that the stream says nothing of is shown without a change of any 
   await bench.expectSame()
 })
 
-test('under load: schema changes of all kinds between transactions lose nothing, and two tables always agree', async () => {
+test('under load: schema changes of all kinds between transactions lose nothing, and two tables agree whenever both are live', async () => {
   await start()
   const client = await connect(bench.connection, 'query')
   let isOver = false
   const torn: string[] = []
-  // Each transaction moves the same amount in both tables.
+  const isLive = (name: string) => bench.mirror.tables().get(name)?.status === 'live'
+  // Each transaction writes the same number into both tables. One that is copied says that it is behind the other.
   const look = () => {
+    const areLive = isLive('item') && isLive('other')
     const [item, other] = [bench.db.table('item').get(1), bench.db.table('other').get(1)]
-    if (item !== undefined && item.total !== undefined && item.total !== other!.v)
-      torn.push(`${item.total} ${other!.v}`)
+    if (areLive && item?.total !== undefined && item.total !== other!.v) torn.push(`${item.total} ${other!.v}`)
     if (!isOver) setTimeout(look, 1)
   }
   await bench.query(
