@@ -97,8 +97,8 @@ export class PoolFile {
   }
 
   /**
-   * Takes the newest root again, which another process may have written; with `isDurableOnly`, when it is on the device.
-   * Whether there was a newer one. Throws as `open`; then the root is the one before.
+   * Takes the newest root again, which another process may have written; with `isDurableOnly`, when it is on the
+   * device. Whether there was a newer one. Throws as `open`; then the root is the one before.
    */
   reread(isDurableOnly = false): boolean {
     this.ensureLength()

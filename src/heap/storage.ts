@@ -103,8 +103,8 @@ export class Storage {
 
   /**
    * Goes over to the newest state of the file at `path`, which its writer keeps: of the same file, or of another that has
-   * taken its name; with `isDurableOnly`, when that is on the device. Returns the block table that it gives, undefined when
-   * there is nothing newer. The caller takes that over: from now on, blocks are placed in the new state.
+   * taken its name; with `isDurableOnly`, when that is on the device. Returns the block table that it gives, undefined
+   * when there is nothing newer. The caller takes that over: from now on, blocks are placed in the new state.
    */
   takeNewer(path: string, isDurableOnly: boolean): { root: FileRoot; table: Uint32Array } | undefined {
     const earlier = this.mapped

@@ -4,7 +4,7 @@ import type { Files } from './files'
 import { ioError } from './io-error'
 import type { Memory } from './memory'
 
-/** Codes of a system or file system that syncs nothing through a descriptor for reading, or a folder that may not be read. */
+/** Codes of a system that does not sync through a descriptor for reading, and of a folder that may not be read. */
 const CANNOT_SYNC: readonly unknown[] = ['EINVAL', 'EPERM', 'EACCES']
 
 /**

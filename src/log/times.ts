@@ -7,8 +7,8 @@ const RUN_MS = 60_000
  * Puts the times of commits in order. A record holds what the clock said, and clocks are set forward and back. Here the
  * runs of commits that agree with most others about the order of times count as they are: the heaviest sequence of runs
  * of which none both begins and ends before the one in front of it. All others are out of line, and take the time of
- * the nearest commit before them that is in line. What the clock says now counts as half of all commits, as the last of them. Memory follows the number of
- * runs: at most one for each minute and each time that the clock went back.
+ * the nearest commit before them that is in line. What the clock says now counts as half of all commits, as the last of
+ * them. Memory follows the number of runs: at most one for each minute and each time that the clock went back.
  */
 export class Times {
   private readonly runs: Run[] = []

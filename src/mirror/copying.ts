@@ -53,8 +53,8 @@ export class Copying {
   ) {}
 
   /**
-   * Puts in place what an interrupted restart has copied, and gives up whole copies that are not proven to go with the
-   * slot. Tables that it has not come to are as it has left them: left behind.
+   * Puts the tables that an interrupted restart has copied in place, and discards whole copies that are not proven to
+   * match the slot. The restart has marked the tables that it did not copy: they are copied later.
    */
   async resume(): Promise<void> {
     const { store, slot, onNotice } = this.options
