@@ -1,16 +1,27 @@
 import type pg from 'pg'
 import type { Store } from '../db/store'
 import { tableChanged } from './apply'
-import { qualifiedName, type SourceLeaf, type SourceTable } from './catalogue'
+import { qualifiedName, type SourceTable } from './catalogue'
 import { UNSYNCED } from './commit'
 import type { ConnectionOptions } from './connection'
 import { type Copies, copyTables } from './copy-tables'
-import { mirrorName, planTable } from './mirrored-table'
+import { type Lsn, NO_LSN, parseLsn } from './lsn'
+import { mirrorName, planTable, type TablePlan } from './mirrored-table'
 import { CopyMeter, type CopyState } from './progress'
 import type { Doubts, Plan } from './reconcile'
 import { dropSlot, type SlotKind } from './slot'
 import { guardMeanwhile, SlotGuard } from './slot-guard'
-import { disclaimSlot, leaveBehind, mirrorProperties, servedTables, setRole, wholeCopies, writeState } from './state'
+import {
+  disclaimSlot,
+  type KeptCopy,
+  keptCopies,
+  leaveBehind,
+  mirrorProperties,
+  readState,
+  servedTables,
+  setRole,
+  writeState,
+} from './state'
 import { retire, swapIn } from './swap'
 
 export interface CopyingOptions {
@@ -37,6 +48,8 @@ export interface CopyingSession {
   checkpoint: () => void
   /** Ends the session. */
   interrupt: (error: Error) => void
+  /** Writes down how far the tables are, if they are at an LSN or beyond it. */
+  storeProgress: (lsn: Lsn) => void
   /** Ends everything that is waited for. */
   signal: AbortSignal
 }
@@ -53,25 +66,41 @@ export class Copying {
   ) {}
 
   /**
-   * Puts the tables that an interrupted restart has copied in place, and discards whole copies that are not proven to
-   * match the slot. The restart has marked the tables that it did not copy: they are copied later.
+   * Puts the tables that an interrupted restart has copied in place, and gives up the copies that cannot be gone on
+   * with. The restart has marked the tables that it did not copy: they are copied later.
    */
   async resume(): Promise<void> {
     const { store, slot, onNotice } = this.options
     const { resumed, systemId, publication, sources } = this.plan
     const taken = resumed?.copies ?? []
-    const others = wholeCopies(store, slot).filter((copy) => taken.every(({ copyName }) => copyName !== copy.copyName))
+    const others = keptCopies(store, slot).filter((copy) => taken.every(({ copyName }) => copyName !== copy.copyName))
     if (taken.length + others.length === 0) return
+    const lsn = resumed?.lsn ?? readState(store, slot)?.lsn ?? NO_LSN
     await store.writeBeside(async (transaction) => {
       transaction.manage()
       this.session.checkpoint()
-      for (const { copyName } of others) setRole(transaction, copyName, slot, 'old', null)
+      for (const { copyName, description, note } of others) {
+        if (this.isNeeded(description.oid) && parseLsn(note.lsn) <= lsn)
+          setRole(transaction, copyName, slot, 'copy', description, { ...note, isAtSlot: false })
+        else setRole(transaction, copyName, slot, 'old', null)
+      }
       if (resumed === undefined) return
       await swapIn(transaction, store, slot, taken)
-      writeState(transaction, slot, { lsn: resumed.lsn, systemId, publication, lastLsn: null, lastXid: null })
+      writeState(transaction, slot, { lsn, systemId, publication, lastLsn: null, lastXid: null })
     }, UNSYNCED)
-    if (taken.length > 0)
+    if (resumed !== undefined)
       onNotice(`An interrupted copy goes on: ${taken.length} of ${sources.length} tables are copied already.`)
+  }
+
+  /**
+   * Whether a table is copied by this session beside the stream. A restart copies everything anew: the server may have
+   * another history than what has been copied.
+   */
+  private isNeeded(oid: number): boolean {
+    const { restart, anew, changes } = this.plan
+    const isCopied = (each: { source: SourceTable; plan: TablePlan }) => each.plan.copied.length > 0
+    const copied = [...anew, ...changes.filter(isCopied).map(({ source }) => source)]
+    return restart === undefined && copied.some((source) => source.oid === oid)
   }
 
   /** Copies everything, from a new slot on. Returns where that begins, and the tables as they were there. */
@@ -87,9 +116,9 @@ export class Copying {
     await dropSlot(this.session.client, slot)
     const isTemporary = store.path === undefined
     const kind = isTemporary ? { temporary: true, on: this.session.replication } : { failover: failover === true }
-    const { systemId, publication, removed } = this.plan
-    const meter = new CopyMeter(this.plan.anew, onProgress)
-    const copies = await this.copy(this.plan.anew, { name: slot, ...kind }, meter).catch(async (error) => {
+    const { systemId, publication, removed, sources } = this.plan
+    const meter = new CopyMeter(sources, onProgress)
+    const copies = await this.copy(sources, { name: slot, ...kind }, meter).catch(async (error) => {
       if (error.details?.sqlState === DUPLICATE_OBJECT) await disclaimSlot(store, slot)
       throw error
     })
@@ -112,7 +141,7 @@ export class Copying {
     mostBytes = Number.POSITIVE_INFINITY,
   ): Promise<Copies> {
     const { store, connection, slot, checkEveryMs, maxRetainedBytes, onNotice } = this.options
-    const { client, copiesInUse, checkpoint, interrupt, signal } = this.session
+    const { client, copiesInUse, checkpoint, interrupt, storeProgress, signal } = this.session
     const { publishedAs, systemId, publication } = this.plan
     const guard = new SlotGuard(copySlot.name, maxRetainedBytes, onNotice)
     const stopGuarding = guardMeanwhile(client, copySlot.name, guard, checkEveryMs, interrupt)
@@ -125,7 +154,9 @@ export class Copying {
       mostBytes,
       leavesOf: (source) => this.leavesToCopy(source),
       publishedAs,
-      origin: copySlot.temporary === true ? undefined : { systemId, publication },
+      kept: (oid) => this.kept(oid),
+      origin: { systemId, publication, isAtSlot: copySlot.temporary !== true },
+      onNote: storeProgress,
       meter,
       checkpoint,
       onTable: (copyName) => copiesInUse.add(copyName),
@@ -134,14 +165,21 @@ export class Copying {
     }).finally(stopGuarding)
   }
 
-  /** What of a table has to be copied, which may be more by now than when it was planned. */
-  private leavesToCopy(source: SourceTable): SourceLeaf[] | undefined {
-    const { anew, publishedAs } = this.plan
+  private kept(oid: number): KeptCopy[] {
+    const { store, slot } = this.options
+    return keptCopies(store, slot).filter(({ description }) => description.oid === oid)
+  }
+
+  /** Oids of the leaves whose rows have to be replaced, which may be more by now than when it was planned. */
+  private leavesToCopy(source: SourceTable): number[] | undefined {
+    const { anew, publishedAs, restart } = this.plan
     if (anew.some(({ oid }) => oid === source.oid)) return undefined
     const mirrored = mirrorProperties(this.options.store, mirrorName(source))!.source!
     const now = planTable(mirrored, source, publishedAs.get(source.oid) ?? '')
+    if (now !== undefined && restart !== undefined && now.steps.length === 0)
+      return [...source.leaves.map(({ oid }) => oid), ...now.removed]
     if (now === undefined || now.steps.length + now.removed.length > 0)
       throw tableChanged(source.oid, qualifiedName(source), 'was changed again', false)
-    return now.copied
+    return now.copied.map(({ oid }) => oid)
   }
 }

@@ -22,11 +22,11 @@ import type {
   MirrorStatus,
 } from './mirror-options'
 import type { Doubts } from './reconcile'
+import { removeLeftovers } from './removal'
 import { ensureNotMirrored, leaveMirrored, markMirrored } from './running'
 import { Saver } from './saver'
 import { Session } from './session'
 import { readState, servedTables } from './state'
-import { removeLeftovers } from './swap'
 import { unfitError } from './table-findings'
 import { tableStatuses } from './table-statuses'
 import { type Verification, verifyTables } from './verify'
@@ -296,7 +296,7 @@ export class Mirror extends EventEmitter<MirrorEvents> {
     if (this.isComplete || follower.appliedLsn < session.endLsn!) return
     const { unfit, incomplete } = session
     this.caughtUp = { session, isComplete: incomplete.size === 0 }
-    if (incomplete.size > 0) return this.setStatus('resyncing', undefined)
+    if (incomplete.size > 0) return this.setStatus(session.isFirstCopy ? 'copying' : 'resyncing', undefined)
     this.backoff.reset()
     if (unfit.size === 0) this.setStatus('live', undefined)
     else this.setStatus('stale', unfitError(unfit))

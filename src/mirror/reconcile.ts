@@ -8,7 +8,7 @@ import { formatLsn, type Lsn, parseLsn } from './lsn'
 import { type MirroredTable, mirrorName, planTable, type TablePlan } from './mirrored-table'
 import { ensureFits, ensurePublication, publicationIdentity, readPublication } from './publication'
 import { type SlotStatus, slotStatus } from './slot'
-import { ensureReplaceable, type MirrorState, readState, servedTables, type WholeCopy, wholeCopies } from './state'
+import { ensureReplaceable, type KeptCopy, keptCopies, type MirrorState, readState, servedTables } from './state'
 import type { Replacement } from './swap'
 import type { UnfitTables } from './table-findings'
 
@@ -52,11 +52,14 @@ export interface Plan {
   isFailover: boolean | undefined
   /** The heap cannot go on from where it stands: everything is copied, from a new slot on. */
   restart: { reason: string; isFirst: boolean } | undefined
-  /** What an interrupted restart has copied; everything below is planned as if that was in place. */
+  /**
+   * The whole copies of an interrupted restart, if that has begun any; everything below is planned as if these were in
+   * place.
+   */
   resumed: { lsn: Lsn; copies: Replacement[] } | undefined
-  /** Tables to be made anew; with `restart` all of them. */
+  /** Tables to be made anew. */
   anew: SourceTable[]
-  /** What brings the others into step. */
+  /** What brings the others into step. With `restart` all of their rows are copied, and nothing else is to be done. */
   changes: { source: SourceTable; plan: TablePlan }[]
   /** Names of tables that are mirrored no longer. */
   removed: string[]
@@ -96,7 +99,7 @@ export async function reconcile(
   const status = await slotAtRest(client, slot)
   if (status?.activePid !== undefined) throw inUse(slot, status.activePid)
   const current = { ...server, publication: before.publication }
-  const resumed = doubts.isOtherHistory ? undefined : resumable(wholeCopies(store, slot), sources, current, status)
+  const resumed = doubts.isOtherHistory ? undefined : resumable(keptCopies(store, slot), sources, current, status)
   const reason =
     resumed !== undefined
       ? undefined
@@ -122,12 +125,11 @@ export async function reconcile(
   const empty = await emptyRelations(client, newLeaves(sources, served))
   for (const source of sources) {
     const mirrored = served.get(mirrorName(source))
-    const change =
-      reason !== undefined || mirrored === undefined
-        ? undefined
-        : planTable(mirrored, source, published.entries.get(source.oid) ?? '')
-    if (change === undefined) plan.anew.push(source)
-    else if (doubts.oids.has(source.oid)) plan.changes.push({ source, plan: { ...change, copied: source.leaves } })
+    const change = mirrored && planTable(mirrored, source, published.entries.get(source.oid) ?? '')
+    const isAnew = change === undefined || (reason !== undefined && change.steps.length > 0)
+    if (isAnew) plan.anew.push(source)
+    else if (reason !== undefined || doubts.oids.has(source.oid))
+      plan.changes.push({ source, plan: { ...change, copied: source.leaves } })
     else plan.changes.push({ source, plan: { ...change, copied: change.copied.filter(({ oid }) => !empty.has(oid)) } })
   }
   return plan
@@ -169,23 +171,25 @@ interface ServerIdentity {
  * stands exactly where they were taken, which no other slot does, and nothing has been streamed from it.
  */
 function resumable(
-  whole: readonly WholeCopy[],
+  kept: readonly KeptCopy[],
   sources: readonly SourceTable[],
   server: ServerIdentity & { publication: string },
   status: SlotStatus | undefined,
 ): Plan['resumed'] {
   if (status === undefined || status.isLost) return undefined
-  const copies = whole.flatMap(({ copyName, description, origin }): Replacement[] => {
-    const source = sources.find(({ oid }) => oid === description.oid)
-    const isProven =
-      origin.lsn === formatLsn(status.confirmedLsn) &&
-      origin.systemId === server.systemId &&
-      origin.publication === server.publication
-    return source !== undefined && isProven
-      ? [{ name: mirrorName(source), copyName, description, leaves: undefined }]
-      : []
+  const proven = kept.filter(
+    ({ note, description }) =>
+      note.isAtSlot &&
+      note.lsn === formatLsn(status.confirmedLsn) &&
+      note.systemId === server.systemId &&
+      note.publication === server.publication &&
+      sources.some(({ oid }) => oid === description.oid),
+  )
+  const copies = proven.flatMap(({ copyName, description, note }): Replacement[] => {
+    const source = sources.find(({ oid }) => oid === description.oid)!
+    return note.isWhole ? [{ name: mirrorName(source), copyName, description, leaves: note.leaves ?? undefined }] : []
   })
-  return copies.length === 0 ? undefined : { lsn: status.confirmedLsn, copies }
+  return proven.length === 0 ? undefined : { lsn: status.confirmedLsn, copies }
 }
 
 /** Why the stream cannot be taken up where the heap stands, undefined if it can. */

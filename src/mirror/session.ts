@@ -5,6 +5,7 @@ import type { BackgroundVerification } from './background-verification'
 import { Backoff } from './backoff'
 import { qualifiedName, type SourceTable } from './catalogue'
 import { CatalogueWatch } from './catalogue-watch'
+import { isBusy } from './commit'
 import { connect, disconnect } from './connection'
 import { Copying, type CopyingOptions, type CopyingSession } from './copying'
 import { serverPid } from './cut-off'
@@ -65,6 +66,8 @@ export class Session {
   readonly copiesInUse = new Set<string>()
   /** Names of tables that are not followed before they are copied. */
   readonly incomplete = new Set<string>()
+  /** None of these was served when the session began. */
+  isFirstCopy = false
   /** By oid. */
   readonly sources = new Map<number, SourceTable>()
   private startLsn: Lsn | undefined
@@ -306,7 +309,9 @@ export class Session {
     const changed = plan.changes.filter(({ plan: { copied } }) => copied.length > 0)
     const rest = [...plan.anew, ...changed.map(({ source }) => source)]
     for (const source of rest) this.incomplete.add(mirrorName(source))
-    if (rest.length > 0) this.options.onCopying(false)
+    const served = servedTables(store, slot)
+    this.isFirstCopy = rest.every((source) => !served.has(mirrorName(source)))
+    if (rest.length > 0) this.options.onCopying(this.isFirstCopy)
     return { startLsn: readState(store, slot)!.lsn, rest }
   }
 
@@ -362,13 +367,26 @@ export class Session {
       copiesInUse,
       checkpoint: () => this.checkpoint(),
       interrupt: (error) => this.interrupt(error),
+      storeProgress: (lsn) => this.storeProgress(lsn),
       signal,
+    }
+  }
+
+  /** What is copied now can be gone on with after the session where its place stands behind that of the tables. */
+  private storeProgress(lsn: Lsn): void {
+    const { follower } = this
+    if (follower === undefined || follower.storedLsn >= lsn || follower.appliedLsn < lsn) return
+    try {
+      follower.storeLsn()
+    } catch (error) {
+      if (!isBusy(error)) throw error // it is written down with another commit
     }
   }
 
   /** Leaves whose rows are those of the place where the stream is taken up. */
   private leavesInStep(plan: Plan, rest: readonly SourceTable[]): MirroredLeafOf[] {
-    const copied = new Set(plan.changes.flatMap(({ plan: change }) => change.copied.map(({ oid }) => oid)))
+    const changes = plan.changes.filter(({ source }) => rest.includes(source))
+    const copied = new Set(changes.flatMap(({ plan: change }) => change.copied.map(({ oid }) => oid)))
     return [...this.sources.values()].flatMap((source) =>
       source.leaves
         .filter(({ oid }) => !copied.has(oid) && !(rest.includes(source) && plan.anew.includes(source)))

@@ -44,14 +44,26 @@ const NOTHING_COPIED = { lsn: null, systemId: null, publication: null, lastLsn: 
  */
 export type TableRole = 'served' | 'copy' | 'old' | 'leaves'
 
-/** Where a whole copy was taken: what must still be the same for the stream to go on from it. A plain document. */
-export interface CopyOrigin {
-  /** Where the slot began, as Postgres prints it. */
+/** What is known of a copy, so that another session can go on with it. A plain document. */
+export interface CopyNote {
+  /** Where it was taken, as Postgres prints it. */
   lsn: string
+  /** The mirror's own slot begins there. */
+  isAtSlot: boolean
   /** `MirrorState.systemId` */
   systemId: string
   /** `MirrorState.publication` */
   publication: string
+  /** What all transactions before this id have done is in the copy: `pg_snapshot_xmin` of its snapshot. */
+  xmin: string
+  /** Oids of the leaves that are copied; null where the table is made anew. */
+  leaves: readonly number[] | null
+  /** By oid of a leaf: how many of its blocks are in the copy; null for all of them. */
+  blocks: Readonly<Record<string, number | null>>
+  /** Size of the rows in it, as they were sent. */
+  sizeBytes: number
+  /** It lacks neither rows nor indexes. */
+  isWhole: boolean
 }
 
 /** What a table that a mirror manages has as its properties. */
@@ -61,16 +73,16 @@ export interface MirrorProperties {
     slot: string
     role: TableRole
     source: MirroredTable | null
-    /** Of a copy that is whole, and may be taken up by another session than the one that made it. */
-    origin?: CopyOrigin
+    /** Of a copy that another session than the one that began it may go on with. */
+    note?: CopyNote
   }
 }
 
-/** A copy that an interrupted session has left whole. */
-export interface WholeCopy {
+/** A copy that an interrupted session has left. */
+export interface KeptCopy {
   copyName: string
   description: MirroredTable
-  origin: CopyOrigin
+  note: CopyNote
 }
 
 export function readState(store: Store, slot: string): MirrorState | undefined {
@@ -150,9 +162,9 @@ export function setRole(
   slot: string,
   role: TableRole,
   source: MirroredTable | null,
-  origin?: CopyOrigin,
+  note?: CopyNote,
 ): void {
-  const mirror = { slot, role, source, ...(origin === undefined ? {} : { origin }) }
+  const mirror = { slot, role, source, ...(note === undefined ? {} : { note }) }
   const properties: MirrorProperties = { readOnly: READ_ONLY, mirror }
   transaction.setProperties(table, properties)
 }
@@ -171,11 +183,11 @@ export function tablesInRole(store: Store, slot: string, ...roles: TableRole[]):
   })
 }
 
-/** Copies that an interrupted session has left whole, and that no session has decided about since. */
-export function wholeCopies(store: Store, slot: string): WholeCopy[] {
+/** Copies that interrupted sessions have left, and that no session has given up since. */
+export function keptCopies(store: Store, slot: string): KeptCopy[] {
   return tablesInRole(store, slot, 'copy').flatMap((copyName) => {
-    const { source, origin } = mirrorProperties(store, copyName)!
-    return source === null || origin === undefined ? [] : [{ copyName, description: source, origin }]
+    const { source, note } = mirrorProperties(store, copyName)!
+    return source === null || note === undefined ? [] : [{ copyName, description: source, note }]
   })
 }
 

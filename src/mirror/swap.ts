@@ -1,12 +1,11 @@
 import type { Store } from '../db/store'
 import type { Transaction } from '../db/transaction'
 import type { Steps } from '../struct/steps'
-import { commit } from './commit'
 import { Difference } from './difference'
 import { nextTurn } from './follower'
 import { hasLeaves, LeafRows, leavesName } from './leaf-rows'
 import type { MirroredTable } from './mirrored-table'
-import { mirrorProperties, setRole, tablesInRole, wholeCopies } from './state'
+import { mirrorProperties, setRole } from './state'
 
 const SLICE_MS = 5
 const ROWS_BETWEEN_LOOKS_AT_THE_CLOCK = 64
@@ -19,13 +18,13 @@ export interface Replacement {
   copyName: string
   /** Of the source, as it was when the rows were copied. */
   description: MirroredTable
-  /** Oids of the leaves that were copied; undefined where the table is made anew. */
+  /** Oids of the leaves whose rows are replaced; undefined where the table is made anew. */
   leaves: readonly number[] | undefined
 }
 
 /**
  * Puts copies into the places of the tables that readers see, within a transaction that may take many turns; what was
- * there becomes `old`. A copy of some leaves brings the rows of these into step instead.
+ * there becomes `old`. A copy of leaves brings the rows of these into step instead, and becomes `old` itself.
  */
 export async function swapIn(
   transaction: Transaction,
@@ -37,7 +36,10 @@ export async function swapIn(
     if (leaves === undefined) {
       retire(transaction, store, slot, name)
       rename(transaction, store, copyName, name)
-    } else await inTurns(new Difference(transaction, store, name, copyName).steps(leaves))
+    } else {
+      await inTurns(new Difference(transaction, store, name, copyName).steps(leaves))
+      setRole(transaction, copyName, slot, 'old', null)
+    }
     setRole(transaction, name, slot, 'served', description)
   }
 }
@@ -85,42 +87,4 @@ export function retire(transaction: Transaction, store: Store, slot: string, nam
   const oldName = `${name}~old${store.version}`
   rename(transaction, store, name, oldName)
   setRole(transaction, oldName, slot, 'old', null)
-}
-
-/**
- * Removes tables that lost their place, and copies that were not finished, in steps that keep nobody waiting. Leaves
- * alone what `mayRemove` denies, also midway, and whole copies, which a session decides about.
- */
-export async function removeLeftovers(store: Store, slot: string, mayRemove: (name: string) => boolean): Promise<void> {
-  const whole = new Set(wholeCopies(store, slot).map(({ copyName }) => copyName))
-  for (const name of tablesInRole(store, slot, 'copy', 'old')) {
-    if (whole.has(name)) continue
-    if (hasLeaves(store, name)) await remove(store, leavesName(name), () => mayRemove(name))
-    await remove(store, name, () => mayRemove(name))
-  }
-}
-
-async function remove(store: Store, name: string, mayRemove: () => boolean): Promise<void> {
-  let isGone = false
-  for (let row = 0; !isGone && mayRemove(); ) {
-    await commit(store, (transaction) => {
-      row = removeRows(transaction, name, row)
-      isGone = transaction.table(name).rowCount === 0
-      if (isGone) transaction.dropTable(name)
-    })
-    await nextTurn()
-  }
-}
-
-/** Removes rows from `first` on until its time is up; returns where to go on. */
-function removeRows(transaction: Transaction, name: string, first: number): number {
-  const writer = transaction.writer(name)
-  const { table } = writer
-  const start = performance.now()
-  let row = first
-  for (const { rowLimit } = table; row < rowLimit; row++) {
-    if (row % ROWS_BETWEEN_LOOKS_AT_THE_CLOCK === 0 && performance.now() - start > SLICE_MS) break
-    if (table.hasRow(row)) writer.delete(row)
-  }
-  return row
 }

@@ -4,15 +4,15 @@ import type { Table } from '../table/table'
 import type { SourceTable } from './catalogue'
 import { type ConnectionOptions, queryRows, withConnections } from './connection'
 import { type CopySilence, copyRows } from './copy'
-import { copyCommand } from './copy-tables'
+import { copyCommand } from './copy-command'
 import type { Follower } from './follower'
 import { copySilence } from './liveness'
 import { formatLsn, type Lsn } from './lsn'
 import { mirrorName } from './mirrored-table'
+import { RowFinder } from './row-finder'
 import { createSlot } from './slot'
 import { beginAtSlot, lockUnchanged, neverStill } from './slot-snapshot'
 import type { ReplicationStream } from './stream'
-import { mapType } from './types'
 import { VerifyPace } from './verify-pace'
 
 /** What was found about one table. */
@@ -142,13 +142,8 @@ async function verifyTable(
 class RowComparison {
   readonly result: TableVerification
   private readonly seen: Uint8Array
-  private readonly decoders
+  private readonly finder: RowFinder
   private readonly columns
-  /** Places of the key's columns in a row. */
-  private readonly keyPlaces: readonly number[]
-  private readonly words: Int32Array
-  private readonly isMissing: Uint8Array
-  private readonly keyWords: Int32Array
 
   constructor(
     source: SourceTable,
@@ -164,40 +159,29 @@ class RowComparison {
       examples: [],
     }
     this.seen = new Uint8Array(table.rowLimit)
-    this.decoders = source.columns.map((column) => mapType(column.type).decode)
+    this.finder = new RowFinder(table, source.columns, source.key)
     this.columns = source.columns.map((column) => table.column(column.name))
-    this.keyPlaces = source.key.map((name) => source.columns.findIndex((column) => column.name === name))
-    this.words = new Int32Array(this.decoders.length * 2)
-    this.isMissing = new Uint8Array(this.decoders.length)
-    this.keyWords = new Int32Array(this.keyPlaces.length * 2)
   }
 
   compare(bytes: Buffer, starts: Int32Array, ends: Int32Array): void {
-    const { finder, view } = this.table.context
-    for (let i = 0; i < this.decoders.length; i++) {
-      finder.isMissing = false
-      if (ends[i] === -1) finder.absent()
-      else this.decoders[i]!(bytes, starts[i]!, ends[i]!, finder)
-      this.words[i * 2] = finder.low
-      this.words[i * 2 + 1] = finder.high
-      this.isMissing[i] = finder.isMissing ? 1 : 0
-    }
-    const row = this.row()
+    const { finder } = this
+    const row = finder.find(bytes, starts, ends)
     if (row < 0) {
       this.result.missingRows++
       this.note(
         'missing',
-        this.keyPlaces.map((place) => bytes.toString('utf8', starts[place], ends[place])),
+        finder.keyPlaces.map((place) => bytes.toString('utf8', starts[place], ends[place])),
       )
       return
     }
     this.seen[row] = 1
+    const { view } = this.table.context
     const isSame = this.columns.every((column, i) => {
-      if (this.isMissing[i] === 1) return false
+      if (finder.isMissing[i] === 1) return false
       const address = column.addressOf(row)
       const low = address === 0 ? 0 : view.low(address)
       const high = address === 0 ? 0 : view.high(address)
-      return low === this.words[i * 2] && high === this.words[i * 2 + 1]
+      return low === finder.words[i * 2] && high === finder.words[i * 2 + 1]
     })
     if (isSame) return
     this.result.differentRows++
@@ -211,15 +195,6 @@ class RowComparison {
       this.result.extraRows++
       this.note('extra', this.table.keyOf(row))
     }
-  }
-
-  private row(): number {
-    for (const [i, place] of this.keyPlaces.entries()) {
-      if (this.isMissing[place] === 1) return -1
-      this.keyWords[i * 2] = this.words[place * 2]!
-      this.keyWords[i * 2 + 1] = this.words[place * 2 + 1]!
-    }
-    return this.table.rowOfWords(this.keyWords)
   }
 
   private note(kind: TableVerification['examples'][number]['kind'], key: unknown): void {
