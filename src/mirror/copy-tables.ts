@@ -39,8 +39,8 @@ export interface CopyRequest {
   publishedAs: ReadonlyMap<number, string>
   /** Of what is copied, in every note. */
   origin: Pick<CopyNote, 'systemId' | 'publication' | 'isAtSlot'>
-  /** Called before a note is written. */
-  onNote: (lsn: Lsn) => void
+  /** Called with the place of the copy when it begins, and before each note. */
+  onPlace: (lsn: Lsn) => void
   meter: CopyMeter
   /** Ends the copy with an error when it throws. */
   checkpoint: () => void
@@ -81,6 +81,7 @@ export function copyTables(request: CopyRequest): Promise<Copies> {
   return withConnections(request.connection, request.signal, async (client, outside) => {
     const { place, sources } = await beginCopy(request, client, outside)
     const copies: Copies = { lsn: place.lsn, tables: [] }
+    request.onPlace(place.lsn)
     const before = request.meter.bytes
     for (const source of sources) {
       copies.tables.push(await new TableCopy(request, client, place, source).run())

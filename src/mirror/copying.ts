@@ -156,7 +156,7 @@ export class Copying {
       publishedAs,
       kept: (oid) => this.kept(oid),
       origin: { systemId, publication, isAtSlot: copySlot.temporary !== true },
-      onNote: storeProgress,
+      onPlace: storeProgress,
       meter,
       checkpoint,
       onTable: (copyName) => copiesInUse.add(copyName),

@@ -23,8 +23,8 @@ export interface JoiningRequest {
   /** The stream that the copies join. */
   follower: Follower
   stream: ReplicationStream
-  /** Copies the first of some tables, at the beginning of a new slot. */
-  copy: (tables: readonly SourceTable[], copySlot: SlotKind & { name: string }) => Promise<Copies>
+  /** Copies the first of some tables that have so many bytes, or all, at the beginning of a new slot. */
+  copy: (tables: readonly SourceTable[], copySlot: SlotKind & { name: string }, mostBytes: number) => Promise<Copies>
   prove: FollowerOptions['prove']
   /** Tables are in step with the others. */
   onJoined: (copies: Copies) => void
@@ -32,6 +32,8 @@ export interface JoiningRequest {
   signal: AbortSignal
 }
 
+/** Tables are copied and join the others in groups of about so many bytes of rows: each has a slot of its own. */
+const GROUP_BYTES = 1 << 22
 /** Two streams are as near to each other as this when they are asked to come to one place. */
 const NEAR_BYTES = 1n << 20n
 const LOOK_EVERY_MS = 20
@@ -40,20 +42,30 @@ const MEET_WITHIN_MS = 2_000
 
 /**
  * Copies tables while others are followed, and has them join these: a few at a time, so that what has joined stays when
- * the rest is interrupted. Each time the copies catch up by a stream of their own, from the slot at whose beginning
+ * the rest is interrupted, small ones first. Each time the copies catch up by a stream of their own, from the slot at whose beginning
  * they were taken, until both streams have come to the same place. Throws `POSTGRES`, `TIMEOUT`.
  */
 export async function joinTables(request: JoiningRequest, tables: readonly SourceTable[]): Promise<void> {
   for (let rest = tables; rest.length > 0; ) {
     const replication = await connect(request.connection, 'replication', undefined, request.signal)
     try {
-      const copies = await copyAndCatchUp(request, replication, rest)
+      const copies = await copyAndCatchUp(request, replication, firstGroup(rest))
       if (request.store.path !== undefined) await request.store.sync()
       rest = rest.filter(({ oid }) => copies.tables.every(({ source }) => source.oid !== oid))
     } finally {
       await disconnect(replication)
     }
   }
+}
+
+/** Only these are locked against ALTER TABLE meanwhile. */
+function firstGroup(tables: readonly SourceTable[]): SourceTable[] {
+  const bySize = [...tables].sort((a, b) => a.sizeBytes - b.sizeBytes)
+  let sizeBytes = 0
+  return bySize.filter((table, i) => {
+    sizeBytes += table.sizeBytes
+    return i === 0 || sizeBytes <= GROUP_BYTES
+  })
 }
 
 async function copyAndCatchUp(
@@ -64,7 +76,7 @@ async function copyAndCatchUp(
   const { store, slot, publication, ddlTrigger, prove } = request
   const name = `${slot}_copy`
   await removeLost(request.client, name)
-  const copies = await request.copy(tables, { name, temporary: true, on: replication })
+  const copies = await request.copy(tables, { name, temporary: true, on: replication }, GROUP_BYTES)
   const follower = new Follower({
     store,
     startLsn: copies.lsn,

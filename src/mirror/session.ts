@@ -50,8 +50,6 @@ export interface SessionOptions extends CopyingOptions {
   ddlTrigger: boolean
 }
 
-/** Tables are copied and join the others in groups of about so many bytes of rows: each has a slot of its own. */
-const JOINED_BYTES = 1 << 22
 /** A slot that is given up is removed within so long, or when it is met again. */
 const DROP_WITHIN_MS = 5_000
 
@@ -347,7 +345,7 @@ export class Session {
       client: this.client!,
       follower: this.follower!,
       stream: this.stream!,
-      copy: (tables, copySlot) => this.copying!.copy(tables, copySlot, meter, JOINED_BYTES),
+      copy: (tables, copySlot, mostBytes) => this.copying!.copy(tables, copySlot, meter, mostBytes),
       prove,
       onJoined: ({ tables }) => {
         this.noteSources(tables.map(({ source }) => source))
@@ -372,12 +370,13 @@ export class Session {
     }
   }
 
-  /** What is copied now can be gone on with after the session where its place stands behind that of the tables. */
+  /** A copy can be gone on with after the session where the tables were written down to be at its place, or beyond. */
   private storeProgress(lsn: Lsn): void {
-    const { follower } = this
-    if (follower === undefined || follower.storedLsn >= lsn || follower.appliedLsn < lsn) return
+    const { follower, stream } = this
+    if (follower === undefined || follower.storedLsn >= lsn) return
+    stream?.requestKeepalive() // of an idle server nothing else tells that it is there
     try {
-      follower.storeLsn()
+      if (follower.appliedLsn >= lsn) follower.storeLsn()
     } catch (error) {
       if (!isBusy(error)) throw error // it is written down with another commit
     }

@@ -186,7 +186,7 @@ export class TableCopy {
   }
 
   private async writeNote(isWhole: boolean): Promise<void> {
-    const { store, slot, origin, meter, onNote } = this.request
+    const { store, slot, origin, meter, onPlace } = this.request
     const { copyName, description, place, replaced, blocks } = this
     const sizeBytes = meter.copied.bytes
     const note: CopyNote = {
@@ -198,7 +198,7 @@ export class TableCopy {
       sizeBytes,
       isWhole,
     }
-    onNote(place.lsn)
+    onPlace(place.lsn)
     await commit(store, (transaction) => setRole(transaction, copyName, slot, 'copy', description, note))
     this.bytesAtNote = sizeBytes
   }

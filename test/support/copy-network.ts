@@ -3,6 +3,8 @@ import { Network, type NetworkPair } from './network'
 interface Stop {
   table: string
   afterBytes: number
+  /** Of the table since the stop was set. */
+  passedBytes: number
   reached: () => void
   /** The connection, and what was to be passed on. */
   held: [pair: NetworkPair, bytes: Buffer][]
@@ -12,7 +14,9 @@ interface Stop {
 export class CopyNetwork implements AsyncDisposable {
   /** The tables and partitions, of the schema `public`, whose rows were asked for by COPY, in this order. */
   readonly copied: string[] = []
-  private readonly copying = new Map<NetworkPair, { table: string; bytes: number }>()
+  /** By table: bytes that the server has sent in answer to COPY. */
+  readonly sentBytes = new Map<string, number>()
+  private readonly copying = new Map<NetworkPair, string>()
   private stop: Stop | undefined
 
   private constructor(private readonly network: Network) {
@@ -20,7 +24,7 @@ export class CopyNetwork implements AsyncDisposable {
       const table = /COPY .*?"public"\."(\w+)".* TO STDOUT/s.exec(bytes.toString('latin1'))?.[1]
       if (table !== undefined) {
         this.copied.push(table)
-        this.copying.set(pair, { table, bytes: 0 })
+        this.copying.set(pair, table)
       }
       return bytes
     }
@@ -35,10 +39,10 @@ export class CopyNetwork implements AsyncDisposable {
     return this.network.port
   }
 
-  /** Holds back the rows of the next COPY of a table after so many bytes, until `goOn` or `cut`. Resolves when it has come to that. */
+  /** Holds back rows of a table after so many more bytes of them, until `goOn` or `cut`. Resolves when it has come to that. */
   stopAt(table: string, afterBytes: number): Promise<void> {
     return new Promise((reached) => {
-      this.stop = { table, afterBytes, reached, held: [] }
+      this.stop = { table, afterBytes, passedBytes: 0, reached, held: [] }
     })
   }
 
@@ -60,11 +64,13 @@ export class CopyNetwork implements AsyncDisposable {
   }
 
   private pass(bytes: Buffer, pair: NetworkPair): Buffer {
-    const copy = this.copying.get(pair)
+    const table = this.copying.get(pair)
+    if (table === undefined) return bytes
+    this.sentBytes.set(table, (this.sentBytes.get(table) ?? 0) + bytes.length)
     const { stop } = this
-    if (copy === undefined || stop === undefined || copy.table !== stop.table) return bytes
-    copy.bytes += bytes.length
-    if (copy.bytes < stop.afterBytes) return bytes
+    if (table !== stop?.table) return bytes
+    stop.passedBytes += bytes.length
+    if (stop.passedBytes < stop.afterBytes) return bytes
     stop.held.push([pair, Buffer.from(bytes)])
     stop.reached()
     return Buffer.alloc(0)

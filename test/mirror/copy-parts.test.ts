@@ -1,0 +1,165 @@
+import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from 'vitest'
+import { CopyNetwork } from '../support/copy-network'
+import { MirrorBench } from '../support/mirror'
+import { type PostgresServer, startPostgres } from '../support/postgres'
+import { seeded } from '../support/random'
+
+const MEGABYTE = 1 << 20
+const NAMES = ['large', 'parted', 'small']
+const TEXT = (i: string) => `repeat(md5((${i})::text), 20)`
+const SETUP = `
+  CREATE TABLE small (id int PRIMARY KEY, v int); INSERT INTO small SELECT i, 0 FROM generate_series(1, 100) i;
+  CREATE TABLE large (id int PRIMARY KEY, n int NOT NULL, v text);
+  INSERT INTO large SELECT i, i % 100, ${TEXT('i')} FROM generate_series(1, 40000) i;
+  CREATE TABLE parted (part int, id int, v text, PRIMARY KEY (id, part)) PARTITION BY LIST (part);
+  CREATE TABLE parted_1 PARTITION OF parted FOR VALUES IN (1); CREATE TABLE parted_2 PARTITION OF parted FOR VALUES IN (2);
+  INSERT INTO parted SELECT 1 + (i > 14000)::int, i, ${TEXT('i')} FROM generate_series(1, 24000) i; ANALYZE`
+
+let server: PostgresServer
+let network: CopyNetwork
+let bench: MirrorBench
+beforeAll(async () => {
+  server = await startPostgres()
+})
+afterAll(() => server.close())
+beforeEach(async () => {
+  network = await CopyNetwork.to(server.tcpConnection.port)
+})
+afterEach(async () => {
+  await bench.close()
+  await network[Symbol.asyncDispose]()
+})
+
+/** Mirrors the small table, so that there is a mirror, and the large ones as soon as it is opened again. */
+async function start(): Promise<void> {
+  bench = await MirrorBench.start(server, SETUP, { tables: ['small'] })
+  await bench.shut()
+}
+
+const through = () => ({
+  connection: { ...server.tcpConnection, port: network.port, database: bench.connection.database },
+  tables: NAMES,
+})
+
+/** Opens the mirror of all tables, which is ready later. */
+function open(): { ready: Promise<void> } {
+  const ready = bench.open(through())
+  ready.catch(() => undefined)
+  return { ready }
+}
+
+/** Copies until so many more bytes of a table have come, and cuts all connections. */
+async function copyUntil(table: string, bytes: number): Promise<void> {
+  const isWithin = network.stopAt(table, bytes)
+  await isWithin
+  network.cut()
+}
+
+const sentMegabytes = (table: string) => (network.sentBytes.get(table) ?? 0) / MEGABYTE
+
+async function sizeMegabytes(table: string): Promise<number> {
+  const [row] = await bench.query<{ bytes: number }>(`SELECT sum(length(t::text))::float8 AS bytes FROM ${table} t`)
+  return row!.bytes / MEGABYTE
+}
+
+test('an interrupted copy of a large table goes on behind the parts that it has, with the rows of Postgres', async () => {
+  await start()
+  const { ready } = open()
+  await copyUntil('large', 15 * MEGABYTE)
+  await bench.query(`UPDATE large SET n = n + 1000 WHERE id % 50 = 3; DELETE FROM large WHERE id % 60 = 4;
+    INSERT INTO large SELECT i, 5, 'new' FROM generate_series(50001, 50100) i;
+    UPDATE large SET id = -id WHERE id % 500 = 6`)
+  await copyUntil('large', 4 * MEGABYTE)
+  await bench.query("UPDATE large SET v = v || 'x' WHERE id % 2000 = 7")
+  await ready
+  const sent = sentMegabytes('large')
+  await bench.expectSame()
+  expect(sent).toBeLessThan((await sizeMegabytes('large')) * 1.5)
+})
+
+test('a partitioned table goes on leaf by leaf, and within a leaf; rows that have moved to another one are where they are', async () => {
+  await start()
+  const { ready } = open()
+  await copyUntil('parted_2', 5 * MEGABYTE)
+  await bench.query(`UPDATE parted SET part = 3 - part WHERE id % 90 = 3; DELETE FROM parted WHERE id % 60 = 4;
+    UPDATE parted SET v = 'y' WHERE id % 70 = 5; INSERT INTO parted SELECT 1 + i % 2, i, 'z' FROM generate_series(50001, 50100) i`)
+  await ready
+  const sent = sentMegabytes('parted_1')
+  await bench.expectSame()
+  expect(sent).toBeLessThan((await sizeMegabytes('parted_1')) * 1.2)
+  await bench.query('TRUNCATE parted_1; UPDATE parted SET v = v WHERE id % 60 = 5')
+  await bench.expectSame()
+})
+
+const OTHER_ROWS: [what: string, sql: string][] = [
+  ['a table whose rows were written to another file', 'VACUUM FULL large'],
+  ['a table that got a column', "ALTER TABLE large ADD w text DEFAULT 'w'"],
+  [
+    'a table that was truncated',
+    "TRUNCATE large; INSERT INTO large SELECT i, 1, 'again' FROM generate_series(1, 500) i",
+  ],
+]
+for (const [what, sql] of OTHER_ROWS) {
+  test(`what was copied of ${what} is not gone on with`, async () => {
+    await start()
+    const { ready } = open()
+    await copyUntil('large', 15 * MEGABYTE)
+    await bench.query(sql)
+    await ready
+    await bench.expectSame()
+    await bench.until(() => bench.db.tableNames.every((name) => !name.includes('~copy')))
+  })
+}
+
+test('a copy ends also where statements alter a followed table again and again before it can be made at once', async () => {
+  await start()
+  const { ready } = open()
+  for (let step = 0; ; step++) {
+    const isWithin = network.stopAt('large', 12 * MEGABYTE)
+    if ((await Promise.race([isWithin, ready.then(() => 'ready')])) === 'ready') break
+    expect(step).toBeLessThan(6)
+    await bench.query(`ALTER TABLE small ADD c_${step} int DEFAULT ${step}`)
+    await bench.until(() => bench.db.table('small').columnNames.includes(`c_${step}`))
+    network.goOn()
+  }
+  network.goOn()
+  await bench.expectSame()
+  expect(bench.db.table('small').columnNames.length).toBeGreaterThan(3)
+})
+
+test('a copy that is interrupted at any point, with any changes and vacuums in between, ends with the rows of Postgres', async () => {
+  const seed = Date.now() % 2 ** 31
+  const random = seeded(seed)
+  const below = (limit: number) => Math.floor(random() * limit)
+  await start()
+  const { ready } = open()
+  const changes: (() => string)[] = [
+    () => `UPDATE large SET n = n + 1 WHERE id % ${2 + below(40)} = 1`,
+    () => `DELETE FROM large WHERE id % ${20 + below(40)} = ${below(20)}`,
+    () =>
+      `INSERT INTO large SELECT i, 0, ${TEXT('i')} FROM generate_series(1, 42000, ${1 + below(9)}) i ON CONFLICT DO NOTHING`,
+    () => `UPDATE large SET id = id + 100000 WHERE id < 100000 AND id % ${100 + below(40)} = 2`,
+    () => `BEGIN; SAVEPOINT a; UPDATE large SET v = 'sub' WHERE id % 37 = ${below(37)}; RELEASE a; COMMIT`,
+    () => `BEGIN; DELETE FROM large WHERE id % 3 = 1; ROLLBACK`,
+    () => `UPDATE parted SET part = 3 - part WHERE id % ${10 + below(40)} = 3`,
+    () => `DELETE FROM parted WHERE id % ${20 + below(40)} = ${below(20)}`,
+    () =>
+      `INSERT INTO parted SELECT 1 + i % 2, i, 'p' FROM generate_series(1, 42000, ${1 + below(9)}) i ON CONFLICT DO NOTHING`,
+    () => 'VACUUM large',
+    () => 'VACUUM FREEZE large, parted',
+  ]
+  for (let round = 0; round < 8; round++) {
+    const table = ['large', 'large', 'parted_1', 'parted_2'][below(4)]!
+    const isWithin = network.stopAt(table, 1 + below(12 * MEGABYTE))
+    if ((await Promise.race([isWithin, ready.then(() => 'ready')])) === 'ready') break
+    for (let i = below(4); i >= 0; i--)
+      for (const sql of changes[below(changes.length)]!().split('; ')) await bench.query(sql)
+    if (random() < 0.5) network.cut()
+    else network.goOn()
+  }
+  network.goOn()
+  await ready
+  await bench.expectSame().catch((error) => {
+    throw new Error(`seed ${seed}`, { cause: error })
+  })
+})
