@@ -5,11 +5,12 @@ import { qualifiedName, type SourceTable } from './catalogue'
 import { UNSYNCED } from './commit'
 import type { ConnectionOptions } from './connection'
 import { type Copies, copyTables } from './copy-tables'
+import { serverPid } from './cut-off'
 import { type Lsn, NO_LSN, parseLsn } from './lsn'
 import { mirrorName, planTable, type TablePlan } from './mirrored-table'
 import { CopyMeter, type CopyState } from './progress'
 import type { Doubts, Plan } from './reconcile'
-import { dropSlot, type SlotKind } from './slot'
+import { dropHeldSlot, dropSlot, type SlotKind, slotStatus } from './slot'
 import { guardMeanwhile, SlotGuard } from './slot-guard'
 import {
   disclaimSlot,
@@ -113,9 +114,11 @@ export class Copying {
     if (store.path !== undefined) await store.sync()
     doubts.oids.clear()
     doubts.isOtherHistory = false
-    await dropSlot(this.session.client, slot)
     const isTemporary = store.path === undefined
-    const kind = isTemporary ? { temporary: true, on: this.session.replication } : { failover: failover === true }
+    const { client, replication } = this.session
+    const isHeld = (await slotStatus(client, slot))?.activePid === serverPid(replication)
+    await (isHeld ? dropHeldSlot(replication, slot) : dropSlot(client, slot))
+    const kind = isTemporary ? { temporary: true, on: replication } : { failover: failover === true }
     const { systemId, publication, removed, sources } = this.plan
     const meter = new CopyMeter(sources, onProgress)
     const copies = await this.copy(sources, { name: slot, ...kind }, meter).catch(async (error) => {

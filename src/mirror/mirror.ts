@@ -23,6 +23,7 @@ import type {
 } from './mirror-options'
 import type { Doubts } from './reconcile'
 import { removeLeftovers } from './removal'
+import { ReplicationConnection } from './replication-connection'
 import { ensureNotMirrored, leaveMirrored, markMirrored } from './running'
 import { Saver } from './saver'
 import { Session } from './session'
@@ -71,6 +72,7 @@ export class Mirror extends EventEmitter<MirrorEvents> {
   private session: Session | undefined
   private readonly waiters = new Waiters()
   private readonly saver: Saver
+  private readonly replication: ReplicationConnection
   private readonly verification: BackgroundVerification | undefined
   private readonly doubts: Doubts = { oids: new Set(), isOtherHistory: false }
   /** Where the heap stood when a table was last found changed, by the table's oid. */
@@ -96,6 +98,7 @@ export class Mirror extends EventEmitter<MirrorEvents> {
     this.currentStatus = this.hasData ? 'stale' : 'copying'
     this.wasFit = this.hasData && options.tables.length === servedTables(db, options.slot).size
     this.verification = this.newVerification(options.verifyEveryMs)
+    this.replication = new ReplicationConnection(options.connection, db.path === undefined)
     this.through = new WriteThrough(options.connection)
     this.saver = new Saver(db, options.slot, options.saveEveryMs ?? 5000, (error) => this.tell(String(error)))
     // what was applied and not yet durable may be gone: the next session begins where the tables are
@@ -239,8 +242,12 @@ export class Mirror extends EventEmitter<MirrorEvents> {
     }
   }
 
-  /** One session after the other, until closed or failed. */
   private async run(): Promise<void> {
+    await this.runSessions().finally(() => this.replication.release(false))
+  }
+
+  /** One session after the other, until closed or failed. */
+  private async runSessions(): Promise<void> {
     while (this.closing === undefined) {
       this.clean()
       try {
@@ -268,6 +275,7 @@ export class Mirror extends EventEmitter<MirrorEvents> {
       store: this.db,
       ...this.options,
       publication,
+      replication: this.replication,
       checkEveryMs,
       ddlTrigger,
       doubts: this.doubts,

@@ -20,6 +20,7 @@ import { type PreflightRequest, preflight } from './preflight'
 import { CopyMeter } from './progress'
 import { dropPublication } from './publication'
 import { type Plan, reconcile } from './reconcile'
+import type { ReplicationConnection } from './replication-connection'
 import { dropSlot, type SlotStatus, setFailover } from './slot'
 import { givesUpSlot, SlotGuard } from './slot-guard'
 import {
@@ -38,6 +39,7 @@ import type { UnfitTables } from './table-findings'
 import type { VerifyRequest } from './verify'
 
 export interface SessionOptions extends CopyingOptions {
+  replication: ReplicationConnection
   publication: string
   tables: readonly string[]
   /** Server and tables were found fit. */
@@ -100,6 +102,7 @@ export class Session {
   async run(): Promise<never> {
     const { store, connection, slot, failover = false } = this.options
     let isGivenUp = false
+    let isAltered = false
     try {
       const lost = (error: Error) => this.interrupt(error)
       const { signal } = this
@@ -113,7 +116,7 @@ export class Session {
       const request = { ...this.options, ...known, failover }
       const { tables, unfit, notices, isStandby } = await preflight(this.client, request)
       this.unfit = unfit
-      this.replication = await connect(connection, 'replication', lost, signal)
+      this.replication = await this.options.replication.open(lost, signal)
       await createStateTable(store)
       const id = await claimSlot(store, slot)
       const plan = await reconcile(this.client, this.replication, tables, { ...this.options, id, isStandby, unfit })
@@ -126,9 +129,10 @@ export class Session {
       return await this.follow(plan, startLsn, rest, () => this.lookAtUnfit(request))
     } catch (error) {
       isGivenUp = givesUpSlot(error, slot)
+      isAltered = (error as SnapheapError).code === 'SCHEMA'
       throw this.stopped ?? error
     } finally {
-      await this.end()
+      await this.end(isAltered && this.stopped === undefined)
       if (isGivenUp)
         await this.dropOnServer(DROP_WITHIN_MS, true).catch((error) => this.options.onNotice(String(error)))
     }
@@ -275,12 +279,14 @@ export class Session {
     }
   }
 
-  private async end(): Promise<void> {
+  /** `isFollowed`: by another session at once. */
+  private async end(isFollowed: boolean): Promise<void> {
     const ended = new SnapheapError('CLOSED', 'The stream has ended. Await the next one.')
     await this.follower?.abandon(ended)
-    const { stream, replication, client } = this
+    const { stream, client, options } = this
     await stream?.stopWithin(STOP_TIMEOUT_MS)
-    await Promise.all([client, replication].map((each) => each && disconnect(each)))
+    if (options.store.path === undefined) this.storeProgress(this.follower?.appliedLsn)
+    await Promise.all([client && disconnect(client), options.replication.release(isFollowed)])
     this.aborter.abort(ended)
     await this.joining?.catch(() => undefined)
   }
@@ -371,9 +377,9 @@ export class Session {
   }
 
   /** A copy can be gone on with after the session where the tables were written down to be at its place, or beyond. */
-  private storeProgress(lsn: Lsn): void {
+  private storeProgress(lsn: Lsn | undefined): void {
     const { follower, stream } = this
-    if (follower === undefined || follower.storedLsn >= lsn) return
+    if (follower === undefined || lsn === undefined || follower.storedLsn >= lsn) return
     stream?.requestKeepalive() // of an idle server nothing else tells that it is there
     try {
       if (follower.appliedLsn >= lsn) follower.storeLsn()
