@@ -92,7 +92,7 @@ export interface MirrorLag {
    * is no longer ago than 5 s.
    */
   ms: number
-  /** Everything that Postgres committed before this can be read, such as 16/B374D848. */
+  /** Everything that Postgres committed before this can be read, in tables that are `live`. Such as 16/B374D848. */
   lsn: string
   /** The slot's health when it was last looked at; undefined before. */
   slot:
@@ -117,6 +117,16 @@ export interface MirrorStats {
   differentTables: number
   /** The newest of them, and when it was compared. */
   lastVerified: { table: string; lsn: string; time: Date } | undefined
+}
+
+export interface WaitOptions {
+  /** How long to wait at most. Default 10 000. */
+  timeoutMs?: number
+  /**
+   * Names of the tables that are read afterwards, as `tables()` has them. Others may be behind, such as one that is
+   * being copied. Default: all that can be mirrored.
+   */
+  tables?: readonly string[]
 }
 
 export interface CloseOptions {

@@ -1,16 +1,16 @@
 import { EventEmitter } from 'node:events'
 import type { Client } from 'pg'
-import { BOOLEAN, DURATION_MS, ensure, ensureOptions, FUNCTION } from '../arguments'
+import { BOOLEAN, ensure, ensureOptions, FUNCTION } from '../arguments'
 import { callSafely } from '../db/commit-feed'
 import type { Store } from '../db/store'
 import { SnapheapError } from '../errors'
 import { BackgroundVerification } from './background-verification'
 import { Backoff } from './backoff'
 import { Deferred } from './deferred'
-import { type Follower, streamEnded } from './follower'
+import { streamEnded } from './follower'
 import { LagMeter, type Places } from './lag'
 import { type Lsn, NO_LSN, parseLsn } from './lsn'
-import { defaultSlot, ensureMirrorable } from './mirror-arguments'
+import { defaultSlot, ensureMirrorable, ensureWaitOptions } from './mirror-arguments'
 import { closedError, reasonOf, silentError, takenBackError } from './mirror-errors'
 import type {
   CloseOptions,
@@ -20,6 +20,7 @@ import type {
   MirrorOptions,
   MirrorStats,
   MirrorStatus,
+  WaitOptions,
 } from './mirror-options'
 import type { Doubts } from './reconcile'
 import { ensureNotMirrored, leaveMirrored, markMirrored } from './running'
@@ -30,7 +31,7 @@ import { removeLeftovers } from './swap'
 import { unfitError } from './table-findings'
 import { tableStatuses } from './table-statuses'
 import { type Verification, verifyTables } from './verify'
-import { Waiters } from './waiters'
+import { type Target, Waiters } from './waiters'
 import { WriteThrough } from './write-through'
 import { committedUnseen } from './write-turn'
 
@@ -69,6 +70,7 @@ export class Mirror extends EventEmitter<MirrorEvents> {
   private currentStatus: MirrorStatus
   private lastError: SnapheapError | undefined
   private session: Session | undefined
+  private tableNames: ReadonlySet<string>
   private readonly waiters = new Waiters()
   private readonly saver: Saver
   private readonly verification: BackgroundVerification | undefined
@@ -94,12 +96,16 @@ export class Mirror extends EventEmitter<MirrorEvents> {
     super()
     this.ready = this.readiness.promise
     this.currentStatus = this.hasData ? 'stale' : 'copying'
-    this.wasFit = this.hasData && options.tables.length === servedTables(db, options.slot).size
+    this.tableNames = new Set(servedTables(db, options.slot).keys())
+    this.wasFit = this.hasData && options.tables.length === this.tableNames.size
     this.verification = this.newVerification(options.verifyEveryMs)
     this.through = new WriteThrough(options.connection)
     this.saver = new Saver(db, options.slot, options.saveEveryMs ?? 5000, (error) => this.tell(String(error)))
     // what was applied and not yet durable may be gone: the next session begins where the tables are
-    this.stopListening = db.onReturned(() => this.session?.stop(takenBackError(this.options.slot)))
+    this.stopListening = db.onReturned(() => {
+      this.waiters.forget()
+      this.session?.stop(takenBackError(this.options.slot))
+    })
     markMirrored(db, options.slot)
     this.running = this.run()
   }
@@ -126,42 +132,45 @@ export class Mirror extends EventEmitter<MirrorEvents> {
   }
 
   /**
-   * Resolves when everything that Postgres committed before `lsn` can be read: to read your own writes, pass what
-   * `SELECT pg_current_wal_insert_lsn()` gives after the commit. Throws `TIMEOUT` after `timeoutMs` (default 10 000),
+   * Resolves when everything that Postgres committed before `lsn` can be read, in `tables`, or by default in all that
+   * can be mirrored: to read your own writes, pass what `SELECT pg_current_wal_insert_lsn()` gives after the commit. A
+   * table that is copied can be read so once it has joined the others; name the tables that you read in order not to
+   * wait for that. Throws `TIMEOUT` after `timeoutMs` (default 10 000), `NOT_FOUND` for a table that is not mirrored,
    * `CLOSED`, and the reason if the mirror fails.
    */
-  async waitFor(lsn: string | bigint, options: { timeoutMs?: number } = {}): Promise<void> {
-    const target = typeof lsn === 'bigint' ? lsn : parseLsn(lsn)
-    ensureOptions('waitFor', options, { timeoutMs: DURATION_MS })
-    const { timeoutMs = 10_000 } = options
+  async waitFor(lsn: string | bigint, options: WaitOptions = {}): Promise<void> {
+    ensureWaitOptions('waitFor', options, this.tableNames)
+    const { timeoutMs = 10_000, tables } = options
+    const target: Target = { lsn: typeof lsn === 'bigint' ? lsn : parseLsn(lsn), tables }
     if (this.closing !== undefined) throw closedError()
     if (this.currentStatus === 'failed') throw this.lastError!
-    if (this.appliedLsn >= target) return
+    if (this.waiters.isReadable(target)) return
     this.session?.stream?.requestKeepalive()
     const flush = setTimeout(() => this.session?.flushLog(), FLUSH_AFTER_MS)
-    await this.waiters.wait(target, timeoutMs, () => this.appliedLsn).finally(() => clearTimeout(flush))
+    await this.waiters.wait(target, timeoutMs).finally(() => clearTimeout(flush))
   }
 
   /**
-   * Runs `work` as one transaction in Postgres, and resolves with what it returned once the mirror shows what it did:
-   * reads after it see their own writes. The client is one of `pg`, in a session that nothing of earlier transactions
-   * is left in; transactions are run one after the other. What `work` throws rolls back. All of it takes `timeoutMs` at
-   * most (default 10 000): the wait for its turn, the work, and the wait for the mirror.
+   * Runs `work` as one transaction in Postgres, and resolves with what it returned once the mirror shows what it did in
+   * `tables` (default: all that can be mirrored; see `waitFor`): reads after it see their own writes. The client is one
+   * of `pg`, in a session that nothing of earlier transactions is left in; transactions are run one after the other.
+   * What `work` throws rolls back. All of it takes `timeoutMs` at most (default 10 000): the wait for its turn, the
+   * work, and the wait for the mirror.
    *
-   * Throws `BUSY` at once inside the work of another `write`. After `POSTGRES`, and after `TIMEOUT` and `CLOSED`
+   * Throws `NOT_FOUND` for a table that is not mirrored, `BUSY` at once inside the work of another `write`. After `POSTGRES`, and after `TIMEOUT` and `CLOSED`
    * without `details.isCommitted`, the transaction has not happened; with that, it has, and the mirror does not show it
    * yet. After `OUTCOME_UNKNOWN` it may have happened: `SELECT pg_xact_status(…)` of `details.xid` tells.
    */
-  async write<T>(work: (client: Client) => Promise<T>, options: { timeoutMs?: number } = {}): Promise<T> {
+  async write<T>(work: (client: Client) => Promise<T>, options: WaitOptions = {}): Promise<T> {
     ensure('What write runs', work, FUNCTION)
-    ensureOptions('write', options, { timeoutMs: DURATION_MS })
+    ensureWaitOptions('write', options, this.tableNames)
     const { timeoutMs = 10_000 } = options
     if (this.closing !== undefined) throw closedError()
     if (this.currentStatus === 'failed') throw this.lastError!
     const endMs = performance.now() + timeoutMs
     const { result, lsn, xid } = await this.through.run(work, timeoutMs)
     const restMs = Math.max(Math.ceil(endMs - performance.now()), 1)
-    await this.waitFor(lsn, { timeoutMs: restMs }).catch((error: SnapheapError) => {
+    await this.waitFor(lsn, { ...options, timeoutMs: restMs }).catch((error: SnapheapError) => {
       throw committedUnseen(error.code, `the mirror does not show it: ${error.message.replace(/\.$/, '')}`, xid, error)
     })
     return result
@@ -273,6 +282,7 @@ export class Mirror extends EventEmitter<MirrorEvents> {
       doubts: this.doubts,
       onPlanned: () => {
         this.wasFit = true
+        this.tableNames = session.tableNames
         this.opened.resolve()
       },
       onCopying: (isFirst) => this.setStatus(isFirst ? 'copying' : 'resyncing', undefined),
@@ -288,12 +298,11 @@ export class Mirror extends EventEmitter<MirrorEvents> {
   }
 
   private advanced(): void {
-    const follower = this.session?.follower as Follower
-    this.waiters.advance(this.appliedLsn)
+    const session = this.session!
+    this.waiters.advance(session)
     this.saver.advanced()
     this.lagMeter.note(this.places)
-    const session = this.session!
-    if (this.isComplete || follower.appliedLsn < session.endLsn!) return
+    if (this.isComplete || session.follower!.appliedLsn < session.endLsn!) return
     const { unfit, incomplete } = session
     this.caughtUp = { session, isComplete: incomplete.size === 0 }
     if (incomplete.size > 0) return this.setStatus('resyncing', undefined)

@@ -119,6 +119,7 @@ export class Session {
       await leaveBehind(store, slot, [...unfit.keys()])
       this.endLsn = plan.endLsn
       for (const notice of notices) this.options.onNotice(notice)
+      this.noteSources(plan.sources)
       this.options.onPlanned()
       await nextTurn() // for the caller of `mirror` to add its listeners
       const { startLsn, rest } = await this.carryOut(plan)
@@ -133,8 +134,19 @@ export class Session {
     }
   }
 
+  /** Names of all tables, also of those that cannot be mirrored. */
+  get tableNames(): ReadonlySet<string> {
+    return new Set([...[...this.sources.values()].map(mirrorName), ...this.unfit.keys()])
+  }
+
+  /** Those of some tables, or of all that can be mirrored, that are not in step with the stream. */
+  behind(tables?: readonly string[]): string[] {
+    if (tables === undefined) return [...this.incomplete]
+    return tables.filter((name) => this.incomplete.has(name) || this.unfit.has(name))
+  }
+
   /**
-   * Everything committed before this can be read, of all tables that can be mirrored; undefined before the stream
+   * Everything committed before this can be read, of the tables that are in step; undefined before the stream
    * begins.
    */
   get readableLsn(): Lsn | undefined {
@@ -292,7 +304,6 @@ export class Session {
     const { store, slot, doubts, failover } = this.options
     const copying = new Copying(this.options, this.copyingSession, plan)
     this.copying = copying
-    this.noteSources(plan.sources)
     await copying.resume()
     if (plan.restart !== undefined) {
       const copies = await copying.restart(plan.restart)
