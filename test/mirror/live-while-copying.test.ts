@@ -235,6 +235,24 @@ test('a slot that cannot be had for the copy: the others stay live, it is said w
   await bench.expectSame()
 })
 
+test('a copy begins again where the server has not noticed that the connection of its slot is lost', async () => {
+  await start()
+  await copyLarge()
+  const owner = async () =>
+    (await bench.query(`SELECT active_pid FROM pg_replication_slots WHERE slot_name LIKE '%\\_copy'`))[0]?.active_pid
+  const lost = await owner()
+  bench.statuses.length = 0
+  network.loseSlotOwner()
+  expect(await owner()).toBe(lost)
+  network.goOn()
+  await bench.until(() => bench.notices.some((notice) => notice.startsWith('Tables wait to be copied')))
+  await bench.query('UPDATE small SET v = 6; UPDATE large SET n = 6 WHERE id = 9')
+  await bench.expectSame()
+  expect(bench.db.table('large').get(9)?.n).toBe(6)
+  expect(await bench.query(`SELECT pid FROM pg_stat_activity WHERE pid = ${lost}`)).toEqual([])
+  expect(bench.statuses).toEqual(['live']) // all in the same session
+}, 60_000)
+
 test('close ends in time in the middle of it', async () => {
   await start()
   await copyLarge()
