@@ -112,18 +112,21 @@ export class Follower {
     }
   }
 
-  /**
-   * The data exactly as of an LSN that `choose` finds, which must lie at or after everything committed when it is
-   * called. Nothing is applied while it is being found. Calls wait for each other.
-   */
-  snapshotAt(choose: () => Promise<Lsn>): Promise<{ lsn: Lsn; snapshot: Snapshot }> {
-    return this.standAt(choose, (lsn) => ({ lsn, snapshot: this.options.store.snapshot('verification') }))
+  /** The heap as it is now. */
+  snapshot(): Snapshot {
+    return this.options.store.snapshot('verification')
+  }
+
+  /** End of the newest transaction that was applied; where the tables stood at first before there is one. */
+  get newestLsn(): Lsn {
+    const { applier, options } = this
+    return applier.endLsn > options.startLsn ? applier.endLsn : options.startLsn
   }
 
   /**
-   * Does `work` where everything committed before an LSN that `choose` finds, as for `snapshotAt`, is applied and
-   * nothing after; the stream stands there until its promise is settled. Throws `TIMEOUT` where the stream does not
-   * come there within `withinMs`.
+   * Does `work` where everything committed before an LSN that `choose` finds is applied, and nothing after unless it
+   * was applied before; the stream stands there until its promise is settled. Nothing is applied while `choose` is
+   * under way. Throws `TIMEOUT` where the stream does not come there within `withinMs`. Calls wait for each other.
    */
   async standAt<T>(choose: () => Promise<Lsn>, work: (lsn: Lsn) => T | Promise<T>, withinMs?: number): Promise<T> {
     while (this.placing !== undefined) await this.placing.catch(() => undefined)

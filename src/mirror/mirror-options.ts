@@ -52,8 +52,8 @@ export interface MirrorOptions {
   /**
    * How often all tables are compared with Postgres in the background, one after the other, each at one LSN; off by
    * default. 8 MB of rows are read in a second, while a snapshot is held on the server; a statement there that waits to
-   * lock the table ends that, until later. A table that differs is reported by the event `difference`, and copied
-   * again.
+   * lock the table ends that, until later, as does a transaction that is writing for longer than 0.25 s when it begins.
+   * `stats().postponed` tells of it. A table that differs is reported by the event `difference`, and copied again.
    */
   verifyEveryMs?: number
 }
@@ -117,6 +117,11 @@ export interface MirrorStats {
   differentTables: number
   /** The newest of them, and when it was compared. */
   lastVerified: { table: string; lsn: string; time: Date } | undefined
+  /**
+   * The table whose turn it is where it could not be compared yet, how often that was tried, and why it failed last:
+   * it is tried again every 5 s, and the other tables wait. Undefined where the newest attempt has succeeded.
+   */
+  postponed: { table: string; attempts: number; reason: string } | undefined
 }
 
 export interface WaitOptions {

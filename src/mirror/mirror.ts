@@ -4,7 +4,7 @@ import { BOOLEAN, ensure, ensureOptions, FUNCTION } from '../arguments'
 import { callSafely } from '../db/commit-feed'
 import type { Store } from '../db/store'
 import { SnapheapError } from '../errors'
-import { BackgroundVerification } from './background-verification'
+import { BackgroundVerification, NOTHING_VERIFIED } from './background-verification'
 import { Backoff } from './backoff'
 import { Deferred } from './deferred'
 import { streamEnded } from './follower'
@@ -188,13 +188,13 @@ export class Mirror extends EventEmitter<MirrorEvents> {
 
   /** What the verification in the background (`verifyEveryMs`) has found so far. */
   stats(): MirrorStats {
-    return { verifiedTables: 0, differentTables: 0, lastVerified: undefined, ...this.verification?.stats }
+    return { ...NOTHING_VERIFIED, ...this.verification?.stats }
   }
 
   /**
    * Compares every row of every table that is followed with Postgres at one LSN. Nothing is applied while the server
-   * finds that LSN, which waits for its writing transactions (at most 5 s, else `TIMEOUT`). Throws `POSTGRES`,
-   * `CLOSED`, and `BUSY` unless the mirror follows the server, and stays connected meanwhile.
+   * finds that LSN, which waits for its writing transactions (at most 5 s, else `TIMEOUT`); a standby waits for none.
+   * Throws `POSTGRES`, `CLOSED`, and `BUSY` unless the mirror follows the server, and stays connected meanwhile.
    */
   async verify(): Promise<Verification> {
     const { session } = this
