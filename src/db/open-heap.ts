@@ -290,7 +290,8 @@ function ensureOneName(files: Files, path: string): void {
   if (others <= 0) return
   throw new SnapheapError(
     'EXISTS',
-    `${path} has ${others === 1 ? 'another name' : `${others} other names`} (hard links), by which somebody else could open it for writing too. ` +
+    `${path} has ${others === 1 ? 'another name' : `${others} other names`} (hard links), by which somebody else ` +
+      'could open it for writing too. ' +
       'Remove those, or replace them by copies.',
     { path },
   )

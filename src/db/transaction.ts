@@ -215,7 +215,8 @@ function ensureFits(annotation: string): void {
   if (sizeBytes <= MAX_ANNOTATION_BYTES) return
   throw new SnapheapError(
     'INVALID_ARGUMENT',
-    `The annotation of a transaction has ${sizeBytes} bytes of UTF-8; at most ${MAX_ANNOTATION_BYTES} fit. Shorten it, or keep the text in a table.`,
+    `The annotation of a transaction has ${sizeBytes} bytes of UTF-8; at most ${MAX_ANNOTATION_BYTES} fit. ` +
+      'Shorten it, or keep the text in a table.',
   )
 }
 

@@ -29,7 +29,8 @@ export function ensureSynchronous(result: unknown): void {
   result.then(undefined, () => undefined)
   throw new SnapheapError(
     'INVALID_ARGUMENT',
-    'The function given to write is async, but a transaction is one synchronous step. Await before it, or use writeBeside.',
+    'The function given to write is async, but a transaction is one synchronous step. Await before it, or use ' +
+      'writeBeside.',
   )
 }
 

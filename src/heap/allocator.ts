@@ -211,7 +211,8 @@ export class Allocator {
     if (block + size > MAX_BLOCKS) {
       throw new SnapheapError(
         'HEAP_FULL',
-        `No room for ${size} contiguous blocks: the heap has reached 32 GiB of address space. Delete data, or split it over several files.`,
+        `No room for ${size} contiguous blocks: the heap has reached 32 GiB of address space. Delete data, or ` +
+          'split it over several files.',
       )
     }
     this.writer.ensureBlocks(block + size)

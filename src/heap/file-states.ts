@@ -150,7 +150,9 @@ function rebuildable(error: SnapheapError, newest: FileRoot, whole: FileRoot): S
   const what = error.message.replace(/ Restore it from a copy\.$/, '')
   return new SnapheapError(
     'CORRUPT',
-    `${what} The state of version ${whole.version} before it is whole: open it with { recovery: 'rebuild' } to go on from that one, with the commits up to version ${newest.version} done again from the log. Or restore it from a copy.`,
+    `${what} The state of version ${whole.version} before it is whole: open it with { recovery: 'rebuild' } to go ` +
+      `on from that one, with the commits up to version ${newest.version} done again from the log. Or restore it ` +
+      'from a copy.',
     { ...error.details, version: newest.version, wholeVersion: whole.version },
     error,
   )

@@ -28,7 +28,8 @@ export function ensureHeld(lock: FileLock, path: string): void {
   if (lock.isHeld()) return
   throw new SnapheapError(
     'LOCKED',
-    `${path} may have another writer by now: its lock file ${lock.path} was removed or replaced while this process had it open. Close it and open it again.`,
+    `${path} may have another writer by now: its lock file ${lock.path} was removed or replaced while this ` +
+      'process had it open. Close it and open it again.',
     { path, lock: lock.path },
   )
 }

@@ -11,7 +11,8 @@ export function checkLayout(view: View, path: string): void {
   if (isPlausible && layout > LAYOUT_VERSION) {
     throw new SnapheapError(
       'VERSION',
-      `${path} has layout ${layout}, and this version reads layouts up to ${LAYOUT_VERSION}. Open it with a newer version.`,
+      `${path} has layout ${layout}, and this version reads layouts up to ${LAYOUT_VERSION}. Open it with a newer ` +
+        'version.',
     )
   }
   if (!(layout >= OLDEST_LAYOUT_VERSION) || !isPlausible)

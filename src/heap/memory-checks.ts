@@ -130,7 +130,8 @@ export function readOnlyError(path: string, cause: unknown): SnapheapError | und
   if (systemCode !== 'EACCES' && systemCode !== 'EROFS' && systemCode !== 'EPERM') return undefined
   return new SnapheapError(
     'READ_ONLY',
-    `${path} cannot be opened for writing (${systemCode}): this process may not write here. Open the database with { readOnly: true } or { follow: true }, or make file and folder writable for it.`,
+    `${path} cannot be opened for writing (${systemCode}): this process may not write here. Open the database ` +
+      'with { readOnly: true } or { follow: true }, or make file and folder writable for it.',
     { path, systemCode },
     cause,
   )

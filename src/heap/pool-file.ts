@@ -217,7 +217,8 @@ export class PoolFile {
     if (blocks >= this.root.fileBlocks) return
     throw new SnapheapError(
       'CORRUPT',
-      `${this.path} has been made shorter while it was open: ${blocks} blocks of ${this.root.fileBlocks} are left, and reading the others ends the process. Close the database, and restore the file from a copy.`,
+      `${this.path} has been made shorter while it was open: ${blocks} blocks of ${this.root.fileBlocks} are ` +
+        'left, and reading the others ends the process. Close the database, and restore the file from a copy.',
       { path: this.path },
     )
   }

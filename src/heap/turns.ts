@@ -37,7 +37,8 @@ export class Turns {
     if (scope === undefined || scope.isOver) return
     throw new SnapheapError(
       'BUSY',
-      `${called} was called inside the function given to ${scope.name}, and each would wait for the other. Call it after ${scope.name} has resolved.`,
+      `${called} was called inside the function given to ${scope.name}, and each would wait for the other. Call ` +
+        `it after ${scope.name} has resolved.`,
     )
   }
 }

@@ -208,7 +208,8 @@ export class Windows {
     for (let slot = ZERO_BLOCK + 1; slot < REFUSED_SLOT; slot++) if (this.buffers[slot] === undefined) return slot
     throw new SnapheapError(
       'HEAP_FULL',
-      `All ${WINDOW_SLOTS} memory windows are in use. Release pinned snapshots, or save into a new file to drop dead blocks.`,
+      `All ${WINDOW_SLOTS} memory windows are in use. Release pinned snapshots, or save into a new file to drop ` +
+        'dead blocks.',
     )
   }
 

@@ -254,6 +254,7 @@ function closed(): SnapheapError {
 function timedOut(version: number, timeoutMs: number): SnapheapError {
   return new SnapheapError(
     'TIMEOUT',
-    `Version ${version} has not come within ${timeoutMs} ms. Check that its writer runs, or wait longer with { timeoutMs }.`,
+    `Version ${version} has not come within ${timeoutMs} ms. Check that its writer runs, or wait longer with { ` +
+      'timeoutMs }.',
   )
 }

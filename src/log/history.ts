@@ -176,7 +176,8 @@ function noSuchPoint(
     path,
     oldest === undefined
       ? `The log of ${path} continues a file that is not there. Put the file back.`
-      : `${path} and its log do not lead to ${asked}: they have versions ${oldest} to ${newest}. Ask for one of these, or keep more with retain.`,
+      : `${path} and its log do not lead to ${asked}: they have versions ${oldest} to ${newest}. Ask for one of ` +
+          'these, or keep more with retain.',
   )
 }
 

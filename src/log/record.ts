@@ -224,7 +224,8 @@ export function decodeHead(
 export function unknownFeatures(flags: number): SnapheapError {
   return new SnapheapError(
     'VERSION',
-    `The log has records with features (0x${(flags >>> 0).toString(16)}) that this build does not know. Use a newer release of snapheap.`,
+    `The log has records with features (0x${(flags >>> 0).toString(16)}) that this build does not know. Use a ` +
+      'newer release of snapheap.',
     { flags: flags >>> 0 },
   )
 }

@@ -163,7 +163,9 @@ export function otherHistory(path: string, version: number): SnapheapError {
   const file = folder.replace(/\.log$/, '')
   return new SnapheapError(
     'CORRUPT',
-    `The file ${file} and its log segment ${path} are of different histories: each has a commit ${version}, and they are not the same commit. Put back the file or the folder that belongs to the other, or move ${folder} away to go on from the file alone.`,
+    `The file ${file} and its log segment ${path} are of different histories: each has a commit ${version}, and ` +
+      `they are not the same commit. Put back the file or the folder that belongs to the other, or move ${folder} ` +
+      'away to go on from the file alone.',
     { path: file, folder, version },
   )
 }
@@ -171,7 +173,8 @@ export function otherHistory(path: string, version: number): SnapheapError {
 export function damagedLog(path: string, offsetBytes: number, what: string): SnapheapError {
   return new SnapheapError(
     'CORRUPT',
-    `The log segment ${path} is damaged at byte ${offsetBytes}: ${what}. Restore the database and its log folder from a copy, or open it with { recovery: 'cut' } to give up every commit from there on.`,
+    `The log segment ${path} is damaged at byte ${offsetBytes}: ${what}. Restore the database and its log folder ` +
+      `from a copy, or open it with { recovery: 'cut' } to give up every commit from there on.`,
     { path, offsetBytes },
   )
 }

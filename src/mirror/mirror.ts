@@ -157,9 +157,10 @@ export class Mirror extends EventEmitter<MirrorEvents> {
    * What `work` throws rolls back. All of it takes `timeoutMs` at most (default 10 000): the wait for its turn, the
    * work, and the wait for the mirror.
    *
-   * Throws `NOT_FOUND` for a table that is not mirrored, `BUSY` at once inside the work of another `write`. After `POSTGRES`, and after `TIMEOUT` and `CLOSED`
-   * without `details.isCommitted`, the transaction has not happened; with that, it has, and the mirror does not show it
-   * yet. After `OUTCOME_UNKNOWN` it may have happened: `SELECT pg_xact_status(…)` of `details.xid` tells.
+   * Throws `NOT_FOUND` for a table that is not mirrored, `BUSY` at once inside the work of another `write`. After
+   * `POSTGRES`, and after `TIMEOUT` and `CLOSED` without `details.isCommitted`, the transaction has not happened; with
+   * that, it has, and the mirror does not show it yet. After `OUTCOME_UNKNOWN` it may have happened: `SELECT
+   * pg_xact_status(…)` of `details.xid` tells.
    */
   async write<T>(work: (client: Client) => Promise<T>, options: WaitOptions = {}): Promise<T> {
     ensure('What write runs', work, FUNCTION)

@@ -73,7 +73,10 @@ export class Waiters {
     if (followed?.follower === undefined) return 'it does not follow the server. Look at status and error.'
     const behind = followed.behind(tables)
     if (behind.length > 0)
-      return `not in step: ${behind.join(', ')}. Allow more time, name only the tables that you read, or look at tables().`
+      return (
+        `not in step: ${behind.join(', ')}. Allow more time, name only the tables that you read, or look at ` +
+        'tables().'
+      )
     const place = formatLsn(followed.follower.appliedLsn)
     return `it is at ${place}. Allow more time, or look at lag() and status.`
   }
