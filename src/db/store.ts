@@ -53,7 +53,7 @@ export class Store {
   private readonly checkpointer: Checkpointer | undefined
   private readonly pinWatch: PinWatch
   private readonly scrub: Scrub | undefined
-  /** What was found in the log at opening. */
+  /** Result of reading the log at opening. */
   readonly recovery: Recovery
   /** How the database stays in step with its writer; undefined unless it was opened with `follow`. */
   readonly following: Following | undefined
@@ -296,7 +296,7 @@ export class Store {
     return backUp(this.heap, this.log, folder, options)
   }
 
-  /** Resolves when every commit so far is on the device, whatever the durability. Throws `IO`. */
+  /** Resolves when every commit so far is on the device, with every durability. Throws `IO`. */
   async sync(): Promise<void> {
     if (this.path === undefined) return
     if (this.log !== undefined && this.log.durability !== 'none') return this.log.sync()

@@ -35,8 +35,8 @@ export function ensureHeld(lock: FileLock, path: string): void {
 }
 
 /**
- * Runs `work` while nobody has the file at `path`, which is not this heap's, open for writing. Leaves no lock file
- * where there was none.
+ * Runs `work` while no process has the file at `path`, which is not this heap's, open for writing. Removes a lock file
+ * that it has made.
  */
 export function withoutWriter(memory: Memory, files: Files, path: string, work: () => void): void {
   const lockPath = lockPathOf(path)

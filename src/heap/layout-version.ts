@@ -3,7 +3,7 @@ import { LAYOUT_VERSION, OLDEST_LAYOUT_VERSION, RESERVED_BLOCKS, ROOT } from './
 import type { View } from './view'
 import type { Writer } from './writer'
 
-/** Throws `VERSION` for a heap of a newer layout, `CORRUPT` for what is no heap. */
+/** Throws `VERSION` for a heap of a newer layout, `CORRUPT` if it is not a heap. */
 export function checkLayout(view: View, path: string): void {
   const top = view.low(ROOT.top)
   const isPlausible = top >= RESERVED_BLOCKS && top <= view.table.length

@@ -3,7 +3,7 @@ import { SnapheapError } from '../errors'
 import { BLOCK_BYTES, WINDOW_MASK } from './layout'
 import type { MemoryAdvice } from './memory'
 
-/** Offsets and sizes of windows are multiples of this, whatever the machine's own page size. */
+/** Offsets and sizes of windows are multiples of this, also on machines with another page size. */
 export const PAGE_BYTES = 4096
 
 /** Every advice; the addon knows them by their index here. */

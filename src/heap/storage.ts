@@ -266,7 +266,7 @@ export class Storage {
     given: SaveOptions,
     { onReplace, onDurable, ensureWriter }: OwnFileOptions,
   ): Promise<void> {
-    // what has the name by now may be what a rewrite has left that failed when it had renamed
+    // the file of this name may be the result of a rewrite that failed after its rename
     const options = this.hasUnsyncedName ? { ...given, replace: true } : given
     const earlier = this.mapped
     const { memory, files, world } = this
@@ -308,8 +308,8 @@ export class Storage {
   }
 
   /**
-   * Repoints every block that is still what was saved to its place in the file. A commit during a rewrite may have
-   * moved blocks of the earlier file to other addresses: they are found by their physical place.
+   * Points every block that has not changed since it was saved to its place in the file. A commit during a rewrite may
+   * have moved blocks of the earlier file to other addresses: they are found by their physical place.
    */
   private settle(mapped: MappedFile, saved: Uint32Array): void {
     const { table } = this.writer.view

@@ -65,8 +65,8 @@ export function* history(
 }
 
 /**
- * Every commit in a log's folder, ascending, over gaps of what was never logged; also while its writer removes
- * segments.
+ * Every commit in a log's folder, ascending, with gaps where commits were not logged. The writer may remove segments
+ * meanwhile.
  */
 function* commitsIn(memory: Memory, files: Files, folder: string): Generator<LoggedCommit> {
   let version = -1

@@ -25,8 +25,8 @@ export interface LogBounds {
 }
 
 /**
- * Why a log cannot be gone on with where its replay has ended, undefined where it can. `end` is why there is no further
- * commit.
+ * The reason why a log cannot be continued where its replay has ended, undefined if it can. `end`: why there is no
+ * further commit.
  */
 export function damageAtEnd(
   { memory, files, path }: { memory: Memory; files: Files; path: string },

@@ -56,12 +56,12 @@ export class LogWriter implements Journal, SyncOwner {
   private readonly checkpoints: LogCheckpoints
   /** What is promised for the next commit. */
   private promise: FullDurability
-  /** Records wait in memory until the heap's file holds what was not logged. */
+  /** Records wait in memory until the commits that were not logged are in the heap's file. */
   private isHeld = false
   private flushing: NodeJS.Immediate | undefined
   private timer: Timer | undefined
   private readonly unwritten: RepeatedFailure
-  /** Commits that nobody awaits were lost, and the heap has not returned from them to go on: `close` tells. */
+  /** The loss of commits that were not awaited and that the heap still shows: `close` reports it. */
   private lost: SnapheapError | undefined
   private readonly returnListeners = new Set<() => void>()
   private readonly origin: { readonly timeline: string; epoch: number }
@@ -123,7 +123,7 @@ export class LogWriter implements Journal, SyncOwner {
     return this.isHeld ? 'none' : this.promise.mode
   }
 
-  /** Applies from the next commit on. What was not logged before is durable with the next checkpoint. */
+  /** Applies from the next commit on. Earlier commits that were not logged become durable with the next checkpoint. */
   setDurability(durability: Durability): void {
     this.promise = fullDurability(durability)
   }
@@ -137,7 +137,7 @@ export class LogWriter implements Journal, SyncOwner {
     this.isHeld = true
   }
 
-  /** Writes what was held. Throws `IO`; then it is held still. */
+  /** Writes the records that were held. Throws `IO`; then they are still held. */
   release(): void {
     this.isHeld = false
     try {
@@ -358,7 +358,7 @@ export class LogWriter implements Journal, SyncOwner {
       options.ensureWriter() // or another process may be writing there
       file.tryCutTo(syncs.synced) // after a failed sync the system may count the page as written
       file.sync()
-    } catch {} // then a power cut may bring back what was rejected: nobody knows what the device holds
+    } catch {} // a power cut may then bring rejected commits back: the contents of the device are unknown
     options.onTakenBack()
     return refusal
   }

@@ -46,18 +46,18 @@ export function notTakenBack(folder: string, cause: SnapheapError): SnapheapErro
   )
 }
 
-/** The error of commits that nobody awaited and that were taken back with one that somebody did. */
+/** The error for commits that were not awaited, and were taken back with an awaited one. */
 export function unawaitedLost(folder: string, version: number, cause: SnapheapError): SnapheapError {
   return new SnapheapError(
     'IO',
     `Commits after version ${version} could not be written to the log in ${folder} (${reason(cause)}) and were ` +
-      'taken back, those that nobody awaited too. Mend the cause and make them again.',
+      'taken back, also those that were not awaited. Mend the cause and make them again.',
     { ...detailsOf(cause), version },
     cause,
   )
 }
 
-/** The error of a commit whose log is not where it was: nobody would find it again. */
+/** The error for a commit whose log segment has lost its name: it could not be found again. */
 export function segmentGone(path: string): SnapheapError {
   return new SnapheapError(
     'NOT_FOUND',
@@ -78,7 +78,7 @@ export function lostAtClose(path: string, version: number, cause: SnapheapError)
   )
 }
 
-/** Throws where a claim of an epoch would not begin it, or nobody could read the claim. */
+/** Throws if a claim would not begin a new epoch, or if there is no log to record it. */
 export function ensureClaimable(path: string, epoch: number, present: number, durability: string): void {
   if (!Number.isSafeInteger(epoch) || epoch <= present)
     throw new SnapheapError(

@@ -71,7 +71,7 @@ export class Follower {
   private isOver = false
   /** The newest transaction in the tables. */
   private last: Pick<Progress, 'lastLsn' | 'lastXid'>
-  /** What was proven last. */
+  /** The newest description that was proven. */
   private proven: { finalLsn: Lsn; count: number } | undefined
 
   constructor(private readonly options: FollowerOptions) {
@@ -369,7 +369,7 @@ export class Follower {
     return this.barrier !== undefined && this.buffer.nextFinalLsn! >= this.barrier.lsn
   }
 
-  /** Does what was to be done at the barrier, once nothing before its LSN can come any more. */
+  /** Runs the work of the barrier, once all before its LSN is applied. */
   private passBarrier(nextLsn: Lsn): Promise<unknown> | undefined {
     if (this.barrier === undefined || nextLsn < this.barrier.lsn) return undefined
     const { reached } = this.barrier

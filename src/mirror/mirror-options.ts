@@ -45,8 +45,8 @@ export interface MirrorOptions {
   checkEveryMs?: number
   /**
    * Has an event trigger on the server write into its log that a table was altered, so that the mirror knows at once,
-   * also of tables that nobody writes to. Default false. Only a superuser may create the trigger; it never raises, and
-   * goes with the slot.
+   * also of tables that are not written to. Default false. Only a superuser may create the trigger; it never raises,
+   * and goes with the slot.
    */
   ddlTrigger?: boolean
   /**

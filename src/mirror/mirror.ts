@@ -101,7 +101,7 @@ export class Mirror extends EventEmitter<MirrorEvents> {
     this.verification = this.newVerification(options.verifyEveryMs)
     this.through = new WriteThrough(options.connection)
     this.saver = new Saver(db, options.slot, options.saveEveryMs ?? 5000, (error) => this.tell(String(error)))
-    // what was applied and not yet durable may be gone: the next session begins where the tables are
+    // applied changes that were not durable may be gone: the next session begins where the tables are
     this.stopListening = db.onReturned(() => {
       this.waiters.forget()
       this.session?.stop(takenBackError(this.options.slot))
@@ -212,8 +212,8 @@ export class Mirror extends EventEmitter<MirrorEvents> {
 
   /**
    * Stops following, saves, and tells the server how far that is. The tables stay as they are. A transaction of `write`
-   * that is under way has 2 s to end, and is given up then. Takes 5 s at most, and the time for saving, whatever the
-   * server does. Throws `TIMEOUT` where it was to remove slot and publication, and could not. Idempotent.
+   * that is under way has 2 s to end, and is given up then. Takes 5 s at most, and the time for saving, also if
+   * the server does not answer. Throws `TIMEOUT` if it could not remove slot and publication in time. Idempotent.
    */
   async close(options: CloseOptions = {}): Promise<void> {
     ensureOptions('close', options, { dropSlot: BOOLEAN })

@@ -78,7 +78,7 @@ export class Session {
   })
   private stopped: Error | undefined
   private interruptedBy: Error | undefined
-  /** Ends whatever the session waits for, apart from the stream, which ends in order. */
+  /** Ends every wait of the session, apart from the stream, which ends in order. */
   private readonly aborter = new AbortController()
   private catalogue: CatalogueWatch | undefined
   /** Tables that are left as they are until they can be mirrored again. */
