@@ -76,7 +76,9 @@ export class BackgroundVerification {
       if (request.signal.aborted) return undefined
       const { code, message } = error as { code?: unknown; message: string }
       const table = mirrorName(source)
-      this.stats.postponed = { table, attempts: (this.stats.postponed?.attempts ?? 0) + 1, reason: message }
+      const { postponed } = this.stats
+      const attempts = postponed?.table === table ? postponed.attempts + 1 : 1
+      this.stats.postponed = { table, attempts, reason: message }
       if (!PASSING.includes(code))
         this.onNotice(`Table ${table} could not be verified now, and will be later: ${message}`)
       return undefined

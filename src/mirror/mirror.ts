@@ -134,9 +134,10 @@ export class Mirror extends EventEmitter<MirrorEvents> {
   /**
    * Resolves when everything that Postgres committed before `lsn` can be read, in `tables`, or by default in all that
    * can be mirrored: to read your own writes, pass what `SELECT pg_current_wal_insert_lsn()` gives after the commit. A
-   * table that is copied can be read so once it has joined the others; name the tables that you read in order not to
-   * wait for that. Throws `TIMEOUT` after `timeoutMs` (default 10 000), `NOT_FOUND` for a table that is not mirrored,
-   * `CLOSED`, and the reason if the mirror fails.
+   * table that is copied counts once it has joined the others: name the tables that you read in order not to wait for
+   * that. While the mirror does not follow the server, this waits, since the server may come back with another history.
+   * Throws `TIMEOUT` after `timeoutMs` (default 10 000), `NOT_FOUND` for a table that is not mirrored, `CLOSED`, and
+   * the reason if the mirror fails.
    */
   async waitFor(lsn: string | bigint, options: WaitOptions = {}): Promise<void> {
     ensureWaitOptions('waitFor', options, this.tableNames)
@@ -159,8 +160,8 @@ export class Mirror extends EventEmitter<MirrorEvents> {
    *
    * Throws `NOT_FOUND` for a table that is not mirrored, `BUSY` at once inside the work of another `write`. After
    * `POSTGRES`, and after `TIMEOUT` and `CLOSED` without `details.isCommitted`, the transaction has not happened; with
-   * that, it has, and the mirror does not show it yet. After `OUTCOME_UNKNOWN` it may have happened: `SELECT
-   * pg_xact_status(…)` of `details.xid` tells.
+   * that, it has, and the mirror does not show it yet. After `OUTCOME_UNKNOWN` it may have happened:
+   * `SELECT pg_xact_status(…)` of `details.xid` tells.
    */
   async write<T>(work: (client: Client) => Promise<T>, options: WaitOptions = {}): Promise<T> {
     ensure('What write runs', work, FUNCTION)
@@ -257,6 +258,7 @@ export class Mirror extends EventEmitter<MirrorEvents> {
         await this.runSession()
       } catch (error) {
         if (this.closing !== undefined) return
+        this.waiters.forget() // the server may come back with another history
         const reason = reasonOf(this.db, error)
         if (!this.canGoOn(reason)) {
           this.fail(reason)

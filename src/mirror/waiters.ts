@@ -14,7 +14,7 @@ interface Waiter {
   timer: NodeJS.Timeout
 }
 
-/** A session that has followed the server: the tables are as it has left them. */
+/** A session that follows the server. */
 interface Followed {
   readonly follower: { readonly appliedLsn: Lsn } | undefined
   /** Those of some tables, or of all that can be mirrored, that are not in step with the stream. */
@@ -55,7 +55,7 @@ export class Waiters {
     )
   }
 
-  /** What could be read may have been taken back: only what is read from now on counts. */
+  /** No session follows any more, or what was read was taken back: only what is read from now on counts. */
   forget(): void {
     this.followed = undefined
   }

@@ -199,6 +199,9 @@ test('a standby that is behind, without the slot, is waited for; promoted so, ev
     expect(second.error!.message).toMatch(/is a standby that has no replication slot/)
   await standby.query('SELECT pg_promote()')
   await standby.query(`UPDATE t SET v = 'kept' WHERE id < 10`)
+  const { rows } = await standby.query('SELECT pg_current_wal_insert_lsn()::text AS lsn')
+  await second.waitFor(rows[0].lsn, { timeoutMs: 60_000 }) // the data is of a later place in the log of the old primary
+  expect(db.table('t').get(1)).toEqual({ id: 1, v: 'kept' })
   await second.ready
   await expectSame(second, standby)
   expect(db.table('t').get(50)).toEqual({ id: 50, v: null })
