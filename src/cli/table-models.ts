@@ -84,7 +84,8 @@ export async function tablesInPostgres(url: string): Promise<TableModel[]> {
     const foreignKeys = await queryRows<ForeignKey>(
       client,
       doing,
-      `SELECT k.conrelid::int8::float8 AS "from", k.confrelid::int8::float8 AS "to", a.attname AS "column", b.attname AS "key"
+      `SELECT k.conrelid::int8::float8 AS "from", k.confrelid::int8::float8 AS "to",
+              a.attname AS "column", b.attname AS "key"
        FROM pg_catalog.pg_constraint k
             JOIN pg_catalog.pg_attribute a ON a.attrelid = k.conrelid AND a.attnum = k.conkey[1]
             JOIN pg_catalog.pg_attribute b ON b.attrelid = k.confrelid AND b.attnum = k.confkey[1]

@@ -89,7 +89,7 @@ export async function backUp(
   }
 }
 
-/** A copy of a heap's file and log, in a folder of a name that nobody takes for a whole one. */
+/** A copy of a heap's file and log, in a folder whose name shows that it is not complete. */
 class Copy {
   /** The newest commit in it. */
   version = 0
@@ -150,7 +150,7 @@ class Copy {
     await this.copy(file, path)
     for (const each of kept) await this.copyNamed(each, into(each))
     const saved = newestRootOf(heap.memory, files, path).version
-    await log.sync() // also where nothing is logged any more: what was committed before may wait for the device
+    await log.sync() // also if logging has ended: earlier commits may not be on the device
     const { syncedVersion } = log
     for (const each of segmentsOf(heap.path!, files)) await this.copyNamed(each, into(each))
     this.version = reachedIn(heap, logFolder, saved, syncedVersion)
@@ -228,8 +228,8 @@ function reachedIn({ memory, files }: Heap, folder: string, from: number, to: nu
 }
 
 /**
- * Ends a copied log after a commit: what was copied beyond it may not be on the device yet. Its mark says so, or damage
- * to that commit would look like one that was never acknowledged.
+ * Cuts a copied log off after a commit, since later records may not be on the device yet. The mark for durable commits
+ * is written: without it, damage to that commit would look like a commit that was never acknowledged.
  */
 function cutAfter({ memory, files }: Heap, folder: string, version: number): void {
   const { segments, torn } = listSegments(memory, files, folder, undefined)

@@ -3,8 +3,8 @@ import type { Durability } from '../log/log-options'
 import type { LogWriter } from '../log/log-writer'
 
 /**
- * Has a log promise another durability. What was not logged so far is put into the file by `save`, before the first
- * record that follows it is written. Throws what `save` throws; then nothing is logged, as before.
+ * Changes the durability of a log. `save` writes the commits that were not logged into the file, before the first
+ * record after them is written. Throws what `save` throws; then nothing is logged, as before.
  */
 export async function changeDurability(
   log: LogWriter,

@@ -43,7 +43,7 @@ export class CommitChange<S extends PinnedVersion> {
     return this.to.snapshot
   }
 
-  /** How the rows of a table changed. Looked at once, whoever asks. */
+  /** How the rows of a table changed. Computed once, for all listeners. */
   rows(table: string): RowChanges {
     let changes = this.known.get(table)
     if (changes === undefined) {
@@ -109,7 +109,7 @@ export class CommitFeed<S extends PinnedVersion> {
   }
 
   /**
-   * Call it after each commit. Where a listener commits, all listeners hear of the earlier commit first.
+   * Must be called after each commit. If a listener commits, all listeners are called for the earlier commit first.
    */
   committed(): void {
     const { newest } = this

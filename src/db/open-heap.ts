@@ -82,14 +82,14 @@ export interface StoreOptions {
   readonly recovery?: 'rebuild' | 'cut'
   /** A snapshot held for longer is reported once, by a process warning that names its owner. Default 5 minutes. */
   readonly pinnedTooLongMs?: number
-  /** Hears of what failed in the background: a sync, a checkpoint. Default: a process warning. */
+  /** Called with failures in the background: of a sync, of a checkpoint. Default: a process warning. */
   readonly onFailure?: (error: SnapheapError) => void
   /**
    * The permissions of files that are made, as of `chmod`: the owner must be able to read and write. Folders can be
    * searched by those who can read. A file that is rewritten keeps its own. Default 0o600; nothing on Windows.
    */
   readonly fileMode?: number
-  /** How memory is had. Default: the native addon, or plain JavaScript where there is no binary for this platform. */
+  /** Access to memory and files. Default: the native addon; plain JavaScript on platforms without a binary. */
   readonly memory?: Memory
 }
 
@@ -277,8 +277,8 @@ function linkTarget(path: string): string | undefined {
 }
 
 /**
- * Two names of one file (hard links) would be locked one by one, and so make two writers. Those that the log keeps for
- * points in time are nobody's to open. Throws `EXISTS`.
+ * Two names of one file (hard links) have separate locks, which would allow two writers. The links that the log keeps
+ * for points in time are not opened by name. Throws `EXISTS`.
  */
 function ensureOneName(files: Files, path: string): void {
   if (files.nameCount(path) <= 1) return
@@ -290,7 +290,8 @@ function ensureOneName(files: Files, path: string): void {
   if (others <= 0) return
   throw new SnapheapError(
     'EXISTS',
-    `${path} has ${others === 1 ? 'another name' : `${others} other names`} (hard links), by which somebody else could open it for writing too. ` +
+    `${path} has ${others === 1 ? 'another name' : `${others} other names`} (hard links), by which somebody else ` +
+      'could open it for writing too. ' +
       'Remove those, or replace them by copies.',
     { path },
   )
@@ -306,7 +307,7 @@ function ensureOpenable(memory: Memory, files: Files, path: string, create: bool
 const SEGMENT_BYTES = 16 << 20
 const NOTHING_TO_RECOVER: Recovery = { commits: 0, damaged: undefined }
 
-/** Hears of failures in the background. What the listener given throws does not come back to what tells it. */
+/** The listener for failures in the background. An error that it throws becomes an uncaught error, not its caller's. */
 export function failureListener({ onFailure }: StoreOptions): (error: SnapheapError) => void {
   if (onFailure === undefined) return (error) => process.emitWarning(error)
   return (error) => callSafely(() => onFailure(error))

@@ -27,7 +27,8 @@ export class PinWatch {
       if (heldMs < this.tooLongMs || this.reported.has(id)) continue
       this.reported.add(id)
       process.emitWarning(
-        `A snapshot of "${owner}" has been held for ${Math.round(heldMs / 1000)} s: what it alone sees cannot be reused. Close it.`,
+        `A snapshot of "${owner}" has been held for ${Math.round(heldMs / 1000)} s: what it alone sees cannot be ` +
+          'reused. Close it.',
         { code: 'SNAPHEAP_PINNED', type: 'SnapheapWarning' },
       )
     }

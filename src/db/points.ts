@@ -63,7 +63,7 @@ export function history(path: string, options: { memory?: Memory } = {}): Genera
 /** What differs between two states of one table. Rows are the same when their keys are. */
 export interface TableDifference {
   readonly table: string
-  /** Rows in the first and in the second; undefined where there is no such table. */
+  /** Rows in the first and in the second; undefined if the table does not exist there. */
   readonly rowsBefore: number | undefined
   readonly rowsAfter: number | undefined
   readonly added: number

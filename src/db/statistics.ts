@@ -25,7 +25,7 @@ export interface StoreStatistics {
   readonly usedBytes: number
   /** Of that: given back, or in the rounding of allocations. */
   readonly freeBytes: number
-  /** Of that: in blocks that nobody ever wrote, which cost nothing. */
+  /** Of these: in blocks that were never written, which take no space. */
   readonly neverWrittenBytes: number
   /** Blocks changed since they were last in the file. */
   readonly changedBlocks: number

@@ -53,7 +53,7 @@ export class Store {
   private readonly checkpointer: Checkpointer | undefined
   private readonly pinWatch: PinWatch
   private readonly scrub: Scrub | undefined
-  /** What was found in the log at opening. */
+  /** Result of reading the log at opening. */
   readonly recovery: Recovery
   /** How the database stays in step with its writer; undefined unless it was opened with `follow`. */
   readonly following: Following | undefined
@@ -129,8 +129,8 @@ export class Store {
   }
 
   /**
-   * Whether the newest state in the file is damaged and the database began with the one before: the next `save` takes the place of the
-   * damaged one. @internal
+   * Whether the newest state in the file is damaged and the database began with the one before: the next `save` takes
+   * the place of the damaged one. @internal
    */
   get isRebuilt(): boolean {
     return this.heap.mapped?.file.skipped !== undefined
@@ -160,7 +160,7 @@ export class Store {
     return this.commitOf(change, options.sync === false ? 'unawaited' : 'before')
   }
 
-  /** Begins a higher epoch with an empty commit, which is on the device when this returns. Throws as `write`. @internal */
+  /** Begins a higher epoch with an empty commit, on the device when this returns. Throws as `write`. @internal */
   claimEpoch(epoch: number, annotation = ''): void {
     ensureLogged(this.log)
     this.commitOf((tx) => void (tx.annotation = annotation), 'before', epoch)
@@ -190,9 +190,9 @@ export class Store {
   }
 
   /**
-   * As `write`, but resolves when the commit is as durable as the database promises: calls at the same time share one sync,
-   * and the event loop does not wait for it. The change itself is made, and can be read, at once. When it rejects with `IO`, the
-   * change is taken back, and so are the commits made since.
+   * As `write`, but resolves when the commit is as durable as the database promises: calls at the same time share one
+   * sync, and the event loop does not wait for it. The change itself is made, and can be read, at once. When it rejects
+   * with `IO`, the change is taken back, and so are the commits made since.
    */
   async writeAsync<T>(
     change: (transaction: Transaction) => T,
@@ -206,9 +206,9 @@ export class Store {
   }
 
   /**
-   * The same for a change that takes many turns of the event loop: readers go on seeing the version before it until it is
-   * whole, and `write` throws `BUSY` meanwhile. Waits for a running save and for earlier ones of its kind. What would wait for
-   * this one (`save`, `close`, another of its kind …) throws `BUSY` when it is called inside `change`.
+   * The same for a change that takes many turns of the event loop: readers go on seeing the version before it until it
+   * is whole, and `write` throws `BUSY` meanwhile. Waits for a running save and for earlier ones of its kind. What
+   * would wait for this one (`save`, `close`, another of its kind …) throws `BUSY` when it is called inside `change`.
    */
   async writeBeside<T>(change: (transaction: Transaction) => Promise<T>, options: WriteOptions = {}): Promise<T> {
     ensureChange(change, options)
@@ -229,9 +229,9 @@ export class Store {
   }
 
   /**
-   * Builds an index beside reads and commits, which wait for a few milliseconds at most. Resolves when it is whole and as durable
-   * as the database promises; until then nobody sees it. When it throws, `EXISTS` for a name that is taken, `UNIQUE` for rows that it
-   * does not allow, `BUSY` inside `writeBeside`, nothing of it is left. One whose building a crash broke off is begun anew.
+   * Builds an index beside reads and commits, which wait for a few milliseconds at most. Resolves when it is whole and
+   * as durable as the database promises; it is not used before. Throws `EXISTS` for a name that is taken, `UNIQUE` for
+   * rows that it does not allow, `BUSY` inside `writeBeside`; then nothing of it is left. After a crash it begins anew.
    */
   async buildIndex(table: string, definition: IndexDefinition): Promise<void> {
     this.heap.turns.ensureOutside('buildIndex')
@@ -240,8 +240,8 @@ export class Store {
   }
 
   /**
-   * As `writeBeside`, for a load so large that logging it would write everything twice: nothing is logged, and the commit is
-   * a checkpoint. Interrupted at any moment, the database is what it was before. Throws `IO`.
+   * As `writeBeside`, for a load so large that logging it would write everything twice: nothing is logged, and the
+   * commit is a checkpoint. Interrupted at any moment, the database is what it was before. Throws `IO`.
    */
   async bulkLoad<T>(change: (transaction: Transaction) => Promise<T>): Promise<T> {
     ensureChange(change)
@@ -249,7 +249,7 @@ export class Store {
     return this.beside('bulkLoad', change, () => this.heap.commitIntoFile())
   }
 
-  /** Calls `listener` whenever commits were taken back and an earlier version is shown. Returns what ends that. @internal */
+  /** Calls `listener` after commits were taken back and an earlier version is shown. Returns what ends it. @internal */
   onReturned(listener: () => void): () => void {
     return this.log?.onReturned(listener) ?? (() => undefined)
   }
@@ -264,9 +264,9 @@ export class Store {
   }
 
   /**
-   * Without a path: makes the newest version durable in the database's own file, at a cost that follows the change. With
-   * one: writes a file of its own, in its densest form. Both work beside commits and resolve once the data is on the device.
-   * Throws `EXISTS` (pass `replace`, or remove the log of the file that is there), `LOCKED` for a file that is open for writing, `IO`.
+   * Without a path: makes the newest version durable in the database's own file, at a cost that follows the change.
+   * With one: writes another file, without free space. Both work beside commits and resolve once the data is on the
+   * device. Throws `EXISTS` (pass `replace`, or remove the file's log), `LOCKED` for a file open for writing, `IO`.
    */
   async save(path?: string, options: SaveOptions = {}): Promise<void> {
     ensureOptions('save', options, SAVE_RULES)
@@ -282,11 +282,11 @@ export class Store {
   }
 
   /**
-   * Copies file and log into a new folder, beside commits, checkpoints and rewrites, and proves that the copy is sound. The folder
-   * appears when it is whole: `db.backup('/backups/monday')`, then `open('/backups/monday/quotes.heap')` shows one commit, not
-   * older than the newest when `backup` was called; points in time work in it as far back as in the database. Returns that
-   * commit's version, the size, and the path to open. Throws `EXISTS`, `NOT_FOUND` where the folder's parent is missing, `CORRUPT`
-   * where the database is damaged, `READ_ONLY`, `IO`; then no folder is left.
+   * Copies file and log into a new folder, beside commits, checkpoints and rewrites, and proves that the copy is sound.
+   * The folder appears when it is whole: `db.backup('/backups/monday')`, then `open('/backups/monday/quotes.heap')`
+   * shows one commit, not older than the newest when `backup` was called; points in time work in it as far back as in
+   * the database. Returns that commit's version, the size, and the path to open. Throws `EXISTS`, `NOT_FOUND` where the
+   * folder's parent is missing, `CORRUPT` where the database is damaged, `READ_ONLY`, `IO`; then no folder is left.
    */
   async backup(folder: string, options: BackupOptions = {}): Promise<Backup> {
     ensure('The folder of a backup', folder, PATH)
@@ -296,7 +296,7 @@ export class Store {
     return backUp(this.heap, this.log, folder, options)
   }
 
-  /** Resolves when every commit so far is on the device, whatever the durability. Throws `IO`. */
+  /** Resolves when every commit so far is on the device, with every durability. Throws `IO`. */
   async sync(): Promise<void> {
     if (this.path === undefined) return
     if (this.log !== undefined && this.log.durability !== 'none') return this.log.sync()
@@ -333,8 +333,8 @@ export class Store {
   }
 
   /**
-   * Waits for a running save, syncs the log and gives everything back. With durability `none`, what was not saved is lost. Throws
-   * `IO`, after everything was given back, when commits could not be made durable. Idempotent: a second call does not throw that again.
+   * Waits for a running save, syncs the log and releases all resources. With durability `none`, unsaved commits are
+   * lost. Throws `IO`, once, after the release, when commits could not be made durable. Idempotent.
    */
   async close(): Promise<void> {
     this.ensureCloseable()

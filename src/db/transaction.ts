@@ -157,7 +157,7 @@ export class Transaction {
     if (isUnfinished) this.dropIndex(table, name)
   }
 
-  /** Keeps any value with a table, for whoever manages it. `table(name).properties` reads it. */
+  /** Stores any value with a table, for the code that manages it. `table(name).properties` reads it. */
   setProperties(table: string, value: unknown): void {
     this.change(table).setProperties(table, value)
     this.writable.clear()
@@ -169,8 +169,8 @@ export class Transaction {
   }
 
   /**
-   * Lets this transaction change tables that are read-only to others: for whoever manages them. A table is read-only
-   * when its properties are an object with `readOnly`, the reason in a sentence that names who manages it.
+   * Allows this transaction to change read-only tables; for the code that manages them. A table is read-only when its
+   * properties are an object with `readOnly`: a sentence with the reason that names the manager.
    */
   manage(): void {
     this.isManager = true
@@ -215,7 +215,8 @@ function ensureFits(annotation: string): void {
   if (sizeBytes <= MAX_ANNOTATION_BYTES) return
   throw new SnapheapError(
     'INVALID_ARGUMENT',
-    `The annotation of a transaction has ${sizeBytes} bytes of UTF-8; at most ${MAX_ANNOTATION_BYTES} fit. Shorten it, or keep the text in a table.`,
+    `The annotation of a transaction has ${sizeBytes} bytes of UTF-8; at most ${MAX_ANNOTATION_BYTES} fit. ` +
+      'Shorten it, or keep the text in a table.',
   )
 }
 

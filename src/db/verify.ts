@@ -25,7 +25,7 @@ export interface VerifiedKeptFile extends VerifiedFile {
 export interface VerifiedDatabase extends Omit<VerifiedFile, 'version'> {
   /** The commit version that `open` shows: the end of the log. */
   readonly version: number
-  /** The version that was saved last in the file; 0 where there is no file yet. */
+  /** The newest version saved in the file; 0 without a file. */
   readonly savedVersion: number
   /** Of the log, ascending; none without one. */
   readonly segments: readonly VerifiedSegment[]
@@ -42,8 +42,8 @@ const MOST_ATTEMPTS = 10
  * Reads a database's file, earlier files kept for points in time, and log, and checks every checksum in them, that the
  * log's commits continue each other, and that the log continues the file: all that `open`, `asOf` and `restore` could
  * read. Does not open the database; works beside a writer too. Returns what they hold. Throws `CORRUPT` naming the
- * damaged blocks, or the segment and where in it, and whatever else `open` would throw; `NOT_FOUND` where there is
- * neither a file nor a log; `VERSION`, `IO`.
+ * damaged blocks, or the segment and the place in it, and any other error that `open` would throw; `NOT_FOUND` without
+ * a file or a log; `VERSION`, `IO`.
  */
 export async function verify(path: string, options: VerifyOptions = {}): Promise<VerifiedDatabase> {
   ensure('The path', path, PATH)

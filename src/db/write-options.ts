@@ -23,13 +23,14 @@ export function ensureChange(change: unknown, options?: WriteOptions): void {
   if (options !== undefined && options !== DEFAULT_WRITE_OPTIONS) ensureOptions('write', options, WRITE_RULES)
 }
 
-/** Throws where a change that has to be synchronous returned a promise, whose rejection nobody else will handle. */
+/** Throws if a synchronous change returned a promise, and ignores the rejection of that. */
 export function ensureSynchronous(result: unknown): void {
   if (!isPromise(result)) return
   result.then(undefined, () => undefined)
   throw new SnapheapError(
     'INVALID_ARGUMENT',
-    'The function given to write is async, but a transaction is one synchronous step. Await before it, or use writeBeside.',
+    'The function given to write is async, but a transaction is one synchronous step. Await before it, or use ' +
+      'writeBeside.',
   )
 }
 

@@ -189,7 +189,8 @@ function inspect(
 function collectionIsDerived({ className }: EntityMapping, property: string): SnapheapError {
   return new SnapheapError(
     'INVALID_ARGUMENT',
-    `${className}.${property} is the collection of what refers to this ${className}, and cannot be set. Set the references of those objects.`,
+    `${className}.${property} is the collection of what refers to this ${className}, and cannot be set. Set the ` +
+      'references of those objects.',
     { class: className, property },
   )
 }
@@ -200,7 +201,8 @@ function unbound(mapping: EntityMapping): unknown {
   const fail = (property: string): never => {
     throw new SnapheapError(
       'INVALID_ARGUMENT',
-      `${property} belongs to no row: the object was made with new. Make it with tx.create(${className}, { … }), or look it up.`,
+      `${property} belongs to no row: the object was made with new. Make it with tx.create(${className}, { … }), ` +
+        'or look it up.',
       { class: className },
     )
   }

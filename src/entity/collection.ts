@@ -76,7 +76,8 @@ export class Collection<T extends object> implements Iterable<T> {
       const { className } = target.mapping
       throw new SnapheapError(
         'NOT_FOUND',
-        `${source.mapping.className}.${this.mapped.name} has a link to ${className} ${show(key)}, which does not exist. Create it, or delete the link.`,
+        `${source.mapping.className}.${this.mapped.name} has a link to ${className} ${show(key)}, which does not ` +
+          'exist. Create it, or delete the link.',
         { class: source.mapping.className, property: this.mapped.name, key },
       )
     })

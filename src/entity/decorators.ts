@@ -234,7 +234,8 @@ function record(prototype: object, property: string, said: Partial<PropertyRecor
     const context = property as { name?: unknown; kind?: unknown } | undefined
     throw new SnapheapError(
       'SCHEMA',
-      `The decorator of ${String(context?.name ?? property)} was not applied to an instance property in the legacy way. ` +
+      `The decorator of ${String(context?.name ?? property)} was not applied to an instance property in the ` +
+        'legacy way. ' +
         'Decorate plain fields, and compile with "experimentalDecorators": true.',
     )
   }

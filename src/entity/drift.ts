@@ -55,7 +55,8 @@ export function ensureEmpty(plan: SchemaPlan): void {
   if (plan.isEmpty) return
   throw new SnapheapError(
     'SCHEMA',
-    `The tables are not as the classes say:\n${plan}\nOpen with schema: 'apply' to change the tables so, or change the classes.`,
+    `The tables are not as the classes say:\n${plan}\nOpen with schema: 'apply' to change the tables so, or ` +
+      'change the classes.',
     { steps: plan.steps },
   )
 }
@@ -129,7 +130,10 @@ function sentence(step: SchemaStep): string {
       return `change the key of ${step.table} from (${step.from.join(', ')}) to (${step.to.join(', ')})`
     case 'addColumn': {
       const { type, nullable, unique } = step.definition
-      return `add column ${step.table}.${step.column} of type ${type}${nullable ? ', nullable' : ''}${unique ? ', unique' : ''}`
+      return (
+        `add column ${step.table}.${step.column} of type ` +
+        `${type}${nullable ? ', nullable' : ''}${unique ? ', unique' : ''}`
+      )
     }
     case 'changeType':
       return `change the type of ${step.table}.${step.column} from ${step.from} to ${step.to}`

@@ -80,7 +80,8 @@ export function lacks(mapping: EntityMapping, table: Table | undefined): boolean
 export function differences(mapping: EntityMapping, table: Table | undefined): string[] {
   if (table === undefined) {
     return [
-      `${mapping.className} needs table ${mapping.tableName}, which does not exist. Open the database for writing once to make it.`,
+      `${mapping.className} needs table ${mapping.tableName}, which does not exist. Open the database for writing ` +
+        'once to make it.',
     ]
   }
   const found: string[] = []
@@ -88,7 +89,8 @@ export function differences(mapping: EntityMapping, table: Table | undefined): s
   const stored = table.keyColumns.map((each) => each.name)
   if (wanted.length !== stored.length || !wanted.every((each) => stored.includes(each))) {
     found.push(
-      `The key of table ${table.name} is (${stored.join(', ')}), that of ${mapping.className} is (${wanted.join(', ')}). ` +
+      `The key of table ${table.name} is (${stored.join(', ')}), that of ${mapping.className} is ` +
+        `(${wanted.join(', ')}). ` +
         'Put @Id() before those properties and no others.',
     )
   }
@@ -122,7 +124,10 @@ function indexDifference(mapping: EntityMapping, index: IndexDefinition, table: 
   const wanted = resolveIndex(table.name, index, table.columns)
   const stored = table.indexes.find((each) => each.name === wanted.name)
   if (stored === undefined || isSameIndex(stored, wanted, table)) return undefined
-  return `Index ${wanted.name} of table ${table.name} is another than that of ${mapping.className}. Drop it, or choose another name.`
+  return (
+    `Index ${wanted.name} of table ${table.name} is another than that of ${mapping.className}. Drop it, or ` +
+    'choose another name.'
+  )
 }
 
 function isSameIndex(stored: TableIndex, wanted: ResolvedIndex, table: Table): boolean {
@@ -148,12 +153,18 @@ function propertyDifference(mapping: EntityMapping, property: MappedProperty, ta
     const missing = `needs column ${name}, which is missing.`
     if (isManaged(table))
       return `${missing} Name another one with { name: … }; the table has ${table.columnNames.join(', ')}.`
-    return `${missing} Declare it nullable or with a default, or add the column with tx.addColumn, giving a value for the rows there are.`
+    return (
+      `${missing} Declare it nullable or with a default, or add the column with tx.addColumn, giving a value ` +
+      'for the rows there are.'
+    )
   }
   const column = table.column(property.column)
   const type = mapping.columnType(property)
   if (!canRead(type, property.isTypeGiven, column.type)) {
-    return `is of type ${type}, but column ${name} is of type ${column.type}. Say @Column({ type: '${column.type}' }), with a property of that type.`
+    return (
+      `is of type ${type}, but column ${name} is of type ${column.type}. Say @Column({ type: ` +
+      `'${column.type}' }), with a property of that type.`
+    )
   }
   if (column.isNullable && !property.nullable && column.type !== 'any') {
     return `cannot be null, but column ${name} can. Say nullable: true, with a property that can be null.`

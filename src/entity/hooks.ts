@@ -65,7 +65,8 @@ export class Hooks {
   private endless({ className }: EntityMapping, name: HookName): SnapheapError {
     return new SnapheapError(
       'INVALID_ARGUMENT',
-      `The hook ${name} of ${className} leads to itself without end, ${DEEPEST} deep by now. Have it change nothing where there is nothing left to change.`,
+      `The hook ${name} of ${className} leads to itself without end, ${DEEPEST} deep by now. Have it change ` +
+        'nothing where there is nothing left to change.',
       { class: className },
     )
   }
@@ -76,7 +77,8 @@ function ensureSync({ className }: EntityMapping, name: HookName, result: unknow
   result.then(undefined, () => undefined)
   throw new SnapheapError(
     'INVALID_ARGUMENT',
-    `The hook ${name} of ${className} is async, but a transaction is one synchronous step. Collect what is to be awaited, and do it after db.write.`,
+    `The hook ${name} of ${className} is async, but a transaction is one synchronous step. Collect what is to be ` +
+      'awaited, and do it after db.write.',
     { class: className },
   )
 }

@@ -141,7 +141,8 @@ export class EntityMapping {
     if (property !== undefined) return property
     throw new SnapheapError(
       'INVALID_ARGUMENT',
-      `Class ${this.className} has no column property "${name}". It has ${[...this.byName.keys()].join(', ')}; decorate others with @Column().`,
+      `Class ${this.className} has no column property "${name}". It has ${[...this.byName.keys()].join(', ')}; ` +
+        'decorate others with @Column().',
       { class: this.className, property: name },
     )
   }
@@ -168,7 +169,8 @@ export class EntityMapping {
     if (target.ids.length !== 1) {
       throw this.fault(
         property.name,
-        `refers to ${target.className}, whose key has ${target.ids.length} columns. Keep those as properties instead, and look it up with get.`,
+        `refers to ${target.className}, whose key has ${target.ids.length} columns. Keep those as properties ` +
+          'instead, and look it up with get.',
       )
     }
     if (via.includes(property))
@@ -193,7 +195,8 @@ export class EntityMapping {
       if (!Object.hasOwn(probe, name)) continue
       throw this.fault(
         name,
-        'is also a field that the constructor makes, which would hide the column. Write it without a value, as `declare` or with "useDefineForClassFields": false.',
+        'is also a field that the constructor makes, which would hide the column. Write it without a value, as ' +
+          '`declare` or with "useDefineForClassFields": false.',
       )
     }
   }
@@ -271,7 +274,8 @@ export class EntityMapping {
       if (property !== undefined && this.owns(property)) return property.column
       throw this.fault(
         name,
-        `is named by an index and is no column property of its own. It has ${this.properties.map((each) => each.name).join(', ')}.`,
+        'is named by an index and is no column property of its own. It has ' +
+          `${this.properties.map((each) => each.name).join(', ')}.`,
       )
     }
     const where = Object.entries(index.where ?? {}).map(([name, value]) => [columnOf(name), value])
@@ -325,13 +329,15 @@ export class EntityMapping {
       case Object:
         throw this.fault(
           property,
-          'has a type that the metadata does not tell (a union, an alias or an interface). Say @Column({ type: … }), with nullable: true where it can be null.',
+          'has a type that the metadata does not tell (a union, an alias or an interface). Say @Column({ type: … ' +
+            '}), with nullable: true where it can be null.',
         )
       default: {
         const name = typeof design === 'function' ? design.name : String(design)
         throw this.fault(
           property,
-          `has the type ${name}, which is no column type. Say @Ref(() => ${name}) if it is an entity, else @Column({ type: … }).`,
+          `has the type ${name}, which is no column type. Say @Ref(() => ${name}) if it is an entity, else ` +
+            '@Column({ type: … }).',
         )
       }
     }

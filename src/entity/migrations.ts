@@ -64,7 +64,8 @@ export function migrate(database: Database, migrations: readonly Migration[]): M
   if (pending.length > 0 && database.isReadOnly) {
     throw new SnapheapError(
       'READ_ONLY',
-      `Migration ${pending[0].version} (${pending[0].name}) is pending, but the database is open for reading. Open it for writing once.`,
+      `Migration ${pending[0].version} (${pending[0].name}) is pending, but the database is open for reading. ` +
+        'Open it for writing once.',
       { version: pending[0].version },
     )
   }
@@ -127,7 +128,8 @@ function ensureOrder(migrations: readonly Migration[]): void {
     if (!Number.isSafeInteger(version) || version <= last) {
       throw new SnapheapError(
         'INVALID_ARGUMENT',
-        `Migration ${String(name)} has version ${String(version)}, after version ${last}. Versions are integers from 1 on that rise in the order of the list.`,
+        `Migration ${String(name)} has version ${String(version)}, after version ${last}. Versions are integers ` +
+          'from 1 on that rise in the order of the list.',
       )
     }
     last = version

@@ -132,6 +132,7 @@ export async function pauseAfter(attempt: number): Promise<void> {
 export function conflict(attempts: number): SnapheapError {
   return new SnapheapError(
     'CONFLICT',
-    `What the transaction had read was changed by others each of ${attempts} times. Make it shorter, read less, or use write.`,
+    `What the transaction had read was changed by others each of ${attempts} times. Make it shorter, read less, ` +
+      'or use write.',
   )
 }

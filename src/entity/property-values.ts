@@ -49,7 +49,8 @@ export class PropertyValues {
       const what = cause instanceof Error ? cause.message : show(cause)
       throw new SnapheapError(
         'TYPE',
-        `The codec of ${this.owner} cannot ${way} ${show(value)}: ${what}. Pass a value that it takes, or mend its ${way}.`,
+        `The codec of ${this.owner} cannot ${way} ${show(value)}: ${what}. Pass a value that it takes, or mend ` +
+          `its ${way}.`,
         { property: this.owner },
         cause,
       )

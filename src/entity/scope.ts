@@ -31,7 +31,8 @@ export class Registry {
       if (other !== undefined && other !== mapping) {
         throw new SnapheapError(
           'SCHEMA',
-          `Classes ${other.className} and ${mapping.className} both use table ${mapping.tableName}. Give one another with @Entity({ name: … }).`,
+          `Classes ${other.className} and ${mapping.className} both use table ${mapping.tableName}. Give one ` +
+            'another with @Entity({ name: … }).',
         )
       }
       tables.set(mapping.tableName, mapping)
@@ -100,7 +101,8 @@ function ensureClasses(types: readonly unknown[]): readonly EntityClass[] {
   if (Array.isArray(types) && types.every((type) => typeof type === 'function')) return types
   throw new SnapheapError(
     'SCHEMA',
-    `The entities of open are not all classes. Pass an array of classes; one that is undefined there is not declared yet, as when two files import each other.`,
+    'The entities of open are not all classes. Pass an array of classes; one that is undefined there is not ' +
+      'declared yet, as when two files import each other.',
   )
 }
 

@@ -108,10 +108,7 @@ export class Source {
     return row < 0 ? this.missing() : this.object(row)
   }
 
-  /**
-   * No object. A call and not a value, as long as it is never made, engines take it for a way out of compiled code: an
-   * object of which only a property is read need then not be made, which it must be where it may also be undefined.
-   */
+  /** No object. As a call that is rarely made, it lets engines read a property without making the object. */
   private missing(): undefined {
     return undefined
   }
@@ -134,7 +131,7 @@ export class Source {
       this.mapping.property(name)
       throw new SnapheapError(
         'INVALID_ARGUMENT',
-        `The condition ${this.mapping.className}.${name} is undefined. Pass null to look for no value, or leave it out.`,
+        `The condition ${this.mapping.className}.${name} is undefined. Pass null to look for no value, or omit it.`,
         { class: this.mapping.className, property: name },
       )
     }
@@ -232,7 +229,8 @@ export class Source {
     const { className } = target.mapping
     throw new SnapheapError(
       'NOT_FOUND',
-      `${this.mapping.className}.${property.name} refers to ${className} ${show(key)}, which does not exist. Create it, or set the property to one that does.`,
+      `${this.mapping.className}.${property.name} refers to ${className} ${show(key)}, which does not exist. ` +
+        'Create it, or set the property to one that does.',
       { class: this.mapping.className, property: property.name, key },
     )
   }
@@ -244,7 +242,7 @@ export class Source {
       if (Number.isSafeInteger(Number(value))) return Number(value)
       throw new SnapheapError(
         'TYPE',
-        `${this.mapping.className}.${property.name} is ${value}, which a number does not hold exactly. Declare it as bigint.`,
+        `${this.mapping.className}.${property.name} is ${value}, too large for a number. Declare it as bigint.`,
         { class: this.mapping.className, property: property.name },
       )
     }
@@ -348,7 +346,8 @@ export class Source {
     ) {
       throw new SnapheapError(
         'TYPE',
-        `${this.mapping.className}.${property.name} reads a column of exact decimals as numbers, which cannot be looked up or written that way. Declare it as Decimal.`,
+        `${this.mapping.className}.${property.name} reads a column of exact decimals as numbers, which cannot be ` +
+          'looked up or written that way. Declare it as Decimal.',
         { class: this.mapping.className, property: property.name },
       )
     }
@@ -361,7 +360,8 @@ export class Source {
     if (!source.mapping.isA(expected)) {
       throw new SnapheapError(
         'TYPE',
-        `${this.mapping.className}.${property.name} takes an object of class ${expected.className} or its key, not an object of class ${source.mapping.className}.`,
+        `${this.mapping.className}.${property.name} takes an object of class ${expected.className} or its key, ` +
+          `not an object of class ${source.mapping.className}.`,
         { class: this.mapping.className, property: property.name },
       )
     }
@@ -371,10 +371,11 @@ export class Source {
   /** Throws `INVALID_ARGUMENT` for what is no object of property values. */
   ensureProperties(values: unknown): Record<string, unknown> {
     if (isRecord(values)) return values as Record<string, unknown>
-    const { className } = this.mapping
+    const { className, properties } = this.mapping
+    const example = `{ ${properties[0].name}: … }`
     throw new SnapheapError(
       'INVALID_ARGUMENT',
-      `Properties of ${className} are expected, not ${show(values)}. Pass an object, such as { ${this.mapping.properties[0].name}: … }.`,
+      `Properties of ${className} are expected, not ${show(values)}. Pass an object, such as ${example}.`,
       { class: className },
     )
   }

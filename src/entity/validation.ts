@@ -35,7 +35,8 @@ export function validated(mapping: EntityMapping, values: Readonly<Record<string
     result.then(undefined, () => undefined)
     throw new SnapheapError(
       'INVALID_ARGUMENT',
-      `The schema of ${className} is async, but a transaction is one synchronous step. Await such checks before db.write.`,
+      `The schema of ${className} is async, but a transaction is one synchronous step. Await such checks before ` +
+        'db.write.',
       { class: className },
     )
   }
@@ -44,7 +45,9 @@ export function validated(mapping: EntityMapping, values: Readonly<Record<string
   const key = mapping.ids.map(({ name }) => show(values[name])).join(', ')
   throw new SnapheapError(
     'VALIDATION',
-    `${className} ${key} is refused by its schema: ${issues.map(({ path, message }) => (path === '' ? message : `${path}: ${message}`)).join('; ')}. Pass values that it accepts.`,
+    `${className} ${key} is refused by its schema: ` +
+      `${issues.map(({ path, message }) => (path === '' ? message : `${path}: ${message}`)).join('; ')}. Pass ` +
+      'values that it accepts.',
     { class: className, key, issues },
   )
 }
@@ -55,7 +58,8 @@ export function ensureStandard(className: string, schema: unknown): void {
   if (standard?.version === 1 && typeof standard.validate === 'function') return
   throw new SnapheapError(
     'SCHEMA',
-    `The schema of ${className} does not follow the Standard Schema. Pass one of a library that does, such as zod or valibot.`,
+    `The schema of ${className} does not follow the Standard Schema. Pass one of a library that does, such as zod ` +
+      'or valibot.',
     { class: className },
   )
 }

@@ -201,7 +201,8 @@ export class ChangeIterator<S extends Version, E> implements AsyncIterableIterat
     else {
       this.failure = new SnapheapError(
         'BUSY',
-        `${buffer} commits wait to be iterated over, as many as may. Take them faster, raise buffer, or let them merge.`,
+        `${buffer} commits wait to be iterated over, as many as may. Take them faster, raise buffer, or let them ` +
+          'merge.',
       )
       this.stop()
     }

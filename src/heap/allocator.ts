@@ -45,7 +45,7 @@ function runOrder(words: number): number {
 
 /**
  * Space inside the heap: cells of fixed sizes within one block, and runs of 2^order whole blocks by the binary buddy
- * system (K. Knowlton, "A fast storage allocator", CACM 1965). Blocks of a run that nobody writes cost nothing, so
+ * system (K. Knowlton, "A fast storage allocator", CACM 1965). Blocks of a run that are not written take no space, so
  * rounding up to a power of two spends addresses, not bytes.
  *
  * All state is words of the heap, so a rollback takes allocations back with everything else. A descriptor is two words:
@@ -143,7 +143,7 @@ export class Allocator {
     return address
   }
 
-  /** Takes the cells behind one that was taken just now, as far as nobody ever had them. Returns how many. */
+  /** Takes the cells behind one that was just taken, as far as they were never allocated. Returns how many. */
   private takeCellsBehind(
     address: number,
     cellClass: number,
@@ -203,7 +203,7 @@ export class Allocator {
     return block
   }
 
-  /** Raises the top of the heap to an aligned run of 2^order blocks; what was skipped becomes free runs. */
+  /** Raises the top of the heap to an aligned run of 2^order blocks; the skipped blocks become free runs. */
   private extend(order: number): number {
     const size = 2 ** order
     const top = Math.max(this.view.low(ROOT.top), RESERVED_BLOCKS)
@@ -211,7 +211,8 @@ export class Allocator {
     if (block + size > MAX_BLOCKS) {
       throw new SnapheapError(
         'HEAP_FULL',
-        `No room for ${size} contiguous blocks: the heap has reached 32 GiB of address space. Delete data, or split it over several files.`,
+        `No room for ${size} contiguous blocks: the heap has reached 32 GiB of address space. Delete data, or ` +
+          'split it over several files.',
       )
     }
     this.writer.ensureBlocks(block + size)

@@ -34,7 +34,7 @@ export function markHalf(bitmaps: Int32Array, at: number, word: number): boolean
   return true
 }
 
-/** A block that became one nobody ever wrote, in a list of moves. */
+/** In a list of moves: the block became one that was never written. */
 export const NOWHERE = 0xffffffff
 
 /** What a transaction has changed, in the order in which it can be done again: first `moves`, then words. */

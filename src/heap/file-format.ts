@@ -145,7 +145,8 @@ export function decodeHeader(memory: Memory, path: string, block: Uint8Array): F
   if (formatVersion < OLDEST_FORMAT_VERSION || formatVersion > FORMAT_VERSION) {
     throw new SnapheapError(
       'VERSION',
-      `${path} has file format ${formatVersion}; this build reads formats ${OLDEST_FORMAT_VERSION} to ${FORMAT_VERSION}. Use the release of snapheap that wrote it.`,
+      `${path} has file format ${formatVersion}; this build reads formats ${OLDEST_FORMAT_VERSION} to ` +
+        `${FORMAT_VERSION}. Use the release of snapheap that wrote it.`,
       { path, version: formatVersion },
     )
   }

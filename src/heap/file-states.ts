@@ -52,7 +52,7 @@ function readRoots(
   path: string,
 ): { header: FileHeader; newest: FileRoot; roots: Generator<FileRoot>; fileBlocks: number } {
   const block = readRange(files, fd, 0, BLOCK_BYTES)
-  // After the header: whatever a root in it describes is in the file by now, even while a writer appends.
+  // read after the header: all blocks that a root in it describes are in the file by then, even during an append
   const fileBlocks = Math.floor(files.sizeBytes(fd) / BLOCK_BYTES)
   const header = decodeHeader(memory, path, block)
   const slots = ROOT_SLOT_OFFSETS.map((offset) =>
@@ -150,7 +150,9 @@ function rebuildable(error: SnapheapError, newest: FileRoot, whole: FileRoot): S
   const what = error.message.replace(/ Restore it from a copy\.$/, '')
   return new SnapheapError(
     'CORRUPT',
-    `${what} The state of version ${whole.version} before it is whole: open it with { recovery: 'rebuild' } to go on from that one, with the commits up to version ${newest.version} done again from the log. Or restore it from a copy.`,
+    `${what} The state of version ${whole.version} before it is whole: open it with { recovery: 'rebuild' } to go ` +
+      `on from that one, with the commits up to version ${newest.version} done again from the log. Or restore it ` +
+      'from a copy.',
     { ...error.details, version: newest.version, wholeVersion: whole.version },
     error,
   )

@@ -60,8 +60,8 @@ export class FileWindows {
   }
 
   /**
-   * Has reads of a place throw what `refusal` makes. Returns the physical block that stands for the place from now on,
-   * wherever `mapped` did; undefined where so many are refused that there is no room for more.
+   * Makes reads of a place throw the error of `refusal`. Returns the physical block that replaces `mapped` everywhere
+   * from now on; undefined if so many are refused that there is no room for more.
    */
   condemn(place: number, refusal: () => SnapheapError): { mapped: number; refused: number } | undefined {
     if (this.condemned.has(place)) return undefined

@@ -43,7 +43,7 @@ const MOST_BYTES_A_CALL = 1 << 16
 
 /** Node's `readSync` takes larger lengths modulo 2^32. */
 const MOST_BYTES_A_READ = 1 << 30
-/** Which file it is, whatever it is named. */
+/** Identifies a file independently of its name. */
 export interface FileIdentity {
   readonly dev: bigint
   readonly ino: bigint
@@ -84,7 +84,7 @@ export interface Files {
   write(fd: number, bytes: Uint8Array, position: number): void
   /** Writes everything, off the event loop. Until that is done the bytes stay where and as they are. */
   writeBeside(fd: number, buffers: readonly Uint8Array[], position: number): Promise<void>
-  /** Returns when what was written to a file is on the device (fdatasync). */
+  /** Returns when the bytes written to a file are on the device (fdatasync). */
   sync(fd: number): void
   syncBeside(fd: number): Promise<void>
   sizeBytes(fd: number): number

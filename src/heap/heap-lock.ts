@@ -28,14 +28,15 @@ export function ensureHeld(lock: FileLock, path: string): void {
   if (lock.isHeld()) return
   throw new SnapheapError(
     'LOCKED',
-    `${path} may have another writer by now: its lock file ${lock.path} was removed or replaced while this process had it open. Close it and open it again.`,
+    `${path} may have another writer by now: its lock file ${lock.path} was removed or replaced while this ` +
+      'process had it open. Close it and open it again.',
     { path, lock: lock.path },
   )
 }
 
 /**
- * Runs `work` while nobody has the file at `path`, which is not this heap's, open for writing. Leaves no lock file
- * where there was none.
+ * Runs `work` while no process has the file at `path`, which is not this heap's, open for writing. Removes a lock file
+ * that it has made.
  */
 export function withoutWriter(memory: Memory, files: Files, path: string, work: () => void): void {
   const lockPath = lockPathOf(path)

@@ -24,7 +24,7 @@ export interface HeapOptions {
   readonly recovery?: 'rebuild' | 'cut' | undefined
   /**
    * Show a state of the file only when it is on the device: the process that writes the file may not have synced it.
-   * For reading. Default false: whatever the file holds.
+   * For reading. Default false: the newest state in the file.
    */
   readonly isDurableOnly?: boolean | undefined
   /** Called with the file before anything is read from it but its map. May throw. */

@@ -40,7 +40,7 @@ export class Heap {
   readonly allocator: Allocator
   /** Number of the newest commit: rises by one with each, over restarts too; 0 before the heap has been begun. */
   version = 0
-  /** Makes commits durable. Undefined where nobody does. */
+  /** Makes commits durable. Undefined for a heap without a log. */
   journal: Journal | undefined
   private storage: Storage
   private lock: FileLock | undefined
@@ -334,7 +334,7 @@ export class Heap {
     this.writer.begin(isFinal)
   }
 
-  /** Makes what was done again the version that it was. */
+  /** Commits replayed changes as the version that they had. */
   commitReplay(version: number, hasMovedAddresses: boolean): void {
     this.writer.commit()
     this.version = version
@@ -344,7 +344,7 @@ export class Heap {
   /**
    * Takes over the newest state of the file, which another process writes; with `isDurableOnly`, when it is on the
    * device. `changedIn`: the version in which a block was last replayed, 0 for never; `isStillSo`, called with that
-   * state: whether what was replayed leads to it; if not, the heap goes back. Returns whether it shows another state.
+   * state: whether the replayed commits lead to it; if not, the heap goes back. Returns whether it shows another state.
    */
   takeNewerFile(
     changedIn: (block: number) => number,

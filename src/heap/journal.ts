@@ -13,14 +13,14 @@ export interface CommitOptions {
   readonly sync?: CommitSync
   /**
    * The commit, which must change nothing, claims this epoch: it and all that follow belong to it. It is on the device
-   * before it counts, whatever `sync` and the journal's promise say.
+   * before it counts, independently of `sync` and of the journal's durability.
    */
   readonly claimedEpoch?: number | undefined
 }
 
 /**
- * Hears of every commit before it happens, and may prevent it by throwing: then it is rolled back. (The heap knows
- * nothing of how it is made durable.)
+ * Is called before every commit, and may prevent it by throwing: then it is rolled back. (The heap does not know how a
+ * commit is made durable.)
  */
 export interface Journal {
   /** Why no further commit is taken, undefined as long as they are. */
@@ -43,7 +43,7 @@ export interface Journal {
    * `prepareSkip` gave. Must not throw.
    */
   skip(version: number, point: HistoryPoint): void
-  /** Refuses every further commit: it is not known whether the file holds a state that nobody was told of. */
+  /** Refuses every further commit: the file may hold a state that was not reported as saved. */
   refuse(cause: unknown): void
   /** Called when the heap begins to write what it holds into its own file. May throw. */
   checkpointBegins(): void

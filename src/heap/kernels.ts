@@ -93,8 +93,8 @@ export interface Kernels {
    * bytes, in a thread of its own: `kinds` says whether it is 1 a number, 2 an integer, 3 text, or 0 something else.
    * Words go to `words`, those of field `f` and line `r` to `[(f * capacity + r) * 2]`; the groups of the `t`th field
    * of text to `[t * capacity * GROUP_HALVES]`. Leaves in `totals` position and number of lines, and then for each
-   * field how many numbers are parsed, or how many groups there are. Until the promise is settled nobody may touch any
-   * of the arrays.
+   * field how many numbers are parsed, or how many groups there are. Until the promise is settled, the arrays must not
+   * be used.
    */
   prepareLines(
     bytes: Uint8Array,
@@ -169,8 +169,8 @@ export interface Kernels {
 
   /**
    * `IndexBuilder.sort` (table/index-builder.ts) of `limit` words, all of it, in a thread of its own. Leaves in
-   * `totals` the number of words that are not absent, and of different ones. Until the promise is settled nobody may
-   * touch the arrays, change the words or give a window back.
+   * `totals` the number of words that are not absent, and of different ones. Until the promise is settled, the
+   * arrays must not be used, the words not be changed and no window be released.
    */
   sortIndex(
     table: Uint32Array,
@@ -320,8 +320,8 @@ export interface Kernels {
 
   /**
    * Adds an array's numbers at positions to what their groups have (query/group.ts): 0 counts, 1 adds up, 2 keeps the
-   * smallest, 3 the largest, 4 counts positions, whatever their words. Returns how many are done: it stops before a
-   * word that is no number.
+   * smallest, 3 the largest, 4 counts all positions. Returns how many are done: it stops before a word that is not a
+   * number.
    */
   gatherNumbers(
     table: Uint32Array,

@@ -3,7 +3,7 @@ import { LAYOUT_VERSION, OLDEST_LAYOUT_VERSION, RESERVED_BLOCKS, ROOT } from './
 import type { View } from './view'
 import type { Writer } from './writer'
 
-/** Throws `VERSION` for a heap of a newer layout, `CORRUPT` for what is no heap. */
+/** Throws `VERSION` for a heap of a newer layout, `CORRUPT` if it is not a heap. */
 export function checkLayout(view: View, path: string): void {
   const top = view.low(ROOT.top)
   const isPlausible = top >= RESERVED_BLOCKS && top <= view.table.length
@@ -11,7 +11,8 @@ export function checkLayout(view: View, path: string): void {
   if (isPlausible && layout > LAYOUT_VERSION) {
     throw new SnapheapError(
       'VERSION',
-      `${path} has layout ${layout}, and this version reads layouts up to ${LAYOUT_VERSION}. Open it with a newer version.`,
+      `${path} has layout ${layout}, and this version reads layouts up to ${LAYOUT_VERSION}. Open it with a newer ` +
+        'version.',
     )
   }
   if (!(layout >= OLDEST_LAYOUT_VERSION) || !isPlausible)

@@ -39,7 +39,7 @@ export function windowBlocks(covered: number, needed: number): number {
 /** A word address is below 2^32, so a heap has at most 2^20 blocks: 32 GiB of address space. */
 export const MAX_BLOCKS = 1 << 20
 
-/** Physical block 0 is one block of zeros that stands for every block nobody ever wrote. */
+/** Physical block 0 is one block of zeros that stands for every block that was never written. */
 export const ZERO_BLOCK = 0
 
 /**
@@ -58,7 +58,7 @@ export const ROOT = {
   top: 2,
   /** Number word: words in allocated cells and block runs. */
   allocatedWords: 3,
-  /** Low half: a random number chosen when the heap was made, for hashes that nobody can foresee. */
+  /** Low half: a random number chosen when the heap was made, so that hashes cannot be predicted. */
   seed: 4,
   /** 21 words: low half is the first free run of 2^order blocks. */
   freeRuns: 8,

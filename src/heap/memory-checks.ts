@@ -3,7 +3,7 @@ import { SnapheapError } from '../errors'
 import { BLOCK_BYTES, WINDOW_MASK } from './layout'
 import type { MemoryAdvice } from './memory'
 
-/** Offsets and sizes of windows are multiples of this, whatever the machine's own page size. */
+/** Offsets and sizes of windows are multiples of this, also on machines with another page size. */
 export const PAGE_BYTES = 4096
 
 /** Every advice; the addon knows them by their index here. */
@@ -130,7 +130,8 @@ export function readOnlyError(path: string, cause: unknown): SnapheapError | und
   if (systemCode !== 'EACCES' && systemCode !== 'EROFS' && systemCode !== 'EPERM') return undefined
   return new SnapheapError(
     'READ_ONLY',
-    `${path} cannot be opened for writing (${systemCode}): this process may not write here. Open the database with { readOnly: true } or { follow: true }, or make file and folder writable for it.`,
+    `${path} cannot be opened for writing (${systemCode}): this process may not write here. Open the database ` +
+      'with { readOnly: true } or { follow: true }, or make file and folder writable for it.',
     { path, systemCode },
     cause,
   )

@@ -42,8 +42,8 @@ export interface Memory {
   incore(window: ArrayBuffer, offsetBytes: number, sizeBytes: number): { residentPages: number; pages: number }
 
   /**
-   * Makes a file window show what was written to the file since: `sizeBytes` at `fileOffsetBytes`, seen at
-   * `offsetBytes` of the window. Needed before bytes that the file grew by are touched; a real mapping outside Windows
+   * Makes a file window show bytes that were written to the file since: `sizeBytes` at `fileOffsetBytes`, seen at
+   * `offsetBytes` of the window. Needed before bytes that the file grew by are read; a real mapping outside Windows
    * has nothing to do.
    */
   refresh(window: ArrayBuffer, fd: number, fileOffsetBytes: number, offsetBytes: number, sizeBytes: number): void

@@ -33,8 +33,8 @@ const MMAP_IO: Rule = [
 ]
 
 /**
- * Memory whose file windows are mapped by the `mmap-io` module, for whoever has one that builds; the rest is plain
- * memory. `mmap-io` cannot unmap: a window's address space is given back when the garbage collector finds it, and on
+ * Memory whose file windows are mapped by the `mmap-io` module, where that can be installed; the rest is plain memory.
+ * `mmap-io` cannot unmap: a window's address space is given back when the garbage collector finds it, and on
  * Node 20, which cannot detach such memory, views still held stay readable until then.
  */
 export function memoryFromMmapIo(mmapIo: MmapIo): Memory {

@@ -216,7 +216,8 @@ function kernelError(error: unknown): SnapheapError {
   if (isOutOfMemory(error)) {
     return new SnapheapError(
       'IO',
-      'There is no memory for a native loop over many words, and nothing was done. Give the process more memory, or ask for less at once.',
+      'There is no memory for a native loop over many words, and nothing was done. Give the process more memory, ' +
+        'or ask for less at once.',
       {},
       error,
     )

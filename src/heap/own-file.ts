@@ -33,7 +33,9 @@ export function ensureRebuilt({ path, root, skipped }: PoolFile, version: number
   if (skipped === undefined || version >= skipped.version || recovery === 'cut') return
   throw new SnapheapError(
     'CORRUPT',
-    `${path} is damaged in its state of version ${skipped.version}, and cannot be rebuilt: from the state of version ${root.version} before it, the log leads to version ${version} only. Restore it from a copy, or open it with { recovery: 'cut' } to go on from there and give up versions ${version + 1} to ${skipped.version}.`,
+    `${path} is damaged in its state of version ${skipped.version}, and cannot be rebuilt: from the state of ` +
+      `version ${root.version} before it, the log leads to version ${version} only. Restore it from a copy, or open ` +
+      `it with { recovery: 'cut' } to go on from there and give up versions ${version + 1} to ${skipped.version}.`,
     { path, version, lostVersion: skipped.version },
   )
 }

@@ -90,7 +90,7 @@ export class Pins {
     return this.retiredBlocks
   }
 
-  /** Forgets everything held and runs what was waiting: the heap is closing. */
+  /** Drops all pins and runs the waiting callbacks: the heap is closing. */
   clear(): void {
     this.held.clear()
     this.newest = 0

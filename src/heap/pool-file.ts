@@ -50,7 +50,7 @@ export class PoolFile {
   /** A newer state in the file, which is damaged: the next one takes its place. */
   skipped: FileRoot | undefined
   private placed: PlacedBlocks | undefined
-  /** What was last asked to name it. */
+  /** The newest request to name it. */
   private named: { readonly path: string; readonly name: FileName } | undefined
   /** Whether a root was written that could not be synced: the file may hold a newer state than this object knows of. */
   mayHoldNewer = false
@@ -198,7 +198,7 @@ export class PoolFile {
     )
   }
 
-  /** The length of the file in blocks, whatever the newest root says of it. */
+  /** The length of the file in blocks, from the file system rather than from the newest root. */
   get lengthBlocks(): number {
     return Math.ceil(this.files.sizeBytes(this.fd) / BLOCK_BYTES)
   }
@@ -217,7 +217,8 @@ export class PoolFile {
     if (blocks >= this.root.fileBlocks) return
     throw new SnapheapError(
       'CORRUPT',
-      `${this.path} has been made shorter while it was open: ${blocks} blocks of ${this.root.fileBlocks} are left, and reading the others ends the process. Close the database, and restore the file from a copy.`,
+      `${this.path} has been made shorter while it was open: ${blocks} blocks of ${this.root.fileBlocks} are ` +
+        'left, and reading the others ends the process. Close the database, and restore the file from a copy.',
       { path: this.path },
     )
   }
@@ -302,7 +303,7 @@ export class PoolFile {
   }
 
   /**
-   * Ends the file where no root reaches beyond, so that nobody reads what is cut off. Does nothing where that fails.
+   * Cuts the file off after the last block of any root, so that no reader needs the rest. Ignores failures.
    */
   cut(sizeBytes: number): void {
     try {

@@ -37,7 +37,7 @@ export function encodeIdentity(identity: ProcessIdentity): Buffer {
   return Buffer.concat([Buffer.from(`${JSON.stringify(identity)}\n`), blankText()]).subarray(0, TEXT_BYTES)
 }
 
-/** The text of a lock file that nobody holds. */
+/** The text of a lock file without a holder. */
 export function blankText(): Buffer {
   return Buffer.alloc(TEXT_BYTES, ' ')
 }
@@ -104,8 +104,8 @@ function isOwnProc(): boolean {
 }
 
 /**
- * When this process started on the machine's monotonic clock: the same in each of its threads, whatever the time of day
- * does.
+ * When this process started, on the machine's monotonic clock: the same in each of its threads, also when the time of
+ * day is changed.
  */
 function startedMs(): number {
   return Math.round(Number(process.hrtime.bigint() / 1_000_000n) - process.uptime() * 1000)

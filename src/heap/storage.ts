@@ -78,7 +78,7 @@ export class Storage {
     return this.mapped?.file
   }
 
-  /** Whether the file at the heap's path may hold a newer state than the heap knows of, because saving it failed at the end. */
+  /** Whether the file at the heap's path may hold a newer state than the heap's, since a save failed at its end. */
   get mayHoldNewer(): boolean {
     return this.hasUnsyncedName || this.file?.mayHoldNewer === true
   }
@@ -102,9 +102,9 @@ export class Storage {
   }
 
   /**
-   * Goes over to the newest state of the file at `path`, which its writer keeps: of the same file, or of another that has
-   * taken its name; with `isDurableOnly`, when that is on the device. Returns the block table that it gives, undefined
-   * when there is nothing newer. The caller takes that over: from now on, blocks are placed in the new state.
+   * Goes over to the newest state of the file at `path`, which its writer keeps: of the same file, or of another that
+   * has taken its name; with `isDurableOnly`, when that is on the device. Returns the block table that it gives,
+   * undefined when there is nothing newer. The caller takes that over: from now on, blocks are placed in the new state.
    */
   takeNewer(path: string, isDurableOnly: boolean): { root: FileRoot; table: Uint32Array } | undefined {
     const earlier = this.mapped
@@ -147,7 +147,7 @@ export class Storage {
     return this.mapped?.holds(physical) === true
   }
 
-  /** Whether each block of a table is memory of this process or in the newest state of the heap's file, under whatever number. */
+  /** Whether each block of a table is memory of this process, or in the newest state of the heap's file. */
   reaches(table: Uint32Array): boolean {
     return table.every(
       (physical, block) =>
@@ -175,8 +175,8 @@ export class Storage {
   }
 
   /**
-   * Writes a pinned table into a file of its own. `ensureReplaceable` throws where that must not take the name `path`. Throws `LOCKED`
-   * where another file of that name is open for writing.
+   * Writes a pinned table into a file of its own. `ensureReplaceable` throws where that must not take the name `path`.
+   * Throws `LOCKED` where another file of that name is open for writing.
    */
   async saveAs(
     path: string,
@@ -259,14 +259,14 @@ export class Storage {
     this.settle(mapped, saved)
   }
 
-  /** The heap goes over to the new file when that has its name durably; until then it keeps the earlier one, named or not. */
+  /** The heap takes over the new file once its name is durable. Until then it keeps the earlier one, named or not. */
   private async rewrite(
     path: string,
     saved: PinnedState,
     given: SaveOptions,
     { onReplace, onDurable, ensureWriter }: OwnFileOptions,
   ): Promise<void> {
-    // what has the name by now may be what a rewrite has left that failed when it had renamed
+    // the file of this name may be the result of a rewrite that failed after its rename
     const options = this.hasUnsyncedName ? { ...given, replace: true } : given
     const earlier = this.mapped
     const { memory, files, world } = this
@@ -308,8 +308,8 @@ export class Storage {
   }
 
   /**
-   * Repoints every block that is still what was saved to its place in the file. A commit during a rewrite may have moved
-   * blocks of the earlier file to other addresses: they are found by their physical place.
+   * Points every block that has not changed since it was saved to its place in the file. A commit during a rewrite may
+   * have moved blocks of the earlier file to other addresses: they are found by their physical place.
    */
   private settle(mapped: MappedFile, saved: Uint32Array): void {
     const { table } = this.writer.view
@@ -358,7 +358,7 @@ export class Storage {
     }
   }
 
-  /** Gives back what a failed append has taken: not where its root was perhaps written, nor where another process may be writing. */
+  /** Frees the blocks of a failed append, unless its root may be written, or another process may be writing. */
   private cutBack(file: PoolFile, sizeBytes: number, ensureWriter: () => void): void {
     try {
       ensureWriter()

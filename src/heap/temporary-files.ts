@@ -11,9 +11,9 @@ export interface TemporaryFile {
 }
 
 /**
- * For a heap's own file. Only its writer, who holds the heap's lock, rewrites it: whatever has a name of this kind
- * while the lock is held by somebody who has only just taken it was left by a process that ended, unless it is locked:
- * then a living writer has lost its lock file.
+ * For a heap's own file. Only its writer, which holds the heap's lock, rewrites it. A file with such a name that a
+ * writer finds after taking the lock was left by a process that ended; if it is locked, a living writer has lost its
+ * lock file.
  */
 export function openToRewrite(memory: Memory, files: Files, world: World, path: string): TemporaryFile {
   const file = create(files, world, `${path}.rewrite-`)
@@ -25,7 +25,7 @@ export function openToRewrite(memory: Memory, files: Files, world: World, path: 
  * For a file at another place, where any living process may write. The writer holds a lock on it, which the kernel
  * drops when the process ends, however that happens: one that can be locked was left. In the moment between being made
  * and being locked it is taken for such a one; so its writer looks, once it has the lock, whether the file still has
- * its name. Where files cannot be locked its name is one of which nobody concludes anything.
+ * its name. Where files cannot be locked, its name is not recognised as temporary.
  */
 export function openToSave(memory: Memory, files: Files, world: World, path: string): TemporaryFile {
   if (memory.lockFile === undefined) return create(files, world, `${path}.`)

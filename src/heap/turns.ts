@@ -27,7 +27,7 @@ export class Turns {
       return await this.inner.run(scope, code)
     } finally {
       scope.isOver = true
-      this.inner.disable() // nobody else is within this turn, and where nobody is, promises are to cost nothing more
+      this.inner.disable() // no other call is within this turn: promises outside of turns must not pay for the tracking
     }
   }
 
@@ -37,7 +37,8 @@ export class Turns {
     if (scope === undefined || scope.isOver) return
     throw new SnapheapError(
       'BUSY',
-      `${called} was called inside the function given to ${scope.name}, and each would wait for the other. Call it after ${scope.name} has resolved.`,
+      `${called} was called inside the function given to ${scope.name}, and each would wait for the other. Call ` +
+        `it after ${scope.name} has resolved.`,
     )
   }
 }

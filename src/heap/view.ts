@@ -10,7 +10,7 @@ export interface ViewedWindows {
   readonly memory: { readonly kernels?: Kernels | undefined }
 }
 
-/** The epoch of a view that must not be read any more: whoever remembered an address finds it. */
+/** The epoch of a closed view: code that has kept an address compares epochs and finds it. */
 export const CLOSED_EPOCH = -1
 
 /**

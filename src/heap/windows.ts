@@ -11,7 +11,7 @@ const KEPT_FREE_BLOCKS = 2048
 const BLOCKS_PER_TURN = 64
 
 /**
- * The slot of blocks that nobody may read. It has no memory: native loops find nothing there, and say that the heap is
+ * The slot of blocks that must not be read. It has no memory: native loops that come there report that the heap is
  * damaged.
  */
 const REFUSED_SLOT = WINDOW_SLOTS - 1
@@ -66,7 +66,7 @@ export class Windows {
     this.memory.unmap(buffer)
   }
 
-  /** Makes a file's window show what was appended to the file in this range. */
+  /** Makes a file's window show the bytes appended to the file in this range. */
   refresh(slot: number, fd: number, fileOffsetBytes: number, offsetBytes: number, sizeBytes: number): void {
     this.memory.refresh(this.buffer(slot), fd, fileOffsetBytes, offsetBytes, sizeBytes)
   }
@@ -87,7 +87,7 @@ export class Windows {
   }
 
   /**
-   * Makes the arena's first window now: mapping one costs a garbage collection, which nobody wants in the middle of a
+   * Makes the arena's first window now: mapping one costs a garbage collection, which should not happen during a
    * request.
    */
   prepareArena(): void {
@@ -208,7 +208,8 @@ export class Windows {
     for (let slot = ZERO_BLOCK + 1; slot < REFUSED_SLOT; slot++) if (this.buffers[slot] === undefined) return slot
     throw new SnapheapError(
       'HEAP_FULL',
-      `All ${WINDOW_SLOTS} memory windows are in use. Release pinned snapshots, or save into a new file to drop dead blocks.`,
+      `All ${WINDOW_SLOTS} memory windows are in use. Release pinned snapshots, or save into a new file to drop ` +
+        'dead blocks.',
     )
   }
 

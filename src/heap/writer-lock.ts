@@ -134,7 +134,7 @@ function heldLock(path: string, fd: number, kernel: Kernel, give: (isDiscarded: 
   }
 }
 
-/** A lock that is published, if `look` finds that nobody else has it. */
+/** A lock that is published, unless `look` throws because another process has it. */
 function settled(lock: FileLock, look: () => void): FileLock {
   try {
     look()
@@ -221,8 +221,8 @@ function identityOf(fd: number): FileIdentity | undefined {
 }
 
 /**
- * Undefined where there is no such file, or a blank one: a lock given back, or a claim whose contents a power cut has
- * taken.
+ * Undefined if the file does not exist or is blank: a lock that was released, or a claim whose contents were lost in a
+ * power cut.
  */
 function holderIn(file: string): Holder | undefined {
   let text: string

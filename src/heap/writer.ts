@@ -35,7 +35,7 @@ export class Writer {
   /** Pairs: block, and the block it was moved to or `NOWHERE`. */
   private moves: number[] = []
   private epochAtBegin = 0
-  /** Arena blocks taken by the open transaction: nobody else knows them. */
+  /** Arena blocks allocated by the open transaction, which no reader sees. */
   private readonly ownBlocks = new Set<number>()
   /** Transactions begun so far: tells one from the next. */
   transactions = 0
@@ -140,7 +140,7 @@ export class Writer {
     }
   }
 
-  /** Zeroes `words` words from `address` on, across blocks; whole blocks become blocks nobody ever wrote. */
+  /** Zeroes `words` words from `address` on, across blocks; whole blocks become blocks that were never written. */
   clear(address: number, words: number): void {
     const end = address + words
     let at = address
@@ -156,8 +156,8 @@ export class Writer {
   }
 
   /**
-   * Copies `words` words between ranges that do not overlap, skipping source blocks nobody ever wrote: the target's
-   * must read zeros there.
+   * Copies `words` words between ranges that do not overlap, skipping source blocks that were never written:
+   * the target must read zeros there.
    */
   copy(target: number, source: number, words: number): void {
     let done = 0
@@ -366,7 +366,7 @@ export class Writer {
     return mark
   }
 
-  /** Gives a block a copy of its own, which nobody else sees. Throws `CORRUPT`, before anything has changed. */
+  /** Gives a block a copy that only this transaction sees. Throws `CORRUPT`, before anything has changed. */
   private copyBlock(block: number, physical: number): void {
     if (this.births[block] === 0) this.prove(block, physical)
     this.ownTable()
@@ -377,7 +377,7 @@ export class Writer {
     this.births[block] = this.pins.epoch
   }
 
-  /** Makes a block writable whose earlier words nobody will ask for. */
+  /** Makes a block writable without keeping its earlier words. */
   private touchFinally(block: number, physical: number): number {
     if (this.births[block] <= this.pins.newest || this.births[block] === 0) {
       this.copyBlock(block, physical)

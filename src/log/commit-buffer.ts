@@ -12,7 +12,7 @@ export interface BufferMark {
 
 /** Commits that were made and are not in the file yet, as records. */
 export class CommitBuffer {
-  /** The newest of them that somebody awaits, and that nobody does; 0 without one. */
+  /** The newest of them that is awaited, and the newest that is not; 0 without one. */
   awaitedVersion = 0
   unawaitedVersion = 0
   private readonly records: RecordBuffer
@@ -68,7 +68,7 @@ export class CommitBuffer {
     this.records.clear()
   }
 
-  /** Takes back what was appended since the mark; `isWritten`: what stood before it has been written meanwhile. */
+  /** Removes the records appended since the mark; `isWritten`: those before it have been written meanwhile. */
   reset({ version, checksum, sizeBytes }: BufferMark, isWritten: boolean): void {
     this.version = version
     this.records.reset({ count: isWritten ? 0 : sizeBytes / 4, checksum })

@@ -34,8 +34,8 @@ export interface LoggedCommit {
 }
 
 /**
- * Why there is no further commit: none begins here; what begins here is not whole, or not yet; the next begins later;
- * or it is damaged, as `damage` tells; or it is of a version that was not asked for.
+ * Why there is no further commit. `end`: none begins here. `partial`: one begins here and is not complete (yet). `gap`:
+ * the next one begins later. `damaged`: see `damage`. `beyond`: its version is above the requested one.
  */
 export type LogEnd = 'end' | 'partial' | 'gap' | 'damaged' | 'beyond'
 
@@ -101,7 +101,7 @@ export class LogCursor {
     this.version = from.version
   }
 
-  /** The end of what was read; undefined before the first segment. */
+  /** End of the last commit that was read; undefined before the first segment. */
   get place(): LogPlace | undefined {
     if (this.reader === undefined) return undefined
     const { path, segment } = this.reader
@@ -153,8 +153,8 @@ export class LogCursor {
   }
 
   /**
-   * Whether the log still holds what was read, as far as its last record: a writer takes back what it could not make
-   * durable. A segment that was removed since counts as taken back too.
+   * Whether the log still holds the last record that was read: a writer takes back commits that it could not make
+   * durable. A segment that was removed since counts as taken back, too.
    */
   holdsLast(): boolean {
     return this.reader === undefined || this.reader.holds(this.last, this.offset)
@@ -255,7 +255,7 @@ export class LogCursor {
     return 'damaged'
   }
 
-  /** The commit at the offset, undefined where there is no whole one. */
+  /** The commit at the offset, undefined if it is not complete. */
   private read(until: number): LoggedCommit | 'beyond' | undefined {
     const reader = this.reader!
     if (this.begun !== undefined && !reader.holds(this.begun.parts[0], endOf(this.begun.parts[0])))
@@ -274,7 +274,7 @@ export class LogCursor {
     }
   }
 
-  /** The next record, undefined where there is no whole one that continues what was read. */
+  /** The next record, undefined unless it is complete and continues the previous one. */
   private recordHere(): FoundRecord | undefined {
     const before = this.begun?.parts.at(-1)
     const found = this.reader!.recordAt(before === undefined ? this.offset : endOf(before))

@@ -231,7 +231,7 @@ export class Following extends EventEmitter<FollowingEvents> {
     const { path } = this.heap
     throw new SnapheapError(
       'NOT_FOUND',
-      `${path} and its log are not there any more. Put them back; until then, what was read last is shown.`,
+      `${path} and its log do not exist any more. Put them back; until then, the last version read is shown.`,
       { path },
     )
   }
@@ -254,6 +254,7 @@ function closed(): SnapheapError {
 function timedOut(version: number, timeoutMs: number): SnapheapError {
   return new SnapheapError(
     'TIMEOUT',
-    `Version ${version} has not come within ${timeoutMs} ms. Check that its writer runs, or wait longer with { timeoutMs }.`,
+    `Version ${version} has not come within ${timeoutMs} ms. Check that its writer runs, or wait longer with { ` +
+      'timeoutMs }.',
   )
 }

@@ -169,7 +169,8 @@ export function decodeSegmentHeader(memory: Memory, path: string, bytes: Uint8Ar
   if (formatVersion < OLDEST_LOG_FORMAT_VERSION || formatVersion > LOG_FORMAT_VERSION) {
     throw new SnapheapError(
       'VERSION',
-      `${path} has log format ${formatVersion}; this build reads formats ${OLDEST_LOG_FORMAT_VERSION} to ${LOG_FORMAT_VERSION}. Use the release of snapheap that wrote it.`,
+      `${path} has log format ${formatVersion}; this build reads formats ${OLDEST_LOG_FORMAT_VERSION} to ` +
+        `${LOG_FORMAT_VERSION}. Use the release of snapheap that wrote it.`,
       { path, version: formatVersion },
     )
   }

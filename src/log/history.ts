@@ -65,8 +65,8 @@ export function* history(
 }
 
 /**
- * Every commit in a log's folder, ascending, over gaps of what was never logged; also while its writer removes
- * segments.
+ * Every commit in a log's folder, ascending, with gaps where commits were not logged. The writer may remove segments
+ * meanwhile.
  */
 function* commitsIn(memory: Memory, files: Files, folder: string): Generator<LoggedCommit> {
   let version = -1
@@ -176,7 +176,8 @@ function noSuchPoint(
     path,
     oldest === undefined
       ? `The log of ${path} continues a file that is not there. Put the file back.`
-      : `${path} and its log do not lead to ${asked}: they have versions ${oldest} to ${newest}. Ask for one of these, or keep more with retain.`,
+      : `${path} and its log do not lead to ${asked}: they have versions ${oldest} to ${newest}. Ask for one of ` +
+          'these, or keep more with retain.',
   )
 }
 

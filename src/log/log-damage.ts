@@ -25,8 +25,8 @@ export interface LogBounds {
 }
 
 /**
- * Why a log cannot be gone on with where its replay has ended, undefined where it can. `end` is why there is no further
- * commit.
+ * The reason why a log cannot be continued where its replay has ended, undefined if it can. `end`: why there is no
+ * further commit.
  */
 export function damageAtEnd(
   { memory, files, path }: { memory: Memory; files: Files; path: string },
@@ -153,7 +153,9 @@ export function missing(folder: string, version: number): SnapheapError {
     'CORRUPT',
     version === 0
       ? `The log in ${folder} continues a file that is not there. Put the file back, or move the folder away.`
-      : `The log in ${folder} does not continue the file, which holds version ${version}. Put the missing segments back, or open it with { recovery: 'cut' } to go on from the file and give up every commit in them.`,
+      : `The log in ${folder} does not continue the file, which holds version ${version}. Put the missing ` +
+          `segments back, or open it with { recovery: 'cut' } to go on from the file and give up every commit in ` +
+          'them.',
     { path: folder, version },
   )
 }
@@ -162,7 +164,9 @@ export function missing(folder: string, version: number): SnapheapError {
 function endsBefore(path: string, folder: string, version: number, logged: number): SnapheapError {
   return new SnapheapError(
     'CORRUPT',
-    `The log in ${folder} ends at commit ${version}, and led to commit ${logged} when the file ${path} was saved: it was copied before the file, or segments are missing. Copy the log again, behind the file; or move the folder away, or open with { recovery: 'cut' }, to go on from the file, which is whole.`,
+    `The log in ${folder} ends at commit ${version}, and led to commit ${logged} when the file ${path} was saved: ` +
+      'it was copied before the file, or segments are missing. Copy the log again, behind the file; or move the ' +
+      `folder away, or open with { recovery: 'cut' }, to go on from the file, which is whole.`,
     { path, folder, version, loggedVersion: logged },
   )
 }

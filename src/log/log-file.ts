@@ -45,7 +45,7 @@ export class LogFile {
     return this.segment.isOpen
   }
 
-  /** Written since the log was opened: to the end of the last commit, and what was begun or undone since. */
+  /** Bytes written since the log was opened, including those of commits that are not complete or were undone. */
   get bytes(): number {
     return this.segment.writtenBytes
   }
@@ -68,7 +68,7 @@ export class LogFile {
     })
   }
 
-  /** What was appended ends with a whole commit. */
+  /** To be called when the appended bytes end with a complete commit. */
   wrote(version: number, checksum: number): void {
     const { count, offset, writtenBytes } = this.segment
     this.written = { version, checksum, segment: count, offset, bytes: writtenBytes }
@@ -111,7 +111,7 @@ export class LogFile {
     this.options.ensureWriter()
   }
 
-  /** Throws where what was written is not where it will be looked for. */
+  /** Throws if the segment no longer has its name: its commits would not be found. */
   ensureSegment(): void {
     if (!this.segment.isInPlace) throw segmentGone(this.segment.path!)
   }

@@ -50,6 +50,6 @@ export interface LogOptions {
    * is to be called then.
    */
   readonly onTakenBack: () => void
-  /** Called with a failure of what was done in the background. */
+  /** Called with failures in the background. */
   readonly onFailure: (error: SnapheapError) => void
 }

@@ -29,22 +29,22 @@ type LoggedEnd = Pick<LogEndState, 'version' | 'checksum'>
 
 const NOTHING_LOGGED: LoggedEnd = { version: 0, checksum: 0 }
 /**
- * Records wait in memory for the end of the turn, but not more than this; nor does the first one, with which the heap begins: what
- * follows may be taken back, but never to a heap that has not begun.
+ * Records wait in memory for the end of the turn, but not more than this; nor does the first one, with which the heap
+ * begins: what follows may be taken back, but never to a heap that has not begun.
  */
 const MOST_PENDING_BYTES = 1 << 18
 /** Records that could not be written are tried again so much later, and with each commit. */
 const RETRY_MS = 100
 
 /**
- * `open`: commits are taken. `taking back`: commits that somebody awaits could not be written; none is taken until the heap shows
- * the last one that was. `failed`: nobody knows what the device holds; none is taken until the database is opened again.
+ * `open`: commits are accepted. `taking back`: awaited commits could not be written; none is accepted until the heap
+ * shows the last one that was written. `failed`: the contents of the device are unknown, and no commit is accepted.
  */
 type State = 'open' | 'taking back' | 'failed' | 'closed'
 
 /**
- * Writes commits to the log and has them synced as its durability says. A commit is made (its record is in `pending`), then
- * written (up to `file.written`), then on the device (up to `syncs.synced`). What cannot be written or synced is taken back.
+ * Writes commits to the log and has them synced as its durability says. A commit is made (its record is in `pending`),
+ * then written (up to `file.written`), then on the device (up to `syncs.synced`). If either fails, it is taken back.
  */
 export class LogWriter implements Journal, SyncOwner {
   /** Why no commit is taken, unless the state is `open`. */
@@ -56,12 +56,12 @@ export class LogWriter implements Journal, SyncOwner {
   private readonly checkpoints: LogCheckpoints
   /** What is promised for the next commit. */
   private promise: FullDurability
-  /** Records wait in memory until the heap's file holds what was not logged. */
+  /** Records wait in memory until the commits that were not logged are in the heap's file. */
   private isHeld = false
   private flushing: NodeJS.Immediate | undefined
   private timer: Timer | undefined
   private readonly unwritten: RepeatedFailure
-  /** Commits that nobody awaits were lost, and the heap has not returned from them to go on: `close` tells. */
+  /** The loss of commits that were not awaited and that the heap still shows: `close` reports it. */
   private lost: SnapheapError | undefined
   private readonly returnListeners = new Set<() => void>()
   private readonly origin: { readonly timeline: string; epoch: number }
@@ -88,7 +88,7 @@ export class LogWriter implements Journal, SyncOwner {
     this.promise = fullDurability(options.durability)
     this.pending = new CommitBuffer(options.memory, options.partBytes, begin.version, begin.checksum)
     this.file = new LogFile(options, begin, place, this.origin, isAfterGap)
-    // at once where the log ends before the file from now on, or where commits of an earlier format, or of another timeline, end
+    // at once: the log ends before the file, or with commits of an earlier format or of another timeline
     if (end.place !== undefined && (end.timeline === undefined || end.place.formatVersion !== LOG_FORMAT_VERSION))
       this.file.beginNext()
     this.syncs = new SyncQueue(this.file, this)
@@ -123,21 +123,21 @@ export class LogWriter implements Journal, SyncOwner {
     return this.isHeld ? 'none' : this.promise.mode
   }
 
-  /** Applies from the next commit on. What was not logged before is durable with the next checkpoint. */
+  /** Applies from the next commit on. Earlier commits that were not logged become durable with the next checkpoint. */
   setDurability(durability: Durability): void {
     this.promise = fullDurability(durability)
   }
 
   /**
-   * Begins to log, but keeps the records in memory: the log after commits that were never logged can be read only once the
-   * file holds these. Then `release`; or, where that or the file fails, `drop`.
+   * Begins to log, but keeps the records in memory: the log after commits that were never logged can be read only once
+   * the file holds these. Then `release`; or, where that or the file fails, `drop`.
    */
   hold(durability: Durability): void {
     this.setDurability(durability)
     this.isHeld = true
   }
 
-  /** Writes what was held. Throws `IO`; then it is held still. */
+  /** Writes the records that were held. Throws `IO`; then they are still held. */
   release(): void {
     this.isHeld = false
     try {
@@ -169,7 +169,7 @@ export class LogWriter implements Journal, SyncOwner {
     }
     const { pending } = this
     const isPromised = isClaim || (this.durability === 'commit' && sync !== 'unawaited')
-    if (isPromised && sync === 'after' && pending.isEmpty) this.file.ensureInPlace() // found later, it has to be taken back
+    if (isPromised && sync === 'after' && pending.isEmpty) this.file.ensureInPlace() // later, it is taken back
     const begun = pending.mark()
     let parts = 0 // in the file already
     try {
@@ -264,7 +264,7 @@ export class LogWriter implements Journal, SyncOwner {
     }
   }
 
-  /** Writes what there is of a large commit, so that it need not all be in memory: before its first part, the commits before it. */
+  /** Writes the first parts of a large commit, which need not fit into memory, after the commits before it. */
   private writePart({ version, checksum, sizeBytes }: BufferMark, part: number): void {
     if (this.isHeld) return
     const { bytes } = this.pending
@@ -291,7 +291,7 @@ export class LogWriter implements Journal, SyncOwner {
     this.file.leave()
   }
 
-  /** Has a sync begin when half of what may be lost is reached; where the turn leaves it no chance, all of it is the end. */
+  /** Begins a sync at half of the bytes that may be lost. At all of them, the turn waits for it. */
   private syncLater(): void {
     const { everyMs, everyBytes } = this.promise
     if (this.syncs.unsyncedBytes >= everyBytes) this.syncs.syncNow()
@@ -312,7 +312,7 @@ export class LogWriter implements Journal, SyncOwner {
     if (this.state === 'open') this.file.tryCutTo(written)
   }
 
-  /** Records could not be written. Where somebody awaits a commit among them, all are taken back; otherwise they are tried again. */
+  /** Records could not be written. All are taken back if one of their commits is awaited; else they are tried again. */
   private couldNotWrite(error: SnapheapError): void {
     const { pending, file, options } = this
     if (this.state !== 'open') return
@@ -356,9 +356,9 @@ export class LogWriter implements Journal, SyncOwner {
     pending.continueAt(syncs.synced)
     try {
       options.ensureWriter() // or another process may be writing there
-      file.tryCutTo(syncs.synced) // a page whose sync failed may count as written from now on: nothing must be built upon it
+      file.tryCutTo(syncs.synced) // after a failed sync the system may count the page as written
       file.sync()
-    } catch {} // then a power cut may bring back what was rejected: nobody knows what the device holds
+    } catch {} // a power cut may then bring rejected commits back: the contents of the device are unknown
     options.onTakenBack()
     return refusal
   }
@@ -368,7 +368,7 @@ export class LogWriter implements Journal, SyncOwner {
     this.options.onFailure(error)
   }
 
-  /** Calls `listener` whenever commits were taken back and the heap shows an earlier version. Returns what ends that. */
+  /** Calls `listener` after commits were taken back and the heap shows an earlier version. Returns what ends it. */
   onReturned(listener: () => void): () => void {
     this.returnListeners.add(listener)
     return () => this.returnListeners.delete(listener)

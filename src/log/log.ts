@@ -122,7 +122,8 @@ export function ensureApart(files: Files, path: string): void {
   if (!files.list(folder).some(isSegmentName)) return
   throw new SnapheapError(
     'EXISTS',
-    `${path} has a log of its own, ${folder}, which continues only the file that it was made with. Move or remove both, or choose another path.`,
+    `${path} has a log of its own, ${folder}, which continues only the file that it was made with. Move or remove ` +
+      'both, or choose another path.',
     { path, folder },
   )
 }
@@ -130,7 +131,8 @@ export function ensureApart(files: Files, path: string): void {
 function noSuchVersion(folder: string, version: number, end: number): SnapheapError {
   return new SnapheapError(
     'NOT_FOUND',
-    `The log in ${folder} does not lead to version ${version}: it ends at ${end}. Ask for a version that history() lists.`,
+    `The log in ${folder} does not lead to version ${version}: it ends at ${end}. Ask for a version that ` +
+      'history() lists.',
     { version },
   )
 }

@@ -65,7 +65,7 @@ export class RecordBuffer {
     return { count: this.count, checksum: this.checksum }
   }
 
-  /** Takes back what was appended since. */
+  /** Removes the records appended since. */
   reset(mark: { count: number; checksum: number }): void {
     this.count = mark.count
     this.checksum = mark.checksum
@@ -185,7 +185,7 @@ export class RecordBytes {
   }
 }
 
-/** The record at `offset` of the first `length` bytes; undefined where there is no whole one. Throws `VERSION`. */
+/** The record at `offset` of the first `length` bytes; undefined if it is not complete. Throws `VERSION`. */
 export function decodeHead(
   memory: Memory,
   { bytes, units, doubles, headUnits }: RecordBytes,
@@ -224,7 +224,8 @@ export function decodeHead(
 export function unknownFeatures(flags: number): SnapheapError {
   return new SnapheapError(
     'VERSION',
-    `The log has records with features (0x${(flags >>> 0).toString(16)}) that this build does not know. Use a newer release of snapheap.`,
+    `The log has records with features (0x${(flags >>> 0).toString(16)}) that this build does not know. Use a ` +
+      'newer release of snapheap.',
     { flags: flags >>> 0 },
   )
 }

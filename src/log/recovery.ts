@@ -18,11 +18,11 @@ import { contentsEnd, listSegments } from './segments'
 /** Commits done again in one step: the words they change often are noted once. */
 const BATCH_COMMITS = 4096
 
-/** What was found when a log was read at opening. */
+/** Result of reading a log at opening. */
 export interface Recovery {
   /** Commits done again after the state in the file. */
   readonly commits: number
-  /** What was cut off and kept aside: the end of a commit that was never acknowledged. */
+  /** Bytes that were cut off and kept aside: the end of a commit that was never acknowledged. */
   readonly damaged: { readonly path: string; readonly bytes: number } | undefined
 }
 
@@ -31,7 +31,7 @@ export interface LogEndState {
   readonly version: number
   readonly checksum: number
   readonly epoch: number
-  /** Undefined where a new one begins: there is no log, or commits were given up that somebody may have. */
+  /** Undefined where a new one begins: without a log, or after commits were given up that a reader may have seen. */
   readonly timeline: string | undefined
   /** Bytes of the commits that were done again. */
   readonly bytes: number
@@ -148,7 +148,7 @@ export function redoInto(heap: Heap): RedoTracker {
   return tracker
 }
 
-/** Writes what records say into the heap, within a transaction that nobody will roll back: straight into its blocks. */
+/** Applies records to the heap, straight into its blocks: within a transaction that is never rolled back. */
 function redoFinally(heap: Heap): Redoer {
   const { writer } = heap
   let halves: Int32Array = new Int32Array(0)
@@ -212,14 +212,14 @@ export interface LogTarget {
   readonly point: LogStart
   /** The newest state in its file. */
   readonly savedRoot: FileRoot | undefined
-  /** Takes the identity that the log gives to what has no file. */
+  /** Sets the identity, from the log, of a heap without a file. */
   identify(id: Uint8Array): void
 }
 
 export interface RepairOptions {
   /** Cut off the rest of a commit that was never acknowledged, and keep it beside the segment. */
   readonly repair: boolean
-  /** Cut off as well what was on the device, and a log that does not continue the file. */
+  /** Also cut off commits that were on the device, and a log that does not continue the file. */
   readonly isForced: boolean
 }
 
@@ -241,8 +241,8 @@ export function openAt(target: LogTarget, folder: string, options: RepairOptions
 }
 
 /**
- * Looks at why a log ended where it was read to, when the target is there. Damage to what was on the device throws
- * `CORRUPT`. Returns what was cut off, where the log goes on, and whether commits were given up.
+ * Determines why a log ended, when the target has come there. Throws `CORRUPT` if commits that were on the device are
+ * damaged. Returns the bytes that were cut off, where the log goes on, and whether commits were given up.
  */
 export function settleEnd(
   target: LogTarget,
@@ -264,9 +264,7 @@ export function settleEnd(
   return { damaged: cut(target, folder, cursor, place, damage !== undefined) ?? log.damaged, place, isFork }
 }
 
-/**
- * Up to which version the commits of a log are known to have been on the device, whatever its records say. Throws `IO`.
- */
+/** The version up to which the commits of a log are known to be on the device, from its mark. Throws `IO`. */
 function knownDurable(memory: Memory, files: Files, folder: string): number {
   try {
     const mark = readDurableMark(memory, files, folder)
@@ -278,9 +276,9 @@ function knownDurable(memory: Memory, files: Files, folder: string): number {
 
 /**
  * Brings a heap to the end of its log, or to version `until`. Gives the cursor to `keep`, open, where that is given.
- * With `repair`, the rest of a commit that was never acknowledged is cut off and kept beside the segment; damage to
- * what was on the device throws `CORRUPT`, and so does a log that does not continue the heap's file, unless `isForced`,
- * which gives up what is behind. Throws `VERSION`.
+ * With `repair`, the rest of a commit that was never acknowledged is cut off and kept beside the segment. Throws
+ * `CORRUPT` if commits that were on the device are damaged, or if the log does not continue the heap's file; with
+ * `isForced`, these commits are given up instead. Throws `VERSION`.
  */
 export function recover(
   heap: Heap,

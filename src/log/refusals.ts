@@ -6,7 +6,8 @@ export function logNotSynced(folder: string, error: unknown): SnapheapError {
   const cause = ioError('sync', folder, error)
   return new SnapheapError(
     'IO',
-    `The log in ${folder} could not be synced (${reason(cause)}), so it is not known what the device holds. Close the database, mend the cause and open it again.`,
+    `The log in ${folder} could not be synced (${reason(cause)}), so it is not known what the device holds. Close ` +
+      'the database, mend the cause and open it again.',
     detailsOf(cause),
     error,
   )
@@ -16,7 +17,8 @@ export function logNotSynced(folder: string, error: unknown): SnapheapError {
 export function fileNotSynced(path: string, cause: unknown): SnapheapError {
   return new SnapheapError(
     'IO',
-    `The file ${path} could not be synced, so it is not known which state it holds. Close the database, mend the cause and open it again.`,
+    `The file ${path} could not be synced, so it is not known which state it holds. Close the database, mend the ` +
+      'cause and open it again.',
     { path },
     cause,
   )
@@ -26,7 +28,8 @@ export function fileNotSynced(path: string, cause: unknown): SnapheapError {
 export function beingTakenBack(folder: string, cause: SnapheapError): SnapheapError {
   return new SnapheapError(
     'IO',
-    `Commits that could not be written to the log in ${folder} (${reason(cause)}) are being taken back, which waits for the change or save under way. Try again when that has ended.`,
+    `Commits that could not be written to the log in ${folder} (${reason(cause)}) are being taken back, which ` +
+      'waits for the change or save under way. Try again when that has ended.',
     detailsOf(cause),
     cause,
   )
@@ -36,27 +39,30 @@ export function beingTakenBack(folder: string, cause: SnapheapError): SnapheapEr
 export function notTakenBack(folder: string, cause: SnapheapError): SnapheapError {
   return new SnapheapError(
     'IO',
-    `Commits that could not be written to the log in ${folder} could not be taken back either (${reason(cause)}). Close the database, mend the cause and open it again.`,
+    `Commits that could not be written to the log in ${folder} could not be taken back either (${reason(cause)}). ` +
+      'Close the database, mend the cause and open it again.',
     detailsOf(cause),
     cause,
   )
 }
 
-/** The error of commits that nobody awaited and that were taken back with one that somebody did. */
+/** The error for commits that were not awaited, and were taken back with an awaited one. */
 export function unawaitedLost(folder: string, version: number, cause: SnapheapError): SnapheapError {
   return new SnapheapError(
     'IO',
-    `Commits after version ${version} could not be written to the log in ${folder} (${reason(cause)}) and were taken back, those that nobody awaited too. Mend the cause and make them again.`,
+    `Commits after version ${version} could not be written to the log in ${folder} (${reason(cause)}) and were ` +
+      'taken back, also those that were not awaited. Mend the cause and make them again.',
     { ...detailsOf(cause), version },
     cause,
   )
 }
 
-/** The error of a commit whose log is not where it was: nobody would find it again. */
+/** The error for a commit whose log segment has lost its name: it could not be found again. */
 export function segmentGone(path: string): SnapheapError {
   return new SnapheapError(
     'NOT_FOUND',
-    `The log segment ${path} was removed, renamed or replaced while it is written to. Close the database, put the log's folder back as it was and open it again.`,
+    `The log segment ${path} was removed, renamed or replaced while it is written to. Close the database, put the ` +
+      `log's folder back as it was and open it again.`,
     { path },
   )
 }
@@ -65,18 +71,20 @@ export function segmentGone(path: string): SnapheapError {
 export function lostAtClose(path: string, version: number, cause: SnapheapError): SnapheapError {
   return new SnapheapError(
     'IO',
-    `${path} is closed, but commits after version ${version} could not be made durable and are lost (${reason(cause)}). Mend the cause, open it again and make them again.`,
+    `${path} is closed, but commits after version ${version} could not be made durable and are lost ` +
+      `(${reason(cause)}). Mend the cause, open it again and make them again.`,
     { ...detailsOf(cause), path, version },
     cause,
   )
 }
 
-/** Throws where a claim of an epoch would not begin it, or nobody could read the claim. */
+/** Throws if a claim would not begin a new epoch, or if there is no log to record it. */
 export function ensureClaimable(path: string, epoch: number, present: number, durability: string): void {
   if (!Number.isSafeInteger(epoch) || epoch <= present)
     throw new SnapheapError(
       'INVALID_ARGUMENT',
-      `${path} is in epoch ${present}, so a claim needs a greater integer, not ${String(epoch)}. Get the number from the lease service.`,
+      `${path} is in epoch ${present}, so a claim needs a greater integer, not ${String(epoch)}. Get the number ` +
+        'from the lease service.',
       { path, epoch: present },
     )
   if (durability === 'none')

@@ -33,7 +33,7 @@ export class SegmentReader {
   private buffer: RecordBytes
   private length = 0
   private start = 0
-  /** Where there was no whole record a moment ago. */
+  /** Offset at which there was no complete record at the last look. */
   private endedAt = -1
   /** Where a large record was found not to be whole, and when. */
   private failed = { offset: -1, elapsedMs: 0 }
@@ -56,7 +56,7 @@ export class SegmentReader {
     this.failed = { offset: -1, elapsedMs: 0 }
   }
 
-  /** The record at `offset`, undefined where there is no whole one. Throws `IO`. */
+  /** The record at `offset`, undefined if it is not complete. Throws `IO`. */
   recordAt(offset: number): FoundRecord | undefined {
     const isOver = this.sizeAt(offset) === 0 // as it was read a moment ago, with the record before it
     const head = this.decode(offset) ?? (!isOver && this.load(offset) ? this.decode(offset) : undefined)
@@ -65,7 +65,7 @@ export class SegmentReader {
     return undefined
   }
 
-  /** Forgets what was read: the next record comes from the file. */
+  /** Drops the buffered bytes: the next record is read from the file. */
   forget(): void {
     this.length = 0
   }
@@ -121,8 +121,8 @@ export class SegmentReader {
   }
 
   /**
-   * Another file has the segment's name, as where a copy is kept up: whether it holds what was read, and is read from
-   * now on.
+   * Another file has the segment's name, as in a copy that is updated by replacing files. Returns whether it holds the
+   * records that were read; it is read from then on.
    */
   private goOnInReplacement(last: FoundRecord | undefined, end: number): boolean {
     if (!this.files.exists(this.path)) return false

@@ -35,7 +35,7 @@ export function listSegments(
   for (const [i, name] of names.entries()) {
     const path = join(folder, name)
     const header = readHeader(memory, files, path, attempts > 1)
-    // removed since the folder was read, as its writer does with segments that nobody needs
+    // removed since the folder was read: the writer removes segments that are not needed
     if (header === undefined) return listSegments(memory, files, folder, heapId, attempts - 1)
     if (typeof header === 'string') {
       if (i === names.length - 1) return { segments, torn: path }
@@ -114,7 +114,7 @@ export function whileLocked<T>(memory: Memory, files: Files, folder: string, wor
   return work()
 }
 
-/** Makes the names of the segments and of their folder durable, whoever made them. */
+/** Makes the names of the segments and of their folder durable, also those made by an earlier process. */
 export function syncLogFolders(memory: Memory, folder: string): void {
   memory.syncFolder(folder)
   memory.syncFolder(dirname(folder))
@@ -163,7 +163,9 @@ export function otherHistory(path: string, version: number): SnapheapError {
   const file = folder.replace(/\.log$/, '')
   return new SnapheapError(
     'CORRUPT',
-    `The file ${file} and its log segment ${path} are of different histories: each has a commit ${version}, and they are not the same commit. Put back the file or the folder that belongs to the other, or move ${folder} away to go on from the file alone.`,
+    `The file ${file} and its log segment ${path} are of different histories: each has a commit ${version}, and ` +
+      `they are not the same commit. Put back the file or the folder that belongs to the other, or move ${folder} ` +
+      'away to go on from the file alone.',
     { path: file, folder, version },
   )
 }
@@ -171,7 +173,8 @@ export function otherHistory(path: string, version: number): SnapheapError {
 export function damagedLog(path: string, offsetBytes: number, what: string): SnapheapError {
   return new SnapheapError(
     'CORRUPT',
-    `The log segment ${path} is damaged at byte ${offsetBytes}: ${what}. Restore the database and its log folder from a copy, or open it with { recovery: 'cut' } to give up every commit from there on.`,
+    `The log segment ${path} is damaged at byte ${offsetBytes}: ${what}. Restore the database and its log folder ` +
+      `from a copy, or open it with { recovery: 'cut' } to give up every commit from there on.`,
     { path, offsetBytes },
   )
 }
@@ -195,7 +198,7 @@ function readHeader(
   }
 }
 
-/** Whether the system says that there is no such file. */
+/** Whether the error means that the file does not exist. */
 export function isMissing(error: unknown): boolean {
   return (error as NodeJS.ErrnoException).code === 'ENOENT'
 }

@@ -17,9 +17,9 @@ export interface SyncOwner {
 }
 
 /**
- * What of the log is on the device, and who waits for it. Syncs on another thread run one at a time; those who come
- * while one is under way share the next. A synchronous sync may overtake one: each vouches for what was written before
- * it began.
+ * Tracks how much of the log is on the device, and which calls wait for it. Syncs on another thread run one at a time;
+ * calls during one share the next. A synchronous sync may overtake one: each covers the bytes written before it
+ * began.
  */
 export class SyncQueue {
   /** Up to where the log is on the device. */

@@ -67,7 +67,7 @@ export async function endOfLog(target: LogTarget, path: string): Promise<number>
 }
 
 /**
- * A segment whose header is not whole: torn while it was begun. Throws `CORRUPT` where it held what was on the device.
+ * A segment with an incomplete header, torn when it was begun. Throws `CORRUPT` if it held durable commits.
  */
 function tornSegment(memory: Memory, files: Files, path: string): VerifiedSegment {
   const baseVersion = Number(basename(path, '.log'))

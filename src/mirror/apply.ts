@@ -12,7 +12,7 @@ import { mapType } from './types'
 export interface ApplierOptions {
   /** Transactions that ended up to here are in the tables already. */
   startLsn: Lsn
-  /** Hears of each of these, to tell whether they are the same as were applied. */
+  /** Called for each of these, to compare them with those that were applied. */
   onKnown: (endLsn: Lsn, xid: number) => void
 }
 

@@ -8,6 +8,13 @@ const RETRY_MS = 5_000
 /** Why a table cannot be compared now, though nothing is wrong. */
 const PASSING: readonly unknown[] = ['BUSY', 'TIMEOUT', 'CLOSED']
 
+export const NOTHING_VERIFIED: MirrorStats = {
+  verifiedTables: 0,
+  differentTables: 0,
+  lastVerified: undefined,
+  postponed: undefined,
+}
+
 /** A table that was compared with Postgres in the background, and the place in the log at which it was. */
 export interface VerifiedTable extends TableVerification {
   lsn: string
@@ -20,7 +27,7 @@ type Request = Omit<VerifyRequest, 'sources' | 'isBackground'>
  * next session where the one before it ended.
  */
 export class BackgroundVerification {
-  readonly stats: MirrorStats = { verifiedTables: 0, differentTables: 0, lastVerified: undefined }
+  readonly stats: MirrorStats = { ...NOTHING_VERIFIED }
   /** Names of the tables that are still to be compared in this round. */
   private due: string[] = []
   private nextRoundMs: number
@@ -66,9 +73,14 @@ export class BackgroundVerification {
       const { lsn, tables } = await verifyTables({ ...request, sources: [source], isBackground: true })
       return { ...tables[0]!, lsn }
     } catch (error) {
+      if (request.signal.aborted) return undefined
       const { code, message } = error as { code?: unknown; message: string }
-      if (!request.signal.aborted && !PASSING.includes(code))
-        this.onNotice(`Table ${mirrorName(source)} could not be verified now, and will be later: ${message}`)
+      const table = mirrorName(source)
+      const { postponed } = this.stats
+      const attempts = postponed?.table === table ? postponed.attempts + 1 : 1
+      this.stats.postponed = { table, attempts, reason: message }
+      if (!PASSING.includes(code))
+        this.onNotice(`Table ${table} could not be verified now, and will be later: ${message}`)
       return undefined
     }
   }
@@ -79,6 +91,7 @@ export class BackgroundVerification {
     this.due.shift()
     this.stats.verifiedTables++
     this.stats.lastVerified = { table, lsn, time: new Date() }
+    this.stats.postponed = undefined
     if (missingRows + extraRows + differentRows === 0) return false
     this.stats.differentTables++
     this.onDifference(found)

@@ -54,7 +54,7 @@ export interface SourceLeaf extends TableIdentity {
   replicaIdentity: ReplicaIdentity
   /** The file that holds the rows; another one when an ALTER TABLE has rewritten them, among others. */
   storage: string
-  /** What has made it a partition of each table above it: another text when it was detached and attached meanwhile. */
+  /** The transactions that attached it to each table above it: it differs after a detachment and an attachment. */
   attachedBy: string
   /** Columns that logical replication sends, in the leaf's order; generated ones are not sent. */
   columns: SourceColumn[]

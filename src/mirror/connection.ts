@@ -171,8 +171,9 @@ export function postgresError(doing: string, error: unknown): SnapheapError {
 }
 
 /**
- * Rows of the simple query `sql`, which the caller knows to be of type `Row`. Throws `POSTGRES`, saying what was
- * `doing`; so, too, where the server has not answered after `withinMs`: the connection is cut off then.
+ * Rows of the simple query `sql`, of its last statement where it has several. The caller knows them to be of type
+ * `Row`. Throws `POSTGRES`, saying what was `doing`; so, too, where the server has not answered after `withinMs`: the
+ * connection is cut off then.
  */
 export async function queryRows<Row extends pg.QueryResultRow>(
   client: pg.Client,
@@ -180,9 +181,23 @@ export async function queryRows<Row extends pg.QueryResultRow>(
   sql: string,
   withinMs = ANSWER_TIMEOUT_MS,
 ): Promise<Row[]> {
+  return (await queryEach<Row>(client, doing, sql, withinMs)).at(-1)!
+}
+
+/** The same, with the rows of each statement. */
+export async function queryEach<Row extends pg.QueryResultRow>(
+  client: pg.Client,
+  doing: string,
+  sql: string,
+  withinMs = ANSWER_TIMEOUT_MS,
+): Promise<Row[][]> {
   const stop = afterSilence(withinMs, () => cutOff(client))
   try {
-    return (await client.query<Row>({ text: sql, types: OWN_TYPES })).rows
+    const results: pg.QueryResult<Row> | pg.QueryResult<Row>[] = await client.query<Row>({
+      text: sql,
+      types: OWN_TYPES,
+    })
+    return [results].flat().map(({ rows }) => rows)
   } catch (error) {
     throw stop() ? noAnswer(doing, withinMs) : postgresError(doing, error)
   } finally {

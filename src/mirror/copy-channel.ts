@@ -232,7 +232,7 @@ export class CopyChannel implements pg.Submittable {
       if (position < chunk.length) this.keepPartial(chunk.subarray(position))
       return
     }
-    // What has been received behind the end of copy mode is for pg.
+    // Bytes received after the end of copy mode belong to pg.
     const rest = [chunk.subarray(position), ...this.queue.drop(), this.gatherer?.drop()]
     for (const bytes of rest) if (bytes !== undefined && bytes.length > 0) this.passToPg?.(bytes)
   }

@@ -71,7 +71,7 @@ export class CopyTextParser {
       if (byte > NEWLINE && byte !== BACKSLASH) continue
       if (byte === BACKSLASH) {
         isEscaped = true
-        i++ // whatever follows belongs to the escape
+        i++ // the next byte belongs to the escape
       } else if (byte === TAB || byte === NEWLINE) {
         if (column === columnCount) throw malformed(`row ${this.rowCount + 1} has more than ${columnCount} columns`)
         starts[column] = fieldStart

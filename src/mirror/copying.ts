@@ -5,12 +5,12 @@ import { qualifiedName, type SourceTable } from './catalogue'
 import { UNSYNCED } from './commit'
 import type { ConnectionOptions } from './connection'
 import { type Copies, copyTables } from './copy-tables'
-import { serverPid } from './cut-off'
+import type { Doubts } from './doubts'
 import { type Lsn, NO_LSN, parseLsn } from './lsn'
 import { mirrorName, planTable, type TablePlan } from './mirrored-table'
 import { CopyMeter, type CopyState } from './progress'
-import type { Doubts, Plan } from './reconcile'
-import { dropHeldSlot, dropSlot, type SlotKind, slotStatus } from './slot'
+import type { Plan } from './reconcile'
+import { dropSlot, type SlotKind } from './slot'
 import { guardMeanwhile, SlotGuard } from './slot-guard'
 import {
   disclaimSlot,
@@ -112,12 +112,10 @@ export class Copying {
     // On the device before the slot is: its place must not be taken for that of the tables there are.
     await leaveBehind(store, slot, [...servedTables(store, slot).keys()])
     if (store.path !== undefined) await store.sync()
-    doubts.oids.clear()
-    doubts.isOtherHistory = false
+    doubts.clear()
     const isTemporary = store.path === undefined
     const { client, replication } = this.session
-    const isHeld = (await slotStatus(client, slot))?.activePid === serverPid(replication)
-    await (isHeld ? dropHeldSlot(replication, slot) : dropSlot(client, slot))
+    await dropSlot(client, slot)
     const kind = isTemporary ? { temporary: true, on: replication } : { failover: failover === true }
     const { systemId, publication, removed, sources } = this.plan
     const meter = new CopyMeter(sources, onProgress)

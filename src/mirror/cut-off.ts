@@ -36,7 +36,7 @@ export function serverPid(client: pg.Client): number | undefined {
 }
 
 /**
- * Ends a connection at once, whatever it waits for: what is under way rejects. A statement is cancelled on the server,
+ * Ends a connection at once; queries under way are rejected. A statement is cancelled on the server,
  * too, which does not notice a lost client while it waits for a lock.
  */
 export function cutOff(client: pg.Client): void {

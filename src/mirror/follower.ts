@@ -71,7 +71,7 @@ export class Follower {
   private isOver = false
   /** The newest transaction in the tables. */
   private last: Pick<Progress, 'lastLsn' | 'lastXid'>
-  /** What was proven last. */
+  /** The newest description that was proven. */
   private proven: { finalLsn: Lsn; count: number } | undefined
 
   constructor(private readonly options: FollowerOptions) {
@@ -112,18 +112,21 @@ export class Follower {
     }
   }
 
-  /**
-   * The data exactly as of an LSN that `choose` finds, which must lie at or after everything committed when it is
-   * called. Nothing is applied while it is being found. Calls wait for each other.
-   */
-  snapshotAt(choose: () => Promise<Lsn>): Promise<{ lsn: Lsn; snapshot: Snapshot }> {
-    return this.standAt(choose, (lsn) => ({ lsn, snapshot: this.options.store.snapshot('verification') }))
+  /** The heap as it is now. */
+  snapshot(): Snapshot {
+    return this.options.store.snapshot('verification')
+  }
+
+  /** End of the newest transaction that was applied; where the tables stood at first before there is one. */
+  get newestLsn(): Lsn {
+    const { applier, options } = this
+    return applier.endLsn > options.startLsn ? applier.endLsn : options.startLsn
   }
 
   /**
-   * Does `work` where everything committed before an LSN that `choose` finds, as for `snapshotAt`, is applied and
-   * nothing after; the stream stands there until its promise is settled. Throws `TIMEOUT` where the stream does not
-   * come there within `withinMs`.
+   * Does `work` where everything committed before an LSN that `choose` finds is applied, and nothing after unless it
+   * was applied before; the stream stands there until its promise is settled. Nothing is applied while `choose` is
+   * under way. Throws `TIMEOUT` where the stream does not come there within `withinMs`. Calls wait for each other.
    */
   async standAt<T>(choose: () => Promise<Lsn>, work: (lsn: Lsn) => T | Promise<T>, withinMs?: number): Promise<T> {
     while (this.placing !== undefined) await this.placing.catch(() => undefined)
@@ -366,7 +369,7 @@ export class Follower {
     return this.barrier !== undefined && this.buffer.nextFinalLsn! >= this.barrier.lsn
   }
 
-  /** Does what was to be done at the barrier, once nothing before its LSN can come any more. */
+  /** Runs the work of the barrier, once all before its LSN is applied. */
   private passBarrier(nextLsn: Lsn): Promise<unknown> | undefined {
     if (this.barrier === undefined || nextLsn < this.barrier.lsn) return undefined
     const { reached } = this.barrier

@@ -3,10 +3,9 @@ import { formatLsn, type Lsn } from './lsn'
 import type { Progress } from './state'
 
 /**
- * Whether the server goes on with the history that was mirrored. It sends again what it does not know to be durable
- * here; where it has been restored to an earlier state and has gone on, that is something else than what was applied.
- * So what is sent from the slot's own place on, up to where the tables are, must end with the very transaction that
- * they got last.
+ * Whether the server goes on with the history that was mirrored. It sends the transactions again that it
+ * does not know to be durable here. If it was restored to an earlier state and has gone on, these are other ones. So
+ * those from the slot's place up to the place of the tables must end with the transaction that was applied last.
  */
 export class HistoryProof {
   private readonly isNeeded: boolean

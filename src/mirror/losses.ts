@@ -1,6 +1,6 @@
 import type { PostgresType } from './source-types'
 
-/** By the type of a column: what has been told of it, and what has not yet. */
+/** By the type of a column: the losses that were reported, and those that were not yet. */
 const losses = new WeakMap<PostgresType, { known: Set<string>; untold: string[] }>()
 
 /** Notes, in a sentence about the column, that a value could not be kept as Postgres has it. */
@@ -12,7 +12,7 @@ export function noteLoss(columnType: PostgresType, loss: string): void {
   noted.untold.push(loss)
 }
 
-/** What has been noted of a column since the last call, each once. */
+/** The losses of a column since the last call, each once. */
 export function takeLosses(columnType: PostgresType): string[] {
   return losses.get(columnType)?.untold.splice(0) ?? []
 }

@@ -1,12 +1,12 @@
 import { createHash, randomUUID } from 'node:crypto'
 import { hostname } from 'node:os'
 import { basename, resolve } from 'node:path'
-import { BOOLEAN, DURATION_MS, ensure, ensureOptions, isRecord, NAME, type Rule, SIZE_BYTES } from '../arguments'
+import { BOOLEAN, DURATION_MS, ensure, ensureOptions, isRecord, NAME, type Rule, SIZE_BYTES, show } from '../arguments'
 import type { Store } from '../db/store'
 import { SnapheapError } from '../errors'
 import { type ConnectionOptions, connect, disconnect, queryRows } from './connection'
 import { ensureConnectionString } from './connection-string'
-import type { MirrorOptions } from './mirror-options'
+import type { MirrorOptions, WaitOptions } from './mirror-options'
 import { knownSlots } from './state'
 
 const LONGEST_SLOT_NAME = 55
@@ -38,6 +38,13 @@ const OPTION_RULES: Readonly<Record<keyof MirrorOptions, Rule>> = {
   maxRetainedBytes: SIZE_BYTES,
   failover: BOOLEAN,
 }
+const WAIT_RULES: Readonly<Record<keyof WaitOptions, Rule>> = {
+  timeoutMs: DURATION_MS,
+  tables: [
+    (value) => Array.isArray(value) && value.length > 0 && value.every((name) => typeof name === 'string'),
+    'an array of one or more names of mirrored tables: { tables: ["quote"] }',
+  ],
+}
 const REQUIRED = ['connection', 'tables'] as const
 
 /** Throws `INVALID_ARGUMENT`, `READ_ONLY`. */
@@ -58,6 +65,16 @@ export function ensureMirrorable(db: Store, options: MirrorOptions): void {
       'A database in memory has a slot that goes with its connection. Leave failover out, or mirror into a file.',
     )
   }
+}
+
+/** Throws `INVALID_ARGUMENT`; `NOT_FOUND` for a table that is not among the `mirrored`. */
+export function ensureWaitOptions(of: string, options: WaitOptions, mirrored: ReadonlySet<string>): void {
+  ensureOptions(of, options, WAIT_RULES)
+  const table = options.tables?.find((name) => !mirrored.has(name))
+  if (table === undefined) return
+  const names = [...mirrored].map(show).join(', ')
+  const message = `The option tables of ${of} names ${show(table)}, which is not mirrored. Pass some of ${names}.`
+  throw new SnapheapError('NOT_FOUND', message, { table })
 }
 
 /**

@@ -24,7 +24,7 @@ export function closedError(): SnapheapError {
   return new SnapheapError('CLOSED', 'The mirror is closed. Start it again with mirror(db, …).')
 }
 
-/** Why a session has ended. A database that is closed is the reason, whatever else has failed. */
+/** Why a session has ended. If the database is closed, that is the reason, before any other failure. */
 export function reasonOf(store: Store, error: unknown): SnapheapError {
   try {
     store.ensureOpen()

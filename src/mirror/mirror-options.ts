@@ -45,15 +45,15 @@ export interface MirrorOptions {
   checkEveryMs?: number
   /**
    * Has an event trigger on the server write into its log that a table was altered, so that the mirror knows at once,
-   * also of tables that nobody writes to. Default false. Only a superuser may create the trigger; it never raises, and
-   * goes with the slot.
+   * also of tables that are not written to. Default false. Only a superuser may create the trigger; it never raises,
+   * and goes with the slot.
    */
   ddlTrigger?: boolean
   /**
    * How often all tables are compared with Postgres in the background, one after the other, each at one LSN; off by
    * default. 8 MB of rows are read in a second, while a snapshot is held on the server; a statement there that waits to
-   * lock the table ends that, until later. A table that differs is reported by the event `difference`, and copied
-   * again.
+   * lock the table ends that, until later, as does a transaction that is writing for longer than 0.25 s when it begins.
+   * `stats().postponed` tells of it. A table that differs is reported by the event `difference`, and copied again.
    */
   verifyEveryMs?: number
 }
@@ -92,7 +92,7 @@ export interface MirrorLag {
    * is no longer ago than 5 s.
    */
   ms: number
-  /** Everything that Postgres committed before this can be read, such as 16/B374D848. */
+  /** Everything that Postgres committed before this can be read, in tables that are `live`. Such as 16/B374D848. */
   lsn: string
   /** The slot's health when it was last looked at; undefined before. */
   slot:
@@ -117,6 +117,21 @@ export interface MirrorStats {
   differentTables: number
   /** The newest of them, and when it was compared. */
   lastVerified: { table: string; lsn: string; time: Date } | undefined
+  /**
+   * The table whose turn it is where it could not be compared yet, how often that was tried, and why it failed last:
+   * it is tried again every 5 s, and the other tables wait. Undefined where the newest attempt has succeeded.
+   */
+  postponed: { table: string; attempts: number; reason: string } | undefined
+}
+
+export interface WaitOptions {
+  /** How long to wait at most. Default 10 000. */
+  timeoutMs?: number
+  /**
+   * Names of the tables that are read afterwards, as `tables()` has them. Others may be behind, such as one that is
+   * being copied. Default: all that can be mirrored.
+   */
+  tables?: readonly string[]
 }
 
 export interface CloseOptions {

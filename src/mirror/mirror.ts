@@ -1,16 +1,17 @@
 import { EventEmitter } from 'node:events'
 import type { Client } from 'pg'
-import { BOOLEAN, DURATION_MS, ensure, ensureOptions, FUNCTION } from '../arguments'
+import { BOOLEAN, ensure, ensureOptions, FUNCTION } from '../arguments'
 import { callSafely } from '../db/commit-feed'
 import type { Store } from '../db/store'
 import { SnapheapError } from '../errors'
-import { BackgroundVerification } from './background-verification'
+import { BackgroundVerification, NOTHING_VERIFIED } from './background-verification'
 import { Backoff } from './backoff'
 import { Deferred } from './deferred'
-import { type Follower, streamEnded } from './follower'
+import { Doubts } from './doubts'
+import { streamEnded } from './follower'
 import { LagMeter, type Places } from './lag'
 import { type Lsn, NO_LSN, parseLsn } from './lsn'
-import { defaultSlot, ensureMirrorable } from './mirror-arguments'
+import { defaultSlot, ensureMirrorable, ensureWaitOptions } from './mirror-arguments'
 import { closedError, reasonOf, silentError, takenBackError } from './mirror-errors'
 import type {
   CloseOptions,
@@ -20,10 +21,9 @@ import type {
   MirrorOptions,
   MirrorStats,
   MirrorStatus,
+  WaitOptions,
 } from './mirror-options'
-import type { Doubts } from './reconcile'
 import { removeLeftovers } from './removal'
-import { ReplicationConnection } from './replication-connection'
 import { ensureNotMirrored, leaveMirrored, markMirrored } from './running'
 import { Saver } from './saver'
 import { Session } from './session'
@@ -31,7 +31,7 @@ import { readState, servedTables } from './state'
 import { unfitError } from './table-findings'
 import { tableStatuses } from './table-statuses'
 import { type Verification, verifyTables } from './verify'
-import { Waiters } from './waiters'
+import { type Target, Waiters } from './waiters'
 import { WriteThrough } from './write-through'
 import { committedUnseen } from './write-turn'
 
@@ -70,13 +70,11 @@ export class Mirror extends EventEmitter<MirrorEvents> {
   private currentStatus: MirrorStatus
   private lastError: SnapheapError | undefined
   private session: Session | undefined
+  private tableNames: ReadonlySet<string>
   private readonly waiters = new Waiters()
   private readonly saver: Saver
-  private readonly replication: ReplicationConnection
   private readonly verification: BackgroundVerification | undefined
-  private readonly doubts: Doubts = { oids: new Set(), isOtherHistory: false }
-  /** Where the heap stood when a table was last found changed, by the table's oid. */
-  private readonly changesSeen = new Map<number, Lsn>()
+  private readonly doubts = new Doubts()
   /** Server and tables were found fit, or are mirrored from before: what makes them unfit may pass. */
   private wasFit: boolean
   private readonly backoff = new Backoff()
@@ -96,13 +94,16 @@ export class Mirror extends EventEmitter<MirrorEvents> {
     super()
     this.ready = this.readiness.promise
     this.currentStatus = this.hasData ? 'stale' : 'copying'
-    this.wasFit = this.hasData && options.tables.length === servedTables(db, options.slot).size
+    this.tableNames = new Set(servedTables(db, options.slot).keys())
+    this.wasFit = this.hasData && options.tables.length === this.tableNames.size
     this.verification = this.newVerification(options.verifyEveryMs)
-    this.replication = new ReplicationConnection(options.connection, db.path === undefined)
     this.through = new WriteThrough(options.connection)
     this.saver = new Saver(db, options.slot, options.saveEveryMs ?? 5000, (error) => this.tell(String(error)))
-    // what was applied and not yet durable may be gone: the next session begins where the tables are
-    this.stopListening = db.onReturned(() => this.session?.stop(takenBackError(this.options.slot)))
+    // applied changes that were not durable may be gone: the next session begins where the tables are
+    this.stopListening = db.onReturned(() => {
+      this.waiters.forget()
+      this.session?.stop(takenBackError(this.options.slot))
+    })
     markMirrored(db, options.slot)
     this.running = this.run()
   }
@@ -129,42 +130,47 @@ export class Mirror extends EventEmitter<MirrorEvents> {
   }
 
   /**
-   * Resolves when everything that Postgres committed before `lsn` can be read: to read your own writes, pass what
-   * `SELECT pg_current_wal_insert_lsn()` gives after the commit. Throws `TIMEOUT` after `timeoutMs` (default 10 000),
-   * `CLOSED`, and the reason if the mirror fails.
+   * Resolves when everything that Postgres committed before `lsn` can be read, in `tables`, or by default in all that
+   * can be mirrored: to read your own writes, pass what `SELECT pg_current_wal_insert_lsn()` gives after the commit. A
+   * table that is copied counts once it has joined the others: name the tables that you read in order not to wait for
+   * that. While the mirror does not follow the server, this waits, since the server may come back with another history.
+   * Throws `TIMEOUT` after `timeoutMs` (default 10 000), `NOT_FOUND` for a table that is not mirrored, `CLOSED`, and
+   * the reason if the mirror fails.
    */
-  async waitFor(lsn: string | bigint, options: { timeoutMs?: number } = {}): Promise<void> {
-    const target = typeof lsn === 'bigint' ? lsn : parseLsn(lsn)
-    ensureOptions('waitFor', options, { timeoutMs: DURATION_MS })
-    const { timeoutMs = 10_000 } = options
+  async waitFor(lsn: string | bigint, options: WaitOptions = {}): Promise<void> {
+    ensureWaitOptions('waitFor', options, this.tableNames)
+    const { timeoutMs = 10_000, tables } = options
+    const target: Target = { lsn: typeof lsn === 'bigint' ? lsn : parseLsn(lsn), tables }
     if (this.closing !== undefined) throw closedError()
     if (this.currentStatus === 'failed') throw this.lastError!
-    if (this.appliedLsn >= target) return
+    if (this.waiters.isReadable(target)) return
     this.session?.stream?.requestKeepalive()
     const flush = setTimeout(() => this.session?.flushLog(), FLUSH_AFTER_MS)
-    await this.waiters.wait(target, timeoutMs, () => this.appliedLsn).finally(() => clearTimeout(flush))
+    await this.waiters.wait(target, timeoutMs).finally(() => clearTimeout(flush))
   }
 
   /**
-   * Runs `work` as one transaction in Postgres, and resolves with what it returned once the mirror shows what it did:
-   * reads after it see their own writes. The client is one of `pg`, in a session that nothing of earlier transactions
-   * is left in; transactions are run one after the other. What `work` throws rolls back. All of it takes `timeoutMs` at
-   * most (default 10 000): the wait for its turn, the work, and the wait for the mirror.
+   * Runs `work` as one transaction in Postgres, and resolves with what it returned once the mirror shows what it did in
+   * `tables` (default: all that can be mirrored; see `waitFor`): reads after it see their own writes. The client is one
+   * of `pg`, in a session that nothing of earlier transactions is left in; transactions are run one after the other.
+   * What `work` throws rolls back. All of it takes `timeoutMs` at most (default 10 000): the wait for its turn, the
+   * work, and the wait for the mirror.
    *
-   * Throws `BUSY` at once inside the work of another `write`. After `POSTGRES`, and after `TIMEOUT` and `CLOSED`
-   * without `details.isCommitted`, the transaction has not happened; with that, it has, and the mirror does not show it
-   * yet. After `OUTCOME_UNKNOWN` it may have happened: `SELECT pg_xact_status(…)` of `details.xid` tells.
+   * Throws `NOT_FOUND` for a table that is not mirrored, `BUSY` at once inside the work of another `write`. After
+   * `POSTGRES`, and after `TIMEOUT` and `CLOSED` without `details.isCommitted`, the transaction has not happened; with
+   * that, it has, and the mirror does not show it yet. After `OUTCOME_UNKNOWN` it may have happened:
+   * `SELECT pg_xact_status(…)` of `details.xid` tells.
    */
-  async write<T>(work: (client: Client) => Promise<T>, options: { timeoutMs?: number } = {}): Promise<T> {
+  async write<T>(work: (client: Client) => Promise<T>, options: WaitOptions = {}): Promise<T> {
     ensure('What write runs', work, FUNCTION)
-    ensureOptions('write', options, { timeoutMs: DURATION_MS })
+    ensureWaitOptions('write', options, this.tableNames)
     const { timeoutMs = 10_000 } = options
     if (this.closing !== undefined) throw closedError()
     if (this.currentStatus === 'failed') throw this.lastError!
     const endMs = performance.now() + timeoutMs
     const { result, lsn, xid } = await this.through.run(work, timeoutMs)
     const restMs = Math.max(Math.ceil(endMs - performance.now()), 1)
-    await this.waitFor(lsn, { timeoutMs: restMs }).catch((error: SnapheapError) => {
+    await this.waitFor(lsn, { ...options, timeoutMs: restMs }).catch((error: SnapheapError) => {
       throw committedUnseen(error.code, `the mirror does not show it: ${error.message.replace(/\.$/, '')}`, xid, error)
     })
     return result
@@ -182,13 +188,13 @@ export class Mirror extends EventEmitter<MirrorEvents> {
 
   /** What the verification in the background (`verifyEveryMs`) has found so far. */
   stats(): MirrorStats {
-    return { verifiedTables: 0, differentTables: 0, lastVerified: undefined, ...this.verification?.stats }
+    return { ...NOTHING_VERIFIED, ...this.verification?.stats }
   }
 
   /**
    * Compares every row of every table that is followed with Postgres at one LSN. Nothing is applied while the server
-   * finds that LSN, which waits for its writing transactions (at most 5 s, else `TIMEOUT`). Throws `POSTGRES`,
-   * `CLOSED`, and `BUSY` unless the mirror follows the server, and stays connected meanwhile.
+   * finds that LSN, which waits for its writing transactions (at most 5 s, else `TIMEOUT`); a standby waits for none.
+   * Throws `POSTGRES`, `CLOSED`, and `BUSY` unless the mirror follows the server, and stays connected meanwhile.
    */
   async verify(): Promise<Verification> {
     const { session } = this
@@ -205,8 +211,8 @@ export class Mirror extends EventEmitter<MirrorEvents> {
 
   /**
    * Stops following, saves, and tells the server how far that is. The tables stay as they are. A transaction of `write`
-   * that is under way has 2 s to end, and is given up then. Takes 5 s at most, and the time for saving, whatever the
-   * server does. Throws `TIMEOUT` where it was to remove slot and publication, and could not. Idempotent.
+   * that is under way has 2 s to end, and is given up then. Takes 5 s at most, and the time for saving, also if
+   * the server does not answer. Throws `TIMEOUT` if it could not remove slot and publication in time. Idempotent.
    */
   async close(options: CloseOptions = {}): Promise<void> {
     ensureOptions('close', options, { dropSlot: BOOLEAN })
@@ -242,18 +248,15 @@ export class Mirror extends EventEmitter<MirrorEvents> {
     }
   }
 
-  private async run(): Promise<void> {
-    await this.runSessions().finally(() => this.replication.release(false))
-  }
-
   /** One session after the other, until closed or failed. */
-  private async runSessions(): Promise<void> {
+  private async run(): Promise<void> {
     while (this.closing === undefined) {
       this.clean()
       try {
         await this.runSession()
       } catch (error) {
         if (this.closing !== undefined) return
+        this.waiters.forget() // the server may come back with another history
         const reason = reasonOf(this.db, error)
         if (!this.canGoOn(reason)) {
           this.fail(reason)
@@ -275,12 +278,12 @@ export class Mirror extends EventEmitter<MirrorEvents> {
       store: this.db,
       ...this.options,
       publication,
-      replication: this.replication,
       checkEveryMs,
       ddlTrigger,
       doubts: this.doubts,
       onPlanned: () => {
         this.wasFit = true
+        this.tableNames = session.tableNames
         this.opened.resolve()
       },
       onCopying: (isFirst) => this.setStatus(isFirst ? 'copying' : 'resyncing', undefined),
@@ -296,12 +299,11 @@ export class Mirror extends EventEmitter<MirrorEvents> {
   }
 
   private advanced(): void {
-    const follower = this.session?.follower as Follower
-    this.waiters.advance(this.appliedLsn)
+    const session = this.session!
+    this.waiters.advance(session)
     this.saver.advanced()
     this.lagMeter.note(this.places)
-    const session = this.session!
-    if (this.isComplete || follower.appliedLsn < session.endLsn!) return
+    if (this.isComplete || session.follower!.appliedLsn < session.endLsn!) return
     const { unfit, incomplete } = session
     this.caughtUp = { session, isComplete: incomplete.size === 0 }
     if (incomplete.size > 0) return this.setStatus(session.isFirstCopy ? 'copying' : 'resyncing', undefined)
@@ -323,17 +325,10 @@ export class Mirror extends EventEmitter<MirrorEvents> {
 
   /** Whether another session may get further. */
   private canGoOn(error: SnapheapError): boolean {
-    const { oid, mustCopy, isTransient, isOtherHistory } = error.details
     if (error.code === 'CLOSED') return false
-    this.doubts.isOtherHistory ||= isOtherHistory === true
-    if (typeof oid === 'number') {
-      // Seen again at the same place: it is not what the columns say that has changed.
-      if (mustCopy === true || this.changesSeen.get(oid) === this.appliedLsn) this.doubts.oids.add(oid)
-      this.changesSeen.set(oid, this.appliedLsn)
-      this.tell(error.message)
-    }
+    if (this.doubts.note(error, this.appliedLsn)) this.tell(error.message)
     if (this.wasFit) return PASSING.includes(error.code)
-    return this.hasData && (isTransient === true || error.code === 'IO')
+    return this.hasData && (error.details.isTransient === true || error.code === 'IO')
   }
 
   private fail(error: SnapheapError): void {

@@ -139,7 +139,7 @@ export function indexedColumns(source: SourceTable): string[] {
 
 /**
  * What brings the table described by `mirrored` into step with `source`; undefined where it has to be made anew,
- * because its key or the types of its columns are others. Whatever is not proven to be the same is copied.
+ * because its key or the types of its columns are others. Leaves that are not proven to be the same are copied.
  */
 export function planTable(mirrored: MirroredTable, source: SourceTable, publishedAs: string): TablePlan | undefined {
   const current = describeSource(source, publishedAs)

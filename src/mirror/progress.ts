@@ -41,7 +41,7 @@ export class CopyMeter {
   private readonly startMs = performance.now()
   private reportedMs = Number.NEGATIVE_INFINITY
   private current = -1
-  /** What was told last: a better estimate may fall behind it, the share does not. */
+  /** The newest share reported: it does not decrease when an estimate is corrected. */
   private share = 0
 
   constructor(

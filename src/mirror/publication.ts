@@ -26,7 +26,7 @@ export interface Publication {
   /** Its entries of whole schemas, by the schema's name. */
   schemas: ReadonlyMap<string, string>
   /**
-   * By oid: what has put a mirrored table into its schema; other text when it was moved meanwhile, also there and back.
+   * By oid: the transaction that put a mirrored table into its schema; it differs after a move to another and back.
    */
   placements: ReadonlyMap<number, string>
 }

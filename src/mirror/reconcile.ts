@@ -3,8 +3,8 @@ import type { Store } from '../db/store'
 import { SnapheapError } from '../errors'
 import { emptyRelations, type SourceTable } from './catalogue'
 import { queryRows } from './connection'
-import { serverPid } from './cut-off'
 import { ensureDdlTrigger } from './ddl-trigger'
+import type { Doubts } from './doubts'
 import { formatLsn, type Lsn, parseLsn } from './lsn'
 import { type MirroredTable, mirrorName, planTable, type TablePlan } from './mirrored-table'
 import { ensureFits, ensurePublication, publicationIdentity, readPublication } from './publication'
@@ -15,14 +15,6 @@ import type { UnfitTables } from './table-findings'
 
 const AT_REST_WITHIN_MS = 1_000
 const LOOK_AGAIN_MS = 20
-
-/** What was found wrong with the tables, until they are left behind or copied again. */
-export interface Doubts {
-  /** Oids of tables that must be copied in any case. */
-  readonly oids: Set<number>
-  /** The server has another history than the tables. */
-  isOtherHistory: boolean
-}
 
 export interface ReconcileRequest {
   store: Store
@@ -97,7 +89,7 @@ export async function reconcile(
   const published = publicationIdentity(found, sources)
   const server = await identifyServer(client, replication)
   const state = readState(store, slot)
-  const status = await slotAtRest(client, slot, serverPid(replication))
+  const status = await slotAtRest(client, slot)
   if (status?.activePid !== undefined) throw inUse(slot, status.activePid)
   const current = { ...server, publication: before.publication }
   const resumed = doubts.isOtherHistory ? undefined : resumable(keptCopies(store, slot), sources, current, status)
@@ -148,16 +140,14 @@ function newLeaves(sources: readonly SourceTable[], served: ReadonlyMap<string, 
 }
 
 /**
- * The slot once no other connection than `ownPid` streams from it: until then its place may move, by what an earlier connection has still
+ * The slot once no connection streams from it: until then its place may move, by what an earlier connection has still
  * told the server. A slot that stays in use is returned as it is after a while.
  */
-async function slotAtRest(client: pg.Client, slot: string, ownPid?: number): Promise<SlotStatus | undefined> {
+async function slotAtRest(client: pg.Client, slot: string): Promise<SlotStatus | undefined> {
   const giveUpMs = performance.now() + AT_REST_WITHIN_MS
   for (;;) {
     const status = await slotStatus(client, slot)
-    // a temporary slot is in use as long as its connection is there
-    if (status?.activePid === ownPid && status !== undefined)
-      return { ...status, isActive: false, activePid: undefined }
+    return { ...status, isActive: false, activePid: undefined }
     if (status?.isActive !== true || performance.now() > giveUpMs) return status
     await new Promise((resolve) => setTimeout(resolve, LOOK_AGAIN_MS))
   }

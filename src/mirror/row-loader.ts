@@ -23,7 +23,7 @@ interface FieldPlaces {
 /** Turns rows of text into words and inserts them, many at a time. */
 export class RowLoader {
   writer!: TableWriter
-  /** Hears the numbers of rows that were inserted. */
+  /** Called with the numbers of inserted rows. */
   onRows: (rows: Int32Array, count: number) => void = () => undefined
   private readonly decoders: TextDecoder[]
   private readonly kinds: Uint8Array
@@ -94,7 +94,7 @@ export class RowLoader {
     }
   }
 
-  /** Inserts what has been taken. */
+  /** Inserts the rows collected so far. */
   flush(): void {
     const { batch } = this.fields
     if (batch.count > 0) {
@@ -105,7 +105,7 @@ export class RowLoader {
     this.bytes = NO_BYTES
   }
 
-  /** What was taken from other bytes is inserted first. */
+  /** Rows collected from other bytes are inserted first. */
   private begin(bytes: Buffer): void {
     if (bytes === this.bytes) return
     this.flush()

@@ -1,4 +1,4 @@
-import pg from 'pg'
+import type pg from 'pg'
 import { SnapheapError } from '../errors'
 import { type MirroredLeafOf, tableChanged } from './apply'
 import type { BackgroundVerification } from './background-verification'
@@ -9,7 +9,6 @@ import { isBusy } from './commit'
 import { connect, disconnect } from './connection'
 import { Copying, type CopyingOptions, type CopyingSession } from './copying'
 import { serverPid } from './cut-off'
-import { dropDdlTrigger } from './ddl-trigger'
 import { Follower, type FollowerOptions, nextTurn } from './follower'
 import { HistoryProof } from './history-proof'
 import { type JoiningRequest, joinTables } from './joining'
@@ -18,10 +17,9 @@ import type { Lsn } from './lsn'
 import { mirrorName } from './mirrored-table'
 import { type PreflightRequest, preflight } from './preflight'
 import { CopyMeter } from './progress'
-import { dropPublication } from './publication'
 import { type Plan, reconcile } from './reconcile'
-import type { ReplicationConnection } from './replication-connection'
-import { dropSlot, type SlotStatus, setFailover } from './slot'
+import { removeFromServer } from './server-objects'
+import { type SlotStatus, setFailover } from './slot'
 import { givesUpSlot, SlotGuard } from './slot-guard'
 import {
   claimSlot,
@@ -39,7 +37,6 @@ import type { UnfitTables } from './table-findings'
 import type { VerifyRequest } from './verify'
 
 export interface SessionOptions extends CopyingOptions {
-  replication: ReplicationConnection
   publication: string
   tables: readonly string[]
   /** Server and tables were found fit. */
@@ -81,7 +78,7 @@ export class Session {
   })
   private stopped: Error | undefined
   private interruptedBy: Error | undefined
-  /** Ends whatever the session waits for, apart from the stream, which ends in order. */
+  /** Ends every wait of the session, apart from the stream, which ends in order. */
   private readonly aborter = new AbortController()
   private catalogue: CatalogueWatch | undefined
   /** Tables that are left as they are until they can be mirrored again. */
@@ -102,7 +99,6 @@ export class Session {
   async run(): Promise<never> {
     const { store, connection, slot, failover = false } = this.options
     let isGivenUp = false
-    let isAltered = false
     try {
       const lost = (error: Error) => this.interrupt(error)
       const { signal } = this
@@ -116,30 +112,41 @@ export class Session {
       const request = { ...this.options, ...known, failover }
       const { tables, unfit, notices, isStandby } = await preflight(this.client, request)
       this.unfit = unfit
-      this.replication = await this.options.replication.open(lost, signal)
+      this.replication = await connect(connection, 'replication', lost, signal)
       await createStateTable(store)
       const id = await claimSlot(store, slot)
       const plan = await reconcile(this.client, this.replication, tables, { ...this.options, id, isStandby, unfit })
       await leaveBehind(store, slot, [...unfit.keys()])
       this.endLsn = plan.endLsn
       for (const notice of notices) this.options.onNotice(notice)
+      this.noteSources(plan.sources)
       this.options.onPlanned()
       await nextTurn() // for the caller of `mirror` to add its listeners
       const { startLsn, rest } = await this.carryOut(plan)
       return await this.follow(plan, startLsn, rest, () => this.lookAtUnfit(request))
     } catch (error) {
       isGivenUp = givesUpSlot(error, slot)
-      isAltered = (error as SnapheapError).code === 'SCHEMA'
       throw this.stopped ?? error
     } finally {
-      await this.end(isAltered && this.stopped === undefined)
+      await this.end()
       if (isGivenUp)
         await this.dropOnServer(DROP_WITHIN_MS, true).catch((error) => this.options.onNotice(String(error)))
     }
   }
 
+  /** Names of all tables, also of those that cannot be mirrored. */
+  get tableNames(): ReadonlySet<string> {
+    return new Set([...[...this.sources.values()].map(mirrorName), ...this.unfit.keys()])
+  }
+
+  /** Those of some tables, or of all that can be mirrored, that are not in step with the stream. */
+  behind(tables?: readonly string[]): string[] {
+    if (tables === undefined) return [...this.incomplete]
+    return tables.filter((name) => this.incomplete.has(name) || this.unfit.has(name))
+  }
+
   /**
-   * Everything committed before this can be read, of all tables that can be mirrored; undefined before the stream
+   * Everything committed before this can be read, of the tables that are in step; undefined before the stream
    * begins.
    */
   get readableLsn(): Lsn | undefined {
@@ -255,38 +262,18 @@ export class Session {
     if (reason !== undefined) throw reason
   }
 
-  /**
-   * Removes from the server what the mirror has made there: its slot, its publication and its trigger; or the slot
-   * alone. The stream must have ended. Throws `POSTGRES`, `TIMEOUT`.
-   */
-  async dropOnServer(withinMs: number, isSlotOnly = false): Promise<void> {
-    const { store, connection, slot, publication } = this.options
-    const id = readIdentity(store, slot)
-    if (id === undefined) return
-    const signal = AbortSignal.timeout(Math.max(Math.ceil(withinMs), 0))
-    try {
-      const client = await connect(connection, 'query', undefined, signal)
-      try {
-        await dropSlot(client, slot, this.replication && serverPid(this.replication))
-        if (isSlotOnly) return
-        await dropPublication(client, publication, id)
-        await dropDdlTrigger(client, slot)
-      } finally {
-        await disconnect(client)
-      }
-    } catch (error) {
-      throw signal.aborted ? notDropped(slot, publication, error) : error
-    }
+  /** Removes what the mirror has made on the server, or its slot alone. The stream must have ended. */
+  dropOnServer(withinMs: number, isSlotOnly = false): Promise<void> {
+    const ownPid = this.replication && serverPid(this.replication)
+    return removeFromServer({ ...this.options, ownPid, withinMs, isSlotOnly })
   }
 
-  /** `isFollowed`: by another session at once. */
-  private async end(isFollowed: boolean): Promise<void> {
+  private async end(): Promise<void> {
     const ended = new SnapheapError('CLOSED', 'The stream has ended. Await the next one.')
     await this.follower?.abandon(ended)
-    const { stream, client, options } = this
+    const { stream, replication, client } = this
     await stream?.stopWithin(STOP_TIMEOUT_MS)
-    if (options.store.path === undefined) this.storeProgress(this.follower?.appliedLsn)
-    await Promise.all([client && disconnect(client), options.replication.release(isFollowed)])
+    await Promise.all([client, replication].map((each) => each && disconnect(each)))
     this.aborter.abort(ended)
     await this.joining?.catch(() => undefined)
   }
@@ -299,7 +286,6 @@ export class Session {
     const { store, slot, doubts, failover } = this.options
     const copying = new Copying(this.options, this.copyingSession, plan)
     this.copying = copying
-    this.noteSources(plan.sources)
     await copying.resume()
     if (plan.restart !== undefined) {
       const copies = await copying.restart(plan.restart)
@@ -309,7 +295,7 @@ export class Session {
     }
     if (failover !== undefined && failover !== plan.isFailover) await setFailover(this.replication!, slot, failover)
     await bringIntoStep(store, slot, plan, () => this.checkpoint())
-    doubts.oids.clear()
+    doubts.clear()
     const changed = plan.changes.filter(({ plan: { copied } }) => copied.length > 0)
     const rest = [...plan.anew, ...changed.map(({ source }) => source)]
     for (const source of rest) this.incomplete.add(mirrorName(source))
@@ -377,9 +363,9 @@ export class Session {
   }
 
   /** A copy can be gone on with after the session where the tables were written down to be at its place, or beyond. */
-  private storeProgress(lsn: Lsn | undefined): void {
+  private storeProgress(lsn: Lsn): void {
     const { follower, stream } = this
-    if (follower === undefined || lsn === undefined || follower.storedLsn >= lsn) return
+    if (follower === undefined || follower.storedLsn >= lsn) return
     stream?.requestKeepalive() // of an idle server nothing else tells that it is there
     try {
       if (follower.appliedLsn >= lsn) follower.storeLsn()
@@ -407,15 +393,4 @@ export class Session {
       }
     }
   }
-}
-
-function notDropped(slot: string, publication: string, cause: unknown): SnapheapError {
-  return new SnapheapError(
-    'TIMEOUT',
-    'close could not remove slot and publication: the server did not answer in time. ' +
-      'Remove them there, or it keeps its log for them: ' +
-      `SELECT pg_drop_replication_slot('${slot}'); DROP PUBLICATION ${pg.escapeIdentifier(publication)};`,
-    { slot, publication },
-    cause,
-  )
 }

@@ -131,7 +131,7 @@ export async function createSlot(
       close: end,
       discard: async (other) => {
         if (!temporary) await dropSlot(other, slot)
-        else if (on !== undefined) await dropHeldSlot(on, slot)
+        else if (on !== undefined) await on.query(`DROP_REPLICATION_SLOT ${pg.escapeIdentifier(slot)}`)
       },
     }
   } catch (error) {
@@ -167,12 +167,6 @@ export async function setFailover(client: pg.Client, slot: string, failover: boo
     `altering the replication slot "${slot}" failed`,
     `ALTER_REPLICATION_SLOT ${pg.escapeIdentifier(slot)} (FAILOVER ${failover})`,
   )
-}
-
-/** Drops the temporary slot of a replication connection that does not stream. Throws `POSTGRES`. */
-export async function dropHeldSlot(client: pg.Client, slot: string): Promise<void> {
-  const doing = `dropping the replication slot "${slot}" failed`
-  await queryRows(client, doing, `DROP_REPLICATION_SLOT ${pg.escapeIdentifier(slot)}`)
 }
 
 /**

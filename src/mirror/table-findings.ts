@@ -71,7 +71,7 @@ function namedTwice(table: SourceTable): Finding {
   return { problem: `the table ${qualifiedName(table)} is named twice`, remedy: 'Name it once' }
 }
 
-/** What has no changes to replicate, and what to mirror instead. */
+/** Kinds of relations without changes to replicate, and what to mirror instead. */
 const KINDS: Record<string, [kind: string, remedy: string]> = {
   v: ['a view', 'Name the tables that it is made of instead'],
   m: ['a materialized view', 'Name the tables that it is made of instead'],

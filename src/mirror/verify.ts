@@ -1,19 +1,16 @@
 import type pg from 'pg'
-import type { Snapshot } from '../db/snapshot'
 import type { Table } from '../table/table'
 import type { SourceTable } from './catalogue'
-import { type ConnectionOptions, queryRows, withConnections } from './connection'
+import { queryRows, withConnections } from './connection'
 import { type CopySilence, copyRows } from './copy'
 import { copyCommand } from './copy-command'
-import type { Follower } from './follower'
 import { copySilence } from './liveness'
-import { formatLsn, type Lsn } from './lsn'
+import { formatLsn } from './lsn'
 import { mirrorName } from './mirrored-table'
 import { RowFinder } from './row-finder'
-import { createSlot } from './slot'
-import { beginAtSlot, lockUnchanged, neverStill } from './slot-snapshot'
-import type { ReplicationStream } from './stream'
+import { lockUnchanged, neverStill } from './slot-snapshot'
 import { VerifyPace } from './verify-pace'
+import { findPlace, type Place, type PlaceRequest } from './verify-place'
 
 /** What was found about one table. */
 export interface TableVerification {
@@ -37,34 +34,20 @@ export interface Verification {
   tables: TableVerification[]
 }
 
-export interface VerifyRequest {
-  follower: Follower
-  stream: ReplicationStream
+export interface VerifyRequest extends PlaceRequest {
   sources: readonly SourceTable[]
-  connection: ConnectionOptions
-  slot: string
-  /** Ends everything that is waited for. */
-  signal: AbortSignal
-  /** It is slowed down, and ends where statements of others or the stream wait for it. */
-  isBackground?: boolean
 }
 
-/** How long the server may wait for one transaction that is writing; nothing is applied meanwhile. */
-const PLACE_TIMEOUT_MS = 5_000
-const BACKGROUND_PLACE_TIMEOUT_MS = 250
 const LOCK_TIMEOUT_MS = 5_000
 const MOST_EXAMPLES = 10
 /** TRUNCATE or ALTER TABLE may come in between so often. */
 const MOST_ATTEMPTS = 10
 
-/**
- * Compares tables word by word with what Postgres has at the beginning of a temporary slot, whose exported snapshot
- * shows exactly what was committed before.
- */
+/** Compares tables word by word with what Postgres has at one LSN. */
 export function verifyTables(request: VerifyRequest): Promise<Verification> {
   return withConnections(request.connection, request.signal, async (client, outside) => {
     for (let attempt = 0; attempt < MOST_ATTEMPTS; attempt++) {
-      const place = await placeOf(request, client)
+      const place = await findPlace(request, client)
       try {
         if ((await lockUnchanged(client, outside, request.sources, LOCK_TIMEOUT_MS)) !== undefined) {
           return await compareTables(request, place, client, outside)
@@ -75,23 +58,6 @@ export function verifyTables(request: VerifyRequest): Promise<Verification> {
       await queryRows(client, 'beginning the verification anew failed', 'ROLLBACK')
     }
     throw neverStill()
-  })
-}
-
-interface Place {
-  lsn: Lsn
-  /** The heap at that LSN; the transaction of the client shows Postgres there. */
-  snapshot: Snapshot
-}
-
-function placeOf(request: VerifyRequest, client: pg.Client): Promise<Place> {
-  const { follower, stream, connection, slot, signal, isBackground } = request
-  const timeoutMs = isBackground === true ? BACKGROUND_PLACE_TIMEOUT_MS : PLACE_TIMEOUT_MS
-  return follower.snapshotAt(async () => {
-    const created = await createSlot(connection, `${slot}_verify`, timeoutMs, { temporary: true, signal })
-    await beginAtSlot(client, created)
-    setImmediate(() => stream.requestKeepalive())
-    return created.consistentLsn
   })
 }
 

@@ -174,7 +174,8 @@ export class ArrowColumn {
       if (size > MOST_BYTES) {
         throw new SnapheapError(
           'INVALID_ARGUMENT',
-          `The values of ${this.name} take more than 2 GiB, which is as much as a column of Arrow holds. Ask for fewer rows at a time.`,
+          `The values of ${this.name} take more than 2 GiB, which is as much as a column of Arrow holds. Ask for ` +
+            'fewer rows at a time.',
           { name: this.name },
         )
       }

@@ -64,7 +64,8 @@ export async function loadArrow(name = 'apache-arrow'): Promise<Arrow> {
   } catch (error) {
     throw new SnapheapError(
       'NOT_FOUND',
-      'Results as Arrow are made by the package apache-arrow, which cannot be loaded. Install it: npm install apache-arrow',
+      'Results as Arrow are made by the package apache-arrow, which cannot be loaded. Install it: npm install ' +
+        'apache-arrow',
       { name },
       error,
     )

@@ -144,7 +144,8 @@ function termIndexOf({ table, column, path }: BoundPath): TableIndex {
   if (index !== undefined && path.inside.length === 0) return index
   throw new SnapheapError(
     'NOT_FOUND',
-    `${table.name}.${path.label} has no index by terms. Define an index type by defineIndexType, and an index of that kind over the column.`,
+    `${table.name}.${path.label} has no index by terms. Define an index type by defineIndexType, and an index of ` +
+      'that kind over the column.',
     { table: table.name, column: column.name },
   )
 }

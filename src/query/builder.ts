@@ -380,7 +380,8 @@ function ensureSummable(
   if (paths.reading(each.path.label) === undefined) return
   throw new SnapheapError(
     'INVALID_ARGUMENT',
-    `${paths.label}.${each.path.label} is stored otherwise than it reads, so that its ${each.function} would say nothing. Add its values up yourself, by values('${each.path.label}').`,
+    `${paths.label}.${each.path.label} is stored otherwise than it reads, so that its ${each.function} would say ` +
+      `nothing. Add its values up yourself, by values('${each.path.label}').`,
     { name: each.path.label },
   )
 }

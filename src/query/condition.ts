@@ -153,7 +153,8 @@ export function valueTest(condition: Condition, binding: Binding, of = ANY): Val
     case 'terms':
       throw new SnapheapError(
         'INVALID_ARGUMENT',
-        `Terms of ${condition.path.label} cannot be asked here: a column with an index by terms has them, not a member or an element. Ask the rows.`,
+        `Terms of ${condition.path.label} cannot be asked here: a column with an index by terms has them, not a ` +
+          'member or an element. Ask the rows.',
         { name: condition.path.label },
       )
     case 'satisfies': {

@@ -25,7 +25,8 @@ export function rowsFor(step: Step, flow: Flow): Table {
   const what = flow.kind === 'records' ? 'records' : 'values'
   throw new SnapheapError(
     'INVALID_ARGUMENT',
-    `The step ${step.kind} takes rows of a table, but ${what} reach it. Put a step before it that gives rows, such as rows(…) or indexLookup(…).`,
+    `The step ${step.kind} takes rows of a table, but ${what} reach it. Put a step before it that gives rows, ` +
+      'such as rows(…) or indexLookup(…).',
     { step: step.kind },
   )
 }
@@ -36,7 +37,8 @@ export function ensureTable(step: Step, table: Table): void {
   if (of === undefined || of === table.name) return
   throw new SnapheapError(
     'INVALID_ARGUMENT',
-    `The step ${step.kind} is about rows of ${of}, but rows of ${table.name} reach it. Put indexLookup("${of}", …) or another step that gives rows of ${of} before it.`,
+    `The step ${step.kind} is about rows of ${of}, but rows of ${table.name} reach it. Put indexLookup("${of}", ` +
+      `…) or another step that gives rows of ${of} before it.`,
     { step: step.kind, table: of },
   )
 }

@@ -25,7 +25,8 @@ export class JoinedPaths implements PathResolver {
     if (own.names().includes(alias) || alias.includes('.') || alias === '') {
       throw new SnapheapError(
         'EXISTS',
-        `${own.label} cannot have "${alias}" joined to it, since that is a name already or has a point. Take another alias.`,
+        `${own.label} cannot have "${alias}" joined to it, since that is a name already or has a point. Take ` +
+          'another alias.',
       )
     }
     const start = own.path(from)
@@ -33,7 +34,8 @@ export class JoinedPaths implements PathResolver {
     if (start.inside.length > 0 || (end !== undefined && end.inside.length + end.references.length > 0)) {
       throw new SnapheapError(
         'INVALID_ARGUMENT',
-        `"${alias}" cannot be joined by what is inside of a value or behind a reference of it. Join by columns: from one that can be reached, to one of ${other.label}.`,
+        `"${alias}" cannot be joined by what is inside of a value or behind a reference of it. Join by columns: ` +
+          `from one that can be reached, to one of ${other.label}.`,
       )
     }
     const column = end === undefined ? tables.table(other.table).keyColumns[0].name : end.column

@@ -118,9 +118,8 @@ class KernelWriter {
       .join('')
     const rowsOf = each((i) => `const b${i} = columns[${i}].addressOf(0), n${i} = columns[${i}].capacity\n`)
     const blocks = each(
-      (
-        i,
-      ) => `const s${i} = block < n${i} ? view.slotOf(b${i} + block) : 0, i${i} = block < n${i} ? view.indexOf(b${i} + block) : 0
+      (i) => `const s${i} = block < n${i} ? view.slotOf(b${i} + block) : 0
+const i${i} = block < n${i} ? view.indexOf(b${i} + block) : 0
 const d${i} = view.numbers[s${i}], w${i} = view.halves[s${i}]
 `,
     )

@@ -41,7 +41,11 @@ export class BoundPath {
       if (by === undefined ? target.keyColumns.length !== 1 : !by.isUnique && !isKey(target, by)) {
         throw new SnapheapError(
           'INVALID_ARGUMENT',
-          `${table.name}.${reference.column} cannot be followed to ${target.name}${by === undefined ? ', whose key has several columns' : `.${by.name}, which is not unique`}. Start from ${target.name} instead, or name a unique column.`,
+          `${table.name}.${reference.column} cannot be followed to ` +
+            (by === undefined
+              ? `${target.name}, whose key has several columns. `
+              : `${target.name}.${by.name}, which is not unique. `) +
+            `Start from ${target.name} instead, or name a unique column.`,
           { table: table.name, column: reference.column },
         )
       }

@@ -91,7 +91,8 @@ export class Query<T> {
     if (results.length < 2) return results[0]
     throw new SnapheapError(
       'UNIQUE',
-      'The query has more than one result, where one at most was expected. Make its conditions stricter, or take first().',
+      'The query has more than one result, where one at most was expected. Make its conditions stricter, or take ' +
+        'first().',
     )
   }
 
@@ -243,7 +244,8 @@ export class Query<T> {
     if (reader.pinnedReader === undefined) {
       throw new SnapheapError(
         'INVALID_ARGUMENT',
-        'A query in slices cannot be asked of an open transaction, in which nothing can wait. Ask the database or a snapshot.',
+        'A query in slices cannot be asked of an open transaction, in which nothing can wait. Ask the database or ' +
+          'a snapshot.',
       )
     }
     const pinned = reader.pinnedReader()
@@ -251,7 +253,8 @@ export class Query<T> {
       if (pinned !== reader && this.plan.at(-1)?.kind === 'object') {
         throw new SnapheapError(
           'INVALID_ARGUMENT',
-          'Objects found in slices are of one version. Ask a snapshot: query.on(snapshot).collectAsync(), or select values.',
+          'Objects found in slices are of one version. Ask a snapshot: query.on(snapshot).collectAsync(), or ' +
+            'select values.',
         )
       }
       const slots = this.slots()

@@ -184,7 +184,8 @@ function ensureSteps({ length }: Plan): void {
   if (length <= PLAN_LIMITS.steps) return
   throw new SnapheapError(
     'INVALID_ARGUMENT',
-    `A query of ${length} steps has more than ${PLAN_LIMITS.steps}, which is the limit. Join conditions by and(…), and what functions make in one function.`,
+    `A query of ${length} steps has more than ${PLAN_LIMITS.steps}, which is the limit. Join conditions by ` +
+      'and(…), and what functions make in one function.',
     { limit: PLAN_LIMITS.steps },
   )
 }

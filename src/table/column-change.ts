@@ -75,7 +75,8 @@ function cannotConvert(table: Table, row: number, name: string, value: unknown, 
   const [type, key] = [table.column(name).type, show(table.keyOf(row))]
   return new SnapheapError(
     'TYPE',
-    `Column ${table.name}.${name} cannot become ${type}: the row with key ${key} has ${show(value)}. Change that row first, or give a function that converts it.`,
+    `Column ${table.name}.${name} cannot become ${type}: the row with key ${key} has ${show(value)}. Change that ` +
+      'row first, or give a function that converts it.',
     { table: table.name, column: name, key: table.keyOf(row) },
     cause,
   )

@@ -72,7 +72,8 @@ export function columnTypeNamed(text: unknown): ColumnType {
   if (type !== undefined) return type
   throw new SnapheapError(
     'VERSION',
-    `A column has the type ${JSON.stringify(text)}, which this version does not know. Open the file with a newer version.`,
+    `A column has the type ${JSON.stringify(text)}, which this version does not know. Open the file with a newer ` +
+      'version.',
   )
 }
 

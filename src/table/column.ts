@@ -184,7 +184,7 @@ export class Column {
     this.table.ensureUsable()
     const data = this.descriptor + COLUMN.data
     this.base = this.view.low(data) >>> 0
-    this.rows = this.base === 0 ? 0 : (1 << this.view.high(data)) >>> 0 // not 2 **, which makes it a floating-point field
+    this.rows = this.base === 0 ? 0 : (1 << this.view.high(data)) >>> 0 // 2 ** would make it a floating-point field
     this.cachedIndex = undefined
     this.epoch = this.view.epoch
   }

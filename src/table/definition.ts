@@ -97,7 +97,8 @@ export function resolveColumn(table: string, name: string, given: ColumnType | C
   if (!isColumnType(definition.type)) {
     throw invalid(
       `Column ${table}.${name} has the unknown type ${show(definition.type)}. ` +
-        'Use any, boolean, integer, bigint, number, decimal, string, bytes, uuid, timestamp, day, time, json, or one of them followed by [].',
+        'Use any, boolean, integer, bigint, number, decimal, string, bytes, uuid, timestamp, day, time, json, or ' +
+        'one of them followed by [].',
     )
   }
   const { scale } = definition

@@ -120,7 +120,8 @@ function ensureOnlyTerms(table: Table, { name, columns: [column] }: ResolvedInde
   if (other === undefined) return
   throw new SnapheapError(
     'EXISTS',
-    `Column ${table.name}.${column} has an index by terms, ${other.name}, and cannot get ${name} too. Drop that one, or have one type give the terms of both.`,
+    `Column ${table.name}.${column} has an index by terms, ${other.name}, and cannot get ${name} too. Drop that ` +
+      'one, or have one type give the terms of both.',
     { table: table.name, index: other.name },
   )
 }

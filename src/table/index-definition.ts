@@ -80,7 +80,8 @@ export function resolveIndex(
     throw invalid(`An index of table ${table} has no columns. Name at least one.`)
   if (typeof kind !== 'string' || (structureOf(kind) === 'terms' && findIndexType(kind) === undefined)) {
     throw invalid(
-      `An index of table ${table} is of the unknown kind ${String(kind)}. Use 'hash' or 'ordered', or define an index type of that name.`,
+      `An index of table ${table} is of the unknown kind ${String(kind)}. Use 'hash' or 'ordered', or define an ` +
+        'index type of that name.',
     )
   }
   const name = given.name ?? `${given.columns.join('_')}_${kind}`

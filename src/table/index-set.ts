@@ -203,7 +203,8 @@ export function notUnique(table: Table, { name, columns }: TableIndex, other: nu
   const key = table.keyOf(other)
   return new SnapheapError(
     'UNIQUE',
-    `Table ${table.name} already has a row (key ${show(key)}) with ${names.join(', ')} = ${values}, which index ${name} ` +
+    `Table ${table.name} already has a row (key ${show(key)}) with ${names.join(', ')} = ${values}, which index ` +
+      `${name} ` +
       'allows once. Update that row, or choose other values.',
     { table: table.name, index: name, columns: names, row: other, key },
   )

@@ -66,7 +66,8 @@ export function typeOf({ name, kind, table }: TermIndexDefinition): IndexType {
   if (type !== undefined) return type
   throw new SnapheapError(
     'SCHEMA',
-    `Index ${table.name}.${name} is of the type "${kind}", which this process does not know. Define it with defineIndexType before ` +
+    `Index ${table.name}.${name} is of the type "${kind}", which this process does not know. Define it with ` +
+      'defineIndexType before ' +
       'you write to the table or ask by its terms, or drop the index.',
     { table: table.name, index: name, type: kind },
   )
@@ -89,7 +90,8 @@ export function termsOf(definition: TermIndexDefinition, value: unknown, isAsked
   }
   throw new SnapheapError(
     'TYPE',
-    `Index ${definition.table.name}.${definition.name} cannot take the terms of ${show(value)}: ${cause}. Correct terms of the index type "${type.name}", which has to give texts.`,
+    `Index ${definition.table.name}.${definition.name} cannot take the terms of ${show(value)}: ${cause}. Correct ` +
+      `terms of the index type "${type.name}", which has to give texts.`,
     { table: definition.table.name, index: definition.name },
     cause,
   )

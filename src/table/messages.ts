@@ -26,7 +26,8 @@ export function notUnique(table: Table, column: Column, row: number): SnapheapEr
   const value = isKey ? table.keyOf(row) : column.get(row)
   return new SnapheapError(
     'UNIQUE',
-    `Table ${table.name} already has a row (number ${show(row)}) with ${names} = ${show(value)}. Update that row, or choose another value.`,
+    `Table ${table.name} already has a row (number ${show(row)}) with ${names} = ${show(value)}. Update that row, ` +
+      'or choose another value.',
     { table: table.name, column: column.name, row },
   )
 }

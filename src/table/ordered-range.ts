@@ -56,7 +56,8 @@ export function boundWords(values: readonly unknown[], columns: readonly Column[
   if (!Array.isArray(values) || values.length > columns.length) {
     throw new SnapheapError(
       'INVALID_ARGUMENT',
-      `A bound has values for the first of the columns ${columns.map((each) => each.name).join(', ')}, as an array. Pass at most ${columns.length}.`,
+      `A bound has values for the first of the columns ${columns.map((each) => each.name).join(', ')}, as an ` +
+        `array. Pass at most ${columns.length}.`,
     )
   }
   return values.map((value, i) => {
@@ -97,7 +98,8 @@ function ensureBeginning(values: readonly unknown[], columns: readonly Column[],
   const column = columns[Math.max(0, values.length - 1)]
   throw new SnapheapError(
     'TYPE',
-    `What ${column.table.name}.${column.name} starts with is not given as a string without lone surrogates. Pass one as the last value.`,
+    `What ${column.table.name}.${column.name} starts with is not given as a string without lone surrogates. Pass ` +
+      'one as the last value.',
     { table: column.table.name, column: column.name },
   )
 }

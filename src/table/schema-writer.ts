@@ -116,7 +116,8 @@ export class SchemaWriter {
     if (table.rowCount > 0 && value === undefined && !column.nullable) {
       throw new SnapheapError(
         'NOT_NULL',
-        `Column ${tableName}.${name} is not nullable, but the table has rows. Give a value for them, or declare it nullable.`,
+        `Column ${tableName}.${name} is not nullable, but the table has rows. Give a value for them, or declare ` +
+          'it nullable.',
         { table: tableName, column: name },
       )
     }
@@ -316,7 +317,8 @@ function noIndex(table: Table, name: string): SnapheapError {
   const names = [...table.definedIndexes.map((each) => each.name), ...table.columnNames]
   return new SnapheapError(
     'NOT_FOUND',
-    `Table ${table.name} has no index "${name}". Name an index, or a column for the index of its values: ${names.join(', ')}.`,
+    `Table ${table.name} has no index "${name}". Name an index, or a column for the index of its values: ` +
+      `${names.join(', ')}.`,
     { table: table.name, index: name },
   )
 }

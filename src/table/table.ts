@@ -357,7 +357,8 @@ export class Table {
     if (this.view.epoch === CLOSED_EPOCH) {
       throw new SnapheapError(
         'CLOSED',
-        `Table ${this.name} was read after its database, snapshot or transaction had ended. Look it up in one that is open.`,
+        `Table ${this.name} was read after its database, snapshot or transaction had ended. Look it up in one ` +
+          'that is open.',
       )
     }
     if (!isListed(this.view, this.descriptor) || this.view.low(this.descriptor + TABLE.shape) !== this.shape) {

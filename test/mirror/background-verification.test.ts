@@ -1,4 +1,5 @@
 import { once } from 'node:events'
+import pg from 'pg'
 import { afterAll, afterEach, beforeAll, expect, test } from 'vitest'
 import { MirrorBench } from '../support/mirror'
 import { type PostgresServer, startPostgres } from '../support/postgres'
@@ -60,6 +61,24 @@ test('a comparison that is under way gives way to a statement that waits to lock
   await bench.until(isCompared) // 32 MB at 8 MB a second
   await bench.query("SET lock_timeout = '2500ms'; ALTER TABLE a ADD COLUMN w int DEFAULT 7")
   await bench.expectSameSoon()
+})
+
+test('stats tell of a table that cannot be compared, and no longer once it has been', async () => {
+  bench = await MirrorBench.start(server, TABLES, { tables: ['a', 'b'], verifyEveryMs: 100 })
+  const writer = new pg.Client(bench.connection)
+  await writer.connect()
+  await writer.query('BEGIN; UPDATE a SET id = -id') // whatever begins now waits for its end
+  await bench.until(() => bench.mirror.stats().postponed !== undefined)
+  expect(bench.mirror.stats().postponed).toMatchObject({
+    table: expect.stringMatching(/^[ab]$/),
+    attempts: 1,
+    reason: expect.stringMatching(/_verify" could not be created: after 250 ms the server still waits for process/),
+  })
+  const { verifiedTables } = bench.mirror.stats()
+  await writer.query('COMMIT')
+  await writer.end()
+  await bench.until(() => bench.mirror.stats().verifiedTables > verifiedTables)
+  expect(bench.mirror.stats()).toMatchObject({ postponed: undefined, differentTables: 0 })
 })
 
 test('closing ends a comparison that is under way', async () => {

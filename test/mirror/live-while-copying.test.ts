@@ -76,6 +76,85 @@ test('live tables advance, and say that they are live, while another is copied; 
   await bench.until(() => bench.db.tableNames.every((name) => !name.includes('~')))
 })
 
+const endOfLog = async () =>
+  (await bench.query<{ lsn: string }>('SELECT pg_current_wal_insert_lsn()::text AS lsn'))[0]!.lsn
+
+test('waitFor and write wait for the tables that are named alone: for live ones not until another is copied, for that one until it has joined', async () => {
+  await start()
+  await copyLarge()
+  const isWritten = await bench.mirror.write(
+    async (client) => {
+      await client.query('UPDATE small SET v = 2; UPDATE large SET n = 2 WHERE id = 7')
+      return true
+    },
+    { tables: ['small'] },
+  )
+  expect([isWritten, small(1), bench.db.table('large').get(7)?.n]).toEqual([true, 2, 0])
+  await bench.query('UPDATE small SET v = 3')
+  const lsn = await endOfLog()
+  await bench.mirror.waitFor(lsn, { tables: ['small'] })
+  expect([small(1), statusOf('large')]).toEqual([3, 'resyncing'])
+  for (const options of [{}, { tables: ['large'] }, { tables: ['small', 'large'] }]) {
+    await expect(bench.mirror.waitFor(lsn, { ...options, timeoutMs: 50 })).rejects.toMatchObject({
+      code: 'TIMEOUT',
+      message: expect.stringContaining('not in step: large.'),
+    })
+  }
+  const unseen = bench.mirror.write((client) => client.query('UPDATE large SET n = 3 WHERE id = 8'), {
+    tables: ['large'],
+    timeoutMs: 500,
+  })
+  await expect(unseen).rejects.toMatchObject({ code: 'TIMEOUT', details: { isCommitted: true } })
+  const joined = bench.mirror.waitFor(await endOfLog(), { tables: ['large'], timeoutMs: 60_000 })
+  network.goOn()
+  await joined
+  expect([7, 8].map((id) => bench.db.table('large').get(id)?.n)).toEqual([2, 3])
+  await bench.expectSame()
+})
+
+test('a table that an earlier session has left to be copied is not waited for in vain, nor taken to be in step', async () => {
+  await start({ saveEveryMs: 20 })
+  await copyLarge()
+  await bench.query('UPDATE large SET n = 4 WHERE id = 7')
+  const lsn = await endOfLog()
+  await bench.query('UPDATE small SET v = 4')
+  await bench.mirror.waitFor(await endOfLog(), { tables: ['small'] })
+  network.cut()
+  await network.stopAt('large', 1 << 18)
+  await bench.mirror.waitFor(lsn, { tables: ['small'] })
+  await expect(bench.mirror.waitFor(lsn, { timeoutMs: 100 })).rejects.toMatchObject({ code: 'TIMEOUT' })
+  expect(bench.db.table('large').get(7)?.n).toBe(0)
+  network.goOn()
+  await bench.mirror.waitFor(lsn, { tables: ['large'], timeoutMs: 60_000 })
+  expect(bench.db.table('large').get(7)?.n).toBe(4)
+})
+
+test('waitFor and write refuse a table that is not mirrored, and what is no list of names, before anything is run', async () => {
+  await start({ tables: ['small'] })
+  let isRun = false
+  const write = (tables: unknown) =>
+    bench.mirror.write(
+      async () => {
+        isRun = true
+      },
+      { tables: tables as string[] },
+    )
+  const waitFor = (tables: unknown) => bench.mirror.waitFor('0/1', { tables: tables as string[] })
+  for (const [name, call] of Object.entries({ write, waitFor })) {
+    await expect(call(['small', 'large'])).rejects.toMatchObject({
+      code: 'NOT_FOUND',
+      message: `The option tables of ${name} names "large", which is not mirrored. Pass some of "small".`,
+      details: { table: 'large' },
+    })
+    for (const tables of ['small', [], [1], {}, null])
+      await expect(call(tables)).rejects.toMatchObject({
+        code: 'INVALID_ARGUMENT',
+        message: expect.stringContaining(`The option tables of ${name} is`),
+      })
+  }
+  expect(isRun).toBe(false)
+})
+
 test('a table that is new to the mirror is `copying` while the others are live, and joins them', async () => {
   await start({ tables: ['small'] })
   await bench.shut()
@@ -155,6 +234,24 @@ test('a slot that cannot be had for the copy: the others stay live, it is said w
   for (const name of others) await server.query(`SELECT pg_drop_replication_slot('${name}')`)
   await bench.expectSame()
 })
+
+test('a copy begins again where the server has not noticed that the connection of its slot is lost', async () => {
+  await start()
+  await copyLarge()
+  const owner = async () =>
+    (await bench.query(`SELECT active_pid FROM pg_replication_slots WHERE slot_name LIKE '%\\_copy'`))[0]?.active_pid
+  const lost = await owner()
+  bench.statuses.length = 0
+  network.loseSlotOwner()
+  expect(await owner()).toBe(lost)
+  network.goOn()
+  await bench.until(() => bench.notices.some((notice) => notice.startsWith('Tables wait to be copied')))
+  await bench.query('UPDATE small SET v = 6; UPDATE large SET n = 6 WHERE id = 9')
+  await bench.expectSame()
+  expect(bench.db.table('large').get(9)?.n).toBe(6)
+  expect(await bench.query(`SELECT pid FROM pg_stat_activity WHERE pid = ${lost}`)).toEqual([])
+  expect(bench.statuses).toEqual(['live']) // all in the same session
+}, 60_000)
 
 test('close ends in time in the middle of it', async () => {
   await start()

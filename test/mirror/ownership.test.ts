@@ -187,29 +187,3 @@ test('a database in memory keeps no slot on the server without its connection, a
   expect(notices.join()).toContain('goes with its connection')
   expect((await slots()).length).toBe(1)
 })
-
-test('a database in memory keeps its slot, and copies nothing, where a table gets a column', async () => {
-  await database()
-  const db = openStore()
-  const only = await mirrored(db)
-  await only.ready
-  const notices: string[] = []
-  only.on('notice', (text) => notices.push(text))
-  const pid = async () => (await query('SELECT active_pid FROM pg_replication_slots')).rows[0].active_pid
-  const before = await pid()
-  for (const name of ['x', 'y', 'z']) {
-    await query(`ALTER TABLE t ADD ${name} int; INSERT INTO t (id, ${name}) SELECT max(id) + 1, 7 FROM t`)
-    while (db.table('t').columnNames.at(-1) !== name) await new Promise((resolve) => setTimeout(resolve, 10))
-    const [{ id }] = (await query('SELECT max(id) AS id FROM t')).rows
-    while (db.table('t').get(id)?.[name] !== 7) await new Promise((resolve) => setTimeout(resolve, 10))
-  }
-  expect(await pid()).toBe(before)
-  expect(notices.filter((text) => text.includes('copied again'))).toEqual([])
-  while (only.status !== 'live') await new Promise((resolve) => setTimeout(resolve, 10))
-  expect((await only.verify()).isSame).toBe(true)
-  await query("UPDATE t SET id = id + 100; ALTER TABLE t ALTER v TYPE text USING v || 'x'")
-  while (db.table('t').get(101)?.v !== '1x') await new Promise((resolve) => setTimeout(resolve, 10))
-  expect(await pid()).toBe(before)
-  await only.close()
-  expect(await slots()).toEqual([])
-})

@@ -148,6 +148,10 @@ test('a file opened while the server is away is served, and follows when it is b
   const away = await mirror(db, { connection: bench.connection, tables: ['a', 'b'] })
   expect(away.status).toBe('stale')
   expect(db.table('b').get(7)).toEqual({ id: 7, v: 5 })
+  await expect(away.waitFor('0/1', { timeoutMs: 20 })).rejects.toMatchObject({
+    code: 'TIMEOUT',
+    message: expect.stringContaining('does not follow the server'),
+  })
   await server.start()
   await away.ready
   await bump(6)

@@ -129,12 +129,11 @@ test('a publication is created, left alone when right, and corrected when wrong'
   expect(await published()).toEqual([{ tablename: 'a' }])
   expect(await ensurePublication(client, 'p', [a!, b!], 'test')).toBe(true)
   expect(await published()).toEqual([{ tablename: 'a' }, { tablename: 'b' }])
-  for (const damage of [
-    `ALTER PUBLICATION p SET (publish = 'insert')`,
-    'ALTER PUBLICATION p SET TABLE a, b WHERE (id > 5)',
-    'ALTER PUBLICATION p SET TABLE a, b (id)',
-    'ALTER PUBLICATION p DROP TABLE b',
-  ]) {
+  const [server] = await query(`SELECT current_setting('server_version_num')::int / 10000 AS version`)
+  const damages = [`ALTER PUBLICATION p SET (publish = 'insert')`, 'ALTER PUBLICATION p DROP TABLE b']
+  if (Number(server!.version) >= 15)
+    damages.push('ALTER PUBLICATION p SET TABLE a, b WHERE (id > 5)', 'ALTER PUBLICATION p SET TABLE a, b (id)')
+  for (const damage of damages) {
     await query(damage)
     expect(await ensurePublication(client, 'p', [a!, b!], 'test'), damage).toBe(true)
     expect(await ensurePublication(client, 'p', [b!, a!], 'test'), damage).toBe(false)

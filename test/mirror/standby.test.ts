@@ -2,6 +2,7 @@ import { execFileSync } from 'node:child_process'
 import { chownSync, mkdtempSync, rmSync, statSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import pg from 'pg'
 import { expect, test } from 'vitest'
 import { Store } from '../../src/db/store'
 import { type Mirror, mirror } from '../../src/mirror/mirror'
@@ -88,6 +89,59 @@ test('a standby is mirrored with the publication of its primary, also when colum
   rmSync(folder, { recursive: true })
 })
 
+test('a standby is verified, in the background too, at any time: while its primary is busy, and logs no running transactions', async () => {
+  await using primary = await startPostgres()
+  if ((await versionOf(primary)) < 16) return
+  await primary.query(`${TABLE}; CREATE TABLE u (id int PRIMARY KEY, v int); INSERT INTO u VALUES (1, 0);
+    CREATE PUBLICATION p FOR TABLE t, u`)
+  await using standby = await startStandby(primary)
+  const folder = mkdtempSync(join(tmpdir(), 'snapheap-standby-'))
+  const db = Store.open(join(folder, 'standby.heap'))
+  const options = { connection: standby.connection, tables: ['t', 'u'], publication: 'p', verifyEveryMs: 0 }
+  const begun = mirror(db, options)
+  let of: Mirror
+  {
+    using _logging = logOnPrimary(primary)
+    of = await begun
+    await of.ready
+  }
+  const differences: unknown[] = []
+  of.on('difference', (found) => differences.push(found))
+  const quiet = of.stats().verifiedTables
+  await until(() => of.stats().verifiedTables > quiet + 4)
+  let isOver = false
+  const clients = await Promise.all(
+    [1, 2].map(async (number) => {
+      const client = new pg.Client(primary.connection)
+      await client.connect()
+      if (number === 1) await client.query('SET synchronous_commit = off')
+      const load = (async () => {
+        for (let i = 1; !isOver; i++)
+          await client.query(`BEGIN; UPDATE t SET v = '${i}' WHERE id % 10 = ${number}; COMMIT;
+            UPDATE u SET v = v + 1; DELETE FROM t WHERE id = ${10 * number}; INSERT INTO t VALUES (${10 * number})`)
+      })()
+      return { load, client }
+    }),
+  )
+  const busy = of.stats().verifiedTables
+  await until(() => of.stats().verifiedTables > busy + 20 || differences.length > 0)
+  for (let i = 0; i < 5; i++)
+    expect((await of.verify()).tables.filter(({ examples }) => examples.length > 0)).toEqual([])
+  expect(differences).toEqual([])
+  isOver = true
+  for (const { load, client } of clients) await load.then(() => client.end())
+  expect(of.stats()).toMatchObject({ differentTables: 0, postponed: undefined })
+  db.write((transaction) => {
+    transaction.manage()
+    transaction.update('t', 7, { v: 'wrong' })
+  })
+  await until(() => differences.length > 0)
+  expect(differences).toMatchObject([{ table: 't', differentRows: 1, examples: [{ kind: 'different', key: 7 }] }])
+  await of.close()
+  await db.close()
+  rmSync(folder, { recursive: true })
+})
+
 test('a slot on a standby whose primary logs nothing is given up in time, with what helps, and is not left behind', async () => {
   await using primary = await startPostgres()
   if ((await versionOf(primary)) < 16) return
@@ -145,6 +199,9 @@ test('a standby that is behind, without the slot, is waited for; promoted so, ev
     expect(second.error!.message).toMatch(/is a standby that has no replication slot/)
   await standby.query('SELECT pg_promote()')
   await standby.query(`UPDATE t SET v = 'kept' WHERE id < 10`)
+  const { rows } = await standby.query('SELECT pg_current_wal_insert_lsn()::text AS lsn')
+  await second.waitFor(rows[0].lsn, { timeoutMs: 60_000 }) // the data is of a later place in the log of the old primary
+  expect(db.table('t').get(1)).toEqual({ id: 1, v: 'kept' })
   await second.ready
   await expectSame(second, standby)
   expect(db.table('t').get(50)).toEqual({ id: 50, v: null })

@@ -37,6 +37,11 @@ async function expectOnlyStale(reason: RegExp): Promise<void> {
   expect(bench.mirror.tables().get('b')?.error?.message).toMatch(reason)
   await bench.query("UPDATE a SET v = 'changed' WHERE id % 3 = 0")
   await bench.inStep()
+  await bench.mirror.waitFor('0/1', { tables: ['a'] })
+  await expect(bench.mirror.waitFor('0/1', { tables: ['b'], timeoutMs: 20 })).rejects.toMatchObject({
+    code: 'TIMEOUT',
+    message: expect.stringContaining('not in step: b.'),
+  })
   expect(bench.db.table('a').get(3)).toMatchObject({ v: 'changed' })
   expect((await bench.mirror.verify()).tables).toMatchObject([{ table: 'a', examples: [] }])
   expect(bench.mirror.lag().ms).toBeGreaterThan(0)

@@ -18,10 +18,14 @@ export class CopyNetwork implements AsyncDisposable {
   readonly sentBytes = new Map<string, number>()
   private readonly copying = new Map<NetworkPair, string>()
   private stop: Stop | undefined
+  /** The connection that has made the newest slot for a copy beside tables that are followed. */
+  private slotOwner: NetworkPair | undefined
 
   private constructor(private readonly network: Network) {
     network.onRequest = (bytes, pair) => {
-      const table = /COPY .*?"public"\."(\w+)".* TO STDOUT/s.exec(bytes.toString('latin1'))?.[1]
+      const request = bytes.toString('latin1')
+      if (/CREATE_REPLICATION_SLOT "\w+_copy"/.test(request)) this.slotOwner = pair
+      const table = /COPY .*?"public"\."(\w+)".* TO STDOUT/s.exec(request)?.[1]
       if (table !== undefined) {
         this.copied.push(table)
         this.copying.set(pair, table)
@@ -57,6 +61,13 @@ export class CopyNetwork implements AsyncDisposable {
     this.stop = undefined
     this.copying.clear()
     this.network.reset()
+  }
+
+  /** Ends the connection that has made the slot of the copy. The server does not notice, and keeps the slot for it. */
+  loseSlotOwner(): void {
+    const owner = this.slotOwner!
+    owner.isSilent = true
+    owner.client.destroy()
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

@@ -1,0 +1,29 @@
+import type { SnapheapError } from '../errors'
+import type { Lsn } from './lsn'
+
+/** What was found wrong with the tables, until they are left behind or copied again. */
+export class Doubts {
+  /** Oids of tables that must be copied in any case. */
+  readonly oids = new Set<number>()
+  /** The server has another history than the tables. */
+  isOtherHistory = false
+  /** Where the heap stood when a table was last found changed, by the table's oid. */
+  private readonly changesSeen = new Map<number, Lsn>()
+
+  /** Takes the error that has ended a session, with the tables at `appliedLsn`. True if a table was found changed. */
+  note({ details }: SnapheapError, appliedLsn: Lsn): boolean {
+    const { oid, mustCopy, isOtherHistory } = details
+    this.isOtherHistory ||= isOtherHistory === true
+    if (typeof oid !== 'number') return false
+    // Seen again at the same place: it is not what the columns say that has changed.
+    if (mustCopy === true || this.changesSeen.get(oid) === appliedLsn) this.oids.add(oid)
+    this.changesSeen.set(oid, appliedLsn)
+    return true
+  }
+
+  /** The tables are marked, or copied. */
+  clear(): void {
+    this.oids.clear()
+    this.isOtherHistory = false
+  }
+}
