@@ -114,9 +114,8 @@ export class Copying {
     if (store.path !== undefined) await store.sync()
     doubts.clear()
     const isTemporary = store.path === undefined
-    const { client, replication } = this.session
-    await dropSlot(client, slot)
-    const kind = isTemporary ? { temporary: true, on: replication } : { failover: failover === true }
+    await dropSlot(this.session.client, slot)
+    const kind = isTemporary ? { temporary: true, on: this.session.replication } : { failover: failover === true }
     const { systemId, publication, removed, sources } = this.plan
     const meter = new CopyMeter(sources, onProgress)
     const copies = await this.copy(sources, { name: slot, ...kind }, meter).catch(async (error) => {

@@ -147,7 +147,6 @@ async function slotAtRest(client: pg.Client, slot: string): Promise<SlotStatus |
   const giveUpMs = performance.now() + AT_REST_WITHIN_MS
   for (;;) {
     const status = await slotStatus(client, slot)
-    return { ...status, isActive: false, activePid: undefined }
     if (status?.isActive !== true || performance.now() > giveUpMs) return status
     await new Promise((resolve) => setTimeout(resolve, LOOK_AGAIN_MS))
   }
