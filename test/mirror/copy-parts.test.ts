@@ -5,15 +5,14 @@ import { type PostgresServer, startPostgres } from '../support/postgres'
 import { seeded } from '../support/random'
 
 const MEGABYTE = 1 << 20
-const NAMES = ['large', 'parted', 'small']
 const TEXT = (i: string) => `repeat(md5((${i})::text), 20)`
-const SETUP = `
-  CREATE TABLE small (id int PRIMARY KEY, v int); INSERT INTO small SELECT i, 0 FROM generate_series(1, 100) i;
-  CREATE TABLE large (id int PRIMARY KEY, n int NOT NULL, v text);
-  INSERT INTO large SELECT i, i % 100, ${TEXT('i')} FROM generate_series(1, 40000) i;
-  CREATE TABLE parted (part int, id int, v text, PRIMARY KEY (id, part)) PARTITION BY LIST (part);
+const SMALL =
+  'CREATE TABLE small (id int PRIMARY KEY, v int); INSERT INTO small SELECT i, 0 FROM generate_series(1, 100) i;'
+const LARGE = `CREATE TABLE large (id int PRIMARY KEY, n int NOT NULL, v text);
+  INSERT INTO large SELECT i, i % 100, ${TEXT('i')} FROM generate_series(1, 40000) i;`
+const PARTED = `CREATE TABLE parted (part int, id int, v text, PRIMARY KEY (id, part)) PARTITION BY LIST (part);
   CREATE TABLE parted_1 PARTITION OF parted FOR VALUES IN (1); CREATE TABLE parted_2 PARTITION OF parted FOR VALUES IN (2);
-  INSERT INTO parted SELECT 1 + (i > 14000)::int, i, ${TEXT('i')} FROM generate_series(1, 24000) i; ANALYZE`
+  INSERT INTO parted SELECT 1 + (i > 14000)::int, i, ${TEXT('i')} FROM generate_series(1, 24000) i;`
 
 let server: PostgresServer
 let network: CopyNetwork
@@ -30,20 +29,16 @@ afterEach(async () => {
   await network[Symbol.asyncDispose]()
 })
 
-/** Mirrors the small table, so that there is a mirror, and the large ones as soon as it is opened again. */
-async function start(): Promise<void> {
-  bench = await MirrorBench.start(server, SETUP, { tables: ['small'] })
+/** Mirrors a small table, so that there is a mirror. */
+async function start(others: string): Promise<void> {
+  bench = await MirrorBench.start(server, `${SMALL} ${others} ANALYZE`, { tables: ['small'] })
   await bench.shut()
 }
 
-const through = () => ({
-  connection: { ...server.tcpConnection, port: network.port, database: bench.connection.database },
-  tables: NAMES,
-})
-
-/** Opens the mirror of all tables, which is ready later. */
-function open(): { ready: Promise<void> } {
-  const ready = bench.open(through())
+/** Opens the mirror of more tables, which is ready later. */
+function open(...tables: string[]): { ready: Promise<void> } {
+  const connection = { ...server.tcpConnection, port: network.port, database: bench.connection.database }
+  const ready = bench.open({ connection, tables: ['small', ...tables] })
   ready.catch(() => undefined)
   return { ready }
 }
@@ -63,8 +58,8 @@ async function sizeMegabytes(table: string): Promise<number> {
 }
 
 test('an interrupted copy of a large table goes on behind the parts that it has, with the rows of Postgres', async () => {
-  await start()
-  const { ready } = open()
+  await start(LARGE)
+  const { ready } = open('large')
   await copyUntil('large', 15 * MEGABYTE)
   await bench.query(`UPDATE large SET n = n + 1000 WHERE id % 50 = 3; DELETE FROM large WHERE id % 60 = 4;
     INSERT INTO large SELECT i, 5, 'new' FROM generate_series(50001, 50100) i;
@@ -78,8 +73,8 @@ test('an interrupted copy of a large table goes on behind the parts that it has,
 })
 
 test('a partitioned table goes on leaf by leaf, and within a leaf; rows that have moved to another one are where they are', async () => {
-  await start()
-  const { ready } = open()
+  await start(PARTED)
+  const { ready } = open('parted')
   await copyUntil('parted_2', 5 * MEGABYTE)
   await bench.query(`UPDATE parted SET part = 3 - part WHERE id % 90 = 3; DELETE FROM parted WHERE id % 60 = 4;
     UPDATE parted SET v = 'y' WHERE id % 70 = 5; INSERT INTO parted SELECT 1 + i % 2, i, 'z' FROM generate_series(50001, 50100) i`)
@@ -101,8 +96,8 @@ const OTHER_ROWS: [what: string, sql: string][] = [
 ]
 for (const [what, sql] of OTHER_ROWS) {
   test(`what was copied of ${what} is not gone on with`, async () => {
-    await start()
-    const { ready } = open()
+    await start(LARGE)
+    const { ready } = open('large')
     await copyUntil('large', 15 * MEGABYTE)
     await bench.query(sql)
     await ready
@@ -112,8 +107,8 @@ for (const [what, sql] of OTHER_ROWS) {
 }
 
 test('a copy ends also where statements alter a followed table again and again before it can be made at once', async () => {
-  await start()
-  const { ready } = open()
+  await start(LARGE)
+  const { ready } = open('large')
   for (let step = 0; ; step++) {
     const isWithin = network.stopAt('large', 12 * MEGABYTE)
     if ((await Promise.race([isWithin, ready.then(() => 'ready')])) === 'ready') break
@@ -131,8 +126,8 @@ test('a copy that is interrupted at any point, with any changes and vacuums in b
   const seed = Date.now() % 2 ** 31
   const random = seeded(seed)
   const below = (limit: number) => Math.floor(random() * limit)
-  await start()
-  const { ready } = open()
+  await start(LARGE + PARTED)
+  const { ready } = open('large', 'parted')
   const changes: (() => string)[] = [
     () => `UPDATE large SET n = n + 1 WHERE id % ${2 + below(40)} = 1`,
     () => `DELETE FROM large WHERE id % ${20 + below(40)} = ${below(20)}`,
