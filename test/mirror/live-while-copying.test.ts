@@ -156,6 +156,16 @@ test('a slot that cannot be had for the copy: the others stay live, it is said w
   await bench.expectSame()
 })
 
+test('a slot of somebody else with the name for the copy is left alone, and the copy is made once it has gone', async () => {
+  await start()
+  const name = `${bench.mirror.slot}_copy`
+  await bench.query(`SELECT pg_create_logical_replication_slot('${name}', 'pgoutput')`)
+  await bench.query('ALTER TABLE large ALTER n TYPE smallint')
+  await bench.until(() => bench.notices.some((notice) => /wait to be copied.*already exists/s.test(notice)))
+  await bench.query(`SELECT pg_drop_replication_slot('${name}')`)
+  await bench.expectSame()
+})
+
 test('close ends in time in the middle of it', async () => {
   await start()
   await copyLarge()
