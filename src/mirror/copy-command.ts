@@ -1,5 +1,9 @@
 import pg from 'pg'
 import { qualifiedName, type SourceLeaf, type SourceTable } from './catalogue'
+import { queryRows } from './connection'
+
+/** How long a part may wait for a statement that has locked an index. */
+const INDEX_LOCK_TIMEOUT_MS = 20_000
 
 /** Some rows of a leaf, and some columns of them. */
 export interface CopySelection {
@@ -40,4 +44,16 @@ export function inBlocks(first: number, end: number | undefined): string {
  */
 export function writtenBefore(xmin: string): string {
   return `age(xmin) > age('${BigInt(xmin) & 0xffff_ffffn}'::xid)`
+}
+
+/**
+ * Runs a COPY of selected rows within a transaction. Unlike one of a whole table it locks the indexes, as any query
+ * does. These locks end with it: REINDEX, which has the writers of the table wait, must not wait for all of the copy.
+ */
+export async function releasingIndexes<T>(client: pg.Client, copy: () => Promise<T>): Promise<T> {
+  const sql = `SAVEPOINT part; SET LOCAL lock_timeout = ${INDEX_LOCK_TIMEOUT_MS}`
+  await queryRows(client, 'copying a part failed', sql)
+  const result = await copy()
+  await queryRows(client, 'copying a part failed', 'ROLLBACK TO part; RELEASE part')
+  return result
 }

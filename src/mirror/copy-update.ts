@@ -1,7 +1,7 @@
 import type pg from 'pg'
 import type { SourceLeaf, SourceTable } from './catalogue'
-import { copyRows } from './copy'
-import { type CopySelection, copyCommand, inBlocks, writtenBefore } from './copy-command'
+import { type CopyHandlers, copyRows } from './copy'
+import { type CopySelection, copyCommand, inBlocks, releasingIndexes, writtenBefore } from './copy-command'
 import type { CopyRequest } from './copy-tables'
 import { copySilence } from './liveness'
 import { deleteRows } from './removal'
@@ -63,7 +63,7 @@ async function findUnchanged(
     let areFound = true
     for (const leaf of leaves) {
       const command = copyCommand(source, leaf, { condition: conditionOf(leaf), columns: source.key })
-      await copyRows(client, command, columns.length, {
+      const handlers: CopyHandlers = {
         onRow(bytes, starts, ends) {
           const row = finder.find(bytes, starts, ends)
           if (row < 0) areFound = false
@@ -75,7 +75,8 @@ async function findUnchanged(
           return undefined
         },
         silence: copySilence(client, connection, signal),
-      })
+      }
+      await releasingIndexes(client, () => copyRows(client, command, columns.length, handlers))
     }
     return areFound ? unchanged : undefined
   } finally {

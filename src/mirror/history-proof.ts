@@ -30,9 +30,9 @@ export class HistoryProof {
   /** Takes a transaction that ended at or before where the tables are. Throws `POSTGRES`. */
   sent(endLsn: Lsn, xid: number): void {
     const { lastLsn, lastXid } = this.progress
-    if (lastLsn === null) return // copied there: nothing is known of what came before
     if (endLsn === lastLsn && xid === lastXid) this.isGiven = true
-    else if (endLsn >= lastLsn) throw this.otherHistory()
+    // Nothing that was copied is sent again: the slot begins there.
+    else if (lastLsn === null || endLsn >= lastLsn) throw this.otherHistory()
   }
 
   /** All of these have come. Throws `POSTGRES` where the last one was not among them. */

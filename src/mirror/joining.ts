@@ -105,10 +105,13 @@ async function copyAndCatchUp(
   }
 }
 
-/** Removes a slot that a lost connection of this mirror has left, as long as the server has not noticed the loss. */
+/**
+ * Removes a slot that a lost connection of this mirror has left, as long as the server has not noticed the loss. One
+ * that is not temporary is somebody else's.
+ */
 async function removeLost(client: pg.Client, name: string): Promise<void> {
   const status = await slotStatus(client, name)
-  if (status !== undefined) await dropSlot(client, name, status.activePid)
+  if (status?.isTemporary === true) await dropSlot(client, name, status.activePid)
 }
 
 /** The copied leaves of a table, whose rows are in `table`. */

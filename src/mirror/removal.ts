@@ -3,7 +3,7 @@ import type { Transaction } from '../db/transaction'
 import { commit } from './commit'
 import { nextTurn } from './follower'
 import { hasLeaves, LeafRows, leavesName } from './leaf-rows'
-import { keptCopies, tablesInRole } from './state'
+import { mirrorProperties, tablesInRole } from './state'
 
 const SLICE_MS = 5
 const ROWS_BETWEEN_LOOKS_AT_THE_CLOCK = 64
@@ -16,16 +16,20 @@ export interface RemovalLimits {
 
 /**
  * Removes tables that lost their place, and copies that cannot be gone on with, in steps that keep nobody waiting.
- * Leaves alone what `mayRemove` denies, also midway, and the copies that a session may go on with.
+ * Leaves alone what `mayRemove` denies, also midway, and what has become a copy to go on with, or a served table.
  */
 export async function removeLeftovers(store: Store, slot: string, mayRemove: (name: string) => boolean): Promise<void> {
-  const kept = new Set(keptCopies(store, slot).map(({ copyName }) => copyName))
   for (const name of tablesInRole(store, slot, 'copy', 'old')) {
-    if (kept.has(name)) continue
-    const mayGoOn = () => mayRemove(name)
+    const mayGoOn = () => isLeftover(store, name) && mayRemove(name)
     if (hasLeaves(store, name)) await dropTable(store, leavesName(name), mayGoOn)
     await dropTable(store, name, mayGoOn)
   }
+}
+
+function isLeftover(store: Store, name: string): boolean {
+  if (!store.tableNames.includes(name)) return false
+  const { role, note } = mirrorProperties(store, name)!
+  return role === 'old' || (role === 'copy' && note === undefined)
 }
 
 async function dropTable(store: Store, name: string, mayGoOn: () => boolean): Promise<void> {

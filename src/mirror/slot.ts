@@ -20,6 +20,8 @@ export interface SlotStatus {
   retainedBytes: number
   /** It is kept on standby servers too. Always false before version 17. */
   isFailover: boolean
+  /** It goes with the connection that made it. */
+  isTemporary: boolean
 }
 
 interface SlotRow {
@@ -32,6 +34,7 @@ interface SlotRow {
   safe_wal_size: number | null
   retained: number | null
   failover: boolean
+  temporary: boolean
 }
 
 /** SQL for the end of the server's log: of a standby, as far as it has replayed it. */
@@ -49,7 +52,7 @@ export async function slotStatus(client: pg.Client, slot: string): Promise<SlotS
     `SELECT plugin, database = current_database() AS "isHere", active, active_pid, confirmed_flush_lsn::text,
             wal_status, safe_wal_size::float8 AS safe_wal_size,
             pg_wal_lsn_diff(${END_OF_LOG}, restart_lsn)::float8 AS retained,
-            coalesce((to_jsonb(s) ->> 'failover')::boolean, false) AS failover
+            coalesce((to_jsonb(s) ->> 'failover')::boolean, false) AS failover, temporary
      FROM pg_catalog.pg_replication_slots s WHERE slot_name = ${pg.escapeLiteral(slot)}`,
   )
   if (row === undefined) return undefined
@@ -69,6 +72,7 @@ export async function slotStatus(client: pg.Client, slot: string): Promise<SlotS
     safeWalSizeBytes: row.safe_wal_size ?? undefined,
     retainedBytes: row.retained ?? 0,
     isFailover: row.failover,
+    isTemporary: row.temporary,
   }
 }
 

@@ -2,8 +2,8 @@ import type pg from 'pg'
 import type { SourceLeaf, SourceTable } from './catalogue'
 import { commit } from './commit'
 import { queryRows } from './connection'
-import { copyRows } from './copy'
-import { type CopySelection, copyCommand, inBlocks } from './copy-command'
+import { type CopyHandlers, copyRows } from './copy'
+import { type CopySelection, copyCommand, inBlocks, releasingIndexes } from './copy-command'
 import type { CopiedTable, CopyPlace, CopyRequest } from './copy-tables'
 import { updateCopy } from './copy-update'
 import { indexColumns } from './index-copy'
@@ -14,15 +14,24 @@ import { describeSource, indexedColumns, type MirroredTable, mirrorName, tableDe
 import { RowLoader } from './row-loader'
 import { type CopyNote, type KeptCopy, setRole } from './state'
 
-/** The first part of a leaf that is copied in parts. A leaf of less than twice as much is copied at once. */
-const FIRST_PART_BLOCKS = 512
-const LEAST_PART_BLOCKS = 16
+/** The first part of a leaf, on disk. A leaf of less than twice as much is copied at once. */
+const FIRST_PART_BYTES = 1 << 22
 /** Parts grow or shrink to so many bytes of rows: an interruption costs no more than one part. */
 const PART_BYTES = 1 << 25
 /** Bytes of rows between two notes at least. */
 const NOTE_BYTES = 1 << 21
 /** The server compares the ids of transactions within 2^31. */
 const MOST_XIDS_SINCE = 1n << 30n
+
+/** Of a leaf whose rows stand in blocks as those of ordinary tables do. */
+interface LeafSize {
+  blocks: number
+  /** With the values that are stored elsewhere (TOAST). */
+  sizeBytes: number
+}
+
+/** Rows of a leaf that can only be copied as a whole. */
+const WITHOUT_BLOCKS: LeafSize = { blocks: 0, sizeBytes: 0 }
 
 /**
  * The copy of one table: leaf by leaf, large ones in parts of some blocks. A note beside the copy tells which parts are
@@ -117,38 +126,38 @@ export class TableCopy {
     })
   }
 
-  /** By oid: how many blocks a leaf has, where its rows stand in blocks as those of ordinary tables do. */
-  private async readSizes(): Promise<Map<number, number>> {
+  /** By oid. */
+  private async readSizes(): Promise<Map<number, LeafSize>> {
     const oids = this.leaves.filter(({ isReadable }) => isReadable).map(({ oid }) => oid)
     if (oids.length === 0) return new Map()
-    const rows = await queryRows<{ oid: number; blocks: number }>(
+    const rows = await queryRows<LeafSize & { oid: number }>(
       this.client,
       'reading the size of a table failed',
       `SELECT c.oid::int8::float8 AS oid,
-              (pg_relation_size(c.oid) / current_setting('block_size')::int)::float8 AS blocks
+              (pg_relation_size(c.oid) / current_setting('block_size')::int)::float8 AS blocks,
+              pg_table_size(c.oid)::float8 AS "sizeBytes"
        FROM pg_catalog.pg_class c JOIN pg_catalog.pg_am a ON a.oid = c.relam
        WHERE a.amname = 'heap' AND c.oid IN (${oids.join(', ')})`,
     )
-    return new Map(rows.map(({ oid, blocks }) => [oid, blocks]))
+    return new Map(rows.map(({ oid, ...size }) => [oid, size]))
   }
 
-  /** `blocks`: of the leaf; undefined where it can only be copied as a whole. */
-  private async copyLeaf(leaf: SourceLeaf, blocks = 0): Promise<void> {
+  private async copyLeaf(leaf: SourceLeaf, { blocks, sizeBytes } = WITHOUT_BLOCKS): Promise<void> {
     const copied = this.blocks[leaf.oid]
     if (copied === null) return
     let first = copied ?? 0
-    if (first === 0 && blocks < 2 * FIRST_PART_BLOCKS) {
+    if (first === 0 && sizeBytes < 2 * FIRST_PART_BYTES) {
       await this.load(leaf)
       return this.noteCopied(leaf, null)
     }
-    for (let size = FIRST_PART_BLOCKS; ; ) {
+    for (let size = Math.max(1, Math.round((blocks * FIRST_PART_BYTES) / Math.max(sizeBytes, 1))); ; ) {
       const end = first + size < blocks ? first + size : undefined
       const sentBytes = await this.load(leaf, { condition: inBlocks(first, end) })
       await this.noteCopied(leaf, end ?? null)
       if (end === undefined) return
       first = end
       const fitting = Math.round((size * PART_BYTES) / Math.max(sentBytes, 1))
-      size = Math.max(LEAST_PART_BLOCKS, Math.min(fitting, size * 2))
+      size = Math.max(1, Math.min(fitting, size * 2))
     }
   }
 
@@ -159,7 +168,7 @@ export class TableCopy {
     let leafRows: LeafRows | undefined
     loader.onRows = (rows, count) => leafRows?.addAll(rows, count, leaf.oid)
     const before = meter.copied
-    const totals = await copyRows(client, copyCommand(source, leaf, selection), source.columns.length, {
+    const handlers: CopyHandlers = {
       onRow: (bytes, starts, ends) => loader.load(bytes, starts, ends),
       prepare: (bytes) => loader.prepare(bytes),
       onMessages: (bytes, position) => loader.loadMessages(bytes, position),
@@ -176,7 +185,9 @@ export class TableCopy {
       },
       onProgress: ({ rows, bytes }) => meter.update(before.rows + rows, before.bytes + bytes),
       silence: copySilence(client, connection, signal),
-    })
+    }
+    const copy = () => copyRows(client, copyCommand(source, leaf, selection), source.columns.length, handlers)
+    const totals = await (selection === undefined ? copy() : releasingIndexes(client, copy))
     return totals.bytes
   }
 

@@ -86,6 +86,37 @@ test('a partitioned table goes on leaf by leaf, and within a leaf; rows that hav
   await bench.expectSame()
 })
 
+test('a table of few blocks whose values are stored elsewhere goes on behind the parts that it has', async () => {
+  await start(`CREATE TABLE large (id int PRIMARY KEY, v text);
+    ALTER TABLE large ALTER v SET STORAGE EXTERNAL; ALTER TABLE large SET (toast_tuple_target = 128);
+    INSERT INTO large SELECT i, repeat(md5(i::text), 1600) FROM generate_series(1, 600) i;`)
+  const { ready } = open('large')
+  await copyUntil('large', 25 * MEGABYTE)
+  await bench.query(`UPDATE large SET v = v || 'x' WHERE id % 200 = 3; DELETE FROM large WHERE id % 200 = 4`)
+  await ready
+  const sent = sentMegabytes('large')
+  await bench.expectSame()
+  expect(sent).toBeLessThan((await sizeMegabytes('large')) * 1.5)
+})
+
+test('REINDEX, which keeps writers waiting, does not wait for the end of a copy in parts', async () => {
+  await start(LARGE)
+  const { ready } = open('large')
+  const isWithin = network.stopAt('large', 2 * MEGABYTE)
+  await isWithin
+  const isReindexed = bench.query('REINDEX INDEX large_pkey')
+  const waiting = () =>
+    bench.query(`SELECT 1 FROM pg_stat_activity WHERE query LIKE 'REINDEX%' AND wait_event_type = 'Lock'`)
+  await bench.until(async () => (await waiting()).length > 0)
+  network.goOn()
+  const isWithinLater = network.stopAt('large', 12 * MEGABYTE)
+  await isWithinLater
+  await isReindexed
+  network.goOn()
+  await ready
+  await bench.expectSame()
+})
+
 const OTHER_ROWS: [what: string, sql: string][] = [
   ['a table whose rows were written to another file', 'VACUUM FULL large'],
   ['a table that got a column', "ALTER TABLE large ADD w text DEFAULT 'w'"],

@@ -69,6 +69,29 @@ for (const isLonger of [false, true]) {
   }
 }
 
+test('a server restored to an earlier state is noticed also where nothing was streamed since the copy', async () => {
+  const elsewhere = 'CREATE TABLE filler AS SELECT i FROM generate_series(1, 50000) i'
+  server = await startPostgres()
+  const setup = `CREATE TABLE t (id int PRIMARY KEY, v text); INSERT INTO t SELECT i, 'before' FROM generate_series(1, 100) i`
+  bench = await MirrorBench.start(server, setup, { tables: ['t'], saveEveryMs: 50 })
+  await bench.shut()
+  await server.stop()
+  copyData('data', 'copy')
+  await server.start()
+  await bench.open()
+  await bench.query(elsewhere)
+  await bench.inStep()
+  await bench.shut()
+  await server.stop()
+  execFileSync('rm', ['-rf', join(server.connection.host, 'data')])
+  copyData('copy', 'data')
+  await server.start()
+  await bench.query(`UPDATE t SET v = 'new' WHERE id > 90`)
+  await bench.query(`${elsewhere}; INSERT INTO filler SELECT i FROM generate_series(1, 50000) i`)
+  await bench.open()
+  await bench.expectSameSoon()
+})
+
 test('a server that crashed and goes on is not taken for another one', async () => {
   await startAndGoOn()
   for (let i = 0; i < 3; i++) {
@@ -83,6 +106,7 @@ test('a server that crashed and goes on is not taken for another one', async () 
 test('the history is proven by the newest transaction, sent once more', () => {
   const proof = (confirmed: bigint): HistoryProof =>
     new HistoryProof('slot', { lsn: 120n, lastLsn: 100n, lastXid: 7 }, confirmed)
+  const copied = () => new HistoryProof('slot', { lsn: 120n, lastLsn: null, lastXid: null }, 50n)
   const same = proof(50n)
   same.sent(60n, 5)
   same.sent(100n, 7)
@@ -93,9 +117,10 @@ test('the history is proven by the newest transaction, sent once more', () => {
     () => proof(50n).sent(100n, 8),
     () => proof(50n).sent(110n, 7),
     () => proof(110n).sent(115n, 9),
+    () => copied().sent(110n, 9),
   ])
     expect(errorOf(other)).toMatchObject({ code: 'POSTGRES', details: { isTransient: true, isOtherHistory: true } })
-  new HistoryProof('slot', { lsn: 120n, lastLsn: null, lastXid: null }, 50n).ensureGiven()
+  copied().ensureGiven()
 })
 
 test('which transactions a snapshot saw, also over the end of their numbers', () => {

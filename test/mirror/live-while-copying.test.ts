@@ -253,6 +253,16 @@ test('a copy begins again where the server has not noticed that the connection o
   expect(bench.statuses).toEqual(['live']) // all in the same session
 }, 60_000)
 
+test('a slot of somebody else with the name for the copy is left alone, and the copy is made once it has gone', async () => {
+  await start()
+  const name = `${bench.mirror.slot}_copy`
+  await bench.query(`SELECT pg_create_logical_replication_slot('${name}', 'pgoutput')`)
+  await bench.query('ALTER TABLE large ALTER n TYPE smallint')
+  await bench.until(() => bench.notices.some((notice) => /wait to be copied.*already exists/s.test(notice)))
+  await bench.query(`SELECT pg_drop_replication_slot('${name}')`)
+  await bench.expectSame()
+})
+
 test('close ends in time in the middle of it', async () => {
   await start()
   await copyLarge()
