@@ -28,6 +28,7 @@ export interface Running {
 
 /** The tables that must be live, and up to where, until when. */
 interface Place {
+  readonly tables: readonly Expected[]
   readonly names: readonly string[]
   readonly lsn: bigint
   readonly deadline: number
@@ -65,13 +66,13 @@ export class Oracle {
     const expected = await this.expected()
     const unfit = expected.filter((table) => table.unfit !== undefined)
     if (unfit.length > 0) await this.ensureNotLive(mirror, `${unfit[0]!.name}: ${unfit[0]!.unfit}`, looks)
-    const names = expected.filter((table) => table.unfit === undefined).map(({ name }) => name)
-    if (names.length === 0) return
+    const fit = expected.filter((table) => table.unfit === undefined)
+    if (fit.length === 0) return
     const client = await this.script.client()
     const { rows } = await client.query<{ lsn: string }>('SELECT pg_current_wal_lsn()::text AS lsn')
     const lsn = parseLsn(rows[0]!.lsn)
     const deadline = Date.now() + CATCH_UP_MS
-    const place = { names, lsn, deadline }
+    const place = { tables: fit, names: fit.map(({ name }) => name), lsn, deadline }
     await untilLive(mirror, place)
     await pause(looks * LOOK_EVERY_MS)
     await this.compare({ db, mirror }, place)
@@ -88,7 +89,7 @@ export class Oracle {
     for (;;) {
       await untilLive(mirror, place)
       const { changes } = watch
-      const found = await this.difference(db, place.names)
+      const found = await this.difference(db, place.tables)
       const wasLive = watch.changes === changes && areLive(mirror, place.names)
       if (found === undefined && wasLive) break
       if (found === undefined || !wasLive) doubt = undefined
@@ -125,10 +126,9 @@ export class Oracle {
     if (isLive(mirror)) throw new Failure('falsely live', `The mirror is live again. ${reason}`)
   }
 
-  private async difference(db: Store, names: readonly string[]): Promise<string | undefined> {
+  private async difference(db: Store, tables: readonly Expected[]): Promise<string | undefined> {
     const client = await this.script.client()
-    for (const expected of await this.expected()) {
-      if (!names.includes(expected.name)) continue
+    for (const expected of tables) {
       const found = await difference(client, db, expected)
       if (found !== undefined) return found
     }
