@@ -95,8 +95,10 @@ export class Oracle {
       if (found === undefined || !wasLive) doubt = undefined
       else if (doubt?.changes !== changes) doubt = new Doubt(changes)
       doubt?.add(await this.lastLook())
-      if (doubt?.isSettled) throw new Failure('wrong', `${found}; ${await ownWords(mirror)}`)
-      if (Date.now() > place.deadline) throw new Failure('not live', `The mirror does not come to rest; ${found}`)
+      const isLate = Date.now() > place.deadline
+      if (doubt !== undefined && (doubt.isSettled || isLate))
+        throw new Failure('wrong', `${found}; ${await ownWords(mirror)}`)
+      if (isLate) throw new Failure('not live', `The mirror does not come to rest; ${found}`)
       await pause(LOOK_EVERY_MS)
     }
     watch.end()
