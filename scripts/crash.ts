@@ -1,28 +1,34 @@
-// npm run crash -- [process | mirror | ddl] [--rounds N] [--seed S]
+// npm run crash -- [process | mirror | ddl] [--rounds N] [--seed S] [--jobs J]
 //
 // Without a name: lives through N simulated histories of crashes, power cuts and failures of the file system, of the seeds
 // from S on; ends in the line "N rounds, 0 lost, 0 torn, 0 false errors". A failing round tells its seed: --rounds 1 --seed
 // THAT repeats it. `process`: kills a committing process N times; ends in "N rounds, 0 lost, 0 torn". `mirror`: kills a
 // mirroring process N times; ends in "N rounds, 0 lost, 0 doubled". `ddl`: compares a mirror with its server through N
 // histories of random changes of schema and rows, of the seeds from S on; ends in "N rounds, 0 wrong". A failing round shows
-// its SQL.
+// its SQL. `--jobs J` lives through J of these at a time.
 import { parseArgs } from 'node:util'
 import { simulateRounds } from '../test/log/support/simulator'
 import { crashRounds } from '../test/support/crash-rounds'
-import { ddlRounds } from '../test/support/ddl-fuzz/rounds'
+import { type DdlReport, ddlRounds } from '../test/support/ddl-fuzz/rounds'
 import { killRounds } from '../test/support/kill-rounds'
 import { seeded } from '../test/support/random'
 
 const { values, positionals } = parseArgs({
   allowPositionals: true,
-  options: { rounds: { type: 'string', default: '10' }, seed: { type: 'string' } },
+  options: {
+    rounds: { type: 'string', default: '10' },
+    seed: { type: 'string' },
+    jobs: { type: 'string', default: '1' },
+  },
 })
 const rounds = Number(values.rounds)
+const jobs = Number(values.jobs)
 const seed = values.seed === undefined ? Date.now() % 2 ** 31 : Number(values.seed)
 const modes: Record<string, () => Promise<boolean>> = { simulated, process: killed, mirror: mirrored, ddl: altered }
 const run = modes[positionals[0] ?? 'simulated']
-if (run === undefined || positionals.length > 1 || !Number.isInteger(rounds) || rounds < 1 || !Number.isInteger(seed)) {
-  process.stderr.write('Usage: npm run crash -- [process | mirror | ddl] [--rounds N] [--seed S]\n')
+const areCounts = [rounds, jobs].every((count) => Number.isInteger(count) && count > 0)
+if (run === undefined || positionals.length > 1 || !areCounts || !Number.isInteger(seed)) {
+  process.stderr.write('Usage: npm run crash -- [process | mirror | ddl] [--rounds N] [--seed S] [--jobs J]\n')
   process.exit(2)
 }
 print(`seed ${seed}`)
@@ -59,7 +65,7 @@ async function mirrored(): Promise<boolean> {
 
 async function altered(): Promise<boolean> {
   let told = 0
-  const report = await ddlRounds(rounds, seed, ({ rounds: done, failures, statements, refused }) => {
+  const tell = ({ rounds: done, failures, statements, refused }: DdlReport): void => {
     for (; told < failures.length; told++) {
       const { seed: failing, failure, script } = failures[told]
       print(`seed ${failing}: ${failure.kind}: ${failure.message}`)
@@ -67,7 +73,8 @@ async function altered(): Promise<boolean> {
     }
     if (done % 10 === 0)
       print(`${done} rounds: ${statements} statements, ${refused} refused, ${failures.length} failures`)
-  })
+  }
+  const report = await ddlRounds(rounds, seed, tell, { jobs })
   print(`${report.rounds} rounds, ${report.wrong} wrong`)
   return report.failures.length === 0
 }

@@ -19,8 +19,17 @@ const VISIBLE_WITHIN_MS = 1_000
 const LOOK_AGAIN_MS = 10
 
 /** On a standby it does not list the transactions that are under way: none behind the oldest of them counts as seen. */
-const SNAPSHOT = `SELECT CASE WHEN pg_is_in_recovery() THEN concat_ws(':', pg_snapshot_xmin(s), pg_snapshot_xmin(s), '')
-  ELSE s::text END AS snapshot FROM pg_current_snapshot() s`
+const SNAPSHOT = `CASE WHEN pg_is_in_recovery() THEN concat_ws(':', pg_snapshot_xmin(s), pg_snapshot_xmin(s), '')
+  ELSE s::text END`
+
+/** What a look sees, apart from the catalogue. */
+interface ServerState {
+  /** The transactions that are seen. */
+  snapshot: string
+  /** `snapshot` leaves some of them out. */
+  isStandby: boolean
+  isSynchronous: boolean
+}
 
 export interface WatchedCatalogue {
   slot: string
@@ -39,15 +48,17 @@ export interface WatchedCatalogue {
 /**
  * Looks at slot, publication and tables from time to time, and whenever the stream describes a relation, before
  * anything is applied that comes behind that: what the stream says of a relation (names and types) does not tell
- * whether the columns are still the same. A look takes a fixed number of statements.
+ * whether the columns are still the same. A look takes a fixed number of statements, and does not read the catalogue
+ * where no transaction has ended since the one before: then it is the same.
  */
 export class CatalogueWatch {
   /** As of the last look. */
   slotStatus: SlotStatus | undefined
   /** As of the last look: the server counts this mirror as a synchronous standby, which its commits wait for. */
   isSynchronous = false
-  /** The server's transactions that the last look saw. */
+  /** The server's transactions that the last look saw, and the tables that it found changed. */
   private seen = ''
+  private changed: SourceTable[] = []
   /** End of the log when a changed table was seen. */
   private changeSeenLsn: Lsn | undefined
   private lookSoon: () => void = () => undefined
@@ -152,27 +163,37 @@ export class CatalogueWatch {
   }
 
   /**
-   * The server waits for a standby that has acknowledged nothing, though it does not count it yet. The same is assumed
-   * where the role may not see the state.
+   * Synchronous: the server waits for a standby that has acknowledged nothing, though it does not count it yet. The same
+   * is assumed where the role may not see the state.
    */
-  private async readSynchronous(): Promise<boolean> {
-    const [row] = await queryRows<{ isSynchronous: boolean }>(
+  private async readServer(): Promise<ServerState> {
+    const [state] = await queryRows<ServerState>(
       this.client,
-      'reading the standbys failed',
-      `SELECT current_setting('synchronous_standby_names') <> '' AND coalesce(
-         (SELECT flush_lsn IS NULL OR sync_state IN ('sync', 'quorum')
-          FROM pg_catalog.pg_stat_replication WHERE pid = ${this.watched.streamPid}), true)
-         AS "isSynchronous"`,
+      'reading the state of the server failed',
+      `SELECT ${SNAPSHOT} AS snapshot, pg_is_in_recovery() AS "isStandby",
+              current_setting('synchronous_standby_names') <> '' AND coalesce(
+                (SELECT flush_lsn IS NULL OR sync_state IN ('sync', 'quorum')
+                 FROM pg_stat_get_wal_senders() WHERE pid = ${this.watched.streamPid}), true) AS "isSynchronous"
+       FROM pg_current_snapshot() s`,
     )
-    return row!.isSynchronous
+    return state!
   }
 
   private async lookNow(): Promise<SourceTable[]> {
+    const { client } = this
+    const { snapshot, isStandby, isSynchronous } = await this.readServer()
+    this.isSynchronous = isSynchronous
+    this.slotStatus = await slotStatus(client, this.watched.slot)
+    if (isStandby || snapshot !== this.seen) {
+      this.changed = await this.readChanged()
+      this.seen = snapshot
+    }
+    return this.changed
+  }
+
+  private async readChanged(): Promise<SourceTable[]> {
     const { client, sources } = this
-    const { slot, publication, published, publishedAs } = this.watched
-    this.isSynchronous = await this.readSynchronous()
-    const [place] = await queryRows<{ snapshot: string }>(client, 'reading the open transactions failed', SNAPSHOT)
-    this.slotStatus = await slotStatus(client, slot)
+    const { publication, published, publishedAs } = this.watched
     const known = [...sources.values()]
     const now = publicationIdentity(await readPublication(client, publication, known), known)
     if (
@@ -188,14 +209,12 @@ export class CatalogueWatch {
     const found = await readTablesByOid(client, [...sources.keys()])
     const current = found.map((table) => withName(table, sources.get(table.oid)!))
     await this.lookAtNames(current)
-    const changed = known.flatMap((source) => {
+    return known.flatMap((source) => {
       const table = current.find(({ oid }) => oid === source.oid)
       if (table === undefined) return [source]
       const isSame = isDone(planTable(this.descriptions.get(source.oid)!, table, '')) && hasSameName(table, source)
       return isSame ? [] : [table]
     })
-    this.seen = place!.snapshot
-    return changed
   }
 
   /** Rejects when a name that a renamed table has left is another table's now. */

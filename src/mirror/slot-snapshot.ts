@@ -39,7 +39,8 @@ export async function lockUnchanged(
   const names = tables.map(qualifiedName)
   await lock(client, names, timeoutMs)
   const seen = await readTables(client, names)
-  const current = await readTables(outside, names) // takes no locks: a statement that alters a table waits for `client`
+  // Takes no locks: a statement that alters a table waits for `client`.
+  const current = (await isStill(client, outside)) ? seen : await readTables(outside, names)
   for (const [i, { mirroredAs }] of tables.entries())
     if (mirroredAs !== undefined && seen[i] !== undefined) seen[i].mirroredAs = mirroredAs
   const isSame = seen.every((table, i) => {
@@ -52,6 +53,17 @@ export async function lockUnchanged(
     )
   })
   return isSame ? (seen as SourceTable[]) : undefined
+}
+
+/** Whether no transaction has ended since the snapshot of `client`. False where a standby does not tell. */
+async function isStill(client: pg.Client, outside: pg.Client): Promise<boolean> {
+  const read = async (from: pg.Client) => {
+    const sql = `SELECT CASE WHEN NOT pg_is_in_recovery() THEN pg_current_snapshot()::text END AS snapshot`
+    const [row] = await queryRows<{ snapshot: string | null }>(from, 'reading the open transactions failed', sql)
+    return row!.snapshot
+  }
+  const seen = await read(client)
+  return seen !== null && seen === (await read(outside))
 }
 
 /**

@@ -71,10 +71,13 @@ export async function readTypes(client: pg.Client, oids: readonly number[]): Pro
     `WITH RECURSIVE needed (oid) AS (
        SELECT unnest(ARRAY[${oids.join(', ')}]::oid[])
        UNION
-       SELECT p.oid FROM needed JOIN pg_catalog.pg_type t USING (oid) CROSS JOIN LATERAL (${PARTS}) p (oid)
+       SELECT p.oid FROM needed n
+         CROSS JOIN LATERAL (SELECT * FROM pg_catalog.pg_type t WHERE t.oid = n.oid OFFSET 0) t
+         CROSS JOIN LATERAL (${PARTS}) p (oid)
      )
      SELECT t.oid::int8::float8 AS oid, n.nspname AS schema, t.typname AS name, t.typtype AS type,
-            t.typbasetype::int8::float8 AS base_oid, e.typdelim AS delimiter,
+            t.typbasetype::int8::float8 AS base_oid,
+            (SELECT e.typdelim FROM pg_catalog.pg_type e WHERE e.oid = t.typelem) AS delimiter,
             CASE WHEN t.typoutput = 'pg_catalog.array_out'::regproc THEN t.typelem::int8::float8 ELSE 0 END
               AS element_oid,
             ARRAY(SELECT p.oid::int8::float8 FROM (${PARTS}) p (oid)) AS parts,
@@ -83,8 +86,8 @@ export async function readTypes(client: pg.Client, oids: readonly number[]): Pro
             (SELECT string_agg(concat_ws(' ', a.attnum, a.atttypid, a.xmin, a.attname), ', ' ORDER BY a.attnum)
              FROM pg_catalog.pg_attribute a
              WHERE t.typtype = 'c' AND a.attrelid = t.typrelid AND a.attnum > 0 AND NOT a.attisdropped) AS attributes
-     FROM needed JOIN pg_catalog.pg_type t USING (oid) JOIN pg_catalog.pg_namespace n ON n.oid = t.typnamespace
-          LEFT JOIN pg_catalog.pg_type e ON e.oid = t.typelem`,
+     FROM pg_catalog.pg_type t JOIN pg_catalog.pg_namespace n ON n.oid = t.typnamespace
+     WHERE t.oid = ANY (ARRAY(SELECT oid FROM needed))`,
   )
   const rows = new Map(found.map((row) => [row.oid, row]))
   return new Map(oids.map((oid) => [oid, typeOf(rows, oid)]))

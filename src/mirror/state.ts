@@ -204,12 +204,17 @@ const LEFT_BEHIND = 'left behind'
 /** Has served tables copied again when they are mirrored again, because the stream goes on without them. */
 export async function leaveBehind(store: Store, slot: string, names: readonly string[]): Promise<void> {
   const served = servedTables(store, slot)
-  const left = names.filter((name) => served.get(name)!.publishedAs !== LEFT_BEHIND)
+  const left = names.filter((name) => !isLeftBehind(served.get(name)!))
   if (left.length === 0) return
   await commit(store, (transaction) => {
     for (const name of left)
       setRole(transaction, name, slot, 'served', { ...served.get(name)!, publishedAs: LEFT_BEHIND })
   })
+}
+
+/** Whether a served table is not followed. */
+export function isLeftBehind({ publishedAs }: MirroredTable): boolean {
+  return publishedAs === LEFT_BEHIND
 }
 
 /** Throws `EXISTS` if a table of this name holds rows that are not this mirror's. */

@@ -44,7 +44,7 @@ test('with the trigger, changes of tables that nobody writes to arrive without a
 })
 
 test('schema and rows are changed at random, and the mirror with the trigger has the rows of its tables', async () => {
-  const { failures } = await ddlRounds(IS_LONG ? 50 : 2, 20261130, undefined, NO_LOOKS)
+  const { failures } = await ddlRounds(IS_LONG ? 50 : 2, 20261130, undefined, { mirror: NO_LOOKS })
   expect(failures.map(({ seed, failure }) => `seed ${seed}: ${failure.kind}: ${failure.message}`)).toEqual([])
 }, 1_200_000)
 

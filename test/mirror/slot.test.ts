@@ -5,7 +5,7 @@ import { connect, queryRows } from '../../src/mirror/connection'
 import { serverPid } from '../../src/mirror/cut-off'
 import { dropPublication, ensurePublication, publicationIdentity, readPublication } from '../../src/mirror/publication'
 import { createSlot, dropSlot, slotStatus } from '../../src/mirror/slot'
-import { lockUnchanged } from '../../src/mirror/slot-snapshot'
+import { beginAtSlot, lockUnchanged } from '../../src/mirror/slot-snapshot'
 import { type PostgresServer, type ServerConnection, startPostgres } from '../support/postgres'
 
 let server: PostgresServer
@@ -205,5 +205,29 @@ test('an ALTER TABLE that waits for the copy keeps nobody from looking at the ta
     await query('ROLLBACK')
   } finally {
     await Promise.all([outside.end(), altering.end()])
+  }
+})
+
+test('tables altered or truncated between the snapshot of a slot and their locks are told from untouched ones', async () => {
+  const outside = await connect(connection, 'query')
+  const locked = async (between: string): Promise<number | undefined> => {
+    const sources = await tables('a', 'b')
+    await beginAtSlot(client, await createSlot(connection, 'test_slot', 10_000, { temporary: true }))
+    await outside.query(between)
+    try {
+      return (await lockUnchanged(client, outside, sources, 10_000))?.length
+    } finally {
+      await query('ROLLBACK')
+    }
+  }
+  try {
+    expect(await locked('SELECT 1')).toBe(2)
+    expect(await locked('INSERT INTO a VALUES (1)')).toBe(2)
+    expect(await locked('CREATE TABLE c (id int)')).toBe(2)
+    expect(await locked('TRUNCATE b')).toBe(undefined)
+    expect(await locked('ALTER TABLE a ADD d int')).toBe(undefined)
+    expect(await locked('DROP TABLE b; CREATE TABLE b (id int PRIMARY KEY)')).toBe(undefined)
+  } finally {
+    await outside.end()
   }
 })

@@ -53,6 +53,21 @@ async function expectLiveAgain(): Promise<void> {
   await bench.expectSame()
 }
 
+test('a table that takes the name of another one is mirrored under that, and the name that it has left is stale', async () => {
+  await start({ tables: ['b', 'a'] })
+  await bench.query('BEGIN; ALTER TABLE a RENAME TO a_away; ALTER TABLE b RENAME TO a; COMMIT')
+  await expectOnlyStale(/no table b/)
+  expect(bench.db.table('a').get(1)).toEqual({ id: 1, v: 'b1' })
+  // It was called both a and b: a is followed, b is not.
+  await bench.query("ALTER TABLE a RENAME TO c; UPDATE c SET v = 'later' WHERE id = 1")
+  await bench.until(() => bench.db.table('a').get(1)?.v === 'later')
+  await bench.until(() => statuses().a === 'live')
+  expect(statuses()).toEqual({ a: 'live', b: 'stale' })
+  await bench.query('BEGIN; ALTER TABLE c RENAME TO b; ALTER TABLE a_away RENAME TO a; COMMIT')
+  await expectLiveAgain()
+  expect([bench.db.table('a').get(1), bench.db.table('b').get(1)]).toMatchObject([{ v: 'a1' }, { v: 'later' }])
+})
+
 test('a table that is dropped is stale by itself, and mirrored again once there is one of its name', async () => {
   await start()
   await bench.query('DROP TABLE b')

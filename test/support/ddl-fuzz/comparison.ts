@@ -15,6 +15,7 @@ export interface Expected {
 interface ExpectedRow {
   name: string
   oid: string | null
+  isNamed: boolean
   table: string | null
   unfit: string | null
 }
@@ -30,7 +31,7 @@ export async function readExpected(
 ): Promise<Expected[]> {
   const values = names.map((name) => `('${name}', to_regclass('${name}')::oid, ${oids.get(name) ?? 'NULL'}::oid)`)
   const { rows } = await client.query<ExpectedRow>(`
-    SELECT v.name, c.oid::text, c.oid::regclass::text AS table, CASE
+    SELECT v.name, c.oid::text, v.named IS NOT NULL AS "isNamed", c.oid::regclass::text AS table, CASE
       WHEN c.oid IS NULL THEN 'it is gone'
       WHEN c.relreplident = 'n' THEN 'it has no replica identity'
       WHEN NOT EXISTS (SELECT FROM pg_index i WHERE i.indrelid = c.oid AND i.indisvalid AND i.indimmediate
@@ -39,7 +40,14 @@ export async function readExpected(
         WHERE t.isleaf AND p.oid <> c.oid AND p.relreplident NOT IN ('d', 'f')) THEN 'a partition has another identity'
       END AS unfit
     FROM (VALUES ${values.join(', ')}) v (name, named, known) LEFT JOIN pg_class c ON c.oid = coalesce(v.named, v.known)`)
-  for (const { name, oid } of rows) if (oid !== null) oids.set(name, oid)
+  for (const row of rows) {
+    const { name, oid, isNamed } = row
+    if (!isNamed && rows.some((other) => other.isNamed && other.oid === oid)) {
+      oids.delete(name)
+      row.table = null
+      row.unfit = 'its table has got the name of another one'
+    } else if (oid !== null) oids.set(name, oid)
+  }
   return rows.map(({ name, table, unfit }) => ({ name, table: table ?? undefined, unfit: unfit ?? undefined }))
 }
 

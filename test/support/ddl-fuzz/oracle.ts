@@ -28,6 +28,7 @@ export interface Running {
 
 /** The tables that must be live, and up to where, until when. */
 interface Place {
+  readonly tables: readonly Expected[]
   readonly names: readonly string[]
   readonly lsn: bigint
   readonly deadline: number
@@ -35,10 +36,14 @@ interface Place {
 
 /** Between two looks of the mirror at the catalogue. */
 export const LOOK_EVERY_MS = 25
-/** A mirror that cannot prove itself right within this many looks is taken by its word. */
-const LOOKS_ALLOWED = 40
-const CATCH_UP_MS = 20_000
-const NOTICE_MS = 5_000
+/**
+ * A mirror that has ended so many looks, and been live all the time, is taken by its word: a change is seen by the first
+ * look that begins after it, and acted on by the second or third.
+ */
+const LOOKS_ALLOWED = 12
+/** And that for at least so long: what the stream has to bring is not a matter of looks. */
+const SETTLED_MS = 1_000
+const CATCH_UP_MS = 60_000
 
 /** Says whether a mirror is right: by the server's rows, and by the mirror's own verification. */
 export class Oracle {
@@ -60,14 +65,14 @@ export class Oracle {
   async check({ db, mirror }: Running, looks: number): Promise<void> {
     const expected = await this.expected()
     const unfit = expected.filter((table) => table.unfit !== undefined)
-    if (unfit.length > 0) await ensureNotLive(mirror, `${unfit[0]!.name}: ${unfit[0]!.unfit}`, looks)
-    const names = expected.filter((table) => table.unfit === undefined).map(({ name }) => name)
-    if (names.length === 0) return
+    if (unfit.length > 0) await this.ensureNotLive(mirror, `${unfit[0]!.name}: ${unfit[0]!.unfit}`, looks)
+    const fit = expected.filter((table) => table.unfit === undefined)
+    if (fit.length === 0) return
     const client = await this.script.client()
     const { rows } = await client.query<{ lsn: string }>('SELECT pg_current_wal_lsn()::text AS lsn')
     const lsn = parseLsn(rows[0]!.lsn)
     const deadline = Date.now() + CATCH_UP_MS
-    const place = { names, lsn, deadline }
+    const place = { tables: fit, names: fit.map(({ name }) => name), lsn, deadline }
     await untilLive(mirror, place)
     await pause(looks * LOOK_EVERY_MS)
     await this.compare({ db, mirror }, place)
@@ -79,26 +84,53 @@ export class Oracle {
   }
 
   private async compare({ db, mirror }: Running, place: Place): Promise<void> {
-    const restless = new StatusWatch(mirror, place.names)
-    let differentSince: number | undefined
+    const watch = new StatusWatch(mirror)
+    let doubt: Doubt | undefined
     for (;;) {
       await untilLive(mirror, place)
-      restless.forget()
-      const found = await this.difference(db, place.names)
-      if (found === undefined && restless.wasLive) break
-      if (!restless.wasLive) differentSince = undefined
-      else differentSince ??= Date.now()
-      const isSettled = differentSince !== undefined && Date.now() - differentSince > LOOKS_ALLOWED * LOOK_EVERY_MS
-      if (isSettled || Date.now() > place.deadline) throw new Failure('wrong', `${found}; ${await ownWords(mirror)}`)
+      const { changes } = watch
+      const found = await this.difference(db, place.tables)
+      const wasLive = watch.changes === changes && areLive(mirror, place.names)
+      if (found === undefined && wasLive) break
+      if (found === undefined || !wasLive) doubt = undefined
+      else if (doubt?.changes !== changes) doubt = new Doubt(changes)
+      doubt?.add(await this.lastLook())
+      const isLate = Date.now() > place.deadline
+      if (doubt !== undefined && (doubt.isSettled || isLate))
+        throw new Failure('wrong', `${found}; ${await ownWords(mirror)}`)
+      if (isLate) throw new Failure('not live', `The mirror does not come to rest; ${found}`)
       await pause(LOOK_EVERY_MS)
     }
-    restless.end()
+    watch.end()
   }
 
-  private async difference(db: Store, names: readonly string[]): Promise<string | undefined> {
+  /** When the mirror has ended its last look at the catalogue, as the server knows it; undefined during one. */
+  private async lastLook(): Promise<string | undefined> {
     const client = await this.script.client()
-    for (const expected of await this.expected()) {
-      if (!names.includes(expected.name)) continue
+    const { rows } = await client.query<{ ended: string | null }>(
+      `SELECT max(query_start)::text AS ended FROM pg_stat_activity
+       WHERE datname = current_database() AND application_name = 'snapheap' AND pid <> pg_backend_pid()
+         AND backend_type = 'client backend' AND state = 'idle'`,
+    )
+    return rows[0]!.ended ?? undefined
+  }
+
+  /** It must not be live after some looks, nor become so within some more. */
+  private async ensureNotLive(mirror: Mirror, reason: string, looks: number): Promise<void> {
+    const doubt = new Doubt(0)
+    const deadline = Date.now() + CATCH_UP_MS
+    while (isLive(mirror)) {
+      doubt.add(await this.lastLook())
+      if (doubt.isSettled || Date.now() > deadline) throw new Failure('falsely live', `The mirror is live. ${reason}`)
+      await pause(LOOK_EVERY_MS)
+    }
+    await pause(looks * LOOK_EVERY_MS)
+    if (isLive(mirror)) throw new Failure('falsely live', `The mirror is live again. ${reason}`)
+  }
+
+  private async difference(db: Store, tables: readonly Expected[]): Promise<string | undefined> {
+    const client = await this.script.client()
+    for (const expected of tables) {
       const found = await difference(client, db, expected)
       if (found !== undefined) return found
     }
@@ -122,22 +154,15 @@ export class Oracle {
   }
 }
 
-/** Notes whether a mirror was live all the time. */
+/** Counts the changes of a mirror's status. */
 class StatusWatch {
-  wasLive = true
+  changes = 0
   private readonly listener = () => {
-    this.wasLive = false
+    this.changes++
   }
 
-  constructor(
-    private readonly mirror: Mirror,
-    private readonly names: readonly string[],
-  ) {
+  constructor(private readonly mirror: Mirror) {
     mirror.on('state', this.listener)
-  }
-
-  forget(): void {
-    this.wasLive = areLive(this.mirror, this.names)
   }
 
   end(): void {
@@ -145,20 +170,27 @@ class StatusWatch {
   }
 }
 
+/** That a mirror is wrong, from when a difference was first seen while its status stays the same. */
+class Doubt {
+  private readonly sinceMs = Date.now()
+  private readonly looks = new Set<string>()
+
+  /** `changes`: of the status, until then. */
+  constructor(readonly changes: number) {}
+
+  add(look: string | undefined): void {
+    if (look !== undefined) this.looks.add(look)
+  }
+
+  /** Enough looks have begun and ended: the first one known may have ended before. */
+  get isSettled(): boolean {
+    return this.looks.size > LOOKS_ALLOWED + 1 && Date.now() - this.sinceMs > SETTLED_MS
+  }
+}
+
 const isLive = (mirror: Mirror): boolean => mirror.status === 'live'
 const areLive = (mirror: Mirror, names: readonly string[]): boolean =>
   names.every((name) => mirror.tables().get(name)?.status === 'live')
-
-/** It must not be live, nor become so within some looks. */
-async function ensureNotLive(mirror: Mirror, reason: string, looks: number): Promise<void> {
-  const deadline = Date.now() + NOTICE_MS
-  while (isLive(mirror)) {
-    if (Date.now() > deadline) throw new Failure('falsely live', `The mirror is live. ${reason}`)
-    await pause(LOOK_EVERY_MS)
-  }
-  await pause(looks * LOOK_EVERY_MS)
-  if (isLive(mirror)) throw new Failure('falsely live', `The mirror is live again. ${reason}`)
-}
 
 /** Until tables are live and have everything before an LSN. */
 async function untilLive(mirror: Mirror, { names, lsn, deadline }: Place): Promise<void> {

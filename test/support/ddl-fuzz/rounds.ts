@@ -32,6 +32,15 @@ const NAMES = ['alpha', 'beta', 'gamma', 'delta']
 const READY_MS = 20_000
 const CLOSE_MS = 10_000
 
+export interface DdlOptions {
+  /** Of each mirror. */
+  mirror?: Partial<MirrorOptions>
+  /** Of a round, which has 8 to 20 otherwise: the same ones, as far as they go. */
+  mostSteps?: number
+  /** Rounds at a time, each job with a server of its own. Default 1. */
+  jobs?: number
+}
+
 /**
  * Lives through as many histories of random changes of schema and rows, of the seeds from `seed` on, each in a database of
  * its own, and compares the mirror with the server after every step. Goes on after a failure.
@@ -40,29 +49,28 @@ export async function ddlRounds(
   rounds: number,
   seed: number,
   onRound: (report: DdlReport) => void = () => undefined,
-  options: Partial<MirrorOptions> = {},
-  /** Of a round, which has 8 to 20 otherwise: the same ones, as far as they go. */
-  mostSteps = Number.POSITIVE_INFINITY,
+  { mirror: options = {}, mostSteps = Number.POSITIVE_INFINITY, jobs = 1 }: DdlOptions = {},
 ): Promise<DdlReport> {
   const report: DdlReport = { rounds: 0, wrong: 0, failures: [], statements: 0, refused: 0 }
-  const server = await startPostgres()
-  try {
-    for (let i = 0; i < rounds; i++) {
-      const round = await Round.start(server, seed + i, options)
+  let begun = 0
+  const job = async (): Promise<void> => {
+    await using server = await startPostgres()
+    while (begun < rounds) {
+      const ownSeed = seed + begun++
+      const round = await Round.start(server, ownSeed, options)
       const failure = await round.live(mostSteps)
       report.rounds++
       report.statements += round.script.statements
       report.refused += round.script.refused
       if (failure !== undefined) {
         if (failure.kind === 'wrong') report.wrong++
-        report.failures.push({ seed: seed + i, failure, script: round.script.lines })
+        report.failures.push({ seed: ownSeed, failure, script: round.script.lines })
       }
       onRound(report)
     }
-    return report
-  } finally {
-    await server.close()
   }
+  await Promise.all(Array.from({ length: Math.min(jobs, rounds) }, job))
+  return report
 }
 
 class Round {
