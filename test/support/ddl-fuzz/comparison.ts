@@ -6,6 +6,8 @@ import { quoted } from './scene'
 /** What the mirror should show under a name. */
 export interface Expected {
   name: string
+  /** Of `table`. */
+  oid: string | undefined
   /** As SQL spells the table that it is now; undefined if there is none. */
   table: string | undefined
   /** Why the table cannot be mirrored at the moment. */
@@ -20,14 +22,11 @@ interface ExpectedRow {
   unfit: string | null
 }
 
-/**
- * The tables that names stand for: those called so, else those that were when this was last asked, by `oids`, which it
- * keeps up to date.
- */
+/** The tables that names stand for: those called so, else those that the mirror knows by them, unless they have another's name. */
 export async function readExpected(
   client: pg.Client,
   names: readonly string[],
-  oids: Map<string, string>,
+  oids: ReadonlyMap<string, string>,
 ): Promise<Expected[]> {
   const values = names.map((name) => `('${name}', to_regclass('${name}')::oid, ${oids.get(name) ?? 'NULL'}::oid)`)
   const { rows } = await client.query<ExpectedRow>(`
@@ -40,15 +39,12 @@ export async function readExpected(
         WHERE t.isleaf AND p.oid <> c.oid AND p.relreplident NOT IN ('d', 'f')) THEN 'a partition has another identity'
       END AS unfit
     FROM (VALUES ${values.join(', ')}) v (name, named, known) LEFT JOIN pg_class c ON c.oid = coalesce(v.named, v.known)`)
-  for (const row of rows) {
-    const { name, oid, isNamed } = row
-    if (!isNamed && rows.some((other) => other.isNamed && other.oid === oid)) {
-      oids.delete(name)
-      row.table = null
-      row.unfit = 'its table has got the name of another one'
-    } else if (oid !== null) oids.set(name, oid)
-  }
-  return rows.map(({ name, table, unfit }) => ({ name, table: table ?? undefined, unfit: unfit ?? undefined }))
+  return rows.map(({ name, oid, isNamed, table, unfit }) => {
+    const isTaken = !isNamed && rows.some((other) => other.isNamed && other.oid === oid)
+    if (oid === null || isTaken)
+      return { name, oid: undefined, table: undefined, unfit: unfit ?? 'another has its table' }
+    return { name, oid, table: table ?? undefined, unfit: unfit ?? undefined }
+  })
 }
 
 interface ServerColumn {

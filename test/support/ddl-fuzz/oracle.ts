@@ -47,7 +47,7 @@ const CATCH_UP_MS = 60_000
 
 /** Says whether a mirror is right: by the server's rows, and by the mirror's own verification. */
 export class Oracle {
-  /** By name of the mirror: the table that it was last found to be of. */
+  /** By name of the mirror: the table that it was last checked to be of. */
   private readonly oids = new Map<string, string>()
 
   constructor(
@@ -62,10 +62,19 @@ export class Oracle {
   }
 
   /** Throws `Failure` unless the mirror is right, or says rightly that it cannot be. `looks`: how many of them to wait for at least. */
-  async check({ db, mirror }: Running, looks: number): Promise<void> {
+  async check(running: Running, looks: number): Promise<void> {
     const expected = await this.expected()
     const unfit = expected.filter((table) => table.unfit !== undefined)
-    if (unfit.length > 0) await this.ensureNotLive(mirror, `${unfit[0]!.name}: ${unfit[0]!.unfit}`, looks)
+    if (unfit.length > 0) await this.ensureNotLive(running.mirror, `${unfit[0]!.name}: ${unfit[0]!.unfit}`, looks)
+    await this.checkFit(running, expected, looks)
+    // Not before: a mirror that was away does not know what a name stood for meanwhile.
+    for (const { name, oid } of expected) {
+      if (oid === undefined) this.oids.delete(name)
+      else this.oids.set(name, oid)
+    }
+  }
+
+  private async checkFit({ db, mirror }: Running, expected: readonly Expected[], looks: number): Promise<void> {
     const fit = expected.filter((table) => table.unfit === undefined)
     if (fit.length === 0) return
     const client = await this.script.client()
