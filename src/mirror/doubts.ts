@@ -1,5 +1,5 @@
 import type { SnapheapError } from '../errors'
-import type { Lsn } from './lsn'
+import { type Lsn, NO_LSN } from './lsn'
 
 /** What was found wrong with the tables, until they are left behind or copied again. */
 export class Doubts {
@@ -9,6 +9,20 @@ export class Doubts {
   isOtherHistory = false
   /** Where the heap stood when a table was last found changed, by the table's oid. */
   private readonly changesSeen = new Map<number, Lsn>()
+
+  /** By oid of a leaf: the end of the server's log when it was first seen as a leaf of its table. */
+  private readonly attachedBefore = new Map<number, Lsn>()
+
+  /** Takes leaves that were not known as such. Returns a place in the log behind all that has made them leaves. */
+  noteAttached(oids: readonly number[], endLsn: Lsn): Lsn {
+    let last = NO_LSN
+    for (const oid of oids) {
+      const lsn = this.attachedBefore.get(oid) ?? endLsn
+      this.attachedBefore.set(oid, lsn)
+      if (lsn > last) last = lsn
+    }
+    return last
+  }
 
   /** Takes the error that has ended a session, with the tables at `appliedLsn`. True if a table was found changed. */
   note({ details }: SnapheapError, appliedLsn: Lsn): boolean {

@@ -5,7 +5,7 @@ import { emptyRelations, type SourceTable } from './catalogue'
 import { queryRows } from './connection'
 import { ensureDdlTrigger } from './ddl-trigger'
 import type { Doubts } from './doubts'
-import { formatLsn, type Lsn, parseLsn } from './lsn'
+import { formatLsn, type Lsn, NO_LSN, parseLsn } from './lsn'
 import { type MirroredTable, mirrorName, planTable, type TablePlan } from './mirrored-table'
 import { ensureFits, ensurePublication, publicationIdentity, readPublication } from './publication'
 import { type SlotStatus, slotStatus } from './slot'
@@ -13,6 +13,8 @@ import { ensureReplaceable, type KeptCopy, keptCopies, type MirrorState, readSta
 import type { Replacement } from './swap'
 import type { UnfitTables } from './table-findings'
 
+/** `server_version_num` from which on a table is published once it has been attached. */
+const PUBLISHES_LEAVES_AT_ONCE = 150_000
 const AT_REST_WITHIN_MS = 1_000
 const LOOK_AGAIN_MS = 20
 
@@ -41,6 +43,8 @@ export interface Plan {
   endLsn: Lsn
   /** The slot's own place: what comes after is sent. */
   confirmedLsn: Lsn
+  /** Where the stream must begin, or behind, before it tells of all leaves: see `staleLeaves`. */
+  settledLsn: Lsn
   /** The slot is kept on standby servers; undefined where there is none. */
   isFailover: boolean | undefined
   /** The heap cannot go on from where it stands: everything is copied, from a new slot on. */
@@ -108,6 +112,7 @@ export async function reconcile(
     publication: published.publication,
     endLsn: server.endLsn,
     confirmedLsn: status?.confirmedLsn ?? server.endLsn,
+    settledLsn: NO_LSN,
     isFailover: status?.isFailover,
     restart: reason === undefined ? undefined : { reason, isFirst: state === undefined },
     resumed,
@@ -115,7 +120,8 @@ export async function reconcile(
     changes: [],
     removed: [...served.keys()].filter((name) => !names.includes(name) && !request.unfit.has(name)),
   }
-  const empty = await emptyRelations(client, newLeaves(sources, served))
+  const hasStaleLeaves = server.version < PUBLISHES_LEAVES_AT_ONCE
+  const empty = await emptyRelations(client, hasStaleLeaves ? [] : newLeaves(sources, served))
   for (const source of sources) {
     const mirrored = served.get(mirrorName(source))
     const change = mirrored && planTable(mirrored, source, published.entries.get(source.oid) ?? '')
@@ -125,7 +131,20 @@ export async function reconcile(
       plan.changes.push({ source, plan: { ...change, copied: source.leaves } })
     else plan.changes.push({ source, plan: { ...change, copied: change.copied.filter(({ oid }) => !empty.has(oid)) } })
   }
+  if (hasStaleLeaves && reason === undefined)
+    plan.settledLsn = doubts.noteAttached(staleLeaves(plan.changes, served), server.endLsn)
   return plan
+}
+
+/**
+ * Leaves of which the stream may not tell. Before version 15 a WAL sender that has come upon a table before it was
+ * attached leaves it out as long as it runs (pgoutput.c: a relation's entry is valid until the publication changes).
+ */
+function staleLeaves(changes: Plan['changes'], served: ReadonlyMap<string, MirroredTable>): number[] {
+  return changes.flatMap(({ source, plan: { copied } }) => {
+    const known = served.get(mirrorName(source))!.leaves
+    return copied.filter(({ oid, attachedBy }) => known[oid]?.attachedBy !== attachedBy).map(({ oid }) => oid)
+  })
 }
 
 /**
@@ -157,6 +176,8 @@ interface ServerIdentity {
   endLsn: Lsn
   /** Its next transaction id, modulo 2^32. */
   nextXid: number
+  /** `server_version_num` */
+  version: number
 }
 
 /**
@@ -251,14 +272,15 @@ function ensureGoesOn(slot: string, state: MirrorState, server: ServerIdentity, 
 async function identifyServer(client: pg.Client, replication: pg.Client): Promise<ServerIdentity> {
   const doing = 'identifying the server failed'
   const [system] = await queryRows<{ systemid: string; xlogpos: string }>(replication, doing, 'IDENTIFY_SYSTEM')
-  const [next] = await queryRows<{ xid: string }>(
+  const [next] = await queryRows<{ xid: string; version: number }>(
     client,
     doing,
-    'SELECT pg_snapshot_xmax(pg_current_snapshot())::text AS xid',
+    `SELECT pg_snapshot_xmax(pg_current_snapshot())::text AS xid, current_setting('server_version_num')::int AS version`,
   )
   return {
     systemId: system!.systemid,
     endLsn: parseLsn(system!.xlogpos),
     nextXid: Number(BigInt(next!.xid) & 0xffff_ffffn),
+    version: next!.version,
   }
 }

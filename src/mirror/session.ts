@@ -13,7 +13,7 @@ import { Follower, type FollowerOptions, nextTurn } from './follower'
 import { HistoryProof } from './history-proof'
 import { type JoiningRequest, joinTables } from './joining'
 import { takeLosses } from './losses'
-import type { Lsn } from './lsn'
+import { type Lsn, NO_LSN } from './lsn'
 import { mirrorName } from './mirrored-table'
 import { type PreflightRequest, preflight } from './preflight'
 import { CopyMeter } from './progress'
@@ -49,6 +49,8 @@ export interface SessionOptions extends CopyingOptions {
   ddlTrigger: boolean
 }
 
+/** Between two looks at what the server knows to be durable here. */
+const LOOK_EVERY_MS = 100
 /** A slot that is given up is removed within so long, or when it is met again. */
 const DROP_WITHIN_MS = 5_000
 
@@ -217,7 +219,10 @@ export class Session {
       if (watch.isSynchronous) onAdvance() // it may have become so, and be waited for
       if (watch.slotStatus !== undefined) this.guard.look(watch.slotStatus)
     })
-    this.joining = this.join(rest, (description) => watch.prove(description))
+    this.joining =
+      plan.settledLsn > confirmedLsn
+        ? this.beginBehind(plan.settledLsn)
+        : this.join(rest, (description) => watch.prove(description))
     const verifying = this.joining.then(() => this.verifyInBackground())
     const streaming = this.stream.done.then(() => this.interrupted)
     return await Promise.race([streaming, this.interrupted, watching, verifying])
@@ -307,6 +312,17 @@ export class Session {
 
   private noteSources(sources: readonly SourceTable[]): void {
     for (const source of sources) this.sources.set(source.oid, source)
+  }
+
+  /** Ends the session once the stream of the next one begins at a place or behind it. */
+  private async beginBehind(lsn: Lsn): Promise<void> {
+    while ((this.slotStatus?.confirmedLsn ?? NO_LSN) < lsn) {
+      this.storeProgress(lsn)
+      await new Promise((resolve) => setTimeout(resolve, LOOK_EVERY_MS))
+      this.signal.throwIfAborted()
+    }
+    const what = 'The stream begins again: before version 15 the server leaves out partitions that it knew as tables.'
+    throw new SnapheapError('SCHEMA', what, { isTransient: true })
   }
 
   /**

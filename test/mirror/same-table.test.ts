@@ -1,4 +1,4 @@
-import { afterAll, afterEach, beforeAll, expect, test } from 'vitest'
+import { afterAll, afterEach, beforeAll, expect, type TestContext, test } from 'vitest'
 import type { MirrorOptions } from '../../src/mirror/mirror-options'
 import { IS_LONG } from '../support/long'
 import { MirrorBench } from '../support/mirror'
@@ -107,14 +107,23 @@ const UNSAID: [what: string, ...sql: string[]][] = [
   ],
 ]
 
+/** Skips what the server has no syntax for. */
+async function skipUnlessKnown(context: TestContext, what: string): Promise<void> {
+  const [row] = await bench.query<{ version: number }>(
+    `SELECT current_setting('server_version_num')::int / 10000 AS version`,
+  )
+  if (what === 'a row filter for a while' && row!.version < 15) context.skip('Postgres 14 has no row filters')
+}
+
 for (const [place, [what, ...statements]] of UNSAID.entries()) {
   const change = async (): Promise<void> => {
     for (const sql of statements) await bench.query(`BEGIN; ${sql}; COMMIT`)
     await bench.query('INSERT INTO item (id, b) VALUES (1000, 1); INSERT INTO event VALUES (1000, 1)')
   }
 
-  test(`the mirror comes into step by itself: ${what}`, async () => {
+  test(`the mirror comes into step by itself: ${what}`, async (context) => {
     await start({ publication: 'snapheap' })
+    await skipUnlessKnown(context, what)
     await change()
     await bench.expectSameSoon()
     await bench.query(
@@ -125,8 +134,9 @@ for (const [place, [what, ...statements]] of UNSAID.entries()) {
 
   if (place % 3 > 0 && !IS_LONG) continue // each takes a second, and the fuzzer has mirrors that are away, too
 
-  test(`the same while the mirror is away: ${what}`, async () => {
+  test(`the same while the mirror is away: ${what}`, async (context) => {
     await start({ publication: 'snapheap' })
+    await skipUnlessKnown(context, what)
     await bench.shut()
     await bench.query('UPDATE item SET b = 555 WHERE id = 2; UPDATE event SET b = 555 WHERE id = 2')
     await change()
