@@ -20,7 +20,7 @@ export interface ApplierOptions {
 export interface MirroredLeafOf {
   source: SourceTable
   leaf: SourceLeaf
-  /** Name of the table here: that which readers see, or a copy beside it. */
+  /** Name of the heap's table: the one that readers see, or its copy. */
   table: string
 }
 

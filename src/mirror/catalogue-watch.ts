@@ -163,8 +163,8 @@ export class CatalogueWatch {
   }
 
   /**
-   * Synchronous: the server waits for a standby that has acknowledged nothing, though it does not count it yet. The same
-   * is assumed where the role may not see the state.
+   * Synchronous: the server waits for a standby that has acknowledged nothing, though it does not count it yet. The
+   * same is assumed where the role may not see the state.
    */
   private async readServer(): Promise<ServerState> {
     const [state] = await queryRows<ServerState>(

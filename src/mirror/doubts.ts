@@ -9,7 +9,6 @@ export class Doubts {
   isOtherHistory = false
   /** Where the heap stood when a table was last found changed, by the table's oid. */
   private readonly changesSeen = new Map<number, Lsn>()
-
   /** By oid of a leaf: the end of the server's log when it was first seen as a leaf of its table. */
   private readonly attachedBefore = new Map<number, Lsn>()
 

@@ -41,9 +41,10 @@ const LOOK_EVERY_MS = 20
 const MEET_WITHIN_MS = 2_000
 
 /**
- * Copies tables while others are followed, and has them join these: a few at a time, so that what has joined stays when
- * the rest is interrupted, small ones first. Each time the copies catch up by a stream of their own, from the slot at whose beginning
- * they were taken, until both streams have come to the same place. Throws `POSTGRES`, `TIMEOUT`.
+ * Copies tables while others are followed, and has them join these: a few at a time, small ones first, so that an
+ * interruption does not concern those that have joined. Each time the copies catch up by a stream of their own, from
+ * the slot at whose beginning they were taken, until both streams have come to the same place. Throws `POSTGRES`,
+ * `TIMEOUT`.
  */
 export async function joinTables(request: JoiningRequest, tables: readonly SourceTable[]): Promise<void> {
   for (let rest = tables; rest.length > 0; ) {

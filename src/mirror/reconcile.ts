@@ -275,7 +275,8 @@ async function identifyServer(client: pg.Client, replication: pg.Client): Promis
   const [next] = await queryRows<{ xid: string; version: number }>(
     client,
     doing,
-    `SELECT pg_snapshot_xmax(pg_current_snapshot())::text AS xid, current_setting('server_version_num')::int AS version`,
+    `SELECT pg_snapshot_xmax(pg_current_snapshot())::text AS xid,
+            current_setting('server_version_num')::int AS version`,
   )
   return {
     systemId: system!.systemid,
