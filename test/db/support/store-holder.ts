@@ -2,7 +2,7 @@ import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { fileURLToPath } from 'node:url'
 import { onTestFinished } from 'vitest'
-import { bundleOnce } from '../../support/program'
+import { bundleOnce } from '../../support/bundle-once'
 
 const script = fileURLToPath(new URL('./hold-store.ts', import.meta.url))
 

@@ -3,7 +3,7 @@ import { once } from 'node:events'
 import { createInterface } from 'node:readline'
 import { fileURLToPath } from 'node:url'
 import { onTestFinished } from 'vitest'
-import { bundleOnce } from '../../support/program'
+import { bundleOnce } from '../../support/bundle-once'
 
 const script = fileURLToPath(new URL('./hold-lock.ts', import.meta.url))
 
