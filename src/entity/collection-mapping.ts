@@ -79,7 +79,7 @@ export class CollectionMapping implements MappedCollection {
     if (property?.target !== undefined && to.isA(property.target())) return property
     throw this.owner.fault(
       this.name,
-      `is a collection by ${from.className}.${name}, which is no reference to ${to.className}. Name a property ` +
+      `is a collection by ${from.className}.${name}, which does not refer to ${to.className}. Name a property ` +
         `with @Ref(() => ${to.className}).`,
     )
   }

@@ -274,7 +274,7 @@ export class EntityMapping {
       if (property !== undefined && this.owns(property)) return property.column
       throw this.fault(
         name,
-        'is named by an index and is no column property of its own. It has ' +
+        `is named by an index, but ${this.className} has no column property of that name. It has ` +
           `${this.properties.map((each) => each.name).join(', ')}.`,
       )
     }
@@ -336,7 +336,7 @@ export class EntityMapping {
         const name = typeof design === 'function' ? design.name : String(design)
         throw this.fault(
           property,
-          `has the type ${name}, which is no column type. Say @Ref(() => ${name}) if it is an entity, else ` +
+          `has the type ${name}, which a column cannot have. Use @Ref(() => ${name}) if it is an entity, else ` +
             '@Column({ type: … }).',
         )
       }

@@ -23,14 +23,14 @@ const types = new Map<string, IndexType>()
 
 /**
  * Makes an index type known to this process, so that `{ columns: ['body'], kind: type.name }` defines an index. Returns
- * it. Throws `INVALID_ARGUMENT` for what is no index type, `EXISTS` for another one of the same name.
+ * it. Throws `INVALID_ARGUMENT` unless it is one, `EXISTS` for another one of the same name.
  */
 export function defineIndexType<T extends IndexType>(type: T): T {
   const given: unknown = type
   if (typeof given !== 'object' || given === null || typeof type.terms !== 'function') {
     throw new SnapheapError(
       'INVALID_ARGUMENT',
-      `${show(given)} is no index type. Pass { name, terms }, where terms is a function from a value to its terms.`,
+      `defineIndexType() expects { name, terms } with a function terms(value), got ${show(given)}.`,
     )
   }
   if (type.asked !== undefined && typeof type.asked !== 'function') {

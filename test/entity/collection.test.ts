@@ -180,7 +180,7 @@ describe('a collection put together wrongly is refused', () => {
         }
         return [Shelf, Book]
       },
-      /Shelf\.books is a collection by Book\.title, which is no reference to Shelf\. Name a property/,
+      /Shelf\.books is a collection by Book\.title, which does not refer to Shelf\. Name a property/,
     ],
     [
       'of a class that is not registered',
