@@ -71,6 +71,9 @@ export class CopyChannel implements pg.Submittable {
   private readonly gatherer: ChunkGatherer | undefined
   private readonly queue: PieceQueue
   private isHeldBack = false
+  private isHandingOn = false
+  /** The connection is ready for the next command. */
+  private isReady = false
 
   constructor(
     private readonly command: string,
@@ -163,10 +166,23 @@ export class CopyChannel implements pg.Submittable {
   }
 
   private readonly takePiece = (piece: Buffer): Promise<void> | undefined => {
-    const read = () => {
+    return this.handOn(() => {
       if (this.isReading) this.read(piece)
-    }
-    return this.handlers.onChunk === undefined ? void read() : this.handlers.onChunk(read)
+    })
+  }
+
+  /** What has been read counts as received once its handler is done: it may fail after the end of the command. */
+  private handOn(read: () => void): Promise<void> | undefined {
+    this.isHandingOn = true
+    const suspended = this.handlers.onChunk === undefined ? void read() : this.handlers.onChunk(read)
+    if (suspended !== undefined) return suspended.then(() => this.handedOn())
+    this.handedOn()
+    return undefined
+  }
+
+  private handedOn(): void {
+    this.isHandingOn = false
+    if (this.isReady) this.settle()
   }
 
   private readonly releasePiece = (piece: Buffer): void => {
@@ -186,8 +202,7 @@ export class CopyChannel implements pg.Submittable {
   private readonly take = (chunk: Buffer): void => {
     this.beginSlice()
     try {
-      const read = () => this.read(chunk)
-      const suspended = this.handlers.onChunk === undefined ? void read() : this.handlers.onChunk(read)
+      const suspended = this.handOn(() => this.read(chunk))
       if (suspended !== undefined) {
         this.pause()
         suspended.then(
@@ -312,7 +327,8 @@ export class CopyChannel implements pg.Submittable {
   }
 
   handleReadyForQuery(): void {
-    this.settle()
+    this.isReady = true
+    if (!this.isHandingOn) this.settle()
   }
 
   handleCommandComplete(): void {}

@@ -176,6 +176,27 @@ test('what a handler throws rejects the copy', async () => {
   }
 })
 
+test('a handler that fails when it has read the last rows rejects the copy, at once or later', async () => {
+  await client.query('INSERT INTO sample SELECT i, NULL, NULL FROM generate_series(1, 20) i')
+  const failures: Record<string, (read: () => void) => Promise<void> | undefined> = {
+    'at once': (read) => {
+      read()
+      throw new RangeError('from the handler')
+    },
+    later: async (read) => {
+      read()
+      await new Promise((resolve) => setTimeout(resolve, 50))
+      throw new RangeError('from the handler')
+    },
+  }
+  for (const onChunk of Object.values(failures)) {
+    const own = await connect(server.connection, 'query')
+    const copy = copyRows(own, 'COPY sample TO STDOUT', 3, { onRow: () => undefined, onChunk })
+    await expect(copy).rejects.toThrow(new RangeError('from the handler'))
+    await own.end()
+  }
+})
+
 test('the loss of the connection rejects the copy', async () => {
   const own = await connect(server.connection, 'query')
   const [{ pid }] = await queryRows<{ pid: number }>(own, 'asking failed', 'SELECT pg_backend_pid() AS pid')
