@@ -3,12 +3,13 @@ import { BaseSequencer, type TestSpecification } from 'vitest/node'
 
 /** Files that take the longest, so that none of them is left alone at the end. */
 const LONG = [
-  'log/simulation',
   'mirror/ddl',
+  'mirror/copy-parts',
+  'mirror/live-while-copying',
   'native/sanitizers',
+  'log/simulation',
   'mirror/same-table',
   'query/odd-values',
-  'log/following',
 ]
 
 class LongestFirst extends BaseSequencer {

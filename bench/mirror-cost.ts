@@ -1,4 +1,5 @@
 import pg from 'pg'
+import type { MirrorOptions } from '../src/postgres'
 import { type ServerConnection, startPostgres } from '../test/support/postgres'
 import { type Figures, median, percentile, randomIntegers, type Together } from './harness'
 import { startMirror } from './mirror-program'
@@ -13,12 +14,14 @@ const PHASES = 3
 const LOAD = 0.5
 const ACCOUNTS_PER_BRANCH = 100_000
 const TELLERS_PER_BRANCH = 10
+/** Of the second mirror, which applies what comes within so long together. */
+const APPLY_EVERY_MS = 10
 const MIRRORED = ['pgbench_accounts', 'pgbench_tellers', 'pgbench_branches']
 
 /**
  * What a mirror costs its server: the transactions of pgbench (its built-in script "tpcb-like", PostgreSQL manual, pgbench) at
- * half the rate that the server alone can do, with and without a mirror of three of the four tables on the same machine. The
- * fourth has no key. A latency counts from when its transaction was due, as with `pgbench --rate`. Commits are synced.
+ * half the rate that the server alone can do, without a mirror, with one of three of the four tables on the same machine, and
+ * with one that applies changes every 10 ms. The fourth table has no key. A latency counts from when its transaction was due, as with `pgbench --rate`. Commits are synced.
  */
 export const task: Together = {
   rows: 1_000_000,
@@ -32,20 +35,29 @@ export const task: Together = {
     const postmaster = parentOf(pid)
     const perSecond = (await bank.run(undefined, CALIBRATION_MS)).length / (CALIBRATION_MS / 1000)
 
-    const found: Record<'without' | 'with', Figures[]> = { without: [], with: [] }
-    for (let phase = 0; phase < PHASES; phase++) {
-      found.without.push(await bank.measured(perSecond * LOAD, () => ({ serverMs: processorTimeMs(postmaster) })))
-      const mirror = await startMirror(connection, MIRRORED)
+    const withMirror = async (options: Partial<MirrorOptions>): Promise<Figures> => {
+      const mirror = await startMirror({ connection, tables: MIRRORED, ...options })
       const timesMs = () => ({ serverMs: processorTimeMs(postmaster), mirrorMs: processorTimeMs(mirror.pid) })
-      found.with.push(await bank.measured(perSecond * LOAD, timesMs))
+      const figures = await bank.measured(perSecond * LOAD, timesMs)
       await bank.expectSame(mirror)
       await mirror.end()
+      return figures
+    }
+    const found: Record<'without' | 'with' | 'gathering', Figures[]> = { without: [], with: [], gathering: [] }
+    for (let phase = 0; phase < PHASES; phase++) {
+      found.without.push(await bank.measured(perSecond * LOAD, () => ({ serverMs: processorTimeMs(postmaster) })))
+      found.with.push(await withMirror({}))
+      found.gathering.push(await withMirror({ applyEveryMs: APPLY_EVERY_MS }))
     }
     await Promise.all(clients.map((client) => client.end()))
     await server.close()
     return {
       'without a mirror': { ...medians(found.without), perSecond: perSecond * LOAD },
       'with a mirror': { ...medians(found.with), ...ratios(found.with, found.without) },
+      [`with one, applyEveryMs ${APPLY_EVERY_MS}`]: {
+        ...medians(found.gathering),
+        ...ratios(found.gathering, found.without),
+      },
     }
   },
 }

@@ -2,11 +2,10 @@ import { fork } from 'node:child_process'
 import { once } from 'node:events'
 import { join } from 'node:path'
 import { open } from '../src/index'
-import { mirror } from '../src/postgres'
-import type { ServerConnection } from '../test/support/postgres'
+import { type MirrorOptions, mirror } from '../src/postgres'
 import { diskFolder } from './folders'
 
-/** The file that this module is bundled into: what the mirroring process runs, with a connection as argument. */
+/** The file that this module is bundled into: what the mirroring process runs, with the options of its mirror as argument. */
 const program = import.meta.filename
 
 /** A process that mirrors tables. */
@@ -19,8 +18,8 @@ export interface MirrorProcess {
 }
 
 /** Starts one. Resolves when its mirror is live. */
-export async function startMirror(connection: ServerConnection, tables: readonly string[]): Promise<MirrorProcess> {
-  const child = fork(program, ['mirror', JSON.stringify({ connection, tables })])
+export async function startMirror(options: MirrorOptions): Promise<MirrorProcess> {
+  const child = fork(program, ['mirror', JSON.stringify(options)])
   const exited = once(child, 'exit').then(([code]) => {
     throw new Error(`The mirroring process ended with ${code}.`)
   })
@@ -42,9 +41,9 @@ export async function startMirror(connection: ServerConnection, tables: readonly
 }
 
 if (process.argv[1] === program && process.argv[2] === 'mirror') {
-  const { connection, tables } = JSON.parse(process.argv[3])
+  const options: MirrorOptions = JSON.parse(process.argv[3])
   const db = await open(join(diskFolder(), 'mirror.heap'))
-  const following = await mirror(db, { connection, tables })
+  const following = await mirror(db, options)
   await following.ready
   process.send!('ready')
   process.on('message', async ({ table, column, lsn }: { table: string; column: string; lsn: string }) => {

@@ -3,12 +3,23 @@
 // version of Node. On Windows node-gyp, which npm carries, finds Visual Studio.
 //
 //   node scripts/build-native.mjs              the binary that the package loads
-//   node scripts/build-native.mjs --sanitize   native/build/sanitized/snapheap.node, under AddressSanitizer and UBSan
+//   node scripts/build-native.mjs --sanitize   native/build/sanitized/snapheap.node, under AddressSanitizer and UBSan, and
+//                                              native_test beside it, of the same objects
 import { spawnSync } from 'node:child_process'
 import { createHash } from 'node:crypto'
-import { copyFileSync, existsSync, mkdirSync, readdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs'
+import {
+  copyFileSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs'
 import { createRequire } from 'node:module'
-import { dirname, join } from 'node:path'
+import { basename, dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 
 const require = createRequire(import.meta.url)
@@ -28,7 +39,6 @@ const sources = readdirSync(native)
 const flags = [
   '-std=c++17',
   '-fPIC',
-  '-shared',
   '-fvisibility=hidden',
   '-Wall',
   '-Wextra',
@@ -36,17 +46,19 @@ const flags = [
   '-DNAPI_VERSION=8',
   '-DNODE_ADDON_API_CPP_EXCEPTIONS',
   '-DNODE_API_SWALLOW_UNTHROWABLE_EXCEPTIONS',
-  ...(isSanitized
-    ? ['-O1', '-g', '-fsanitize=address,undefined', '-fno-sanitize-recover=undefined']
-    : ['-O3', '-DNDEBUG']),
-  ...(process.platform === 'darwin' ? ['-undefined', 'dynamic_lookup'] : []),
+  ...(isSanitized ? ['-O0', '-g1', '-fsanitize=address,undefined', '-fno-sanitize-recover=all'] : ['-O3', '-DNDEBUG']),
 ]
+const addonFlags = ['-shared', ...(process.platform === 'darwin' ? ['-undefined', 'dynamic_lookup'] : [])]
+const includes = [`-I${addonApi}`, `-I${join(nodeApi, 'include')}`]
+/** Calls what the addon is made of without N-API. Built with sanitizers only. */
+const testProgram = join('test', 'native_test.cc')
 
 function hashOfInputs() {
   const hash = createHash('sha256')
   const inputs = readdirSync(native).filter((name) => /\.(cc|h|gyp)$/.test(name))
+  if (isSanitized) inputs.push(testProgram)
   for (const name of inputs.sort()) hash.update(`${name}\0`).update(readFileSync(join(native, name)))
-  hash.update(flags.join(' '))
+  hash.update([...flags, ...addonFlags].join(' '))
   for (const dependency of [addonApi, nodeApi]) hash.update(require(join(dependency, 'package.json')).version)
   return hash.digest('hex')
 }
@@ -76,8 +88,26 @@ function findCompiler() {
 }
 
 function compile(output) {
-  const includes = [`-I${join(addonApi)}`, `-I${join(nodeApi, 'include')}`]
-  run(findCompiler(), [...flags, ...includes, ...sources, '-o', output])
+  run(findCompiler(), [...flags, ...addonFlags, ...includes, ...sources, '-o', output])
+}
+
+/** The addon and the test program share their objects: the compiler takes most of the time that both take. */
+function compileSanitized(output) {
+  const compiler = findCompiler()
+  const objects = mkdtempSync(join(folder, 'objects-'))
+  const objectOf = (source) => join(objects, `${basename(source, '.cc')}.o`)
+  try {
+    for (const source of [...sources, testProgram]) {
+      run(compiler, [...flags, ...includes, '-c', source, '-o', objectOf(source)])
+    }
+    const withoutNodeApi = [testProgram, ...sources.filter((name) => !name.startsWith('addon'))]
+    const program = join(objects, 'native_test')
+    run(compiler, [...flags, ...withoutNodeApi.map(objectOf), '-o', program])
+    renameSync(program, join(folder, 'native_test'))
+    run(compiler, [...flags, ...addonFlags, ...sources.map(objectOf), '-o', output])
+  } finally {
+    rmSync(objects, { recursive: true, force: true })
+  }
 }
 
 function compileOnWindows(output) {
@@ -98,6 +128,7 @@ if (isCurrent) {
   // Renamed into place, so that whoever has the old binary loaded, or builds at the same time, is not disturbed.
   const temporary = `${binary}.${process.pid}.tmp`
   if (process.platform === 'win32') compileOnWindows(temporary)
+  else if (isSanitized) compileSanitized(temporary)
   else compile(temporary)
   renameSync(temporary, binary)
   writeFileSync(hashFile, `${hash}\n`)

@@ -381,7 +381,7 @@ const CASES: Case[] = [
   // the mirror
   ['mirror(db)', (x) => mirror(x, { connection: NOWHERE, tables: ['a'] })],
   ['mirror(db, options)', (x, db) => mirror(db, x)],
-  ...['connection', 'tables', 'slot', 'publication', 'saveEveryMs', 'checkEveryMs'].map(
+  ...['connection', 'tables', 'slot', 'publication', 'saveEveryMs', 'checkEveryMs', 'applyEveryMs'].map(
     (name): Case => [
       `mirror(db, { ${name} })`,
       (x, db) => mirror(db, { connection: NOWHERE, tables: ['a'], slot: 's', [name]: x }),

@@ -13,6 +13,7 @@ import {
   READY_FOR_QUERY,
 } from './copy-protocol'
 import { PieceQueue } from './piece-queue'
+import { ReadPace } from './read-pace'
 
 /** Longest uninterrupted work on received bytes before other events get their turn. */
 const SLICE_MS = 8
@@ -34,6 +35,8 @@ export interface CopyChannelHandlers {
    * come at once. Default false.
    */
   gathers?: boolean
+  /** Time between two reads of the socket, see `ReadPace`. Default 0: what comes is read. */
+  readEveryMs?: number | undefined
   /** With each such piece, before it is read: may begin to prepare it, while others are read. */
   prepare?: ((bytes: Buffer) => Promise<void> | undefined) | undefined
   /**
@@ -71,6 +74,7 @@ export class CopyChannel implements pg.Submittable {
   private readonly gatherer: ChunkGatherer | undefined
   private readonly queue: PieceQueue
   private isHeldBack = false
+  private readonly pace: ReadPace
   private isHandingOn = false
   /** The connection is ready for the next command. */
   private isReady = false
@@ -81,6 +85,7 @@ export class CopyChannel implements pg.Submittable {
     private readonly handlers: CopyChannelHandlers,
   ) {
     if (handlers.gathers === true) this.gatherer = new ChunkGatherer({ onPiece: this.enqueue, onError: this.hearError })
+    this.pace = new ReadPace(handlers.readEveryMs ?? 0)
     this.queue = new PieceQueue({
       prepare: handlers.prepare,
       handOn: this.takePiece,
@@ -215,6 +220,13 @@ export class CopyChannel implements pg.Submittable {
       return
     }
     this.yieldAfterSlice()
+    const pauseMs = this.isReading ? this.pace.pauseAfter(chunk.length) : 0
+    if (pauseMs > 0) this.pauseFor(pauseMs)
+  }
+
+  private pauseFor(ms: number): void {
+    this.pause()
+    setTimeout(() => this.resume(), ms)
   }
 
   /** The socket may deliver megabytes in one turn of the event loop: they are cut into slices. */

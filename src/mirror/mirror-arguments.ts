@@ -20,6 +20,12 @@ const SLOT: Rule = [
   (value) => typeof value === 'string' && /^[a-z0-9_]+$/.test(value) && value.length <= LONGEST_SLOT_NAME,
   `up to ${LONGEST_SLOT_NAME} lower-case letters, digits and underscores`,
 ]
+/** What comes meanwhile stays in the buffers of the kernel. */
+const LONGEST_APPLY_MS = 50
+const APPLY_EVERY_MS: Rule = [
+  (value) => typeof value === 'number' && value >= 0 && value <= LONGEST_APPLY_MS,
+  `a number of milliseconds from 0 to ${LONGEST_APPLY_MS}`,
+]
 const OPTION_RULES: Readonly<Record<keyof MirrorOptions, Rule>> = {
   connection: [
     (value) => (typeof value === 'string' && value !== '') || isRecord(value),
@@ -32,6 +38,7 @@ const OPTION_RULES: Readonly<Record<keyof MirrorOptions, Rule>> = {
   slot: SLOT,
   publication: NAME,
   saveEveryMs: DURATION_MS,
+  applyEveryMs: APPLY_EVERY_MS,
   checkEveryMs: DURATION_MS,
   ddlTrigger: BOOLEAN,
   verifyEveryMs: DURATION_MS,

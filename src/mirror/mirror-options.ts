@@ -38,6 +38,12 @@ export interface MirrorOptions {
   /** How often changes are made durable, and the server told so. Default 5000. */
   saveEveryMs?: number
   /**
+   * Changes that come within this time are applied together, so that they are shown up to so much later. Up to 50.
+   * Default 0: as soon as their transaction has come. 10 halves the processor time of a mirror on a server with hundreds
+   * of small transactions a second.
+   */
+  applyEveryMs?: number
+  /**
    * How often slot, publication and columns are looked at. Default 1000. The stream tells that a table was altered with
    * the next row that is written to it, and the mirror looks then; where no row is written, rows from before it (a new
    * column's default, a changed type, a detached partition) are shown for as long.

@@ -47,6 +47,7 @@ export interface SessionOptions extends CopyingOptions {
   onSilence: (isSilent: boolean) => void
   verification: BackgroundVerification | undefined
   ddlTrigger: boolean
+  applyEveryMs?: number
 }
 
 /** Between two looks at what the server knows to be durable here. */
@@ -184,7 +185,7 @@ export class Session {
     rest: SourceTable[],
     lookFurther: () => Promise<void>,
   ): Promise<never> {
-    const { store, slot, publication, tables, checkEveryMs, ddlTrigger, onAdvance } = this.options
+    const { store, slot, publication, tables, checkEveryMs, applyEveryMs, ddlTrigger, onAdvance } = this.options
     const { publishedAs, confirmedLsn } = plan
     const watch = new CatalogueWatch(this.client!, this.sources, {
       slot,
@@ -207,9 +208,10 @@ export class Session {
       prove: (description) => watch.prove(description),
     })
     const { onMessage, onKeepalive, onChunk } = this.follower
+    const firstLsn = confirmedLsn < startLsn ? confirmedLsn : startLsn
     this.stream = new ReplicationStream(
       this.replication!,
-      { slot, publication, startLsn: confirmedLsn < startLsn ? confirmedLsn : startLsn, hasMessages: ddlTrigger },
+      { slot, publication, startLsn: firstLsn, applyEveryMs, hasMessages: ddlTrigger },
       { onMessage, onKeepalive, onChunk, onSilence: this.options.onSilence },
     )
     onAdvance()

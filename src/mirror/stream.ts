@@ -23,6 +23,8 @@ export interface StreamOptions {
    * How often the position of the owner is sent to the server. Below half of its `wal_sender_timeout`. Default 2500.
    */
   statusIntervalMs?: number
+  /** What comes within this time is taken together. Default 0: as it comes. */
+  applyEveryMs?: number | undefined
   /** Also logical decoding messages. Default false. */
   hasMessages?: boolean
 }
@@ -72,7 +74,7 @@ export class ReplicationStream {
     options: StreamOptions,
     private readonly handlers: StreamHandlers,
   ) {
-    const { slot, publication, startLsn, hasMessages = false, statusIntervalMs = 2_500 } = options
+    const { slot, publication, startLsn, applyEveryMs, hasMessages = false, statusIntervalMs = 2_500 } = options
     this.receivedLsn = startLsn
     const names = pg.escapeLiteral(pg.escapeIdentifier(publication))
     this.channel = new CopyChannel(
@@ -85,6 +87,7 @@ export class ReplicationStream {
           this.heard()
           if (this.isStopping) this.channel.finish()
         },
+        readEveryMs: applyEveryMs,
         onData: (bytes, start, end) => this.receive(bytes, start, end),
         onChunk: (read) => {
           read()

@@ -19,7 +19,7 @@ import type { Memory } from '../../src/heap/memory'
 import { plainMemory } from '../../src/heap/plain-memory'
 import { open } from '../../src/index'
 import { nativeMemory } from '../heap/support/memories'
-import { bundleProgram, type Output } from '../support/program'
+import { bundleOnce, bundleProgram, type Output } from '../support/program'
 import { closeChecked, errorOf, fileStore, memoryStore, rejectionOf, temporaryPath } from '../support/store'
 import { StoreHolder } from './support/store-holder'
 
@@ -31,8 +31,7 @@ const program = (name: string): string => fileURLToPath(new URL(`./support/${nam
 
 /** What another process says that opens a database for writing and adds a row. */
 async function writeElsewhere(kind: string, path: string, id: number): Promise<string> {
-  const { bundle, remove } = await bundleProgram(program('write-once'))
-  onTestFinished(remove)
+  const bundle = await bundleOnce(program('write-once'))
   return spawnSync(process.execPath, [bundle, kind, path, String(id)], { encoding: 'utf8' }).stdout.trim()
 }
 

@@ -366,7 +366,7 @@ describe.each(HEAP_MEMORIES)('heap file on %s memory', (name, makeMemory) => {
         const error = await errorOf(() => Heap.open(memory, path, OPEN))
         expect([error.code, error.details.pid]).toEqual(['LOCKED', process.pid])
       })
-      const holder = new LockHolder(name)
+      const holder = await LockHolder.start(name)
       expect(await holder.lock(`${path}.lock`)).toBe('held')
       const error = await errorOf(() => Heap.open(memory, path, OPEN))
       expect([error.code, error.details.pid]).toEqual(['LOCKED', holder.pid])

@@ -309,7 +309,7 @@ describe.each(['native', 'plain'])('%s lock between processes', (name) => {
   test('excludes others, names its holder, and is free once the holder was killed', async () => {
     const path = join(temporaryFolder(), 'heap.lock')
     const memory = MEMORIES.find(([each]) => each === name)![1]()
-    const holder = new LockHolder(name)
+    const holder = await LockHolder.start(name)
     expect(await holder.lock(path)).toBe('held')
     let thrown: unknown
     try {
@@ -320,7 +320,7 @@ describe.each(['native', 'plain'])('%s lock between processes', (name) => {
     expect((thrown as SnapheapError).details).toEqual({ path, pid: holder.pid })
     await holder.kill()
     const lock = memory.lock(path)
-    const second = new LockHolder(name)
+    const second = await LockHolder.start(name)
     expect(await second.lock(path)).toBe('LOCKED')
     lock.release()
     expect(await second.lock(path)).toBe('held')

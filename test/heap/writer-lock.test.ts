@@ -43,7 +43,7 @@ const dead = () => ({ ...ownIdentity(), pid: deadPid() })
 describe.each(PAIRS)('%s and %s memory', (first, second) => {
   test('exclude each other, name the holder, and go one after the other', async () => {
     const path = newPath()
-    const [one, other] = [new LockHolder(first), new LockHolder(second)]
+    const [one, other] = await Promise.all([LockHolder.start(first), LockHolder.start(second)])
     for (let round = 0; round < 3; round++) {
       expect(await one.lock(path)).toBe('held')
       const refusal = await other.answerTo(path)
@@ -60,13 +60,13 @@ describe.each(PAIRS)('%s and %s memory', (first, second) => {
 
   test('the second gets the lock of the first once that was killed', async () => {
     const path = newPath()
-    const [one, other] = [new LockHolder(first), new LockHolder(second)]
+    const [one, other] = await Promise.all([LockHolder.start(first), LockHolder.start(second)])
     expect(await one.lock(path)).toBe('held')
     await one.kill()
     expect(await other.lock(path)).toBe('held')
     expect(claimsOf(path)).toHaveLength(second === 'plain' ? 1 : 0)
     await other.release()
-    expect(await new LockHolder(first).lock(path)).toBe('held')
+    expect(await (await LockHolder.start(first)).lock(path)).toBe('held')
   })
 
   test('exclude each other within one process', () => {
@@ -82,7 +82,7 @@ describe.each(PAIRS)('%s and %s memory', (first, second) => {
 
 test('of many processes of both kinds that ask at the same time, exactly one gets the lock', async () => {
   const folder = temporaryFolder()
-  const holders = [...KINDS, ...KINDS, 'plain'].map((kind) => new LockHolder(kind))
+  const holders = await Promise.all([...KINDS, ...KINDS, 'plain'].map((kind) => LockHolder.start(kind)))
   for (let round = 0; round < 30; round++) {
     const path = join(folder, `lock-${round}`)
     if (round % 2 === 0) writeFileSync(`${path}-0123456789ab`, encodeIdentity(dead()))
@@ -270,18 +270,18 @@ describe.skipIf(!hasNamespaces)(
   () => {
     test.each(PAIRS)('%s and %s memory exclude each other across them', async (first, second) => {
       const path = newPath()
-      const [one, other] = [new LockHolder(first, inNamespace), new LockHolder(second)]
+      const [one, other] = await Promise.all([LockHolder.start(first, inNamespace), LockHolder.start(second)])
       expect(await one.lock(path)).toBe('held')
       expect(await other.lock(path)).toBe('LOCKED')
       await one.release()
       expect(await other.lock(path)).toBe('held')
       expect(await one.lock(path)).toBe('LOCKED')
-      expect(await new LockHolder(first, inNamespace).lock(path)).toBe('LOCKED')
+      expect(await (await LockHolder.start(first, inNamespace)).lock(path)).toBe('LOCKED')
     })
 
     test('a claim of a process that was killed in another one stays, and the remedy names it', async () => {
       const path = newPath()
-      const one = new LockHolder('plain', inNamespace)
+      const one = await LockHolder.start('plain', inNamespace)
       expect(await one.lock(path)).toBe('held')
       await one.kill()
       for (const kind of KINDS) {
@@ -297,7 +297,7 @@ describe.skipIf(!hasNamespaces)(
     test('where /proc is that of another namespace, no process is taken for another with its pid', async () => {
       const path = newPath()
       const keepsShell = ['unshare', '-pf', '--kill-child', 'sh', '-c', '"$@"; true', 'sh']
-      const holder = new LockHolder('plain', keepsShell)
+      const holder = await LockHolder.start('plain', keepsShell)
       const other = newPath()
       expect(await holder.lock(other)).toBe('held')
       const identity = JSON.parse(readFileSync(join(dirname(other), claimsOf(other)[0]), 'utf8'))

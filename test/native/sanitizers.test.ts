@@ -1,6 +1,5 @@
-import { readdirSync } from 'node:fs'
 import { isAbsolute, join } from 'node:path'
-import { describe, expect, test } from 'vitest'
+import { beforeAll, describe, expect, test } from 'vitest'
 import { temporaryFolder } from '../heap/support/memories'
 import { ROOT, run } from './support/binary'
 
@@ -13,21 +12,19 @@ const hasSanitizers =
 describe.skipIf(!hasSanitizers)(
   `native code under AddressSanitizer and UBSan${hasSanitizers ? '' : ' (there are none)'}`,
   () => {
+    const built = join(ROOT, 'native/build/sanitized')
+    beforeAll(() => {
+      const { output } = run(process.execPath, [join(ROOT, 'scripts/build-native.mjs'), '--sanitize'])
+      expect(output).toMatch(/^native addon: /)
+    }, 600_000)
+
     test('is clean without N-API, and frees what it takes', () => {
-      const folder = temporaryFolder()
-      const program = join(folder, 'native_test')
-      const native = join(ROOT, 'native')
-      const sources = readdirSync(native).filter((name) => name.endsWith('.cc') && !name.startsWith('addon'))
-      const flags = ['-std=c++17', '-O1', '-g', '-pthread', '-fsanitize=address,undefined', '-fno-sanitize-recover=all']
-      const compiled = run(compiler, [...flags, 'test/native_test.cc', ...sources, '-o', program], { cwd: native })
-      expect(compiled).toEqual({ status: 0, signal: null, output: '' })
-      expect(run(program, [folder])).toEqual({ status: 0, signal: null, output: 'native: all holds\n' })
-    }, 600_000) // most of it is the compiler's, here and below
+      const outcome = run(join(built, 'native_test'), [temporaryFolder()])
+      expect(outcome).toEqual({ status: 0, signal: null, output: 'native: all holds\n' })
+    }, 600_000)
 
     // The tests of all that it does, under the same sanitizers, take minutes: npm run test:native
     test('is clean as the addon, whatever it is called with', () => {
-      const built = run(process.execPath, [join(ROOT, 'scripts/build-native.mjs'), '--sanitize'])
-      expect(built.output).toMatch(/^native addon: /)
       const runtime = (name: string) => run(compiler, [`-print-file-name=${name}`]).output.trim()
       // The engine itself is not instrumented and frees nothing at exit: only errors count, not leaks.
       const env = {
@@ -36,7 +33,7 @@ describe.skipIf(!hasSanitizers)(
         ASAN_OPTIONS: 'detect_leaks=0',
       }
       const script = join(ROOT, 'test/native/support/abuse.cjs')
-      const binary = join(ROOT, 'native/build/sanitized/snapheap.node')
+      const binary = join(built, 'snapheap.node')
       const outcome = run(process.execPath, ['--expose-gc', script, binary, '20', '20000'], {
         cwd: temporaryFolder(),
         env,

@@ -93,14 +93,25 @@ test.each(Object.keys(ASCENDING) as ColumnType[])(
   async (type) => {
     const { native, plain, values } = await filled(type)
     const asked = [...ASCENDING[type]!.flatMap((equal, rank) => equal.map((value) => ({ value, rank })))]
+    const isSame = (a: unknown, b: unknown): boolean => Object.is(a, b)
     const countOf = (fits: (value: unknown) => boolean): number =>
       [...values.values()].filter(({ value }) => fits(value)).length
-    const idsOf = (fits: (value: unknown, rank: number) => boolean): string =>
-      [...values]
-        .filter(([, { value, rank }]) => fits(value, rank))
-        .map(([id]) => id)
-        .join()
-    const isSame = (a: unknown, b: unknown): boolean => Object.is(a, b)
+    const idsOf = (fits: (value: unknown, rank: number) => boolean): string => {
+      const ids: number[] = []
+      for (const [id, { value, rank }] of values) if (fits(value, rank)) ids.push(id)
+      return ids.join()
+    }
+    const expected = asked.map(({ value, rank }) => ({
+      eq: idsOf((each) => isSame(each, value)),
+      ne: idsOf((each) => !isSame(each, value)),
+      in: idsOf((each) => isSame(each, value) || isSame(each, asked[0].value)),
+      ...Object.fromEntries(
+        Object.entries(HOLDS).map(([operator, holds]) => [
+          operator,
+          idsOf((each, other) => each !== null && holds(other - rank)),
+        ]),
+      ),
+    }))
     /** Indexes are the same whoever scans. */
     const askedOf = (column: string): Database[] => (column === 'scanned' ? [native, plain] : [native])
     const found = (column: string, condition: object): unknown[] =>
@@ -111,19 +122,11 @@ test.each(Object.keys(ASCENDING) as ColumnType[])(
         return ids.join()
       })
     for (const column of COLUMNS) {
-      const all = (ids: string): string[] => askedOf(column).map(() => ids)
-      for (const { value, rank } of asked) {
-        const label = `${column} ${String(value)}`
-        const same = idsOf((each) => isSame(each, value))
-        const others = idsOf((each) => !isSame(each, value))
-        expect([label, 'eq', ...found(column, { eq: value })]).toEqual([label, 'eq', ...all(same)])
-        expect([label, 'ne', ...found(column, { ne: value })]).toEqual([label, 'ne', ...all(others)])
-        const few = idsOf((each) => isSame(each, value) || isSame(each, asked[0].value))
-        expect([label, 'in', ...found(column, { in: [asked[0].value, value] })]).toEqual([label, 'in', ...all(few)])
-        for (const [operator, holds] of Object.entries(HOLDS)) {
-          const fitting = idsOf((each, other) => each !== null && holds(other - rank))
-          const ids = found(column, { [operator]: value })
-          expect([label, operator, ...ids]).toEqual([label, operator, ...all(fitting)])
+      for (const [i, { value }] of asked.entries()) {
+        for (const [operator, ids] of Object.entries(expected[i]!)) {
+          const operand = operator === 'in' ? [asked[0].value, value] : value
+          const label = `${column} ${operator} ${String(value)}`
+          expect([label, ...found(column, { [operator]: operand })]).toEqual([label, ...askedOf(column).map(() => ids)])
         }
       }
       const ascending = [...values].sort(([a, x], [b, y]) => x.rank - y.rank || a - b).map(([id]) => id)

@@ -5,6 +5,7 @@ import { text } from 'node:stream/consumers'
 import { fileURLToPath, pathToFileURL } from 'node:url'
 import ts from 'typescript'
 import { build, type Plugin } from 'vite'
+import { afterAll } from 'vitest'
 
 const root = join(dirname(fileURLToPath(import.meta.url)), '../..')
 
@@ -73,6 +74,18 @@ export async function bundleProgram(file: string): Promise<{ bundle: string; rem
     remove()
     throw error
   }
+}
+
+const bundles = new Map<string, ReturnType<typeof bundleProgram>>()
+afterAll(async () => {
+  for (const { remove } of await Promise.all(bundles.values())) remove()
+})
+
+/** The bundle of a program that many tests of a file start: made once, and gone after the last of them. */
+export async function bundleOnce(file: string): Promise<string> {
+  const made = bundles.get(file) ?? bundleProgram(file)
+  bundles.set(file, made)
+  return (await made).bundle
 }
 
 /**

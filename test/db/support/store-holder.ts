@@ -2,8 +2,8 @@ import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { fileURLToPath } from 'node:url'
 import { onTestFinished } from 'vitest'
+import { bundleOnce } from '../../support/program'
 
-const runBundled = fileURLToPath(new URL('../../../scripts/run-bundled.mjs', import.meta.url))
 const script = fileURLToPath(new URL('./hold-store.ts', import.meta.url))
 
 /** Another process that has a database open for writing, with one row saved; killed after the test. */
@@ -11,7 +11,7 @@ export class StoreHolder {
   private constructor(private readonly child: ChildProcess) {}
 
   static async start(memoryName: string, path: string): Promise<StoreHolder> {
-    const child = spawn(process.execPath, [runBundled, script, memoryName, path], {
+    const child = spawn(process.execPath, [await bundleOnce(script), memoryName, path], {
       stdio: ['ignore', 'pipe', 'inherit'],
     })
     const holder = new StoreHolder(child)

@@ -3,20 +3,22 @@ import { once } from 'node:events'
 import { createInterface } from 'node:readline'
 import { fileURLToPath } from 'node:url'
 import { onTestFinished } from 'vitest'
+import { bundleOnce } from '../../support/program'
 
-const runBundled = fileURLToPath(new URL('../../../scripts/run-bundled.mjs', import.meta.url))
 const script = fileURLToPath(new URL('./hold-lock.ts', import.meta.url))
 
 /** Another process that takes locks on request; killed after the test. `within` is a command that runs it elsewhere, like `unshare`. */
 export class LockHolder {
-  private readonly child: ChildProcess
   private readonly answers: AsyncIterator<string>
 
-  constructor(memoryName: string, within: readonly string[] = []) {
-    const [command, ...args] = [...within, process.execPath, runBundled, script, memoryName]
-    this.child = spawn(command, args, { stdio: ['pipe', 'pipe', 'inherit'] })
-    this.answers = createInterface({ input: this.child.stdout! })[Symbol.asyncIterator]()
+  private constructor(private readonly child: ChildProcess) {
+    this.answers = createInterface({ input: child.stdout! })[Symbol.asyncIterator]()
     onTestFinished(() => this.kill())
+  }
+
+  static async start(memoryName: string, within: readonly string[] = []): Promise<LockHolder> {
+    const [command, ...args] = [...within, process.execPath, await bundleOnce(script), memoryName]
+    return new LockHolder(spawn(command, args, { stdio: ['pipe', 'pipe', 'inherit'] }))
   }
 
   get pid(): number {

@@ -1,7 +1,7 @@
 import type { Memory } from '../../../src/heap/memory'
 
 /** Enough for a small database. */
-const WINDOW_BYTES = 16 << 20
+const WINDOW_BYTES = 4 << 20
 
 /**
  * A memory whose windows are small and, where they are no file's, used again: running the garbage collector for each

@@ -198,8 +198,10 @@ class Doubt {
 }
 
 const isLive = (mirror: Mirror): boolean => mirror.status === 'live'
-const areLive = (mirror: Mirror, names: readonly string[]): boolean =>
-  names.every((name) => mirror.tables().get(name)?.status === 'live')
+const areLive = (mirror: Mirror, names: readonly string[]): boolean => {
+  const tables = mirror.tables() // which reads what the heap keeps of them
+  return names.every((name) => tables.get(name)?.status === 'live')
+}
 
 /** Until tables are live and have everything before an LSN. */
 async function untilLive(mirror: Mirror, { names, lsn, deadline }: Place): Promise<void> {

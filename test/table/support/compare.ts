@@ -27,7 +27,10 @@ function expectSameTable(table: Table, model: ModelTable): void {
   for (const row of model.rows) {
     const key = model.key.map((column) => row.get(column))
     const found = table.get((key.length === 1 ? key[0] : key) as never)!
-    for (const column of model.columns) expect(exact(found[column.name])).toBe(exact(row.get(column)))
+    expectEqual(
+      model.columns.map((column) => exact(found[column.name])),
+      model.columns.map((column) => exact(row.get(column))),
+    )
   }
   for (const column of model.columns) {
     for (const value of [...poolOf(column.type), null, undefined]) expectFound(table, model, new Map([[column, value]]))
@@ -41,13 +44,23 @@ function expectSameTable(table: Table, model: ModelTable): void {
 
 function expectFound(table: Table, model: ModelTable, conditions: ModelRow): void {
   const rows = table.find(Object.fromEntries([...conditions].map(([column, value]) => [column.name, value])))
-  expect(rows).toEqual(rows.toSorted((a, b) => a - b))
-  expect(keysOf(table, rows)).toEqual(
+  expectEqual(
+    rows,
+    rows.toSorted((a, b) => a - b),
+  )
+  expectEqual(
+    keysOf(table, rows),
     model
       .matching(conditions)
       .map((row) => model.keyOf(row))
       .sort(),
   )
+}
+
+/** An expectation costs much more than the comparison, and there are hundreds for each table. */
+function expectEqual<Value>(actual: readonly Value[], expected: readonly Value[]): void {
+  if (actual.length === expected.length && actual.every((value, i) => value === expected[i])) return
+  expect(actual).toEqual(expected)
 }
 
 function expectStatistics(table: Table, model: ModelTable, column: ModelColumn): void {

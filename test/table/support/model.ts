@@ -122,9 +122,8 @@ export class ModelTable {
   }
 
   matching(conditions: ModelRow): ModelRow[] {
-    return this.rows.filter((row) =>
-      [...conditions].every(([column, value]) => exact(row.get(column)) === exact(stored(column, value))),
-    )
+    const wanted = [...conditions].map(([column, value]) => [column, exact(stored(column, value))] as const)
+    return this.rows.filter((row) => wanted.every(([column, value]) => exact(row.get(column)) === value))
   }
 
   addColumn(column: ModelColumn, value: unknown): Outcome {
