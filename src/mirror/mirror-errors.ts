@@ -20,6 +20,17 @@ export function silentError(slot: string): SnapheapError {
   )
 }
 
+/** Postgres tells two keys apart that are the same in a heap. */
+export function sameKeyError(table: string, key: readonly string[], value: unknown): SnapheapError {
+  return new SnapheapError(
+    'POSTGRES',
+    `Postgres: ${table} has two rows with different keys (${key.join(', ')}) that are the same in a heap, ` +
+      `${JSON.stringify(value)}: it keeps neither the bounds of an array nor null as a document. Change one of them, ` +
+      'or give the table another key.',
+    { table, isTransient: true },
+  )
+}
+
 export function closedError(): SnapheapError {
   return new SnapheapError('CLOSED', 'The mirror is closed. Start it again with mirror(db, …).')
 }

@@ -1,5 +1,6 @@
 import type pg from 'pg'
-import type { SourceLeaf, SourceTable } from './catalogue'
+import type { SnapheapError } from '../errors'
+import { qualifiedName, type SourceLeaf, type SourceTable } from './catalogue'
 import { commit } from './commit'
 import { queryRows } from './connection'
 import { type CopyHandlers, copyRows } from './copy'
@@ -10,6 +11,7 @@ import { indexColumns } from './index-copy'
 import { createLeaves, LeafRows } from './leaf-rows'
 import { copySilence } from './liveness'
 import { formatLsn } from './lsn'
+import { sameKeyError } from './mirror-errors'
 import { describeSource, indexedColumns, type MirroredTable, mirrorName, tableDefinition } from './mirrored-table'
 import { RowLoader } from './row-loader'
 import { type CopyNote, type KeptCopy, setRole } from './state'
@@ -178,8 +180,12 @@ export class TableCopy {
           loader.writer = transaction.writer(copyName)
           loader.writer.expectedRows = source.estimatedRows
           leafRows = source.isPartitioned ? new LeafRows(transaction, copyName) : undefined
-          read()
-          loader.flush()
+          try {
+            read()
+            loader.flush()
+          } catch (error) {
+            throw explained(source, error)
+          }
         })
         return committed instanceof Promise ? committed : undefined
       },
@@ -222,4 +228,9 @@ export class TableCopy {
     )
     await indexColumns(store, this.copyName, names, checkpoint)
   }
+}
+
+function explained(source: SourceTable, error: unknown): unknown {
+  const { code, details } = error as SnapheapError
+  return code === 'UNIQUE' ? sameKeyError(qualifiedName(source), source.key, details.value) : error
 }

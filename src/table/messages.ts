@@ -28,7 +28,7 @@ export function notUnique(table: Table, column: Column, row: number): SnapheapEr
     'UNIQUE',
     `Table ${table.name} already has a row (number ${show(row)}) with ${names} = ${show(value)}. Update that row, ` +
       'or choose another value.',
-    { table: table.name, column: column.name, row },
+    { table: table.name, column: column.name, row, value },
   )
 }
 
