@@ -297,7 +297,7 @@ export class Table {
     const { finder } = this.context
     const isTuple = Array.isArray(key) && key.length === 1 && column.type !== 'json' && !column.type.endsWith('[]')
     const single: unknown = isTuple ? key[0] : key
-    if (single === undefined || single === null) throw this.wrongKey(key)
+    if (single === undefined || (single === null && !keepsNull(column))) throw this.wrongKey(key)
     return this.seekValue(column, single) ? (column.index?.first(finder.low, finder.high) ?? -1) : -1
   }
 
@@ -325,7 +325,7 @@ export class Table {
     const { finder } = this.context
     finder.isMissing = false
     if (value === null || value === undefined) {
-      if (value === null && column.type === 'any') finder.null()
+      if (value === null && keepsNull(column)) finder.null()
       else finder.absent()
       return true
     }
@@ -385,6 +385,11 @@ export function integerOf(low: number, high: number): number {
   numberHalves[1] = high
   const number = numberScratch[0]
   return high === CONSTANT_HIGH && low === CONSTANT.zero ? 0 : number
+}
+
+/** Whether null is a value of the column, not the absence of one: a document may be null where each row has a document. */
+function keepsNull(column: Column): boolean {
+  return column.type === 'any' || (column.type === 'json' && !column.isNullable)
 }
 
 /** Whether the catalogue lists a table with this descriptor. */

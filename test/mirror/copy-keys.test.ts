@@ -211,3 +211,16 @@ test('keys that are one in a heap are refused with their value, and the other ta
   await bench.until(() => bench.mirror.status === 'live' && bench.db.table('small').get(1)!.v === 3)
   await bench.expectSame()
 })
+
+test('a document that is null is a key as any other', async () => {
+  const sql = `CREATE TABLE one (k jsonb PRIMARY KEY, v int); CREATE TABLE two (k jsonb, n int, v int, PRIMARY KEY (k, n));
+    INSERT INTO one VALUES ('null', 1), ('0', 2); INSERT INTO two VALUES ('null', 1, 1), ('0', 1, 2)`
+  bench = await MirrorBench.start(server, sql, { tables: ['one', 'two'] })
+  await bench.expectSame()
+  await bench.query('UPDATE one SET v = 5; UPDATE two SET v = 5')
+  await bench.expectSame()
+  expect(bench.db.table('one').get(null as never)).toEqual({ k: null, v: 5 })
+  expect(bench.db.table('two').get([null, 1] as never)).toEqual({ k: null, n: 1, v: 5 })
+  await bench.query("DELETE FROM one WHERE k = 'null'; DELETE FROM two WHERE k = 'null'")
+  await bench.expectSame()
+})

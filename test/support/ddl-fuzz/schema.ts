@@ -9,11 +9,17 @@ export const TYPES = `
   CREATE FUNCTION place(text) RETURNS integer LANGUAGE sql IMMUTABLE AS 'SELECT abs(hashtext($1)) % 1000'`
 
 const PLAIN_COLUMNS = [
-  'v integer, name text, body text STORAGE EXTERNAL, feels mood',
+  'v integer, name text, body text, feels mood',
   'price numeric(10,2), amount numeric, points score, tags text[], p pair',
   'name varchar(30) NOT NULL, feels mood[], n nest, ps pair[], is_on boolean, twice integer GENERATED ALWAYS AS (id * 2) STORED',
-  'doc jsonb, day date, at timestamptz, big bigint NOT NULL DEFAULT 5, body text STORAGE EXTERNAL, l label',
+  'doc jsonb, day date, at timestamptz, big bigint NOT NULL DEFAULT 5, body text, l label',
 ]
+
+/** The columns called `body` are not compressed, so that large values of them are TOASTed. `STORAGE` is new in Postgres 16. */
+function createTable(name: string, columns: string, options = ''): string {
+  const create = `CREATE TABLE ${name} (${columns})${options}`
+  return /\bbody\b/.test(columns) ? `${create}; ALTER TABLE ${name} ALTER body SET STORAGE EXTERNAL` : create
+}
 
 /** SQL for a table of this name, without partitions. */
 export function plainTable(choice: Choice, name: string): string {
@@ -24,7 +30,7 @@ export function plainTable(choice: Choice, name: string): string {
     `grp text, id integer, ${columns}, PRIMARY KEY (id, grp)`,
     `kind mood, id bigint, ${columns}, PRIMARY KEY (kind, id)`,
   ])
-  return `CREATE TABLE ${name} (${keyed})`
+  return createTable(name, keyed!)
 }
 
 /** Statements that make a partitioned table; names of partitions end in what they hold. */
@@ -33,7 +39,7 @@ export function partitionedTable(choice: Choice, name: string, fresh: () => numb
   const part = (suffix: string) => `p${fresh()}_${suffix}`
   const [first, second, rest] = [part('r0'), part('r1'), part('d')]
   const byRange = [
-    `CREATE TABLE ${name} (id integer PRIMARY KEY, ${columns}) PARTITION BY RANGE (id)`,
+    createTable(name, `id integer PRIMARY KEY, ${columns}`, ' PARTITION BY RANGE (id)'),
     `CREATE TABLE ${first} PARTITION OF ${name} FOR VALUES FROM (0) TO (100)`,
     `CREATE TABLE ${second} PARTITION OF ${name} FOR VALUES FROM (100) TO (200)`,
     `CREATE TABLE ${rest} PARTITION OF ${name} DEFAULT`,
@@ -41,7 +47,7 @@ export function partitionedTable(choice: Choice, name: string, fresh: () => numb
   if (choice.chance(0.5)) return byRange
   const [n, sub, below, above] = [part('ln'), part('ls'), part('d'), part('r2')]
   return [
-    `CREATE TABLE ${name} (grp text, id integer, ${columns}, PRIMARY KEY (grp, id)) PARTITION BY LIST (grp)`,
+    createTable(name, `grp text, id integer, ${columns}, PRIMARY KEY (grp, id)`, ' PARTITION BY LIST (grp)'),
     `CREATE TABLE ${n} PARTITION OF ${name} FOR VALUES IN ('n')`,
     `CREATE TABLE ${sub} PARTITION OF ${name} FOR VALUES IN ('s') PARTITION BY RANGE (id)`,
     `CREATE TABLE ${below} PARTITION OF ${sub} DEFAULT`,
