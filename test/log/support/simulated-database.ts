@@ -125,13 +125,18 @@ export class SimulatedDatabase {
 
   // What a user does
 
+  /** Nothing is under way: neither of what was asked for, nor in the background. */
+  private get isQuiet(): boolean {
+    return this.tasks.size === 0 && this.files.isIdle
+  }
+
   private write(): void {
     const { store, files, mode } = this
     const sync = this.random() < 0.9
     const change = this.anyChange()
     const before = store.version
     const faults = files.faults
-    const mustFail = this.isPoisoned && this.tasks.size === 0 && files.isIdle
+    const mustFail = this.isPoisoned && this.isQuiet
     let attempted: State | undefined
     try {
       store.write(
@@ -149,7 +154,7 @@ export class SimulatedDatabase {
       if (store.version !== before && !(this.isPoisoned && store.version < before))
         throw new SimulationFailure('torn', 'a failed write left another version', error)
       if (attempted !== undefined && (files.isDead || this.isPoisoned)) this.history.isUncertain(before + 1, attempted)
-      const since = this.tasks.size > 0 && isReturning(error) ? this.quietFaults : faults
+      const since = !this.isQuiet && isReturning(error) ? this.quietFaults : faults
       if (error !== ABORT && !(this.isBesideOpen && isBusy(error))) this.expectExcused(error, 'write', since)
       this.compare(store, this.history.at(store.version))
     }
@@ -180,7 +185,7 @@ export class SimulatedDatabase {
 
   /** What was rejected has left nothing: from the rejection on or, while something is under way, as soon as that has ended. */
   private expectTakenBack(): void {
-    const isQuiet = this.tasks.size === 0 && this.files.isIdle && !this.isBesideOpen
+    const isQuiet = this.isQuiet && !this.isBesideOpen
     for (const { version, state } of this.rejected.splice(0)) {
       if (this.isPoisoned || this.files.isDead || !this.history.is(version, state)) continue
       if (isQuiet) throw new SimulationFailure('torn', `version ${version} was rejected and is still shown`)
@@ -548,7 +553,7 @@ export class SimulatedDatabase {
       this.committed(beside.state, beside.version)
     }
     this.expectTakenBack()
-    if (this.tasks.size === 0 && this.files.isIdle) this.quietFaults = this.files.faults
+    if (this.isQuiet) this.quietFaults = this.files.faults
   }
 
   private committed(state: State, version = this.store.version): void {
