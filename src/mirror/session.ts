@@ -20,7 +20,7 @@ import { CopyMeter } from './progress'
 import { type Plan, reconcile } from './reconcile'
 import { removeFromServer } from './server-objects'
 import { type SlotStatus, setFailover } from './slot'
-import { givesUpSlot, SlotGuard } from './slot-guard'
+import { givesUpSlot, SlotGuard, undecodable } from './slot-guard'
 import {
   claimSlot,
   createStateTable,
@@ -100,7 +100,7 @@ export class Session {
    * given.
    */
   async run(): Promise<never> {
-    const { store, connection, slot, failover = false } = this.options
+    const { store, connection, slot, doubts, failover = false } = this.options
     let isGivenUp = false
     try {
       const lost = (error: Error) => this.interrupt(error)
@@ -128,8 +128,9 @@ export class Session {
       const { startLsn, rest } = await this.carryOut(plan)
       return await this.follow(plan, startLsn, rest, () => this.lookAtUnfit(request))
     } catch (error) {
-      isGivenUp = givesUpSlot(error, slot)
-      throw this.stopped ?? error
+      const reason = doubts.isStuck(error, slot, this.follower?.appliedLsn) ? undecodable(error, slot) : error
+      isGivenUp = givesUpSlot(reason, slot)
+      throw this.stopped ?? reason
     } finally {
       await this.end()
       if (isGivenUp)

@@ -73,6 +73,18 @@ export function guardMeanwhile(
   }
 }
 
+/** The error of a slot that is given up because the server fails again and again to decode its log for it. */
+export function undecodable(error: SnapheapError, slot: string): SnapheapError {
+  const { sqlState } = error.details
+  return new SnapheapError(
+    'POSTGRES',
+    `${error.message} The server has failed to decode the same part of its log several times. ` +
+      'The mirror has given the slot up, and copies the tables again.',
+    { slot, sqlState, givesUpSlot: true, isTransient: true },
+    error,
+  )
+}
+
 function givenUp(slot: string, retainedBytes: number, maxRetainedBytes: number): SnapheapError {
   return new SnapheapError(
     'POSTGRES',

@@ -102,7 +102,7 @@ export class ReplicationStream {
       .then(
         () => this.ended(slot),
         (error) => {
-          throw endedBy(error)
+          throw endedBy(error, slot)
         },
       )
     this.done.catch(() => undefined) // the owner may look at it later
@@ -226,9 +226,14 @@ export class ReplicationStream {
 
 /**
  * The slot, or before version 18 the publication, was dropped under the stream (undefined_object): the next
- * session finds that out, and makes it anew.
+ * session finds that out, and makes it anew. An error of another kind than those of connections, resources and operators
+ * (classes 08, 28, 53, 55, 57 and 58) is one of decoding.
  */
-function endedBy(error: unknown): unknown {
-  if (!(error instanceof SnapheapError) || error.details.sqlState !== '42704') return error
-  return new SnapheapError(error.code, error.message, { ...error.details, isTransient: true }, error.cause)
+function endedBy(error: unknown, slot: string): unknown {
+  if (!(error instanceof SnapheapError) || typeof error.details.sqlState !== 'string') return error
+  const { code, message, details, cause } = error
+  const { sqlState } = error.details
+  if (sqlState === '42704') return new SnapheapError(code, message, { ...details, isTransient: true }, cause)
+  if (/^(08|28|53|55|57|58)/.test(sqlState)) return error
+  return new SnapheapError(code, message, { ...details, undecodedSlot: slot, isTransient: true }, cause)
 }
