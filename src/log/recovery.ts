@@ -236,6 +236,9 @@ export function openAt(target: LogTarget, folder: string, options: RepairOptions
   const { segments, torn } = listSegments(memory, files, folder, target.version === 0 ? undefined : target.id)
   if (options.repair) for (const { path, header } of segments) ensureFeatures(path, header.features, true)
   if (target.version === 0 && segments.length > 0) target.identify(segments[0].header.heapId)
+  // A new heap: a segment of an earlier attempt, which was removed again, must not come back after a power cut.
+  const isNew = target.version === 0 && segments.length === 0 && torn === undefined
+  if (isNew && options.repair && files.exists(folder)) memory.syncFolder(folder)
   const damaged = torn === undefined ? undefined : leaveTorn(target, torn, options)
   return { folder, cursor: new LogCursor(memory, files, folder, target.id, target.point, world), damaged }
 }

@@ -1,10 +1,11 @@
-import { fstatSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { existsSync, fstatSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { expect, test } from 'vitest'
-import { SEGMENT } from '../../src/log/format'
+import { SEGMENT, segmentName } from '../../src/log/format'
 import { nativeMemory } from '../heap/support/memories'
 import { closeChecked, errorOf, rejectionOf } from '../support/store'
 import { segmentsOf } from './support/damage'
+import type { FaultyFiles } from './support/faulty-files'
 import { ids, machine, put, putAsync, putIn, turn } from './support/machine'
 
 // Each of these was found by the simulator or by the fuzzer, and is told here by itself.
@@ -392,6 +393,23 @@ test('a segment whose first record was written in part and cannot be cut off is 
   put(store, 3) // by the segment's name, the next that would be begun
   await one.cutPower()
   expect(ids(one.open())).toEqual([1, 3])
+})
+
+test('a segment of a database that could not be begun does not come back beside the next one (seed 77643)', async () => {
+  const one = machine()
+  let removed = Buffer.alloc(0)
+  const isOfParent: FaultyFiles['faultOf'] = ({ kind, path }) => {
+    if (kind === 'remove' && path.endsWith('.log')) removed = readFileSync(join(dirname(one.path), path))
+    return kind === 'syncFolder' && !path.endsWith('.log') ? { code: 'EIO' } : undefined
+  }
+  expect(errorOf(() => one.open({}, isOfParent)).code).toBe('IO')
+  const second = one.open({ durability: 'none' })
+  put(second, 2)
+  await second.save()
+  await one.cutPower()
+  const segment = join(`${one.path}.log`, segmentName(0))
+  if (existsSync(segment)) writeFileSync(segment, removed) // its bytes may be on the device without a sync
+  expect(ids(one.open())).toEqual([2])
 })
 
 test('a first file whose name could not be made durable is replaced by the next save (seed 2007490)', async () => {
