@@ -154,6 +154,8 @@ function mendKey(table: SceneTable): string[] {
   // Without a key there may be equal rows by now.
   return [
     `TRUNCATE ${quoted(table.name)}`,
-    `${alter} ADD PRIMARY KEY (${key.map(({ name }) => quoted(name)).join(', ')})`,
+    key.length > 0
+      ? `${alter} ADD PRIMARY KEY (${key.map(({ name }) => quoted(name)).join(', ')})`
+      : `${alter} ADD id integer PRIMARY KEY`, // its columns were dropped
   ]
 }
