@@ -15,7 +15,7 @@ import { onSqlite } from './sqlite'
 const BATCH_ROWS = 1000
 const BATCHES = 10
 /** Logged as ever, and never synced: what the others do. */
-const UNSYNCED = { everyMs: 2 ** 31 - 1, everyBytes: Number.POSITIVE_INFINITY }
+const UNSYNCED = { intervalMs: 2 ** 31 - 1, intervalBytes: Number.POSITIVE_INFINITY }
 
 /**
  * Transactions that each update all five indexed columns of 1,000 random rows; nobody syncs, everybody with a file hands what was

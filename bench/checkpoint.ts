@@ -62,7 +62,7 @@ export const task: Together = {
         const isCopyFirst = round % 2 === 0
         if (isCopyFirst) copy()
         written.bytes = 0
-        const { tookMs, delayP99Ms, delayMaxMs } = await timedWithDelays(() => db.save())
+        const { tookMs, delayP99Ms, delayMaxMs } = await timedWithDelays(() => db.checkpoint())
         savedMs.push(tookMs)
         delaysMs.push(delayP99Ms)
         longestDelaysMs.push(delayMaxMs)
@@ -94,13 +94,16 @@ function documentOf(id: number, change: number): Buffer {
 }
 
 async function fill(db: Store, rows: number): Promise<void> {
-  await db.bulkLoad(async (tx) => {
-    tx.createTable('documents', {
-      key: 'id',
-      columns: { id: 'integer', document: { type: 'bytes', index: false } },
-    })
-    for (let id = 0; id < rows; id++) tx.insert('documents', { id, document: documentOf(id, 0) })
-  })
+  await db.bulkWrite(
+    async (tx) => {
+      tx.createTable('documents', {
+        key: 'id',
+        columns: { id: 'integer', document: { type: 'bytes', index: false } },
+      })
+      for (let id = 0; id < rows; id++) tx.insert('documents', { id, document: documentOf(id, 0) })
+    },
+    { log: false },
+  )
 }
 
 async function changeRows(db: Store, first: number, count: number, change: number): Promise<void> {
@@ -161,9 +164,9 @@ function countingFiles(written: { bytes: number }): Files {
       written.bytes += bytes.length
       files.write(fd, bytes, position)
     },
-    async writeBeside(fd, buffers, position) {
+    async writeAsync(fd, buffers, position) {
       for (const { length } of buffers) written.bytes += length
-      await files.writeBeside(fd, buffers, position)
+      await files.writeAsync(fd, buffers, position)
     },
   }
 }

@@ -9,7 +9,7 @@ import { nowMs } from './reader-program'
 const TRANSACTIONS_PER_SECOND = 500
 const TRANSACTIONS = 1000
 const ROUNDS_BEFORE = 1
-const UNSYNCED = 'durability interval, unsynced: true'
+const UNSYNCED = 'durability interval, showUnsynced: true'
 const DURABLE = 'durability commit'
 
 /**

@@ -35,7 +35,7 @@ async function followed(rows: number): Promise<Sample> {
   await following.ready
   const amounts = db.table('orders').column('amount')
   const delays = await commitAndWatch(client, (id) => amounts.number(id))
-  await db.save()
+  await db.checkpoint()
   await following.close()
 
   const lsn = await makeBacklog(client, rows)

@@ -34,11 +34,14 @@ export const task: Apart = {
 
 async function heap(rows: number): Promise<Sample> {
   const db = await open()
-  await db.bulkLoad(async (tx) => {
-    const columns = Object.fromEntries(NUMBERS.map((name) => [name, { type: 'number' as const, index: name < 'd' }]))
-    tx.createTable('numbers', { key: 'id', columns: { id: 'integer', ...columns } })
-    tx.insertMany('numbers', allRows(rows))
-  })
+  await db.bulkWrite(
+    async (tx) => {
+      const columns = Object.fromEntries(NUMBERS.map((name) => [name, { type: 'number' as const, index: name < 'd' }]))
+      tx.createTable('numbers', { key: 'id', columns: { id: 'integer', ...columns } })
+      tx.insertMany('numbers', allRows(rows))
+    },
+    { log: false },
+  )
   const columns = NUMBERS.map((name) => db.table('numbers').column(name))
   return observed(
     (i) => columns[i % columns.length].number((i * 7919) % rows),

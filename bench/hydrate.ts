@@ -60,7 +60,7 @@ export const task: Race = {
         operations: 1 << 9,
         async prepare() {
           const db = await open(undefined, { entities: [Parcel] })
-          await db.bulkLoad(async (tx) => tx.insertMany('parcel', parcelsUpTo(rows)))
+          await db.bulkWrite(async (tx) => tx.insertMany('parcel', parcelsUpTo(rows)), { log: false })
           return add((id) => db.get(Parcel, id)!)
         },
       },

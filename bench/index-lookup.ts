@@ -23,7 +23,7 @@ export const task: Race = {
         operations: 1 << 16,
         async prepare() {
           const table = (await snapheapOrders(rows)).table('orders')
-          return sumOf((customer) => table.find({ customer }))
+          return sumOf((customer) => table.findRows({ customer }))
         },
       },
       map: {

@@ -20,12 +20,15 @@ export async function snapheapWithItems(
   options: OpenOptions,
 ): Promise<ItemStore & { db: Snapheap }> {
   const db = await open(path, options)
-  await db.bulkLoad(async (tx) => {
-    const indexless = Object.entries(INDEXED).map(([name, type]) => [name, { type, index: false }])
-    tx.createTable('items', { key: 'id', columns: { id: 'integer', ...Object.fromEntries(indexless) } })
-    tx.insertMany('items', itemsUpTo(rows))
-    for (const column of Object.keys(INDEXED)) tx.addIndex('items', column)
-  })
+  await db.bulkWrite(
+    async (tx) => {
+      const indexless = Object.entries(INDEXED).map(([name, type]) => [name, { type, index: false }])
+      tx.createTable('items', { key: 'id', columns: { id: 'integer', ...Object.fromEntries(indexless) } })
+      tx.insertMany('items', itemsUpTo(rows))
+      for (const column of Object.keys(INDEXED)) tx.addIndex('items', column)
+    },
+    { log: false },
+  )
   const items = db.table('items')
   return {
     db,

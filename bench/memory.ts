@@ -71,13 +71,16 @@ export const task: Apart = {
 async function loaded(rows: number): Promise<{ db: Snapheap; path: string }> {
   const path = join(temporaryFolder(), 'numbers.heap')
   const db = await open(path)
-  await db.bulkLoad(async (tx) => {
-    tx.createTable('numbers', {
-      key: 'id',
-      columns: { id: 'integer', a: 'number', b: 'number', c: 'integer', d: 'integer' },
-    })
-    tx.insertMany('numbers', allNumbers(rows))
-  })
+  await db.bulkWrite(
+    async (tx) => {
+      tx.createTable('numbers', {
+        key: 'id',
+        columns: { id: 'integer', a: 'number', b: 'number', c: 'integer', d: 'integer' },
+      })
+      tx.insertMany('numbers', allNumbers(rows))
+    },
+    { log: false },
+  )
   return { db, path }
 }
 

@@ -15,7 +15,7 @@ const LOAD = 0.5
 const ACCOUNTS_PER_BRANCH = 100_000
 const TELLERS_PER_BRANCH = 10
 /** Of the second mirror, which applies what comes within so long together. */
-const APPLY_EVERY_MS = 10
+const APPLY_INTERVAL_MS = 10
 const MIRRORED = ['pgbench_accounts', 'pgbench_tellers', 'pgbench_branches']
 
 /**
@@ -47,14 +47,14 @@ export const task: Together = {
     for (let phase = 0; phase < PHASES; phase++) {
       found.without.push(await bank.measured(perSecond * LOAD, () => ({ serverMs: processorTimeMs(postmaster) })))
       found.with.push(await withMirror({}))
-      found.gathering.push(await withMirror({ applyEveryMs: APPLY_EVERY_MS }))
+      found.gathering.push(await withMirror({ applyIntervalMs: APPLY_INTERVAL_MS }))
     }
     await Promise.all(clients.map((client) => client.end()))
     await server.close()
     return {
       'without a mirror': { ...medians(found.without), perSecond: perSecond * LOAD },
       'with a mirror': { ...medians(found.with), ...ratios(found.with, found.without) },
-      [`with one, applyEveryMs ${APPLY_EVERY_MS}`]: {
+      [`with one, applyIntervalMs ${APPLY_INTERVAL_MS}`]: {
         ...medians(found.gathering),
         ...ratios(found.gathering, found.without),
       },

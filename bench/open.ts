@@ -92,7 +92,7 @@ async function makeHeap(path: string, words: number, step: number): Promise<{ pa
 async function makeOrders(path: string): Promise<string> {
   const db = await snapheapOrders(ORDERS, path)
   db.write((tx) => tx.update('orders', ORDERS / 2, { amount: 8 }))
-  await db.save()
+  await db.checkpoint()
   await db.close()
   return path
 }

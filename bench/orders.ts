@@ -31,15 +31,18 @@ export function orderClass(rows: number): typeof NarrowOrder {
 /** Orders in snapheap, their customers indexed, in memory where no path is given. */
 export async function snapheapOrders(rows: number, path?: string): Promise<Snapheap> {
   const db = await open(path, { entities: [orderClass(rows)] })
-  await db.bulkLoad(async (tx) => {
-    if (rows > MOST_WHOLE_ORDERS) {
-      insertColumns(tx.writer('orders'), rows, { id: (id) => id, amount: amountAt })
-      return
-    }
-    tx.dropIndex('orders', 'customer')
-    tx.insertMany('orders', ordersUpTo(rows))
-    tx.addIndex('orders', 'customer')
-  })
+  await db.bulkWrite(
+    async (tx) => {
+      if (rows > MOST_WHOLE_ORDERS) {
+        insertColumns(tx.writer('orders'), rows, { id: (id) => id, amount: amountAt })
+        return
+      }
+      tx.dropIndex('orders', 'customer')
+      tx.insertMany('orders', ordersUpTo(rows))
+      tx.addIndex('orders', 'customer')
+    },
+    { log: false },
+  )
   return db
 }
 

@@ -16,7 +16,7 @@ export interface Questions {
   read: { asked: { reads: number; rows: number; seed: number }; answered: { total: number; tookMs: number } }
 }
 
-/** The file that this module is bundled into: what a reading thread or process runs, with the path of a database as argument, and `unsynced`. */
+/** The file that this module is bundled into: what a reading thread or process runs, with the path of a database as argument, and `showUnsynced`. */
 export const program = import.meta.filename
 
 export function nowMs(): number {
@@ -24,7 +24,7 @@ export function nowMs(): number {
 }
 
 if (!isMainThread || process.argv[1] === program) {
-  const db = await open(process.argv[2], { follow: true, unsynced: process.argv[3] === 'unsynced' })
+  const db = await open(process.argv[2], { follow: true, showUnsynced: process.argv[3] === 'unsynced' })
   const items = db.table('items')
   const seen: [number, number][] = []
   db.following!.on('change', (version) => seen.push([version, nowMs()]))

@@ -19,12 +19,12 @@ export const task: Apart = {
         const delays: number[] = []
         for (let round = 0; round <= ROUNDS_IN_PROCESS; round++) {
           const timer = watchDelays(delays)
-          whole.push(await timed(() => db.save(target, { replace: true })))
+          whole.push(await timed(() => db.saveAs(target, { replace: true })))
           clearInterval(timer)
           db.write((tx) => {
             for (let i = 0; i < rows / 100; i++) tx.update('orders', (i * 97 + round) % rows, { amount: round + i / 2 })
           })
-          changed.push(await timed(() => db.save()))
+          changed.push(await timed(() => db.checkpoint()))
         }
         await db.close()
         const fileMb = statSync(target).size / 1e6
@@ -62,7 +62,7 @@ async function saved(rows: number): Promise<{ db: Database; target: string }> {
   const folder = diskFolder()
   const db = await snapheapOrders(rows, join(folder, 'orders.heap'))
   const target = join(folder, 'copy.heap')
-  await db.save(target)
+  await db.saveAs(target)
   return { db, target }
 }
 

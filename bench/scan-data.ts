@@ -13,23 +13,26 @@ export const DUCKDB_SETTINGS = 'in memory, one thread, as snapheap'
 /** Orders whose amount, status and customer no index helps with: what a scan is asked about. */
 export async function snapheapUnindexed(rows: number): Promise<Snapheap> {
   const db = await open()
-  await db.bulkLoad(async (tx) => {
-    tx.createTable('orders', {
-      key: 'id',
-      columns: {
-        id: 'integer',
-        customer: { type: 'integer', index: false },
-        amount: { type: 'number', index: false },
-        status: { type: 'string', index: false },
-      },
-    })
-    insertColumns(tx.writer('orders'), rows, {
-      id: (id) => id,
-      customer: customerAt,
-      amount: amountAt,
-      status: statusAt,
-    })
-  })
+  await db.bulkWrite(
+    async (tx) => {
+      tx.createTable('orders', {
+        key: 'id',
+        columns: {
+          id: 'integer',
+          customer: { type: 'integer', index: false },
+          amount: { type: 'number', index: false },
+          status: { type: 'string', index: false },
+        },
+      })
+      insertColumns(tx.writer('orders'), rows, {
+        id: (id) => id,
+        customer: customerAt,
+        amount: amountAt,
+        status: statusAt,
+      })
+    },
+    { log: false },
+  )
   return db
 }
 

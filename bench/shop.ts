@@ -34,21 +34,24 @@ const HASHED = ['customer', 'product', 'status']
 /** The shop in snapheap, in memory, through classes. */
 export async function snapheapShop(rows: number): Promise<Snapheap> {
   const db = await open(undefined, { entities: [Customer, Product, Orders] })
-  await db.bulkLoad(async (tx) => {
-    tx.insertMany(
-      'customer',
-      upTo(customersOf(rows), (id) => ({ id, city: cityOf(id) })),
-    )
-    tx.insertMany(
-      'product',
-      upTo(PRODUCTS, (id) => ({ id, price: priceOf(id) })),
-    )
-    for (const column of HASHED) tx.dropIndex('orders', column)
-    tx.dropIndex('orders', 'amount_ordered')
-    tx.insertMany('orders', shopOrders(rows))
-    for (const column of HASHED) tx.addIndex('orders', column)
-    tx.addIndex('orders', { columns: ['amount'], kind: 'ordered' })
-  })
+  await db.bulkWrite(
+    async (tx) => {
+      tx.insertMany(
+        'customer',
+        upTo(customersOf(rows), (id) => ({ id, city: cityOf(id) })),
+      )
+      tx.insertMany(
+        'product',
+        upTo(PRODUCTS, (id) => ({ id, price: priceOf(id) })),
+      )
+      for (const column of HASHED) tx.dropIndex('orders', column)
+      tx.dropIndex('orders', 'amount_ordered')
+      tx.insertMany('orders', shopOrders(rows))
+      for (const column of HASHED) tx.addIndex('orders', column)
+      tx.addIndex('orders', { columns: ['amount'], kind: 'ordered' })
+    },
+    { log: false },
+  )
   return db
 }
 

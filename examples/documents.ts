@@ -23,7 +23,7 @@ const spec = part.column('spec')
 const row = part.rowOf(1)
 console.log(spec.path(row, ['size', 'mm', -1]), spec.length(row, ['size', 'mm']), spec.path(row, ['weight']))
 console.log(part.column('tags').path(row, [0]), part.get(3))
-console.log(part.find({ tags: ['metal'] }), part.find({ note: 12n }), part.find({ spec: null }))
+console.log(part.findRows({ tags: ['metal'] }), part.findRows({ note: 12n }), part.findRows({ spec: null }))
 for (const each of part.rows()) console.log(String(part.column('note').get(each)))
 await db.close()
 

@@ -39,10 +39,10 @@ class Parrot extends Bird {
 
 const db = await open(undefined, { entities: [Keeper, Animal, Bird, Parrot] })
 db.write((tx) => {
-  tx.create(Keeper, { name: 'Ann' })
-  tx.create(Animal, { id: 1, name: 'Rex', keeper: 'Ann' })
-  tx.create(Bird, { id: 2, name: 'Tux', legs: 2, wingspan: 0.8 })
-  tx.create(Parrot, { id: 3, name: 'Polly', legs: 2, wingspan: 0.3, words: ['hello'], keeper: 'Ann' })
+  tx.insert(Keeper, { name: 'Ann' })
+  tx.insert(Animal, { id: 1, name: 'Rex', keeper: 'Ann' })
+  tx.insert(Bird, { id: 2, name: 'Tux', legs: 2, wingspan: 0.8 })
+  tx.insert(Parrot, { id: 3, name: 'Polly', legs: 2, wingspan: 0.3, words: ['hello'], keeper: 'Ann' })
 })
 for (const animal of db.query(Animal).orderBy('name')) console.log(animal.constructor.name, animal.describe())
 const small = db.query(Bird).where({ legs: 2, wingspan: { lt: 0.5 } })

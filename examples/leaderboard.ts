@@ -13,7 +13,7 @@ class Player {
 const db = await open(undefined, { entities: [Player] })
 db.write((tx) => {
   for (const [id, name] of ['Ada', 'Bob', 'Cleo', 'Dora', 'Emil'].entries()) {
-    tx.create(Player, { id, name, points: 10 * (5 - id) })
+    tx.insert(Player, { id, name, points: 10 * (5 - id) })
   }
 })
 

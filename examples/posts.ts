@@ -17,10 +17,10 @@ class Post {
 
 const db = await open(undefined, { entities: [User, Post] })
 db.write((tx) => {
-  for (const [id, name] of ['Ada', 'Bob'].entries()) tx.create(User, { id, name })
+  for (const [id, name] of ['Ada', 'Bob'].entries()) tx.insert(User, { id, name })
   const titles = ['Engines', 'Notes', 'On tables', 'Heaps', 'Words', 'Logs']
   for (const [id, title] of titles.entries()) {
-    tx.create(Post, { id, title, date: new Date(Date.UTC(2024, id)), author: id % 3 === 0 ? 1 : 0 })
+    tx.insert(Post, { id, title, date: new Date(Date.UTC(2024, id)), author: id % 3 === 0 ? 1 : 0 })
   }
 })
 

@@ -16,8 +16,8 @@ class Post {
 
 const db = await open(undefined, { entities: [User, Post] })
 db.write((tx) => {
-  for (const [id, name] of ['Ada', 'Bob'].entries()) tx.create(User, { id, name })
-  for (let id = 0; id < 5; id++) tx.create(Post, { id, title: `post ${id}`, author: id % 2 })
+  for (const [id, name] of ['Ada', 'Bob'].entries()) tx.insert(User, { id, name })
+  for (let id = 0; id < 5; id++) tx.insert(Post, { id, title: `post ${id}`, author: id % 2 })
 })
 
 type Selection = { readonly [field: string]: true | Selection }

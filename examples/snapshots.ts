@@ -18,9 +18,9 @@ db.write((tx) => tx.update('stock', 'bolt', { pieces: 39 }))
 console.log(before.table('stock').get('bolt'), db.table('stock').get('bolt'))
 before.close()
 
-await db.save(backup) // a whole file of its own, beside reads and writes
+await db.saveAs(backup) // a whole file of its own, beside reads and writes
 db.write((tx) => tx.delete('stock', 'bolt'))
-await db.save() // brings the database's own file up to date
+await db.checkpoint() // brings the database's own file up to date
 console.log('problems:', db.check().problems) // proves every structure in memory
 await db.close()
 

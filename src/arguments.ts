@@ -9,6 +9,7 @@ export const TEXT: Rule = [(value) => typeof value === 'string', 'a string']
 export const NAME: Rule = [(value) => typeof value === 'string' && value !== '', 'a string that is not empty']
 export const PATH: Rule = [(value) => typeof value === 'string' && value !== '', 'the name of a file']
 export const RECORD: Rule = [isRecord, 'an object, such as { name: value }']
+const OPTIONS: Rule = [isRecord, 'an object of options']
 export const SIZE_BYTES: Rule = [(value) => typeof value === 'number' && value > 0, 'a number of bytes above 0']
 
 /** A timer set to anything longer would end at once. */
@@ -18,23 +19,23 @@ export const DURATION_MS: Rule = [
   `a number of milliseconds from 0 to ${LONGEST_TIMER_MS}`,
 ]
 
-/** Throws `INVALID_ARGUMENT`, naming the argument, what it is and what to pass, unless it meets the rule. */
-export function ensure(what: string, value: unknown, [isMet, expected]: Rule): void {
+/** Throws `INVALID_ARGUMENT` unless an argument of `called`, such as `db.write()`, meets the rule. */
+export function ensure(called: string, value: unknown, [isMet, expected]: Rule): void {
   if (isMet(value)) return
-  throw new SnapheapError('INVALID_ARGUMENT', `${what} is ${show(value)}. Pass ${expected}.`)
+  throw new SnapheapError('INVALID_ARGUMENT', `${called} expects ${expected}, got ${show(value)}.`)
 }
 
-/** The same for an object of options: each that is given must be one of these, and meet its rule. */
-export function ensureOptions(of: string, options: unknown, rules: Readonly<Record<string, Rule>>): void {
-  if (!isRecord(options)) ensure(`What ${of} takes as options`, options, RECORD)
+/** The same for an object of options: each option must be in `rules` and meet its rule. */
+export function ensureOptions(called: string, options: unknown, rules: Readonly<Record<string, Rule>>): void {
+  if (!isRecord(options)) ensure(called, options, OPTIONS)
   for (const name of Object.keys(options as object)) {
     if (!Object.hasOwn(rules, name)) {
       const known = Object.keys(rules).join(', ')
-      throw new SnapheapError('INVALID_ARGUMENT', `${of} has no option "${name}". Its options are ${known}.`)
+      throw new SnapheapError('INVALID_ARGUMENT', `${called} has no option "${name}". Its options are ${known}.`)
     }
     const value = (options as Record<string, unknown>)[name]
     const rule = rules[name]
-    if (value !== undefined && !rule[0](value)) ensure(`The option ${name} of ${of}`, value, rule)
+    if (value !== undefined && !rule[0](value)) ensure(called, value, [rule[0], `${rule[1]} as option "${name}"`])
   }
 }
 

@@ -13,7 +13,7 @@ export {
 export type { StoreStatistics } from './db/statistics'
 export type { RowValues } from './db/transaction'
 export { type VerifiedDatabase, type VerifiedKeptFile, type VerifyOptions, verify } from './db/verify'
-export type { WriteOptions } from './db/write-options'
+export type { BulkWriteOptions, WriteOptions } from './db/write-options'
 export {
   type Database,
   type EntitySnapshot,
@@ -43,19 +43,19 @@ export type { Codec } from './entity/property-values'
 export type { TableQuery } from './entity/queries'
 export type { ClassQuery, NameOf, Operators, ReferenceOf, ValueAt, Where } from './entity/query-types'
 export type {
-  Changes,
   Conditions,
   Default,
   EntityClass,
   EntityReader,
-  NewEntity,
+  InsertValues,
   PlainValues,
   PropertyOf,
   Reference,
+  UpdateValues,
 } from './entity/types'
 export type { StandardIssue, StandardResult, StandardSchema } from './entity/validation'
-export type { ObjectChange, PropertyOptions, Queryable, Watchable } from './entity/watches'
-export type { ChangesOptions, ObjectChanges, QueryChanges, UpdatedObject } from './entity/watching'
+export type { ObjectChange, Queryable, Watchable, WatchOptions } from './entity/watches'
+export type { IterationOptions, ObjectChanges, QueryChanges, UpdatedObject } from './entity/watching'
 export { type ErrorCode, SnapheapError } from './errors'
 export type { Memory } from './heap/memory'
 export { type MmapIo, memoryFromMmapIo } from './heap/mmap-io-memory'

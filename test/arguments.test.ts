@@ -146,7 +146,7 @@ const CASES: Case[] = [
     isPositive,
   ],
   ['open(path, { recovery })', (x) => open(freshPath(), { recovery: x }), isAbsent],
-  ['open(path, { pinnedTooLongMs })', (x) => open(freshPath(), { pinnedTooLongMs: x }), isPositive],
+  ['open(path, { snapshotWarningMs })', (x) => open(freshPath(), { snapshotWarningMs: x }), isPositive],
   ['open(path, { onFailure })', (x) => open(freshPath(), { onFailure: x }), isFunction],
   ['open(path, { fileMode })', (x) => open(freshPath(), { fileMode: x }), isAbsent],
   ['open(path, { memory })', (x) => open(freshPath(), { memory: x }), isAbsent],
@@ -157,11 +157,19 @@ const CASES: Case[] = [
   ],
   ['open(path, { retain: { log } })', (x) => open(freshPath(), { retain: { log: x } }), isPositive],
   ['open(path, { checkpoint: { logBytes } })', (x) => open(freshPath(), { checkpoint: { logBytes: x } }), isPositive],
-  ['open(path, { checkpoint: { everyMs } })', (x) => open(freshPath(), { checkpoint: { everyMs: x } }), isPositive],
-  ['open(path, { durability: { everyMs } })', (x) => open(freshPath(), { durability: { everyMs: x } }), isPositive],
   [
-    'open(path, { durability: { everyBytes } })',
-    (x) => open(freshPath(), { durability: { everyBytes: x } }),
+    'open(path, { checkpoint: { intervalMs } })',
+    (x) => open(freshPath(), { checkpoint: { intervalMs: x } }),
+    isPositive,
+  ],
+  [
+    'open(path, { durability: { intervalMs } })',
+    (x) => open(freshPath(), { durability: { intervalMs: x } }),
+    isPositive,
+  ],
+  [
+    'open(path, { durability: { intervalBytes } })',
+    (x) => open(freshPath(), { durability: { intervalBytes: x } }),
     isPositive,
   ],
   ['verify(path)', (x) => verify(x)],
@@ -190,9 +198,9 @@ const CASES: Case[] = [
   ['db.write(change, { sync })', (x, db) => db.write(() => 0, { sync: x }), isFlag],
   ['db.writeAsync(change)', (x, db) => db.writeAsync(x), isFunction],
   ['db.writeAsync(change, options)', (x, db) => db.writeAsync(() => 0, x), isOptions],
-  ['db.writeBeside(change)', (x, db) => db.writeBeside(x), isFunction],
-  ['db.writeBeside(change, options)', (x, db) => db.writeBeside(async () => 0, x), isOptions],
-  ['db.bulkLoad(change)', (x, db) => db.bulkLoad(x), isFunction],
+  ['db.bulkWrite(change)', (x, db) => db.bulkWrite(x), isFunction],
+  ['db.bulkWrite(change, options)', (x, db) => db.bulkWrite(async () => 0, x), isOptions],
+  ['db.bulkWrite(change, { log })', (x, db) => db.bulkWrite(async () => 0, { log: x }), isFlag],
   ['db.snapshot(owner)', (x, db) => db.snapshot(x).close(), (x) => isAbsent(x) || isText(x)],
   ['db.buildIndex(table, definition)', (x, db) => db.buildIndex('place', x)],
   ['db.query(of)', (x, db) => db.query(x)],
@@ -201,16 +209,16 @@ const CASES: Case[] = [
   ['db.watch(table, listener, options)', (x, db) => db.watch('place', () => undefined, x), isOptions],
   ['db.changes(of)', (x, db) => db.changes(x)],
   ['db.changes(table, options)', (x, db) => db.changes('place', x).return!(), isOptions],
-  ['db.optimistic(change)', (x, db) => db.optimistic(x), isFunction],
-  ['db.save(path)', (x, db) => db.save(x), isAbsent],
-  ['db.save(path, options)', (x, db) => db.save(freshPath(), x), isOptions],
-  ['db.save(path, { replace })', (x, db) => db.save(freshPath(), { replace: x }), isFlag],
+  ['db.optimistic(change)', (x, db) => db.transaction(x), isFunction],
+  ['db.save(path)', (x, db) => db.saveAs(x), isAbsent],
+  ['db.save(path, options)', (x, db) => db.saveAs(freshPath(), x), isOptions],
+  ['db.save(path, { replace })', (x, db) => db.saveAs(freshPath(), { replace: x }), isFlag],
   [
     'db.save(path, { annotation })',
-    (x, db) => db.save(freshPath(), { annotation: x }),
+    (x, db) => db.saveAs(freshPath(), { annotation: x }),
     (x) => isAbsent(x) || isText(x),
   ],
-  ['db.save(path, { onProgress })', (x, db) => db.save(freshPath(), { onProgress: x }), isFunction],
+  ['db.save(path, { onProgress })', (x, db) => db.saveAs(freshPath(), { onProgress: x }), isFunction],
   ['db.setDurability(durability)', (x, db) => db.setDurability(x), isRecord],
   ['db.asOf(point)', (x, db) => db.asOf(x).close()],
   ['db.table(name)', (x, db) => db.table(x)],
@@ -254,15 +262,15 @@ const CASES: Case[] = [
   ['table.rowOf(key)', (x, db) => db.table('thing').rowOf(x), isInteger],
   [
     'table.find(conditions)',
-    (x, db) => db.table('place').find(x),
+    (x, db) => db.table('place').findRows(x),
     (x) => isRecord(x) || (Array.isArray(x) && x.length === 0),
   ],
   [
     'table.find({ column })',
-    (x, db) => db.table('place').find({ size: x }),
+    (x, db) => db.table('place').findRows({ size: x }),
     (x) => isAbsent(x) || x === null || typeof x === 'number',
   ],
-  ['table.find({ column of any })', (x, db) => db.table('place').find({ more: x }), () => true],
+  ['table.find({ column of any })', (x, db) => db.table('place').findRows({ more: x }), () => true],
   ['table.hasRow(row)', (x, db) => db.table('place').hasRow(x), () => true],
   ['table.read(row)', (x, db) => db.table('place').read(x), (x) => x === 0],
   ['table.keyOf(row)', (x, db) => db.table('place').keyOf(x), (x) => x === 0],
@@ -342,11 +350,11 @@ const CASES: Case[] = [
     }),
     isText,
   ],
-  ['tx.create(class)', inWrite((tx, x) => tx.create(x, {} as never))],
-  ['tx.create(class, values)', inWrite((tx, x) => tx.create(Thing, x))],
-  ['tx.create(class, { property })', inWrite((tx, x) => tx.create(Thing, { id: 2, name: x })), isText],
-  ['tx.set(object)', inWrite((tx, x) => tx.set(x, {}))],
-  ['tx.set(object, changes)', inWrite((tx, x) => tx.set(tx.get(Thing, 1)!, x)), isRecord],
+  ['tx.create(class)', inWrite((tx, x) => tx.insert(x, {} as never))],
+  ['tx.create(class, values)', inWrite((tx, x) => tx.insert(Thing, x))],
+  ['tx.create(class, { property })', inWrite((tx, x) => tx.insert(Thing, { id: 2, name: x })), isText],
+  ['tx.set(object)', inWrite((tx, x) => tx.update(x, {}))],
+  ['tx.set(object, changes)', inWrite((tx, x) => tx.update(tx.get(Thing, 1)!, x)), isRecord],
   [
     'object.property',
     inWrite((tx, x) => {
@@ -381,7 +389,7 @@ const CASES: Case[] = [
   // the mirror
   ['mirror(db)', (x) => mirror(x, { connection: NOWHERE, tables: ['a'] })],
   ['mirror(db, options)', (x, db) => mirror(db, x)],
-  ...['connection', 'tables', 'slot', 'publication', 'saveEveryMs', 'checkEveryMs', 'applyEveryMs'].map(
+  ...['connection', 'tables', 'slot', 'publication', 'syncIntervalMs', 'checkIntervalMs', 'applyIntervalMs'].map(
     (name): Case => [
       `mirror(db, { ${name} })`,
       (x, db) => mirror(db, { connection: NOWHERE, tables: ['a'], slot: 's', [name]: x }),
@@ -392,14 +400,14 @@ const CASES: Case[] = [
 async function opened(path: string): Promise<Database> {
   const db = await open(path, { entities: [Thing], durability: 'none' })
   db.write((tx) => {
-    tx.create(Thing, { id: 1, name: 'a' })
+    tx.insert(Thing, { id: 1, name: 'a' })
     tx.createTable('place', {
       key: 'name',
       columns: { name: 'string', size: { type: 'number', nullable: true }, more: 'any' },
     })
     tx.insert('place', { name: 'here', size: 5 })
   })
-  await db.save()
+  await db.checkpoint()
   return db
 }
 

@@ -39,9 +39,9 @@ async function first(): Promise<void> {
 
   title('A snapshot file')
   const saved = performance.now()
-  await db.save(`${path}.snapshot`)
-  line('db.save(file)', `${(statSync(`${path}.snapshot`).size / 1e6).toFixed(1)} MB`, performance.now() - saved)
-  await db.save()
+  await db.saveAs(`${path}.snapshot`)
+  line('db.saveAs(file)', `${(statSync(`${path}.snapshot`).size / 1e6).toFixed(1)} MB`, performance.now() - saved)
+  await db.checkpoint()
   await client.end()
 }
 

@@ -1,5 +1,5 @@
 import { Store } from '../db/store'
-import { storedReferences } from '../entity/fit'
+import { storedReferences } from '../entity/table-match'
 import { readTables, type SourceTable } from '../mirror/catalogue'
 import { connect, queryRows } from '../mirror/connection'
 import { mirrorName } from '../mirror/mirrored-table'

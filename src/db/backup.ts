@@ -60,7 +60,7 @@ export async function backUp(
   if (heap.path === undefined)
     throw new SnapheapError(
       'INVALID_ARGUMENT',
-      'A database in memory has no log to back up. Write a file with save(path).',
+      'A database in memory has no log to back up. Write a file with saveAs(path).',
     )
   if (log === undefined) {
     const message = `${heap.path} is open for reading only. Call backup where it is open for writing.`
@@ -81,7 +81,7 @@ export async function backUp(
     await copy.expectWhole(least)
     refuseExisting(files, target)
     files.rename(temporary, target)
-    await files.syncFolderBeside(dirname(target))
+    await files.syncFolderAsync(dirname(target))
     return { version: copy.version, bytes: copy.bytes, path: join(target, basename(heap.path)) }
   } catch (error) {
     await rm(temporary, { recursive: true, force: true }).catch(() => undefined)
@@ -114,7 +114,7 @@ class Copy {
     const from = heap.path!
     if (log.durability === 'none' || !files.exists(from)) await heap.save()
     // between two saves: the roots are whole, and nothing is being removed from the log
-    const { copied } = await heap.turns.run(async () => ({ copied: heap.keepOpen(this.copyAll()) }))
+    const { copied } = await heap.queue.run(async () => ({ copied: heap.keepOpen(this.copyAll()) }))
     await copied
   }
 
@@ -157,8 +157,8 @@ class Copy {
     cutAfter(heap, logFolder, this.version)
     const copies = [path, ...keptFilesOf(files, path), ...segmentsOf(path, files), ...markOf(path, files)]
     for (const each of copies) await syncFile(files, each)
-    await files.syncFolderBeside(logFolder)
-    await files.syncFolderBeside(folder)
+    await files.syncFolderAsync(logFolder)
+    await files.syncFolderAsync(folder)
     this.bytes = sum(copies.map((each) => sizeOf(files, each)))
   }
 
@@ -198,7 +198,7 @@ class Copy {
         const bytes = this.chunk.subarray(0, Math.min(CHUNK_BYTES, sizeBytes - at))
         const count = files.read(fd, bytes, at)
         if (count === 0) return // commits that were taken back since: they are cut off the copy anyway
-        await files.writeBeside(target, [bytes.subarray(0, count)], at)
+        await files.writeAsync(target, [bytes.subarray(0, count)], at)
         at += count
         this.copied(count)
       }
@@ -281,7 +281,7 @@ function sizeOf(files: Files, path: string): number {
 async function syncFile(files: Files, path: string): Promise<void> {
   const fd = files.open(path, 'r+')
   try {
-    await files.syncBeside(fd)
+    await files.syncAsync(fd)
   } finally {
     files.close(fd)
   }

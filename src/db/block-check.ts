@@ -35,7 +35,7 @@ export function checkNow(files: Files, file: PoolFile, checked: FileRoot | undef
  * The same off the event loop, for the file at a path. Returns the state that was checked; undefined where there is no
  * file.
  */
-export async function checkBeside(
+export async function checkAsync(
   memory: Memory,
   files: Files,
   path: string,
@@ -45,7 +45,7 @@ export async function checkBeside(
   const file = PoolFile.open(memory, files, path, false, undefined, skipsDamaged)
   try {
     const found: DamagedBlock[] = []
-    for await (const { damaged } of file.placedBlocks().checkBeside(files, file, BLOCKS_PER_WRITE))
+    for await (const { damaged } of file.placedBlocks().checkAsync(files, file, BLOCKS_PER_WRITE))
       found.push(...damaged)
     ensureNone(path, found)
     return file.root

@@ -7,7 +7,7 @@ export interface CheckpointOptions {
   /** Begin a checkpoint when so much log has been written since the last. Default 64 MiB. */
   readonly logBytes?: number
   /** And so many milliseconds after the last, when there was a commit. Default: not by time. */
-  readonly everyMs?: number
+  readonly intervalMs?: number
 }
 
 const DEFAULT_LOG_BYTES = 64 << 20
@@ -43,9 +43,9 @@ export class Checkpointer {
   committed(logBytes: number): void {
     if (this.isRunning || this.isStopped) return
     if (logBytes > this.logBytes && this.world.elapsedMs() >= this.notBeforeMs) this.run()
-    else if (this.options.everyMs !== undefined && this.timer === undefined) {
-      const delayMs = this.options.everyMs - this.ageMs
-      this.timer = this.world.after(Math.min(this.options.everyMs, Math.max(0, delayMs)), () => this.run())
+    else if (this.options.intervalMs !== undefined && this.timer === undefined) {
+      const delayMs = this.options.intervalMs - this.ageMs
+      this.timer = this.world.after(Math.min(this.options.intervalMs, Math.max(0, delayMs)), () => this.run())
     }
   }
 

@@ -51,10 +51,10 @@ export interface StoreOptions {
    * With `follow`: show commits as soon as they are written, before they are on the device; they may be taken back.
    * Default false.
    */
-  readonly unsynced?: boolean
+  readonly showUnsynced?: boolean
   /**
    * When a commit is on the device. `commit` (the default): before `write` returns. `interval`: at most 100 ms or 1 MiB
-   * of log after it, or `{ everyMs, everyBytes }`. `none`: with the next `save`; nothing is logged.
+   * of log after it, or `{ intervalMs, intervalBytes }`. `none`: with the next checkpoint; nothing is logged.
    */
   readonly durability?: Durability
   /**
@@ -81,7 +81,7 @@ export interface StoreOptions {
    */
   readonly recovery?: 'rebuild' | 'cut'
   /** A snapshot held for longer is reported once, by a process warning that names its owner. Default 5 minutes. */
-  readonly pinnedTooLongMs?: number
+  readonly snapshotWarningMs?: number
   /** Called with failures in the background: of a sync, of a checkpoint. Default: a process warning. */
   readonly onFailure?: (error: SnapheapError) => void
   /**
@@ -93,8 +93,8 @@ export interface StoreOptions {
   readonly memory?: Memory
 }
 
-const INTERVAL_RULES = { everyMs: DURATION_MS, everyBytes: SIZE_BYTES }
-const CHECKPOINT_RULES = { logBytes: SIZE_BYTES, everyMs: DURATION_MS }
+const INTERVAL_RULES = { intervalMs: DURATION_MS, intervalBytes: SIZE_BYTES }
+const CHECKPOINT_RULES = { logBytes: SIZE_BYTES, intervalMs: DURATION_MS }
 const BLOCK_CHECK_RULES = { bytesPerSecond: SIZE_BYTES, onDone: FUNCTION }
 const RETAIN_RULES = { log: [(value) => value !== null, 'a number of bytes, or a time like "7 days"'] as Rule }
 
@@ -119,10 +119,10 @@ export const STORE_RULES: Readonly<Record<keyof StoreOptions, Rule>> = {
   create: BOOLEAN,
   readOnly: BOOLEAN,
   follow: BOOLEAN,
-  unsynced: BOOLEAN,
+  showUnsynced: BOOLEAN,
   durability: [
     (value) => ['commit', 'interval', 'none'].includes(value as string) || isRecord(value),
-    '"commit", "interval", "none" or { everyMs, everyBytes }',
+    '"commit", "interval", "none" or { intervalMs, intervalBytes }',
   ],
   retain: RECORD,
   segmentBytes: SIZE_BYTES,
@@ -132,7 +132,7 @@ export const STORE_RULES: Readonly<Record<keyof StoreOptions, Rule>> = {
     '"full", "background" or { bytesPerSecond, onDone }',
   ],
   recovery: [(value) => value === 'rebuild' || value === 'cut', '"rebuild" or "cut", or leave it out'],
-  pinnedTooLongMs: [(value) => typeof value === 'number' && value >= 0, 'a number of milliseconds'],
+  snapshotWarningMs: [(value) => typeof value === 'number' && value >= 0, 'a number of milliseconds'],
   onFailure: FUNCTION,
   fileMode: FILE_MODE,
   memory: MEMORY,
@@ -140,15 +140,15 @@ export const STORE_RULES: Readonly<Record<keyof StoreOptions, Rule>> = {
 
 /** Throws `INVALID_ARGUMENT` for options of options that `STORE_RULES` does not look at. */
 export function ensureNestedOptions({ durability, retain, checkpoint, verify }: StoreOptions): void {
-  if (isRecord(verify)) ensureOptions('verify', verify, BLOCK_CHECK_RULES)
+  if (isRecord(verify)) ensureOptions('open({ verify })', verify, BLOCK_CHECK_RULES)
   if (durability !== undefined) ensureDurability(durability)
-  if (retain !== undefined) ensureOptions('retain', retain, RETAIN_RULES)
-  if (checkpoint !== undefined) ensureOptions('checkpoint', checkpoint, CHECKPOINT_RULES)
+  if (retain !== undefined) ensureOptions('open({ retain })', retain, RETAIN_RULES)
+  if (checkpoint !== undefined) ensureOptions('open({ checkpoint })', checkpoint, CHECKPOINT_RULES)
 }
 
 export function ensureDurability(durability: Durability): void {
-  ensure('The durability', durability, STORE_RULES.durability)
-  if (typeof durability !== 'string') ensureOptions('durability', durability, INTERVAL_RULES)
+  ensure('open()', durability, STORE_RULES.durability)
+  if (typeof durability !== 'string') ensureOptions('open({ durability })', durability, INTERVAL_RULES)
 }
 
 /** For tests of what happens otherwise only with a broken device, or with large commits. */
@@ -187,7 +187,7 @@ export function openHeap(path: string | undefined, options: StoreOptions & Inter
   const recover = (each: Heap): void => {
     if (options.follow === true) {
       let reader: LogReader | undefined
-      const found = readLog(each, options.unsynced === true ? undefined : durableVersion(each), (kept) => {
+      const found = readLog(each, options.showUnsynced === true ? undefined : durableVersion(each), (kept) => {
         reader = kept
       })
       opened = { log: undefined, recovery: found, reader }
@@ -207,7 +207,7 @@ export function openHeap(path: string | undefined, options: StoreOptions & Inter
   const open = (): Heap => {
     try {
       const { world, recovery: given } = options
-      const isDurableOnly = options.follow === true && options.unsynced !== true
+      const isDurableOnly = options.follow === true && options.showUnsynced !== true
       return Heap.open(memory, real, { create, readOnly, files, world, isDurableOnly, check, recover, recovery: given })
     } catch (error) {
       opened.reader?.cursor.close()
@@ -222,7 +222,7 @@ export function openHeap(path: string | undefined, options: StoreOptions & Inter
  * The heap behind a path as it was at a point in time, for reading. Throws `NOT_FOUND`, saying what points there are.
  */
 export function openHeapAt(given: string, point: Point, options: StoreOptions & InternalOptions): OpenedHeap {
-  ensure('The point in time', point, POINT)
+  ensure('db.asOf()', point, POINT)
   const memory = options.memory ?? defaultMemory()
   const { files = filesWith(memory, options.fileMode) } = options
   const path = realPathOf(given)
@@ -246,7 +246,7 @@ export function openHeapAt(given: string, point: Point, options: StoreOptions & 
  * without its folder.
  */
 export function realPathOf(path: string): string {
-  ensure('The path', path, PATH)
+  ensure('open()', path, PATH)
   const absolute = resolve(path)
   try {
     return realpathSync(absolute)

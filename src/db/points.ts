@@ -37,9 +37,9 @@ const STATE: Rule = [(state) => typeof state === 'string' || isRecord(state), 't
  * `EXISTS` (also for a target that has a log), `LOCKED` for one that is open for writing, `CORRUPT`, `IO`.
  */
 export async function restore(path: string, options: RestoreOptions): Promise<number> {
-  ensureOptions('restore', options, RESTORE_RULES)
+  ensureOptions('restore()', options, RESTORE_RULES)
   const { to, into, replace = false, ...opening } = options
-  ensure('The option into of restore', into, PATH)
+  ensure('restore()', into, PATH)
   const { heap } = openHeapAt(path, to, opening)
   try {
     const annotation = heap.savedRoot?.annotation ?? ''
@@ -55,8 +55,8 @@ export async function restore(path: string, options: RestoreOptions): Promise<nu
  * `IO`.
  */
 export function history(path: string, options: { memory?: Memory } = {}): Generator<Commit> {
-  ensure('The path', path, PATH)
-  ensureOptions('history', options, MEMORY_RULES)
+  ensure('history()', path, PATH)
+  ensureOptions('history()', options, MEMORY_RULES)
   return readHistory(options.memory ?? defaultMemory(), nodeFiles, path)
 }
 
@@ -78,7 +78,7 @@ export type State = string | { readonly path: string; readonly at: Point }
 
 /** The tables that differ between two states, with numbers of rows. Reads both whole. Throws as `open`. */
 export async function diff(before: State, after: State, options: { memory?: Memory } = {}): Promise<TableDifference[]> {
-  ensureOptions('diff', options, MEMORY_RULES)
+  ensureOptions('diff()', options, MEMORY_RULES)
   const first = openState(before, options)
   try {
     const second = openState(after, options)
@@ -99,7 +99,7 @@ export async function diff(before: State, after: State, options: { memory?: Memo
 }
 
 function openState(state: State, options: { memory?: Memory }): Store {
-  ensure('What diff compares', state, STATE)
+  ensure('diff()', state, STATE)
   if (typeof state === 'string') return Store.open(state, { ...options, readOnly: true })
   return Store.openAt(state.path, state.at, options)
 }

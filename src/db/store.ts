@@ -39,7 +39,16 @@ import { PinWatch } from './pin-watch'
 import { releaseOnceForgotten, Snapshot } from './snapshot'
 import { type StoreStatistics, storeStatistics } from './statistics'
 import { Transaction } from './transaction'
-import { DEFAULT_WRITE_OPTIONS, ensureChange, ensureSynchronous, SAVE_RULES, type WriteOptions } from './write-options'
+import {
+  BULK_WRITE_RULES,
+  type BulkWriteOptions,
+  CHECKPOINT_RULES,
+  DEFAULT_WRITE_OPTIONS,
+  ensureChange,
+  ensureSynchronous,
+  SAVE_RULES,
+  type WriteOptions,
+} from './write-options'
 
 /**
  * A database without classes: tables, transactions, snapshots and the file. Reads are synchronous and see the newest
@@ -64,10 +73,10 @@ export class Store {
   protected constructor({ heap, log, recovery, options, reader }: OpenedHeap) {
     this.heap = heap
     this.log = log
-    this.pinWatch = new PinWatch(heap.pins, options.pinnedTooLongMs, heap.world)
+    this.pinWatch = new PinWatch(heap.pins, options.snapshotWarningMs, heap.world)
     this.recovery = recovery
     if (reader !== undefined) {
-      const followingOptions = { isUnsynced: options.unsynced === true, onFailure: failureListener(options) }
+      const followingOptions = { isUnsynced: options.showUnsynced === true, onFailure: failureListener(options) }
       this.following = new Following(heap, reader, followingOptions)
     }
     if (log !== undefined) {
@@ -77,7 +86,7 @@ export class Store {
       })
       this.checkpointer = new Checkpointer(
         options.checkpoint ?? {},
-        () => this.save(),
+        () => this.checkpoint(),
         failureListener(options),
         heap.world,
         checkpointAgeMs(heap, log),
@@ -118,9 +127,9 @@ export class Store {
   }
 
   /** `Heap.readBeside`: for work on the newest version that goes on in other threads. @internal */
-  readBeside<T>(work: (view: View) => Promise<T>): Promise<T> {
+  readPinned<T>(work: (view: View) => Promise<T>): Promise<T> {
     this.ensureOpen()
-    return this.heap.readBeside(work)
+    return this.heap.readPinned(work)
   }
 
   /** The seed of all hashes in the heap, of 32 bits. @internal */
@@ -129,7 +138,7 @@ export class Store {
   }
 
   /**
-   * Whether the newest state in the file is damaged and the database began with the one before: the next `save` takes
+   * Whether the newest state in the file is damaged and the database began with the one before: the next checkpoint takes
    * the place of the damaged one. @internal
    */
   get isRebuilt(): boolean {
@@ -156,7 +165,7 @@ export class Store {
    * Returns what it returned. Throws `BUSY` inside another transaction, `READ_ONLY`.
    */
   write<T>(change: (transaction: Transaction) => T, options: WriteOptions = DEFAULT_WRITE_OPTIONS): T {
-    ensureChange(change, options)
+    ensureChange('db.write()', change, options)
     return this.commitOf(change, options.sync === false ? 'unawaited' : 'before')
   }
 
@@ -198,7 +207,7 @@ export class Store {
     change: (transaction: Transaction) => T,
     options: WriteOptions = DEFAULT_WRITE_OPTIONS,
   ): Promise<T> {
-    ensureChange(change, options)
+    ensureChange('db.writeAsync()', change, options)
     const isAwaited = options.sync !== false
     const result = this.commitOf(change, isAwaited ? 'after' : 'unawaited')
     if (isAwaited) await this.durable()
@@ -206,15 +215,24 @@ export class Store {
   }
 
   /**
-   * The same for a change that takes many turns of the event loop: readers go on seeing the version before it until it
-   * is whole, and `write` throws `BUSY` meanwhile. Waits for a running save and for earlier ones of its kind. What
-   * would wait for this one (`save`, `close`, another of its kind …) throws `BUSY` when it is called inside `change`.
+   * Runs an asynchronous change and commits it, all or nothing: for many rows, over many event-loop ticks. Readers see
+   * the version before it until it is whole, and `write` throws `BUSY` meanwhile. Waits for a running checkpoint and
+   * for earlier bulk writes. What would wait for this one (`checkpoint`, `close`, another bulk write …) throws `BUSY`
+   * inside `change`.
+   *
+   * With `log: false` nothing is logged, and the commit is a checkpoint: half the bytes for a load that is larger than
+   * what is in the file. Interrupted at any moment, the database is what it was before.
+   *
+   * Returns what `change` returned, once the commit is as durable as the database promises. Throws `IO`, and what
+   * `change` throws.
    */
-  async writeBeside<T>(change: (transaction: Transaction) => Promise<T>, options: WriteOptions = {}): Promise<T> {
-    ensureChange(change, options)
+  async bulkWrite<T>(change: (transaction: Transaction) => Promise<T>, options: BulkWriteOptions = {}): Promise<T> {
+    ensureChange('db.bulkWrite()', change, options, BULK_WRITE_RULES)
+    if (options.log === false && this.path !== undefined)
+      return this.detached('db.bulkWrite()', change, () => this.heap.commitIntoFile())
     const isAwaited = options.sync !== false
     let durable: Promise<void> | undefined
-    const result = await this.beside('writeBeside', change, async (annotation) => {
+    const result = await this.detached('db.bulkWrite()', change, async (annotation) => {
       this.heap.commit({ annotation, sync: isAwaited ? 'after' : 'unawaited' })
       if (isAwaited) durable = this.durable()
       durable?.catch(() => undefined) // awaited below
@@ -231,22 +249,12 @@ export class Store {
   /**
    * Builds an index beside reads and commits, which wait for a few milliseconds at most. Resolves when it is whole and
    * as durable as the database promises; it is not used before. Throws `EXISTS` for a name that is taken, `UNIQUE` for
-   * rows that it does not allow, `BUSY` inside `writeBeside`; then nothing of it is left. After a crash it begins anew.
+   * rows that it does not allow, `BUSY` inside `bulkWrite`; then nothing of it is left. After a crash it begins anew.
    */
   async buildIndex(table: string, definition: IndexDefinition): Promise<void> {
-    this.heap.turns.ensureOutside('buildIndex')
+    this.heap.queue.ensureOutside('db.buildIndex()')
     await buildInSlices((change, options) => this.write(change, options), table, definition)
     await this.durable()
-  }
-
-  /**
-   * As `writeBeside`, for a load so large that logging it would write everything twice: nothing is logged, and the
-   * commit is a checkpoint. Interrupted at any moment, the database is what it was before. Throws `IO`.
-   */
-  async bulkLoad<T>(change: (transaction: Transaction) => Promise<T>): Promise<T> {
-    ensureChange(change)
-    if (this.path === undefined) return this.writeBeside(change)
-    return this.beside('bulkLoad', change, () => this.heap.commitIntoFile())
   }
 
   /** Calls `listener` after commits were taken back and an earlier version is shown. Returns what ends it. @internal */
@@ -256,7 +264,7 @@ export class Store {
 
   /** Pins the newest committed version. `owner` is what `stats` calls it. O(1). */
   snapshot(owner = 'snapshot'): Snapshot {
-    ensure('The owner of a snapshot', owner, TEXT)
+    ensure('db.snapshot()', owner, TEXT)
     const pinned = this.heap.snapshot(owner)
     const snapshot = this.snapshotOf(pinned)
     releaseOnceForgotten(snapshot, this.heap, pinned.pin)
@@ -264,20 +272,30 @@ export class Store {
   }
 
   /**
-   * Without a path: makes the newest version durable in the database's own file, at a cost that follows the change.
-   * With one: writes another file, without free space. Both work beside commits and resolve once the data is on the
-   * device. Throws `EXISTS` (pass `replace`, or remove the file's log), `LOCKED` for a file open for writing, `IO`.
+   * Writes the newest version into the database's own file, at a cost that follows the change, so that the log before
+   * it is not needed any more. Works beside commits; resolves when the data is on the device. With durability `none`,
+   * only this makes commits durable. Throws `IO`, `READ_ONLY`; `BUSY` inside `bulkWrite`.
    */
-  async save(path?: string, options: SaveOptions = {}): Promise<void> {
-    ensureOptions('save', options, SAVE_RULES)
-    this.heap.turns.ensureOutside('save')
-    if (path === undefined) await this.heap.save(options)
-    else await this.heap.saveAs(realPathOf(path), options, (target) => ensureApart(this.heap.files, target))
+  async checkpoint(options: Omit<SaveOptions, 'replace'> = {}): Promise<void> {
+    ensureOptions('db.checkpoint()', options, CHECKPOINT_RULES)
+    this.heap.queue.ensureOutside('db.checkpoint()')
+    await this.heap.save(options)
+  }
+
+  /**
+   * Writes the newest version into another file, without free space and without a log. Works beside commits; resolves
+   * when the data is on the device. Throws `EXISTS` (pass `replace`, or remove the file's log), `LOCKED` for a file
+   * open for writing, `IO`.
+   */
+  async saveAs(path: string, options: SaveOptions = {}): Promise<void> {
+    ensureOptions('db.saveAs()', options, SAVE_RULES)
+    this.heap.queue.ensureOutside('db.saveAs()')
+    await this.heap.saveAs(realPathOf(path), options, (target) => ensureApart(this.heap.files, target))
   }
 
   /** Rewrites the database's own file into its smallest form, beside reads and commits. Throws `IO`, `READ_ONLY`. */
   async compact(): Promise<void> {
-    this.heap.turns.ensureOutside('compact')
+    this.heap.queue.ensureOutside('db.compact()')
     await this.heap.compact()
   }
 
@@ -289,10 +307,10 @@ export class Store {
    * folder's parent is missing, `CORRUPT` where the database is damaged, `READ_ONLY`, `IO`; then no folder is left.
    */
   async backup(folder: string, options: BackupOptions = {}): Promise<Backup> {
-    ensure('The folder of a backup', folder, PATH)
-    ensureOptions('backup', options, { onProgress: FUNCTION })
+    ensure('db.backup()', folder, PATH)
+    ensureOptions('db.backup()', options, { onProgress: FUNCTION })
     this.ensureOpen()
-    this.heap.turns.ensureOutside('backup')
+    this.heap.queue.ensureOutside('db.backup()')
     return backUp(this.heap, this.log, folder, options)
   }
 
@@ -300,16 +318,16 @@ export class Store {
   async sync(): Promise<void> {
     if (this.path === undefined) return
     if (this.log !== undefined && this.log.durability !== 'none') return this.log.sync()
-    this.heap.turns.ensureOutside('sync')
-    await this.save()
+    this.heap.queue.ensureOutside('db.sync()')
+    await this.checkpoint()
   }
 
   /** When commits are on the device from now on. Resolves when those made so far are, where they were not logged. */
   async setDurability(durability: Durability): Promise<void> {
     const log = ensureLogged(this.log)
     ensureDurability(durability)
-    if (log.durability === 'none' && durability !== 'none') this.heap.turns.ensureOutside('setDurability')
-    await changeDurability(log, durability, () => this.save())
+    if (log.durability === 'none' && durability !== 'none') this.heap.queue.ensureOutside('db.setDurability()')
+    await changeDurability(log, durability, () => this.checkpoint())
   }
 
   /**
@@ -333,8 +351,8 @@ export class Store {
   }
 
   /**
-   * Waits for a running save, syncs the log and releases all resources. With durability `none`, unsaved commits are
-   * lost. Throws `IO`, once, after the release, when commits could not be made durable. Idempotent.
+   * Waits for a running checkpoint, syncs the log and releases all resources. With durability `none`, commits since the
+   * last checkpoint are lost. Throws `IO`, once, after the release, when commits could not be made durable. Idempotent.
    */
   async close(): Promise<void> {
     this.ensureCloseable()
@@ -365,16 +383,16 @@ export class Store {
 
   /** Throws `BUSY` inside a change that `close` would wait for. */
   protected ensureCloseable(): void {
-    this.heap.turns.ensureOutside('close')
+    this.heap.queue.ensureOutside('db.close()')
   }
 
   /** Runs a change in a transaction beside the live view, and has `commit` make it the newest version. */
-  private async beside<T>(
+  private async detached<T>(
     name: string,
     change: (transaction: Transaction) => Promise<T>,
     commit: (annotation: string) => Promise<void>,
   ): Promise<T> {
-    const { turns } = this.heap
+    const { queue: turns } = this.heap
     turns.ensureOutside(name)
     return turns.run(async () => {
       this.heap.beginDetached()

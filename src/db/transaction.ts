@@ -35,7 +35,7 @@ export class Transaction {
   }
 
   set annotation(text: string) {
-    ensure('The annotation of a transaction', text, TEXT)
+    ensure('tx.annotation', text, TEXT)
     // a unit of UTF-16 is at most 3 bytes of UTF-8: most texts need not be measured
     if (text.length * 3 > MAX_ANNOTATION_BYTES) ensureFits(text)
     this.givenAnnotation = text
@@ -71,7 +71,7 @@ export class Transaction {
   /** Adds the row, or changes the one with the same key to these values. */
   upsert(table: string, values: RowValues): void {
     const { keyColumns } = this.table(table)
-    ensure(`What upsert writes into table ${table}`, values, RECORD)
+    ensure('tx.upsert()', values, RECORD)
     const key = keyColumns.map(({ name }) => (Object.hasOwn(values, name) ? values[name] : undefined))
     const isWhole = key.every((each) => each !== undefined && each !== null)
     const row = isWhole ? this.table(table).rowOf((key.length === 1 ? key[0] : key) as Key) : -1

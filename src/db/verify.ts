@@ -46,8 +46,8 @@ const MOST_ATTEMPTS = 10
  * a file or a log; `VERSION`, `IO`.
  */
 export async function verify(path: string, options: VerifyOptions = {}): Promise<VerifiedDatabase> {
-  ensure('The path', path, PATH)
-  ensureOptions('verify', options, { onProgress: FUNCTION, memory: MEMORY })
+  ensure('verify()', path, PATH)
+  ensureOptions('verify()', options, { onProgress: FUNCTION, memory: MEMORY })
   const memory = options.memory ?? defaultMemory()
   return verifyDatabase(memory, filesWith(memory), path, options.onProgress)
 }

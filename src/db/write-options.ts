@@ -10,17 +10,30 @@ export interface WriteOptions {
   readonly sync?: boolean
 }
 
-const WRITE_RULES = { sync: BOOLEAN }
+export interface BulkWriteOptions extends WriteOptions {
+  /** False: log nothing; the commit is a checkpoint. Default true. */
+  readonly log?: boolean
+}
+
+const WRITE_RULES: Readonly<Record<keyof WriteOptions, Rule>> = { sync: BOOLEAN }
+export const BULK_WRITE_RULES: Readonly<Record<keyof BulkWriteOptions, Rule>> = { ...WRITE_RULES, log: BOOLEAN }
 export const DEFAULT_WRITE_OPTIONS: WriteOptions = {}
 export const SAVE_RULES: Readonly<Record<keyof SaveOptions, Rule>> = {
   replace: BOOLEAN,
   annotation: TEXT,
   onProgress: FUNCTION,
 }
+export const CHECKPOINT_RULES = { annotation: TEXT, onProgress: FUNCTION }
 
-export function ensureChange(change: unknown, options?: WriteOptions): void {
-  ensure('What makes the change', change, FUNCTION)
-  if (options !== undefined && options !== DEFAULT_WRITE_OPTIONS) ensureOptions('write', options, WRITE_RULES)
+/** Checks the arguments of `called`, a method such as `db.write()`. */
+export function ensureChange(
+  called: string,
+  change: unknown,
+  options: WriteOptions,
+  rules: Readonly<Record<string, Rule>> = WRITE_RULES,
+): void {
+  ensure(called, change, FUNCTION)
+  if (options !== DEFAULT_WRITE_OPTIONS) ensureOptions(called, options, rules)
 }
 
 /** Throws if a synchronous change returned a promise, and ignores the rejection of that. */
@@ -29,8 +42,8 @@ export function ensureSynchronous(result: unknown): void {
   result.then(undefined, () => undefined)
   throw new SnapheapError(
     'INVALID_ARGUMENT',
-    'The function given to write is async, but a transaction is one synchronous step. Await before it, or use ' +
-      'writeBeside.',
+    'db.write() expects a synchronous function, got an async one. Await before it, or use db.bulkWrite() or ' +
+      'db.transaction().',
   )
 }
 

@@ -1,10 +1,10 @@
 import { compileFunction } from 'node:vm'
 import { SnapheapError } from '../errors'
 import { BINDING, Binding, type EntityObject, ROW } from './binding'
+import type { ClassRows } from './class-rows'
 import { Collection } from './collection'
 import { jsonForm } from './json-form'
 import type { EntityMapping, MappedProperty } from './mapping'
-import type { Source } from './source'
 import type { EntityClass } from './types'
 import { refuseUnknownProperties } from './unknown-properties'
 
@@ -68,10 +68,10 @@ export interface ClassCode {
    * By position, what makes the accessor of a property of numbers; `other` is asked for words that are not plain
    * numbers.
    */
-  readonly numbers: Record<number, (other: (source: Source, row: number) => unknown) => () => unknown>
+  readonly numbers: Record<number, (other: (source: ClassRows, row: number) => unknown) => () => unknown>
   readonly value: (position: number) => () => unknown
   /** A property that `read` gets the value of. */
-  readonly derived: (read: (source: Source, row: number) => unknown) => () => unknown
+  readonly derived: (read: (source: ClassRows, row: number) => unknown) => () => unknown
 }
 
 /**
@@ -89,8 +89,8 @@ function Row(binding, row) {
 }
 Row.prototype = prototype
 class ClassBinding extends Binding {
-  constructor(source, view, epoch, columns, removals) {
-    super(source, view, epoch, columns, removals)
+  constructor(source, view, generation, columns, removals) {
+    super(source, view, generation, columns, removals)
 ${numbers.map(placeOf).join('')}  }
 }
 const verified = (object) => object[BINDING].source.verify(object)
@@ -101,23 +101,23 @@ const verifiedNumber = (object, position, other) => {
 }
 return {
   hydrate: (binding, row) => new Row(binding, row),
-  bind: (source, view, epoch, columns, removals) => new ClassBinding(source, view, epoch, columns, removals),
+  bind: (source, view, generation, columns, removals) => new ClassBinding(source, view, generation, columns, removals),
   numbers: {
 ${numbers.map(numberGetter).join('')}  },
   value: (position) => function () {
     const binding = this[BINDING]
-    return binding.epoch === binding.view.epoch
+    return binding.generation === binding.view.generation
       ? binding.columns[position].currentGet(this[ROW])
       : verified(this).columns[position].get(this[ROW])
   },
   derived: (read) => function () {
     const binding = this[BINDING]
-    return read((binding.epoch === binding.view.epoch ? binding : verified(this)).source, this[ROW])
+    return read((binding.generation === binding.view.generation ? binding : verified(this)).source, this[ROW])
   },
 }`
 
 /**
- * Where a column's words are, beside the binding's epoch: a read then need not look at the column, nor at the list of
+ * Where a column's words are, beside the binding's generation: a read then need not look at the column, nor at the list of
  * them.
  */
 const placeOf = (position: number): string => `
@@ -134,7 +134,7 @@ const numberGetter = (position: number): string => `
     ${position}: (other) => function () {
       const binding = this[BINDING]
       const { view } = binding
-      if (binding.epoch !== view.epoch) return verifiedNumber(this, ${position}, other)
+      if (binding.generation !== view.generation) return verifiedNumber(this, ${position}, other)
       const row = this[ROW]
       if (row >= binding.limit${position}) return other(binding.source, row)
       const number = view.number(binding.first${position} + row)
@@ -201,7 +201,7 @@ function unbound(mapping: EntityMapping): unknown {
   const fail = (property: string): never => {
     throw new SnapheapError(
       'INVALID_ARGUMENT',
-      `${property} belongs to no row: the object was made with new. Make it with tx.create(${className}, { … }), ` +
+      `${property} belongs to no row: the object was made with new. Make it with tx.insert(${className}, { … }), ` +
         'or look it up.',
       { class: className },
     )
@@ -212,5 +212,5 @@ function unbound(mapping: EntityMapping): unknown {
     plain: () => fail(`This ${className}`),
     assign: (_object: unknown, property: string) => fail(`${className}.${property}`),
   }
-  return { epoch: 0, view: { epoch: 1 }, source }
+  return { generation: 0, view: { generation: 1 }, source }
 }

@@ -1,7 +1,7 @@
 import { frozen, Parameter, type Path, type Reference } from '../query/plan'
 import { nothingInside, type PathResolver, stepNamed, unknownName } from '../query/table-paths'
+import type { ClassRows } from './class-rows'
 import type { EntityMapping, MappedProperty } from './mapping'
-import type { Source } from './source'
 
 /** Names of a class's properties, and behind references those of the classes referred to. */
 export class ClassPaths implements PathResolver {
@@ -10,7 +10,7 @@ export class ClassPaths implements PathResolver {
   constructor(
     private readonly mapping: EntityMapping,
     /** Turns values given for properties into those of columns. */
-    private readonly sourceOf: (mapping: EntityMapping) => Source,
+    private readonly sourceOf: (mapping: EntityMapping) => ClassRows,
   ) {
     this.label = `Class ${mapping.className}`
   }

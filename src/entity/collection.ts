@@ -2,10 +2,10 @@ import { show } from '../arguments'
 import { SnapheapError } from '../errors'
 import { and } from '../query/builder'
 import { BINDING, type EntityObject, ROW } from './binding'
+import type { ClassRows } from './class-rows'
 import type { MappedCollection } from './collection-mapping'
 import { queryOf } from './queries'
 import type { ClassQuery, Where } from './query-types'
-import type { Source } from './source'
 import type { EntityClass } from './types'
 
 /** Marks collections, so that types tell them from columns. */
@@ -62,12 +62,12 @@ export class Collection<T extends object> implements Iterable<T> {
     return query.where(and(this.membership(source), condition))
   }
 
-  private membership(source: Source): object {
+  private membership(source: ClassRows): object {
     if (this.mapped.through === undefined) return { [this.mapped.property]: this.ownerKey(source) }
     return { [this.target(source).mapping.ids[0].name]: { in: this.linkedKeys(source) } }
   }
 
-  private rows(source: Source): readonly number[] {
+  private rows(source: ClassRows): readonly number[] {
     const target = this.target(source)
     if (this.mapped.through === undefined) return target.find({ [this.mapped.property]: this.ownerKey(source) })
     return this.linkedKeys(source).map((key) => {
@@ -84,24 +84,24 @@ export class Collection<T extends object> implements Iterable<T> {
   }
 
   /** Keys of the objects that links lead to. */
-  private linkedKeys(source: Source): unknown[] {
+  private linkedKeys(source: ClassRows): unknown[] {
     const { through, column } = this.mapped
     const links = source.scope.table(through!.table)
     const to = links.column(through!.to)
-    const rows = links.find({ [column]: this.ownerKey(source) })
+    const rows = links.findRows({ [column]: this.ownerKey(source) })
     return rows.map((row) => to.get(row)).filter((key) => key !== null && key !== undefined)
   }
 
-  private ownerKey(source: Source): unknown {
+  private ownerKey(source: ClassRows): unknown {
     return source.keyColumn.get(this.owner[ROW])
   }
 
-  private target(source: Source): Source {
+  private target(source: ClassRows): ClassRows {
     return source.scope.reader.source(this.mapped.target().type as EntityClass)
   }
 
   /** What the owner is read through now. Throws `NOT_FOUND`, `CLOSED`. */
-  private source(): Source {
+  private source(): ClassRows {
     return this.owner[BINDING].source.verify(this.owner).source
   }
 }

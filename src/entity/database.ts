@@ -1,5 +1,5 @@
 import { ensure, ensureOptions, FUNCTION, PATH, type Rule } from '../arguments'
-import { checkBeside } from '../db/block-check'
+import { checkAsync } from '../db/block-check'
 import type { CommitChange } from '../db/commit-feed'
 import {
   defaultMemory,
@@ -12,7 +12,7 @@ import {
 import { Snapshot } from '../db/snapshot'
 import { Store } from '../db/store'
 import type { Transaction } from '../db/transaction'
-import type { WriteOptions } from '../db/write-options'
+import type { BulkWriteOptions, WriteOptions } from '../db/write-options'
 import type { FileRoot } from '../heap/file-format'
 import { filesWith } from '../heap/files'
 import type { HeapSnapshot } from '../heap/snapshots'
@@ -22,17 +22,17 @@ import type { SchemaWriter } from '../table/schema-writer'
 import type { Key } from '../table/table'
 import { ensureEmpty, planOf, type SchemaPlan } from './drift'
 import { EntityTransaction } from './entity-transaction'
-import { createMissing, differences, ensureNone, lacks } from './fit'
+import { EntityView, Registry } from './entity-view'
 import type { EntityHooks } from './hooks'
 import { type Migration, migrate } from './migrations'
 import { conflict, OptimisticTransaction, pauseAfter } from './optimistic'
 import { jsonQueryOf, queryOf, type TableQuery } from './queries'
 import type { ClassQuery, NameOf } from './query-types'
 import { applyPlan } from './schema-apply'
-import { Registry, Scope } from './scope'
+import { createMissing, differences, ensureNone, lacks } from './table-match'
 import type { Conditions, EntityClass, EntityReader } from './types'
-import { type ObjectChange, type PropertyOptions, type Queryable, type Watchable, Watches } from './watches'
-import type { ChangesOptions, ObjectChanges, QueryChanges } from './watching'
+import { type ObjectChange, type Queryable, type Watchable, Watches, type WatchOptions } from './watches'
+import type { IterationOptions, ObjectChanges, QueryChanges } from './watching'
 
 export interface OpenOptions extends StoreOptions {
   /** The classes that objects are read and made through, with every class that they refer to. Default none. */
@@ -60,12 +60,12 @@ const OPEN_RULES: Readonly<Record<keyof OpenOptions, Rule>> = {
  * that is put together wrongly, or that does not fit its table, listing every difference.
  */
 export async function open(path?: string, options: OpenOptions = {}): Promise<Database> {
-  ensureOptions('open', options, OPEN_RULES)
+  ensureOptions('open()', options, OPEN_RULES)
   ensureNestedOptions(options)
   const registry = new Registry(options.entities ?? [])
   const database = new Database(openHeap(path, { ...options, checked: await checkedState(path, options) }), registry)
   try {
-    if (database.isRebuilt && !database.isReadOnly) await database.save() // from now on it opens as it is
+    if (database.isRebuilt && !database.isReadOnly) await database.checkpoint() // from now on it opens as it is
     if (options.migrations !== undefined) migrate(database, options.migrations)
     database.prepare(options.schema)
   } catch (error) {
@@ -78,9 +78,9 @@ export async function open(path?: string, options: OpenOptions = {}): Promise<Da
 /** What `verify: 'full'` asks for, done before the file is opened: off the event loop. */
 async function checkedState(path: string | undefined, options: OpenOptions): Promise<FileRoot | undefined> {
   if (path === undefined || options.verify !== 'full') return undefined
-  ensure('The path', path, PATH)
+  ensure('open()', path, PATH)
   const memory = options.memory ?? defaultMemory()
-  return checkBeside(memory, filesWith(memory), path, options.recovery !== undefined)
+  return checkAsync(memory, filesWith(memory), path, options.recovery !== undefined)
 }
 
 /**
@@ -96,7 +96,7 @@ export async function planSchema(path: string, options: Pick<OpenOptions, 'entit
 
 /** A database with classes. Made by `open`. */
 export class Database extends Store implements EntityReader {
-  private readonly live: Scope
+  private readonly live: EntityView
   private readonly watches: Watches<EntitySnapshot>
 
   /** @internal */
@@ -105,7 +105,7 @@ export class Database extends Store implements EntityReader {
     private readonly registry: Registry,
   ) {
     super(opened)
-    this.live = new Scope(registry, this.catalogue)
+    this.live = new EntityView(registry, this.catalogue)
     this.watches = new Watches(
       this,
       registry,
@@ -169,7 +169,7 @@ export class Database extends Store implements EntityReader {
    * what takes them off again. Changes of rows by their table are not told. Throws `INVALID_ARGUMENT` for a class that
    * is not registered.
    */
-  on<T extends object>(type: EntityClass<T>, hooks: EntityHooks<T>): () => void {
+  addHooks<T extends object>(type: EntityClass<T>, hooks: EntityHooks<T>): () => void {
     return this.registry.hooks.add(this.registry.mapping(type), hooks)
   }
 
@@ -183,14 +183,12 @@ export class Database extends Store implements EntityReader {
     return super.writeAsync(change as (transaction: Transaction) => T, options)
   }
 
-  /** As `Store.writeBeside`, with a transaction that also makes, changes and deletes objects. */
-  override writeBeside<T>(change: (transaction: EntityTransaction) => Promise<T>, options?: WriteOptions): Promise<T> {
-    return super.writeBeside(change as (transaction: Transaction) => Promise<T>, options)
-  }
-
-  /** As `Store.bulkLoad`, with a transaction that also makes, changes and deletes objects. */
-  override bulkLoad<T>(change: (transaction: EntityTransaction) => Promise<T>): Promise<T> {
-    return super.bulkLoad(change as (transaction: Transaction) => Promise<T>)
+  /** As `Store.bulkWrite`, with a transaction that also makes, changes and deletes objects. */
+  override bulkWrite<T>(
+    change: (transaction: EntityTransaction) => Promise<T>,
+    options?: BulkWriteOptions,
+  ): Promise<T> {
+    return super.bulkWrite(change as (transaction: Transaction) => Promise<T>, options)
   }
 
   /** As `Store.asOf`, with the same classes. */
@@ -211,15 +209,15 @@ export class Database extends Store implements EntityReader {
   watch<T extends object>(
     type: EntityClass<T>,
     listener: (changes: ObjectChanges<T>) => void,
-    options?: PropertyOptions<NameOf<T>>,
+    options?: WatchOptions<NameOf<T>>,
   ): () => void
   watch(
     table: string,
     listener: (changes: ObjectChanges<Record<string, unknown>>) => void,
-    options?: PropertyOptions,
+    options?: WatchOptions,
   ): () => void
   watch<R>(query: Query<R> | Queryable<R>, listener: (changes: QueryChanges<R>) => void): () => void
-  watch(of: Watchable, listener: (changes: never) => void, options: PropertyOptions = {}): () => void {
+  watch(of: Watchable, listener: (changes: never) => void, options: WatchOptions = {}): () => void {
     this.ensureOpen()
     return this.watches.watch(of, listener, options)
   }
@@ -236,14 +234,14 @@ export class Database extends Store implements EntityReader {
   /** As `watch`, for `for await`: events wait until they are asked for. */
   changes<T extends object>(
     type: EntityClass<T>,
-    options?: ChangesOptions & PropertyOptions<NameOf<T>>,
+    options?: IterationOptions & WatchOptions<NameOf<T>>,
   ): AsyncIterableIterator<ObjectChanges<T>>
   changes(
     table: string,
-    options?: ChangesOptions & PropertyOptions,
+    options?: IterationOptions & WatchOptions,
   ): AsyncIterableIterator<ObjectChanges<Record<string, unknown>>>
-  changes<R>(query: Query<R> | Queryable<R>, options?: ChangesOptions): AsyncIterableIterator<QueryChanges<R>>
-  changes(of: Watchable, options: ChangesOptions & PropertyOptions = {}): AsyncIterableIterator<unknown> {
+  changes<R>(query: Query<R> | Queryable<R>, options?: IterationOptions): AsyncIterableIterator<QueryChanges<R>>
+  changes(of: Watchable, options: IterationOptions & WatchOptions = {}): AsyncIterableIterator<unknown> {
     this.ensureOpen()
     return this.watches.changes(of, options)
   }
@@ -253,13 +251,13 @@ export class Database extends Store implements EntityReader {
    * applied in one transaction at its end, if nothing that it read has been changed meanwhile; otherwise it runs again,
    * after a pause. Throws `CONFLICT` when it has run `attempts` times (default 8) in vain, and what `change` throws.
    */
-  async optimistic<T>(
+  async transaction<T>(
     change: (transaction: OptimisticTransaction) => Promise<T> | T,
     { attempts = 8 }: { readonly attempts?: number } = {},
   ): Promise<T> {
-    ensure('What optimistic runs', change, FUNCTION)
+    ensure('db.transaction()', change, FUNCTION)
     for (let attempt = 1; ; attempt++) {
-      using snapshot = this.snapshot('optimistic transaction')
+      using snapshot = this.snapshot('transaction')
       const transaction = new OptimisticTransaction(snapshot, this.registry)
       const result = await change(transaction)
       if (await this.writeAsync((live) => transaction.apply(live))) return result
@@ -320,12 +318,12 @@ export class Database extends Store implements EntityReader {
  * closed.
  */
 export class EntitySnapshot extends Snapshot implements EntityReader {
-  private readonly scope: Scope
+  private readonly scope: EntityView
 
   /** @internal */
   constructor(pinned: HeapSnapshot, registry: Registry) {
     super(pinned)
-    this.scope = new Scope(registry, this.catalogue, this)
+    this.scope = new EntityView(registry, this.catalogue, this)
   }
 
   get<T extends object>(type: EntityClass<T>, id: Key): T | undefined {

@@ -139,7 +139,7 @@ const properties = new WeakMap<object, Map<string, PropertyRecord>>()
 
 /** Makes a class one whose objects are rows of a table. The decorators only record; `open` reads what they recorded. */
 export function Entity(options: EntityOptions = {}): (type: EntityClass) => void {
-  ensureOptions('@Entity', options, { name: NAME, schema: ANY, indexes: INDEXES })
+  ensureOptions('@Entity()', options, { name: NAME, schema: ANY, indexes: INDEXES })
   return (type) => {
     classes.set(type, options)
   }
@@ -150,13 +150,13 @@ export function Entity(options: EntityOptions = {}): (type: EntityClass) => void
  * an integer.
  */
 export function Id(options: IdOptions = {}): (prototype: object, property: string) => void {
-  ensureOptions('@Id', options, ID_RULES)
+  ensureOptions('@Id()', options, ID_RULES)
   return (prototype, property) => record(prototype, property, { isId: true, options })
 }
 
 /** A property that is a column. */
 export function Column(options: ColumnOptions = {}): (prototype: object, property: string) => void {
-  ensureOptions('@Column', options, COLUMN_RULES)
+  ensureOptions('@Column()', options, COLUMN_RULES)
   return (prototype, property) => record(prototype, property, { options })
 }
 
@@ -168,8 +168,8 @@ export function Ref(
   target: () => EntityClass,
   options: RefOptions = {},
 ): (prototype: object, property: string) => void {
-  ensure('What @Ref refers to', target, CLASS_BY_FUNCTION)
-  ensureOptions('@Ref', options, REF_RULES)
+  ensure('@Ref()', target, CLASS_BY_FUNCTION)
+  ensureOptions('@Ref()', options, REF_RULES)
   return (prototype, property) => record(prototype, property, { target, options })
 }
 
@@ -182,8 +182,8 @@ export function Many<T extends object, L extends object = object>(
   target: () => EntityClass<T>,
   by: ((each: T) => unknown) | ThroughOptions<L>,
 ): (prototype: object, property: string) => void {
-  ensure('What @Many collects', target, CLASS_BY_FUNCTION)
-  if (typeof by !== 'function') ensureOptions('@Many', by, LINK_RULES)
+  ensure('@Many()', target, CLASS_BY_FUNCTION)
+  if (typeof by !== 'function') ensureOptions('@Many()', by, LINK_RULES)
   const { through, from, to }: Partial<ThroughOptions<L>> = typeof by === 'function' ? { from: by as never } : by
   const many: Omit<ManyRecord, 'target'> = { by: from, through, to }
   return (prototype, property) => record(prototype, property, { many: { ...many, target } })

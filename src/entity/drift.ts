@@ -5,8 +5,8 @@ import type { ColumnType } from '../table/column-type'
 import type { ColumnDefinition } from '../table/definition'
 import type { IndexDefinition } from '../table/index-definition'
 import type { Table } from '../table/table'
-import { canRead, definition, lacksIndex } from './fit'
 import type { EntityMapping, MappedProperty } from './mapping'
+import { canRead, definition, lacksIndex } from './table-match'
 
 /** One difference between classes and stored tables, as what would have to be done to the tables. */
 export type SchemaStep = {

@@ -3,18 +3,18 @@ import { Transaction } from '../db/transaction'
 import type { Query } from '../query/query'
 import type { SchemaWriter } from '../table/schema-writer'
 import type { Key } from '../table/table'
+import { EntityView, type Registry } from './entity-view'
 import { ObjectWriter } from './object-writer'
 import { jsonQueryOf, queryOf, type TableQuery } from './queries'
 import type { ClassQuery } from './query-types'
 import { NOBODY, ReferenceKeeper } from './reference-rules'
-import { type Registry, Scope } from './scope'
-import type { Changes, Conditions, EntityClass, EntityReader, NewEntity } from './types'
+import type { Conditions, EntityClass, EntityReader, InsertValues, UpdateValues } from './types'
 
 /**
  * A transaction that also makes, changes and deletes objects. Objects read or made in it live on when it is committed.
  */
 export class EntityTransaction extends Transaction implements EntityReader {
-  private readonly scope: Scope
+  private readonly scope: EntityView
   private readonly objects: ObjectWriter
   /** Whether the live scope sees this transaction's changes, so that objects of the live scope can be assigned to. */
   private readonly isLive: boolean
@@ -25,10 +25,10 @@ export class EntityTransaction extends Transaction implements EntityReader {
   constructor(
     schema: SchemaWriter,
     registry: Registry,
-    private readonly live: Scope,
+    private readonly live: EntityView,
   ) {
     super(schema)
-    this.scope = new Scope(registry, schema.catalogue)
+    this.scope = new EntityView(registry, schema.catalogue)
     this.scope.writer = this
     this.objects = new ObjectWriter(this, this.scope)
     if (registry.rules.length > 0) {
@@ -83,29 +83,35 @@ export class EntityTransaction extends Transaction implements EntityReader {
   }
 
   /**
-   * Adds an object. Throws `UNIQUE`, `NOT_NULL`, `TYPE`, `VALIDATION`, `READ_ONLY`; `INVALID_ARGUMENT` for an unknown
-   * property.
+   * Adds the row to a table, and returns its row number; with a class, an object, which it returns. Throws `UNIQUE`,
+   * `NOT_NULL`, `TYPE`, `VALIDATION`, `READ_ONLY`; `INVALID_ARGUMENT` for an unknown property.
    */
-  create<T extends object>(type: EntityClass<T>, values: NewEntity<T>): T {
+  override insert(table: string, values: RowValues): number
+  override insert<T extends object>(type: EntityClass<T>, values: InsertValues<T>): T
+  override insert(into: string | EntityClass, values: object): unknown {
+    if (typeof into === 'string') return super.insert(into, values as RowValues)
     this.opened()
-    return this.objects.create(type, values) as T
+    return this.objects.create(into, values)
   }
 
   /**
-   * Changes properties of an object; assigning to them does the same. Throws as `create`, and `NOT_FOUND` for a deleted
-   * object.
+   * Changes columns of the row of a table with this key, or properties of an object; assigning to them does the same.
+   * Throws as `insert`, and `NOT_FOUND` for a deleted object or without the row.
    */
-  set<T extends object>(object: T, changes: Changes<T>): void {
+  override update(table: string, key: Key, changes: RowValues): void
+  override update<T extends object>(object: T, changes: UpdateValues<T>): void
+  override update(what: string | object, key: unknown, changes?: RowValues): void {
+    if (typeof what === 'string') return super.update(what, key as Key, changes as RowValues)
     this.opened()
-    this.objects.set(object, changes)
+    this.objects.set(what, key as object)
   }
 
   /**
    * Adds the row, or changes the one with the same key to these values; with a class, an object, which it returns.
-   * Throws as `create`.
+   * Throws as `insert`.
    */
   override upsert(table: string, values: RowValues): void
-  override upsert<T extends object>(type: EntityClass<T>, values: NewEntity<T>): T
+  override upsert<T extends object>(type: EntityClass<T>, values: InsertValues<T>): T
   override upsert(into: string | EntityClass, values: object): object | undefined {
     this.opened()
     if (typeof into !== 'string') return this.objects.upsert(into, values)
@@ -143,7 +149,7 @@ export class EntityTransaction extends Transaction implements EntityReader {
     this.scope.settle(this.live, isCommitted)
   }
 
-  private opened(): Scope {
+  private opened(): EntityView {
     this.open()
     return this.scope
   }

@@ -1,9 +1,9 @@
 import type { EntityObject } from './binding'
+import type { ClassRows } from './class-rows'
 import type { EntityTransaction } from './entity-transaction'
+import type { EntityView } from './entity-view'
 import type { EntityMapping } from './mapping'
 import { withDefaults } from './property-values'
-import type { Scope } from './scope'
-import type { Source } from './source'
 import type { EntityClass } from './types'
 import { validated } from './validation'
 
@@ -17,7 +17,7 @@ export class ObjectWriter {
 
   constructor(
     private readonly transaction: EntityTransaction,
-    private readonly scope: Scope,
+    private readonly scope: EntityView,
   ) {}
 
   create(type: EntityClass, given: object): object {
@@ -68,7 +68,7 @@ export class ObjectWriter {
   }
 
   /** Adds an object's rows, that of its own class last. Returns its number. */
-  private insert(source: Source, values: Values): number {
+  private insert(source: ClassRows, values: Values): number {
     const { parent, tableName } = source.mapping
     if (parent === undefined) return this.transaction.insert(tableName, source.columnValues(values))
     let row = -1
@@ -79,7 +79,7 @@ export class ObjectWriter {
   }
 
   /** Changes an object's rows. Returns the number of that of its own class, which may be another now. */
-  private update(source: Source, row: number, changes: Values): number {
+  private update(source: ClassRows, row: number, changes: Values): number {
     const { parent, tableName } = source.mapping
     if (parent === undefined) return this.transaction.writer(tableName).update(row, source.columnValues(changes))
     let newRow = row
@@ -97,7 +97,7 @@ export class ObjectWriter {
     if (this.failure !== undefined) throw this.failure.error
   }
 
-  private get hooks(): Scope['registry']['hooks'] {
+  private get hooks(): EntityView['registry']['hooks'] {
     return this.scope.registry.hooks
   }
 
@@ -116,7 +116,7 @@ export class ObjectWriter {
   }
 
   /** The values of a new object as the schemas of its class and its parents leave them. */
-  private checked(source: Source, values: Values): Values {
+  private checked(source: ClassRows, values: Values): Values {
     const { mapping } = source
     const { schemas } = mapping
     if (schemas.length === 0) return values
@@ -127,7 +127,7 @@ export class ObjectWriter {
   }
 
   /** Changes of an object as the schemas leave them. */
-  private checkedChanges(source: Source, object: object, changes: Values): Values {
+  private checkedChanges(source: ClassRows, object: object, changes: Values): Values {
     const { mapping } = source
     const { schemas } = mapping
     if (schemas.length === 0) return changes
@@ -150,7 +150,7 @@ function partsOf(mapping: EntityMapping, values: Values): (readonly [EntityMappi
 }
 
 /** Property values with keys in place of the objects that references are given as. */
-function withKeys(source: Source, values: Values): Values {
+function withKeys(source: ClassRows, values: Values): Values {
   const result: Values = {}
   for (const [name, value] of Object.entries(values)) {
     const property = source.mapping.property(name)

@@ -3,8 +3,8 @@ import { SnapheapError } from '../errors'
 import { hasSameValue, rowChanges } from '../table/row-changes'
 import type { Key, Table } from '../table/table'
 import { BINDING, type EntityObject, ROW } from './binding'
-import type { Registry } from './scope'
-import type { Changes, Conditions, EntityClass, EntityReader, NewEntity } from './types'
+import type { Registry } from './entity-view'
+import type { Conditions, EntityClass, EntityReader, InsertValues, UpdateValues } from './types'
 
 /** A version to read. */
 interface ReadVersion extends EntityReader {
@@ -14,8 +14,8 @@ interface ReadVersion extends EntityReader {
 /** The transaction that the changes are applied in. */
 interface LiveTransaction extends EntityReader {
   table(name: string): Table
-  create<T extends object>(type: EntityClass<T>, values: NewEntity<T>): T
-  set<T extends object>(object: T, changes: Changes<T>): void
+  insert<T extends object>(type: EntityClass<T>, values: InsertValues<T>): T
+  update<T extends object>(object: T, changes: UpdateValues<T>): void
   delete(object: object): void
 }
 
@@ -62,14 +62,14 @@ export class OptimisticTransaction implements EntityReader {
   }
 
   /** Adds an object at the end. */
-  create<T extends object>(type: EntityClass<T>, values: NewEntity<T>): void {
-    this.changes.push((live) => live.create(type, values))
+  insert<T extends object>(type: EntityClass<T>, values: InsertValues<T>): void {
+    this.changes.push((live) => live.insert(type, values))
   }
 
   /** Changes properties of an object at the end. It counts as read. */
-  set<T extends object>(object: T, changes: Changes<T>): void {
+  update<T extends object>(object: T, changes: UpdateValues<T>): void {
     const { type, key } = this.read(object)
-    this.changes.push((live) => live.set(live.get(type, key)!, changes as Changes<object>))
+    this.changes.push((live) => live.update(live.get(type, key)!, changes as UpdateValues<object>))
   }
 
   /** Deletes an object at the end. It counts as read. */
@@ -102,7 +102,7 @@ export class OptimisticTransaction implements EntityReader {
     if (!(BINDING in object) || entity[BINDING].source === undefined) {
       throw new SnapheapError(
         'INVALID_ARGUMENT',
-        'What is to be changed is no object of the database. Look it up with get or find.',
+        'tx.update() expects an object that was read from this database. Look it up with get or find.',
       )
     }
     const { source } = entity[BINDING]

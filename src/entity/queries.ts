@@ -8,25 +8,29 @@ import { frozen } from '../query/plan'
 import type { Query } from '../query/query'
 import { type PathResolver, TablePaths } from '../query/table-paths'
 import { ClassPaths } from './class-paths'
+import type { EntityView } from './entity-view'
 import type { ClassQuery } from './query-types'
-import type { Scope } from './scope'
 import type { EntityClass } from './types'
 
 /** A query over the rows of a table, as objects of all columns. */
 export type TableQuery = QueryBuilder<Record<string, unknown>, Record<string, unknown>>
 
 /** A builder over a class or a table, as one scope sees it. */
-export function queryOf(of: EntityClass | string, reader: QueryReader, scope: Scope): ClassQuery<object> | TableQuery {
+export function queryOf(
+  of: EntityClass | string,
+  reader: QueryReader,
+  scope: EntityView,
+): ClassQuery<object> | TableQuery {
   return new QueryBuilder(reader, rootOf(of, reader, scope)) as unknown as ClassQuery<object> & TableQuery
 }
 
 /** A query that came as JSON data, as one scope sees it. */
-export function jsonQueryOf(json: unknown, reader: QueryReader, scope: Scope): Query<Record<string, unknown>> {
+export function jsonQueryOf(json: unknown, reader: QueryReader, scope: EntityView): Query<Record<string, unknown>> {
   return jsonQuery(json, reader, (from) => rootOf(named(from, reader, scope), reader, scope))
 }
 
 /** The class of this name, else the table. Throws `INVALID_ARGUMENT`, naming the nearest. */
-function named(from: string, reader: QueryReader, scope: Scope): EntityClass | string {
+function named(from: string, reader: QueryReader, scope: EntityView): EntityClass | string {
   const classes = scope.registry.all()
   const mapping = classes.find(({ className }) => className === from)
   if (mapping !== undefined) return mapping.type
@@ -40,7 +44,7 @@ function named(from: string, reader: QueryReader, scope: Scope): EntityClass | s
   }
 }
 
-function rootOf(of: EntityClass | string, reader: QueryReader, scope: Scope): QueryRoot {
+function rootOf(of: EntityClass | string, reader: QueryReader, scope: EntityView): QueryRoot {
   const pathsOf = (each: EntityClass | string): PathResolver =>
     typeof each === 'string'
       ? new TablePaths(reader.table(each))

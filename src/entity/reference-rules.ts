@@ -4,8 +4,8 @@ import type { Column } from '../table/column'
 import type { RowObserver, RowObservers } from '../table/observed-table-writer'
 import type { Key, Table } from '../table/table'
 import type { OnDelete } from './decorators'
+import type { EntityView } from './entity-view'
 import type { EntityMapping, MappedProperty } from './mapping'
-import type { Scope } from './scope'
 
 /** A reference that must always lead somewhere. */
 export interface ReferenceRule {
@@ -89,7 +89,7 @@ export const NOBODY: RowObservers = { observerOf: () => undefined }
 /** What a rule does to the objects that refer to what is gone. */
 export interface RuleActions {
   delete(object: object): void
-  set(object: object, changes: object): void
+  update(object: object, changes: object): void
 }
 
 /**
@@ -116,7 +116,7 @@ export class ReferenceKeeper implements RowObservers {
    * Follows every deletion to what refers to it, and makes sure that every reference leads somewhere. Throws
    * `REFERENCE`, naming the object.
    */
-  settle(scope: Scope, actions: RuleActions): void {
+  settle(scope: EntityView, actions: RuleActions): void {
     const followed = new Map<TableChanges, { keys: number; emptied: number }>()
     for (let isQuiet = false; !isQuiet; ) {
       isQuiet = true
@@ -137,18 +137,23 @@ export class ReferenceKeeper implements RowObservers {
 }
 
 /** Does what a rule says to the rows that refer to keys that are gone; to any, without keys. */
-function follow(rule: ReferenceRule, keys: readonly unknown[] | undefined, scope: Scope, actions: RuleActions): void {
+function follow(
+  rule: ReferenceRule,
+  keys: readonly unknown[] | undefined,
+  scope: EntityView,
+  actions: RuleActions,
+): void {
   for (const row of rowsWithout(rule, keys, scope)) {
     const ends = endsOf(rule, scope)
     // what was done for one before may have changed or deleted it, and its number may be that of another by now
     if (ends === undefined || !ends.table.hasRow(row) || leadsSomewhere(ends, row)) continue
     const object = scope.source(rule.from.type).object(row)
     if (rule.onDelete === 'cascade') actions.delete(object)
-    else actions.set(object, { [rule.property.name]: null })
+    else actions.update(object, { [rule.property.name]: null })
   }
 }
 
-function ensureNoneRefer(rule: ReferenceRule, keys: readonly unknown[] | undefined, scope: Scope): void {
+function ensureNoneRefer(rule: ReferenceRule, keys: readonly unknown[] | undefined, scope: EntityView): void {
   for (const row of rowsWithout(rule, keys, scope)) {
     throw broken(
       endsOf(rule, scope)!,
@@ -158,7 +163,7 @@ function ensureNoneRefer(rule: ReferenceRule, keys: readonly unknown[] | undefin
   }
 }
 
-function ensureLeadSomewhere(rule: ReferenceRule, rows: ReadonlySet<number>, scope: Scope): void {
+function ensureLeadSomewhere(rule: ReferenceRule, rows: ReadonlySet<number>, scope: EntityView): void {
   const ends = rows.size === 0 ? undefined : endsOf(rule, scope)
   if (ends === undefined) return
   for (const row of rows) {
@@ -182,7 +187,7 @@ interface Ends {
 }
 
 /** Undefined where nothing can refer, because the table or the column is gone. */
-function endsOf(rule: ReferenceRule, { catalogue }: Scope): Ends | undefined {
+function endsOf(rule: ReferenceRule, { catalogue }: EntityView): Ends | undefined {
   const table = catalogue.find(rule.from.tableName)
   if (table?.hasColumn(rule.property.column) !== true) return undefined
   const column = table.column(rule.property.column)
@@ -199,13 +204,13 @@ function exists({ target }: Ends, key: unknown): boolean {
 }
 
 /** The rows that refer to those of these keys that are gone; without keys, to any that is. */
-function rowsWithout(rule: ReferenceRule, keys: readonly unknown[] | undefined, scope: Scope): number[] {
+function rowsWithout(rule: ReferenceRule, keys: readonly unknown[] | undefined, scope: EntityView): number[] {
   const ends = keys?.length === 0 ? undefined : endsOf(rule, scope)
   if (ends === undefined) return []
   const { table, column } = ends
   if (keys === undefined) return [...table.rows()].filter((row) => !leadsSomewhere(ends, row))
   const gone = keys.filter((key) => !exists(ends, key))
-  return gone.flatMap((key) => table.find({ [column.name]: fitting(column, key) }))
+  return gone.flatMap((key) => table.findRows({ [column.name]: fitting(column, key) }))
 }
 
 /** A key as a column of integers takes it, where it comes from one of a wider type. */

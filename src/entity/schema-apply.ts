@@ -3,8 +3,8 @@ import { SnapheapError } from '../errors'
 import type { ColumnType } from '../table/column-type'
 import { Decimal } from '../value/decimal'
 import type { SchemaPlan, SchemaStep } from './drift'
-import { createTable, storedDefault } from './fit'
 import type { EntityMapping } from './mapping'
+import { createTable, storedDefault } from './table-match'
 
 /**
  * Changes tables as a plan says, within a transaction. Throws `SCHEMA` for a plan with problems, `NOT_NULL`, `UNIQUE`,
@@ -60,7 +60,7 @@ function fillMissing(transaction: Transaction, table: string, column: string, ma
   const property = mapping.properties.find((each) => each.column === column)!
   if (property.defaultValue === undefined) return
   const writer = transaction.writer(table)
-  for (const row of writer.table.find({ [column]: null })) writer.update(row, { [column]: storedDefault(property) })
+  for (const row of writer.table.findRows({ [column]: null })) writer.update(row, { [column]: storedDefault(property) })
 }
 
 /** A value of a column as one of another type, where it says the same; else as it is, for the column to refuse. */

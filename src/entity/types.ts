@@ -67,7 +67,7 @@ type OptionalOf<T> = {
  * What makes a new object of class T. Properties that can be null may be left out, and so may readonly ones, since the
  * types cannot tell a column from a getter there; whatever its column requires is still required when it is made.
  */
-export type NewEntity<T> = { [K in Exclude<PropertyOf<T>, OptionalOf<T>>]: Given<T[K]> } & {
+export type InsertValues<T> = { [K in Exclude<PropertyOf<T>, OptionalOf<T>>]: Given<T[K]> } & {
   [K in OptionalOf<T>]?: Given<T[K]> | undefined
 }
 
@@ -75,7 +75,7 @@ export type NewEntity<T> = { [K in Exclude<PropertyOf<T>, OptionalOf<T>>]: Given
 export type PlainValues<T> = { readonly [K in PropertyOf<T>]: Given<T[K]> }
 
 /** Property values to change. */
-export type Changes<T> = { [K in PropertyOf<T>]?: Given<T[K]> }
+export type UpdateValues<T> = { [K in PropertyOf<T>]?: Given<T[K]> }
 
 /** Property values to look for; null means that there is no value. */
 export type Conditions<T> = { readonly [K in PropertyOf<T>]?: Given<T[K]> }

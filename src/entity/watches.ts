@@ -9,14 +9,14 @@ import { TablePaths } from '../query/table-paths'
 import { valueKey } from '../query/values'
 import type { Key, Table } from '../table/table'
 import { ClassPaths } from './class-paths'
+import type { Registry } from './entity-view'
 import type { EntityMapping } from './mapping'
-import type { Registry } from './scope'
 import type { EntityClass } from './types'
 import { WatchedChange, WatchedRows } from './watched-rows'
 import {
   ChangeIterator,
-  type ChangesOptions,
   type EventOf,
+  type IterationOptions,
   objectEvents,
   queryEvents,
   type WatchedObjects,
@@ -35,10 +35,10 @@ export interface Queryable<R> {
   query(): Query<R>
 }
 
-const PROPERTY_RULES: Readonly<Record<keyof PropertyOptions, Rule>> = {
+const PROPERTY_RULES: Readonly<Record<keyof WatchOptions, Rule>> = {
   properties: [(names) => Array.isArray(names), 'an array of names'],
 }
-const CHANGES_RULES: Readonly<Record<keyof (ChangesOptions & PropertyOptions), Rule>> = {
+const CHANGES_RULES: Readonly<Record<keyof (IterationOptions & WatchOptions), Rule>> = {
   ...PROPERTY_RULES,
   buffer: [(count) => Number.isSafeInteger(count) && (count as number) > 0, 'a number of commits, 1 or more'],
   whenFull: [(policy) => policy === 'merge' || policy === 'fail', "'merge' or 'fail'"],
@@ -47,7 +47,7 @@ const CHANGES_RULES: Readonly<Record<keyof (ChangesOptions & PropertyOptions), R
 /** What can be watched: a class, a table by its name, a query. */
 export type Watchable = EntityClass | string | Query<unknown> | Queryable<unknown>
 
-export interface PropertyOptions<Name extends string = string> {
+export interface WatchOptions<Name extends string = string> {
   /**
    * Only updates that change one of these count, also behind references (`author.name`): then an object is told of as
    * updated when the one that it refers to was. Default: everything that the object has itself, as of its own class.
@@ -81,9 +81,9 @@ export class Watches<S extends ObjectVersion> {
     private readonly readerOf: (version: S) => QueryReader,
   ) {}
 
-  watch(of: Watchable, listener: (changes: never) => void, options: PropertyOptions): () => void {
-    ensure('What watch calls', listener, FUNCTION)
-    ensureOptions('watch', options, PROPERTY_RULES)
+  watch(of: Watchable, listener: (changes: never) => void, options: WatchOptions): () => void {
+    ensure('db.watch()', listener, FUNCTION)
+    ensureOptions('db.watch()', options, PROPERTY_RULES)
     const { properties } = options
     const eventOf = this.eventsOf(of, properties)
     return this.listen((change) => {
@@ -93,7 +93,7 @@ export class Watches<S extends ObjectVersion> {
   }
 
   watchOne<T extends object>(type: EntityClass<T>, id: Key, listener: (change: ObjectChange<T>) => void): () => void {
-    ensure('What watchOne calls', listener, FUNCTION)
+    ensure('db.watchOne()', listener, FUNCTION)
     let watches = this.byKey.get(type)
     if (watches === undefined) {
       watches = new KeyWatches(this.objectsOf(type, undefined), this.listen)
@@ -102,8 +102,8 @@ export class Watches<S extends ObjectVersion> {
     return watches.add(id, listener as (change: ObjectChange<unknown>) => void)
   }
 
-  changes(of: Watchable, options: ChangesOptions & PropertyOptions): AsyncIterableIterator<unknown> {
-    ensureOptions('changes', options, CHANGES_RULES)
+  changes(of: Watchable, options: IterationOptions & WatchOptions): AsyncIterableIterator<unknown> {
+    ensureOptions('db.changes()', options, CHANGES_RULES)
     const iterator = new ChangeIterator(this.eventsOf(of, options.properties), this.listen, options, () =>
       this.iterators.delete(iterator),
     )

@@ -108,7 +108,7 @@ export function queryEvents<S extends Version & QueryReader, R>(
 }
 
 /** How events wait for an iteration that is slower than the commits. */
-export interface ChangesOptions {
+export interface IterationOptions {
   /** Commits that wait one by one. Default 64. Each keeps what it replaced from being reused. */
   readonly buffer?: number
   /**
@@ -134,7 +134,7 @@ export class ChangeIterator<S extends Version, E> implements AsyncIterableIterat
   constructor(
     private readonly eventOf: EventOf<S, E>,
     listen: (take: (change: CommitChange<S>) => void) => () => void,
-    private readonly options: ChangesOptions,
+    private readonly options: IterationOptions,
     private readonly ended: () => void,
   ) {
     this.stop = listen((change) => this.take(change))

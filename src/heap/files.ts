@@ -75,18 +75,18 @@ export interface Files {
    * The same, off the event loop: the last to close a large file that has no name any more waits for its blocks to be
    * freed.
    */
-  closeBeside(fd: number): Promise<void>
+  closeAsync(fd: number): Promise<void>
   /** Fills `into` from `position` on; returns how much there was. */
   read(fd: number, into: Uint8Array, position: number): number
   /** The same, off the event loop. */
-  readBeside(fd: number, into: Uint8Array, position: number): Promise<number>
+  readAsync(fd: number, into: Uint8Array, position: number): Promise<number>
   /** Writes everything, at once. */
   write(fd: number, bytes: Uint8Array, position: number): void
   /** Writes everything, off the event loop. Until that is done the bytes stay where and as they are. */
-  writeBeside(fd: number, buffers: readonly Uint8Array[], position: number): Promise<void>
+  writeAsync(fd: number, buffers: readonly Uint8Array[], position: number): Promise<void>
   /** Returns when the bytes written to a file are on the device (fdatasync). */
   sync(fd: number): void
-  syncBeside(fd: number): Promise<void>
+  syncAsync(fd: number): Promise<void>
   sizeBytes(fd: number): number
   truncate(fd: number, sizeBytes: number): void
   exists(path: string): boolean
@@ -106,7 +106,7 @@ export interface Files {
   link(path: string, other: string): void
   remove(path: string): void
   /** The same, off the event loop. Resolves when the name is gone. */
-  removeBeside(path: string): Promise<void>
+  removeAsync(path: string): Promise<void>
   /** Names in a folder, sorted; none where it is missing. */
   list(folder: string): string[]
   /** Makes a folder unless it exists; its parent must. */
@@ -116,7 +116,7 @@ export interface Files {
    */
   watch(folder: string, onChange: () => void): FolderWatcher | undefined
   /** Makes the names in a folder durable, off the event loop. Does nothing where the platform has no such thing. */
-  syncFolderBeside(folder: string): Promise<void>
+  syncFolderAsync(folder: string): Promise<void>
 }
 
 /** The writer's lock of a heap is a file of this name beside it. */
@@ -128,7 +128,7 @@ export const nodeFiles: Files = {
   fileMode: DEFAULT_FILE_MODE,
   open: (path, flags) => openSync(path, flags, DEFAULT_FILE_MODE),
   close: closeSync,
-  closeBeside: closeAsync,
+  closeAsync: closeAsync,
   read(fd, into, position) {
     let done = 0
     while (done < into.length) {
@@ -138,7 +138,7 @@ export const nodeFiles: Files = {
     }
     return done
   },
-  async readBeside(fd, into, position) {
+  async readAsync(fd, into, position) {
     let done = 0
     while (done < into.length) {
       const { bytesRead } = await readAsync(fd, into, done, into.length - done, position + done)
@@ -152,7 +152,7 @@ export const nodeFiles: Files = {
     while (done < bytes.length)
       done += writeSync(fd, bytes, done, Math.min(bytes.length - done, MOST_BYTES_A_CALL), position + done)
   },
-  async writeBeside(fd, buffers, position) {
+  async writeAsync(fd, buffers, position) {
     let rest = buffers
     let offset = position
     while (rest.length > 0) {
@@ -162,7 +162,7 @@ export const nodeFiles: Files = {
     }
   },
   sync: fdatasyncSync,
-  syncBeside: fdatasyncAsync,
+  syncAsync: fdatasyncAsync,
   sizeBytes: (fd) => fstatSync(fd).size,
   truncate: ftruncateSync,
   exists: existsSync,
@@ -182,7 +182,7 @@ export const nodeFiles: Files = {
   copyMode: (from, to) => fchmodSync(to, fstatSync(from).mode & 0o777),
   link: linkSync,
   remove: removeFile,
-  removeBeside: removeFileBeside,
+  removeAsync: removeFileAsync,
   list: (folder) => (existsSync(folder) ? readdirSync(folder).sort() : []),
   makeFolder: (folder) => makeFolder(folder, DEFAULT_FILE_MODE),
   watch(folder, onChange) {
@@ -194,7 +194,7 @@ export const nodeFiles: Files = {
       return undefined
     }
   },
-  async syncFolderBeside(folder) {
+  async syncFolderAsync(folder) {
     if (process.platform === 'win32') return
     const fd = await openAsync(folder, 'r')
     try {
@@ -218,7 +218,7 @@ export function filesWith(memory: Memory, fileMode = DEFAULT_FILE_MODE): Files {
     fileMode,
     open: (path, flags) => openSync(path, flags, fileMode),
     makeFolder: (folder) => makeFolder(folder, fileMode),
-    writeBeside: memory.writeBeside ?? nodeFiles.writeBeside,
+    writeAsync: memory.writeAsync ?? nodeFiles.writeAsync,
     names: (path, fd, sizeBytes) => fileNameOf(memory, nodeFiles, path, fd).isInPlace(sizeBytes),
   }
 }
@@ -249,7 +249,7 @@ function removeFile(path: string): void {
   try {
     unlinkSync(path)
   } finally {
-    if (fd !== undefined) nodeFiles.closeBeside(fd)
+    if (fd !== undefined) nodeFiles.closeAsync(fd)
   }
 }
 
@@ -259,7 +259,7 @@ let spaceFreed = Promise.resolve()
  * The same, without waiting for the space: of many files, it is freed one after the other, for the threads of the pool
  * are everybody's.
  */
-async function removeFileBeside(path: string): Promise<void> {
+async function removeFileAsync(path: string): Promise<void> {
   const fd = await openAsync(path, 'r').catch(() => undefined)
   try {
     await unlinkAsync(path)

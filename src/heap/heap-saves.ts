@@ -18,7 +18,7 @@ export class HeapSaves {
     const { heap } = this
     const { path, journal } = heap
     if (path === undefined) {
-      throw new SnapheapError('INVALID_ARGUMENT', 'This heap is in memory only. Name a file: save(path).')
+      throw new SnapheapError('INVALID_ARGUMENT', 'This heap is in memory only. Name a file: saveAs(path).')
     }
     if (heap.isReadOnly) throw openForReading(path)
     await this.withState(async (saved) => {
@@ -53,7 +53,7 @@ export class HeapSaves {
 
   private async withState(work: (saved: PinnedState) => Promise<void>): Promise<void> {
     const { heap } = this
-    await heap.turns.run(async () => {
+    await heap.queue.run(async () => {
       const snapshot: HeapSnapshot = heap.snapshot('save')
       const { pin, version } = snapshot
       const point = heap.journal?.point ?? this.forkPoint()

@@ -1,7 +1,6 @@
 import { resolve } from 'node:path'
 import { SnapheapError } from '../errors'
 import { Allocator } from './allocator'
-import { BesideReaders } from './beside-readers'
 import { blockStatistics, checkBlocks } from './block-check'
 import type { FileRoot } from './file-format'
 import { type Files, filesWith } from './files'
@@ -16,14 +15,15 @@ import { checkLayout } from './layout-version'
 import type { MappedFile } from './mapped-file'
 import type { FileLock, Memory } from './memory'
 import { ensureRebuilt, openOwnFile } from './own-file'
+import { PinnedReaders } from './pinned-readers'
 import { type Pin, Pins } from './pins'
 import type { PoolFile } from './pool-file'
 import { Quarantine } from './quarantine'
 import { type HeapSnapshot, Snapshots } from './snapshots'
 import { type SaveOptions, Storage } from './storage'
-import { Turns } from './turns'
-import { CLOSED_EPOCH, View } from './view'
+import { CLOSED_GENERATION, View } from './view'
 import { Windows } from './windows'
+import { WorkQueue } from './work-queue'
 import { realWorld, type World } from './world'
 import { Writer } from './writer'
 
@@ -48,8 +48,8 @@ export class Heap {
   private readonly snapshots: Snapshots
   private readonly saves: HeapSaves
   /** Saves and detached transactions, one after the other. */
-  readonly turns = new Turns()
-  private readonly readers = new BesideReaders((owner) => this.snapshot(owner))
+  readonly queue = new WorkQueue()
+  private readonly readers = new PinnedReaders((owner) => this.snapshot(owner))
   readonly quarantine = new Quarantine(this)
   private closed = false
 
@@ -159,7 +159,7 @@ export class Heap {
     this.ensureWritable()
     this.detachedPin = this.pins.pin(this.live.table, 'detached transaction')
     this.writer.view = new View(this.live.table, this.windows)
-    this.writer.view.epoch = this.live.epoch + 1
+    this.writer.view.generation = this.live.generation + 1
     this.writer.shareTable()
     this.writer.begin()
   }
@@ -213,7 +213,7 @@ export class Heap {
   /** Takes the transaction's changes back; the heap is byte-identical to what it was at its beginning. */
   rollback(): void {
     this.writer.rollback()
-    this.live.epoch++
+    this.live.generation++
     if (this.detachedPin !== undefined) this.writer.shareTable()
     this.attach(this.live.table)
   }
@@ -279,7 +279,7 @@ export class Heap {
    * Has `work` read the newest version, from other threads too: it stays as it is, and in memory, until the promise is
    * settled, for which `close` waits. Rejects with what `work` throws, at once or later.
    */
-  readBeside<T>(work: (view: View) => Promise<T>): Promise<T> {
+  readPinned<T>(work: (view: View) => Promise<T>): Promise<T> {
     return this.readers.run(work)
   }
 
@@ -290,22 +290,22 @@ export class Heap {
 
   /** Runs `work` at once, or, where a transaction or a save is under way, as soon as that has ended. */
   whenQuiet(work: () => void): void {
-    if (this.turns.isIdle && !this.writer.isWriting) work()
-    else void this.turns.run(async () => work())
+    if (this.queue.isIdle && !this.writer.isWriting) work()
+    else void this.queue.run(async () => work())
   }
 
   /**
    * Waits for a running save, gives everything back, and then throws what closing the journal has thrown. Idempotent.
    */
   async close(): Promise<void> {
-    await this.turns.run(async () => {
+    await this.queue.run(async () => {
       if (this.closed) return
       this.closed = true
       await this.readers.settled()
       try {
         await this.journal?.close()
       } finally {
-        this.live.epoch = CLOSED_EPOCH
+        this.live.generation = CLOSED_GENERATION
         this.snapshots.releaseAll()
         this.pins.clear()
         this.windows.close()
@@ -338,7 +338,7 @@ export class Heap {
   commitReplay(version: number, hasMovedAddresses: boolean): void {
     this.writer.commit()
     this.version = version
-    if (hasMovedAddresses) this.live.epoch++
+    if (hasMovedAddresses) this.live.generation++
   }
 
   /**
@@ -374,7 +374,7 @@ export class Heap {
     const saved = this.storage.current()
     this.writer.adopt(saved?.table ?? new Uint32Array(RESERVED_BLOCKS))
     this.version = saved?.root.version ?? 0
-    this.live.epoch++
+    this.live.generation++
   }
 
   private initialise(): void {
@@ -396,8 +396,8 @@ export class Heap {
     const pin = this.detachedPin
     this.detachedPin = undefined
     this.live.table = table
-    this.live.epoch = Math.max(this.live.epoch, this.writer.view.epoch) + 1
-    this.writer.view.epoch = CLOSED_EPOCH
+    this.live.generation = Math.max(this.live.generation, this.writer.view.generation) + 1
+    this.writer.view.generation = CLOSED_GENERATION
     this.writer.view = this.live
     this.pins.release(pin)
   }

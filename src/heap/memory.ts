@@ -90,7 +90,7 @@ export interface Memory {
    * promise is settled the bytes stay where and as they are. What the operating system refuses rejects with what Node's
    * `fs` rejects with. Only where native code does it.
    */
-  writeBeside?(fd: number, buffers: readonly Uint8Array[], position: number): Promise<void>
+  writeAsync?(fd: number, buffers: readonly Uint8Array[], position: number): Promise<void>
 
   /** Makes the names in a folder durable (a rename, a new file). A no-op where the platform has no such thing. */
   syncFolder(path: string): void

@@ -38,7 +38,7 @@ const MMAP_IO: Rule = [
  * Node 20, which cannot detach such memory, views still held stay readable until then.
  */
 export function memoryFromMmapIo(mmapIo: MmapIo): Memory {
-  ensure('What memoryFromMmapIo is given', mmapIo, MMAP_IO)
+  ensure('memoryFromMmapIo()', mmapIo, MMAP_IO)
   return new MmapIoMemory(mmapIo)
 }
 

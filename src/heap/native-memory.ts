@@ -66,7 +66,7 @@ class NativeMemory implements Memory {
 
   readonly kernels: Kernels
 
-  readonly writeBeside?: NonNullable<Memory['writeBeside']>
+  readonly writeAsync?: NonNullable<Memory['writeAsync']>
 
   readonly nameOf?: NonNullable<Memory['nameOf']>
 
@@ -83,10 +83,10 @@ class NativeMemory implements Memory {
       splitSegment: (...given) => kernel(() => addon.splitSegment(...given)),
       prefetchPlaces: (...given) => kernel(() => addon.prefetchPlaces(...given)),
       splitLines: (...given) => kernel(() => addon.splitLines(...given)),
-      prepareLines: (...given) => kernelBeside(() => addon.prepareLines(...given)),
+      prepareLines: (...given) => kernelAsync(() => addon.prepareLines(...given)),
       countWords: (...given) => kernel(() => addon.countWords(...given)),
       sortWords: (...given) => kernel(() => addon.sortWords(...given)),
-      sortIndex: (...given) => kernelBeside(() => addon.sortIndex(...given)),
+      sortIndex: (...given) => kernelAsync(() => addon.sortIndex(...given)),
       groupRecords: (...given) => kernel(() => addon.groupRecords(...given)),
       parseNumbers: (...given) => kernel(() => addon.parseNumbers(...given)),
       scanWords: (...given) => kernel(() => addon.scanWords(...given)),
@@ -104,7 +104,7 @@ class NativeMemory implements Memory {
       }
     }
     if (writeBeside === undefined) return
-    this.writeBeside = (...given) => {
+    this.writeAsync = (...given) => {
       checkWrite(...given)
       return writeBeside(...given).catch((error) => {
         throw isOutOfMemory(error) ? error : nodeError(-error.code, 'write')
@@ -206,7 +206,7 @@ function kernel<T>(run: () => T): T {
 }
 
 /** The same for one that goes on in a thread of the pool. */
-function kernelBeside(run: () => Promise<void>): Promise<void> {
+function kernelAsync(run: () => Promise<void>): Promise<void> {
   return kernel(run).catch((error) => {
     throw kernelError(error)
   })

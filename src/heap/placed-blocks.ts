@@ -115,7 +115,7 @@ export class PlacedBlocks {
   }
 
   /** The same off the event loop, run by run, each of at most `most` blocks, without the places that are marked. */
-  async *checkBeside(
+  async *checkAsync(
     files: Files,
     { path, fd }: OpenFile,
     most: number,
@@ -124,7 +124,7 @@ export class PlacedBlocks {
     const buffer = new Uint8Array(most * BLOCK_BYTES)
     for (const run of this.runs(most, marks)) {
       const bytes = buffer.subarray(0, run.count * BLOCK_BYTES)
-      if ((await files.readBeside(fd, bytes, run.from * BLOCK_BYTES)) < bytes.length) throw tooShort(path)
+      if ((await files.readAsync(fd, bytes, run.from * BLOCK_BYTES)) < bytes.length) throw tooShort(path)
       yield { run, damaged: this.damagedIn(run, bytes) }
     }
   }

@@ -254,7 +254,7 @@ export class PoolFile {
     }
     this.mayHoldNewer = true
     await this.writeAll([encodeRoot(this.memory, root)], ROOT_SLOT_OFFSETS[root.sequence & 1])
-    await this.io('sync', this.files.syncBeside(this.fd))
+    await this.io('sync', this.files.syncAsync(this.fd))
     this.mayHoldNewer = false
     this.take({ places, checksums, root })
   }
@@ -297,7 +297,7 @@ export class PoolFile {
     const earlierRoot = this.root.sequence === 0 ? undefined : encodeRoot(this.memory, this.root)
     const map = encodeMap(places, checksums, places.length, earlierRoot)
     await this.writeAll([map], next * BLOCK_BYTES)
-    await this.io('sync', this.files.syncBeside(this.fd))
+    await this.io('sync', this.files.syncAsync(this.fd))
     await beforeRoot()
     return { next, map }
   }
@@ -364,12 +364,12 @@ export class PoolFile {
   }
 
   /** The same for a file that has lost its name, off the event loop. */
-  closeBeside(): void {
-    this.files.closeBeside(this.fd).catch(() => undefined) // a descriptor that was read from has nothing to tell
+  closeAsync(): void {
+    this.files.closeAsync(this.fd).catch(() => undefined) // a descriptor that was read from has nothing to tell
   }
 
   private async writeAll(buffers: Uint8Array[], offsetBytes: number): Promise<void> {
-    await this.io('write', this.files.writeBeside(this.fd, buffers, offsetBytes))
+    await this.io('write', this.files.writeAsync(this.fd, buffers, offsetBytes))
   }
 
   private async io<T>(what: string, result: Promise<T>): Promise<T> {

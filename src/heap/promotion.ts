@@ -22,7 +22,7 @@ export function promote(files: Files, file: PoolFile, path: string, options: Pro
   } catch (error) {
     throw ioError('save', path, error)
   } finally {
-    if (replaced !== undefined) files.closeBeside(replaced).catch(() => undefined)
+    if (replaced !== undefined) files.closeAsync(replaced).catch(() => undefined)
   }
 }
 

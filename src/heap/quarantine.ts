@@ -49,7 +49,7 @@ export class Quarantine {
           if (refused !== undefined) table[block] = refused
         }
       }
-      heap.live.epoch++
+      heap.live.generation++
     })
   }
 

@@ -107,7 +107,7 @@ export class Scrub {
     this.checkedBlocks = placed.countMarked(isChecked)
     const { world } = this
     let dueMs = world.elapsedMs()
-    for await (const { run, damaged } of placed.checkBeside(this.files, file, BLOCKS_PER_READ, isChecked)) {
+    for await (const { run, damaged } of placed.checkAsync(this.files, file, BLOCKS_PER_READ, isChecked)) {
       if (this.isStopped) return
       isChecked.fill(1, run.from, run.from + run.count)
       this.checkedBlocks += run.count

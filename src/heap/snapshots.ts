@@ -1,5 +1,5 @@
 import type { Pin, Pins } from './pins'
-import { CLOSED_EPOCH, View } from './view'
+import { CLOSED_GENERATION, View } from './view'
 import type { Windows } from './windows'
 
 /**
@@ -34,7 +34,7 @@ export class Snapshots {
       version,
       pin,
       get isReleased() {
-        return view.epoch === CLOSED_EPOCH
+        return view.generation === CLOSED_GENERATION
       },
       release: () => this.release(pin),
     }
@@ -43,7 +43,7 @@ export class Snapshots {
   /** Idempotent. */
   release(pin: Pin): void {
     const view = this.views.get(pin)
-    if (view !== undefined) view.epoch = CLOSED_EPOCH
+    if (view !== undefined) view.generation = CLOSED_GENERATION
     this.views.delete(pin)
     this.pins.release(pin)
   }

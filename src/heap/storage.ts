@@ -132,7 +132,7 @@ export class Storage {
     this.mapped.cover(0)
     this.pins.retire(() => {
       earlier?.release()
-      earlier?.file.closeBeside()
+      earlier?.file.closeAsync()
     })
     return { root: file.root, table: this.mapped.table() }
   }
@@ -303,7 +303,7 @@ export class Storage {
     this.settle(mapped, saved.table)
     this.pins.retire(() => {
       earlier?.release()
-      earlier?.file.closeBeside()
+      earlier?.file.closeAsync()
     })
   }
 
@@ -394,7 +394,7 @@ export class Storage {
 
   private async syncFolderOf(path: string): Promise<void> {
     try {
-      await this.files.syncFolderBeside(dirname(path))
+      await this.files.syncFolderAsync(dirname(path))
     } catch (error) {
       throw ioError('sync', dirname(path), error)
     }

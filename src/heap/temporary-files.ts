@@ -65,7 +65,7 @@ async function removeUnlessHeld(memory: Memory, files: Files, path: string): Pro
   const fd = files.open(path, 'r+')
   const isHeld = tryLock(memory, fd) === false
   files.close(fd)
-  if (!isHeld) await files.removeBeside(path)
+  if (!isHeld) await files.removeAsync(path)
 }
 
 /** Removes what processes that ended left in a folder of files on their way to another place, off the event loop. */
@@ -80,9 +80,9 @@ async function removeOnceLocked(memory: Memory, files: Files, path: string): Pro
   const fd = files.open(path, 'r+')
   try {
     // removed by its name, which the writer may have taken from it meanwhile, and with the lock held
-    if (tryLock(memory, fd) === true) await files.removeBeside(path)
+    if (tryLock(memory, fd) === true) await files.removeAsync(path)
   } finally {
-    await files.closeBeside(fd)
+    await files.closeAsync(fd)
   }
 }
 

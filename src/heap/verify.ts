@@ -47,7 +47,7 @@ export async function verifyFile(
     const { placed, states, bytes } = await readMaps(memory, files, file)
     const found: DamagedBlock[] = []
     let checkedBlocks = 0
-    for await (const { run, damaged } of placed.checkBeside(files, file, BLOCKS_PER_WRITE)) {
+    for await (const { run, damaged } of placed.checkAsync(files, file, BLOCKS_PER_WRITE)) {
       found.push(...damaged)
       checkedBlocks += run.count
       onProgress?.({ checkedBlocks, totalBlocks: placed.count })

@@ -10,20 +10,20 @@ export interface ViewedWindows {
   readonly memory: { readonly kernels?: Kernels | undefined }
 }
 
-/** The epoch of a closed view: code that has kept an address compares epochs and finds it. */
-export const CLOSED_EPOCH = -1
+/** The generation of a closed view: code that has kept an address compares generations and finds it. */
+export const CLOSED_GENERATION = -1
 
 /**
  * How words are read: one version of the block table over the windows. A read is two shifts, one table load and one
  * load; it makes no object and never calls native code.
  *
- * A view of a pinned snapshot never changes. The live view's table is replaced or edited by commits; `epoch` rises
+ * A view of a pinned snapshot never changes. The live view's table is replaced or edited by commits; `generation` rises
  * whenever something that a reader may have remembered (an address, a capacity) could have moved.
  */
 export class View {
   /** Logical block -> physical block (window slot << 16 | block in window). */
   table: Uint32Array
-  epoch = 1
+  generation = 1
 
   /** Every window as doubles, by slot. Shared by all views of a heap. */
   readonly numbers: readonly Float64Array[]

@@ -19,7 +19,7 @@ import {
 const MOST_ATTEMPTS = 5
 /** Of processes that ask at the same time one gets the lock: the others give way within this time. */
 const MOST_LOOKS = 10
-const LOOK_EVERY_MS = 3
+const LOOK_INTERVAL_MS = 3
 const CLAIM = /-[0-9a-f]{12}$/
 
 /** What is asked of the kernel, where a memory can. */
@@ -169,7 +169,7 @@ function waitForClaims(path: string, world: LockWorld, own?: string): void {
     const other = claimsOf(path).find((claim) => claim !== own && isClaimed(claim))
     if (other === undefined) return
     if (look === MOST_LOOKS || (own !== undefined && other < own)) throw lockedError(path, holderIn(other))
-    world.pause(LOOK_EVERY_MS)
+    world.pause(LOOK_INTERVAL_MS)
   }
 }
 

@@ -34,7 +34,7 @@ export class Writer {
   private readonly notes = new ChangeNotes()
   /** Pairs: block, and the block it was moved to or `NOWHERE`. */
   private moves: number[] = []
-  private epochAtBegin = 0
+  private generationAtBegin = 0
   /** Arena blocks allocated by the open transaction, which no reader sees. */
   private readonly ownBlocks = new Set<number>()
   /** Transactions begun so far: tells one from the next. */
@@ -75,7 +75,7 @@ export class Writer {
     this.isOpen = true
     this.isFinal = isFinal
     this.transactions++
-    this.epochAtBegin = this.view.epoch
+    this.generationAtBegin = this.view.generation
   }
 
   /** Says that somebody else now reads through the view's table: it is cloned before its next change. */
@@ -249,7 +249,7 @@ export class Writer {
   changes(): Changes {
     return {
       moves: this.moves,
-      hasMovedAddresses: this.view.epoch !== this.epochAtBegin,
+      hasMovedAddresses: this.view.generation !== this.generationAtBegin,
       eachRun: (beginBlock, visit) => {
         for (let i = 0; i < this.touched.count; i++) {
           const block = this.touched.blocks[i]

@@ -32,11 +32,11 @@ export interface FollowingLag {
 const VERSION: Rule = [(value) => typeof value === 'number' && value >= 0, 'a version, as db.version tells it']
 
 /** The file system tells of changes; should it fail to, a look so often finds them. */
-const LOOK_EVERY_MS = 50
+const LOOK_INTERVAL_MS = 50
 /** A newer state of the file is looked for so often. */
-const LOOK_AT_FILE_EVERY_MS = 1000
+const LOOK_AT_FILE_INTERVAL_MS = 1000
 /** Where nothing has come for so long, what may be in the way is looked for, and so often from then on. */
-const SEARCH_EVERY_MS = 1000
+const SEARCH_INTERVAL_MS = 1000
 
 export interface FollowingOptions {
   /** Show commits before they are on the device. */
@@ -83,7 +83,7 @@ export class Following extends EventEmitter<FollowingEvents> {
     this.redo = reader.redo
     this.cursor = reader.cursor
     this.lookedAtFileMs = this.searchedMs = this.readAllMs = heap.world.elapsedMs()
-    this.timer = heap.world.every(LOOK_EVERY_MS, () => this.look())
+    this.timer = heap.world.every(LOOK_INTERVAL_MS, () => this.look())
     this.watchFolder()
     this.look()
   }
@@ -99,8 +99,8 @@ export class Following extends EventEmitter<FollowingEvents> {
 
   /** Resolves when `version` can be read. Throws `TIMEOUT` after `timeoutMs` (default 10 000), `CLOSED`. */
   async waitFor(version: number, options: { timeoutMs?: number } = {}): Promise<void> {
-    ensure('What waitFor waits for', version, VERSION)
-    ensureOptions('waitFor', options, { timeoutMs: DURATION_MS })
+    ensure('following.waitFor()', version, VERSION)
+    ensureOptions('following.waitFor()', options, { timeoutMs: DURATION_MS })
     const { timeoutMs = 10_000 } = options
     if (this.isClosed) throw closed()
     this.look()
@@ -125,7 +125,7 @@ export class Following extends EventEmitter<FollowingEvents> {
     try {
       const nowMs = this.heap.world.elapsedMs()
       const end = this.readLog()
-      if (nowMs - this.lookedAtFileMs >= LOOK_AT_FILE_EVERY_MS) this.takeFile(nowMs)
+      if (nowMs - this.lookedAtFileMs >= LOOK_AT_FILE_INTERVAL_MS) this.takeFile(nowMs)
       this.lookForObstacle(end, nowMs, this.heap.version !== before || this.hasStartedOver)
       if (this.obstacle === undefined) this.failures.isOver()
       else this.failures.happened(this.obstacle)
@@ -203,7 +203,7 @@ export class Following extends EventEmitter<FollowingEvents> {
   private lookForObstacle(end: LogEnd, nowMs: number, hasMoved: boolean): void {
     if (hasMoved || end === 'beyond') this.obstacle = this.search = undefined
     if (hasMoved) this.searchedMs = nowMs
-    if (nowMs - this.searchedMs < SEARCH_EVERY_MS) return
+    if (nowMs - this.searchedMs < SEARCH_INTERVAL_MS) return
     this.searchedMs = nowMs
     this.obstacle = this.obstacleAt(end)
   }

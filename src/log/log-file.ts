@@ -122,8 +122,8 @@ export class LogFile {
   }
 
   /** The same on another thread. The segment may be left meanwhile. */
-  syncBeside(): Promise<void> {
-    return this.segment.syncBeside()
+  syncAsync(): Promise<void> {
+    return this.segment.syncAsync()
   }
 
   /** Everything up to a position is on the device, which followers may know from now on. */

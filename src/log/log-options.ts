@@ -9,7 +9,11 @@ import type { Retention } from './retention'
  * When a commit is on the device. `commit`: before `write` returns. `interval`: at most so many milliseconds, or so
  * many bytes of log, after it. `none`: with the next checkpoint; nothing is logged.
  */
-export type Durability = 'commit' | 'interval' | 'none' | { readonly everyMs?: number; readonly everyBytes?: number }
+export type Durability =
+  | 'commit'
+  | 'interval'
+  | 'none'
+  | { readonly intervalMs?: number; readonly intervalBytes?: number }
 
 const DEFAULT_INTERVAL_MS = 100
 const DEFAULT_INTERVAL_BYTES = 1 << 20
@@ -17,15 +21,15 @@ const DEFAULT_INTERVAL_BYTES = 1 << 20
 /** A durability with all that it leaves out. */
 export interface FullDurability {
   readonly mode: 'commit' | 'interval' | 'none'
-  readonly everyMs: number
-  readonly everyBytes: number
+  readonly intervalMs: number
+  readonly intervalBytes: number
 }
 
 export function fullDurability(durability: Durability): FullDurability {
   const mode = typeof durability === 'string' ? durability : 'interval'
-  const { everyMs = DEFAULT_INTERVAL_MS, everyBytes = DEFAULT_INTERVAL_BYTES } =
+  const { intervalMs = DEFAULT_INTERVAL_MS, intervalBytes = DEFAULT_INTERVAL_BYTES } =
     typeof durability === 'string' ? {} : durability
-  return { mode, everyMs, everyBytes }
+  return { mode, intervalMs: intervalMs, intervalBytes: intervalBytes }
 }
 
 export interface LogOptions {

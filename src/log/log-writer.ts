@@ -293,10 +293,10 @@ export class LogWriter implements Journal, SyncOwner {
 
   /** Begins a sync at half of the bytes that may be lost. At all of them, the turn waits for it. */
   private syncLater(): void {
-    const { everyMs, everyBytes } = this.promise
-    if (this.syncs.unsyncedBytes >= everyBytes) this.syncs.syncNow()
-    else if (this.syncs.unsyncedBytes >= everyBytes / 2) this.syncBehind()
-    else this.timer ??= this.options.world.after(everyMs, () => this.syncBehind())
+    const { intervalMs, intervalBytes } = this.promise
+    if (this.syncs.unsyncedBytes >= intervalBytes) this.syncs.syncNow()
+    else if (this.syncs.unsyncedBytes >= intervalBytes / 2) this.syncBehind()
+    else this.timer ??= this.options.world.after(intervalMs, () => this.syncBehind())
   }
 
   private syncBehind(): void {

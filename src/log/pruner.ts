@@ -63,11 +63,11 @@ export class Pruner {
     const base = oldestKept === undefined ? undefined : bases.find(({ root }) => root.version <= oldestKept)
     const from = Math.min(keepFrom, oldestKept === undefined ? keepFrom : (base?.root.version ?? 0))
     for (let i = 0; i + 1 < segments.length && segments[i + 1].header.baseVersion <= from; i++)
-      await files.removeBeside(segments[i].path)
+      await files.removeAsync(segments[i].path)
     const isNeeded = (each: string): boolean =>
       oldestKept !== undefined &&
       (base === undefined || bases.some(({ path: other, root }) => other === each && root.version >= base.root.version))
-    for (const each of keptFilesOf(files, path)) if (!isNeeded(each)) await files.removeBeside(each)
+    for (const each of keptFilesOf(files, path)) if (!isNeeded(each)) await files.removeAsync(each)
   }
 }
 

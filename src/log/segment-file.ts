@@ -109,12 +109,12 @@ export class SegmentFile {
   }
 
   /** The same on another thread. The segment may be left meanwhile. */
-  async syncBeside(): Promise<void> {
+  async syncAsync(): Promise<void> {
     const { file } = this
     if (file === undefined) return
     file.syncsUnderWay++
     try {
-      await this.files.syncBeside(file.fd)
+      await this.files.syncAsync(file.fd)
     } finally {
       file.syncsUnderWay--
       this.closeLeft(file)

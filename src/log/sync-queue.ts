@@ -112,7 +112,7 @@ export class SyncQueue {
       if (this.waiters.length === 0) break
       const { written } = this.file
       try {
-        if (this.unsyncedBytes > 0) await this.file.syncBeside()
+        if (this.unsyncedBytes > 0) await this.file.syncAsync()
         if (this.hasEnded) continue
         if (written.bytes > this.synced.bytes) this.file.ensureSegment() // it was written some time ago
         this.advance(written)

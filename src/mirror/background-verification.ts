@@ -34,11 +34,11 @@ export class BackgroundVerification {
 
   constructor(
     /** From the beginning of one round to that of the next. */
-    private readonly everyMs: number,
+    private readonly intervalMs: number,
     private readonly onDifference: (found: VerifiedTable) => void,
     private readonly onNotice: (text: string) => void,
   ) {
-    this.nextRoundMs = performance.now() + everyMs
+    this.nextRoundMs = performance.now() + intervalMs
   }
 
   /** Returns a table that differs once there is one, undefined when the signal of `request` is aborted. */
@@ -61,7 +61,7 @@ export class BackgroundVerification {
     const sources = new Map([...tables.values()].map((source) => [mirrorName(source), source]))
     if (this.due.length === 0 && performance.now() >= this.nextRoundMs) {
       this.due = [...sources.keys()]
-      this.nextRoundMs = performance.now() + this.everyMs
+      this.nextRoundMs = performance.now() + this.intervalMs
     }
     this.due = this.due.filter((name) => sources.has(name)) // others are mirrored no longer
     return this.due[0] === undefined ? undefined : sources.get(this.due[0])

@@ -76,11 +76,11 @@ export class CatalogueWatch {
   }
 
   /** Looks until something has changed, which it rejects with: `POSTGRES`, `SCHEMA`. */
-  async run(everyMs: number, follower: Follower, stream: ReplicationStream, onLook: () => void): Promise<never> {
+  async run(intervalMs: number, follower: Follower, stream: ReplicationStream, onLook: () => void): Promise<never> {
     for (;;) {
       const nextLook = new Promise<void>((resolve) => {
         this.lookSoon = resolve
-        setTimeout(resolve, everyMs).unref()
+        setTimeout(resolve, intervalMs).unref()
       })
       await this.lookAround(follower, stream)
       await this.alone(this.watched.lookFurther)

@@ -20,7 +20,7 @@ export function commit<T>(store: Store, change: (transaction: Transaction) => T)
     return store.write(managed, UNSYNCED)
   } catch (error) {
     if (!isBusy(error)) throw error
-    return store.writeBeside(async (transaction) => managed(transaction), UNSYNCED)
+    return store.bulkWrite(async (transaction) => managed(transaction), UNSYNCED)
   }
 }
 

@@ -36,7 +36,7 @@ export interface CopyChannelHandlers {
    */
   gathers?: boolean
   /** Time between two reads of the socket, see `ReadPace`. Default 0: what comes is read. */
-  readEveryMs?: number | undefined
+  readIntervalMs?: number | undefined
   /** With each such piece, before it is read: may begin to prepare it, while others are read. */
   prepare?: ((bytes: Buffer) => Promise<void> | undefined) | undefined
   /**
@@ -85,7 +85,7 @@ export class CopyChannel implements pg.Submittable {
     private readonly handlers: CopyChannelHandlers,
   ) {
     if (handlers.gathers === true) this.gatherer = new ChunkGatherer({ onPiece: this.enqueue, onError: this.hearError })
-    this.pace = new ReadPace(handlers.readEveryMs ?? 0)
+    this.pace = new ReadPace(handlers.readIntervalMs ?? 0)
     this.queue = new PieceQueue({
       prepare: handlers.prepare,
       handOn: this.takePiece,

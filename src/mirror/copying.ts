@@ -29,7 +29,7 @@ export interface CopyingOptions {
   store: Store
   connection: ConnectionOptions
   slot: string
-  checkEveryMs: number
+  checkIntervalMs: number
   failover?: boolean | undefined
   maxRetainedBytes?: number | undefined
   /** Cleared once what is in doubt is left behind. */
@@ -77,7 +77,7 @@ export class Copying {
     const others = keptCopies(store, slot).filter((copy) => taken.every(({ copyName }) => copyName !== copy.copyName))
     if (taken.length + others.length === 0) return
     const lsn = resumed?.lsn ?? readState(store, slot)?.lsn ?? NO_LSN
-    await store.writeBeside(async (transaction) => {
+    await store.bulkWrite(async (transaction) => {
       transaction.manage()
       this.session.checkpoint()
       for (const { copyName, description, note } of others) {
@@ -122,7 +122,7 @@ export class Copying {
       if (error.details?.sqlState === DUPLICATE_OBJECT) await disclaimSlot(store, slot)
       throw error
     })
-    await store.writeBeside(async (transaction) => {
+    await store.bulkWrite(async (transaction) => {
       transaction.manage()
       this.session.checkpoint()
       await swapIn(transaction, store, slot, copies.tables)
@@ -140,11 +140,11 @@ export class Copying {
     meter: CopyMeter,
     mostBytes = Number.POSITIVE_INFINITY,
   ): Promise<Copies> {
-    const { store, connection, slot, checkEveryMs, maxRetainedBytes, onNotice } = this.options
+    const { store, connection, slot, checkIntervalMs, maxRetainedBytes, onNotice } = this.options
     const { client, copiesInUse, checkpoint, interrupt, storeProgress, signal } = this.session
     const { publishedAs, systemId, publication } = this.plan
     const guard = new SlotGuard(copySlot.name, maxRetainedBytes, onNotice)
-    const stopGuarding = guardMeanwhile(client, copySlot.name, guard, checkEveryMs, interrupt)
+    const stopGuarding = guardMeanwhile(client, copySlot.name, guard, checkIntervalMs, interrupt)
     return await copyTables({
       store,
       connection,

@@ -185,7 +185,7 @@ export class Follower {
    */
   async commitHere(change: (transaction: Transaction) => Promise<void>): Promise<void> {
     const lsn = this.appliedLsn
-    await this.options.store.writeBeside(async (transaction) => {
+    await this.options.store.bulkWrite(async (transaction) => {
       transaction.manage()
       await change(transaction)
       if (this.isOver) throw streamEnded()
@@ -220,20 +220,20 @@ export class Follower {
     if (this.isOver) return undefined
     if (this.hold !== undefined) return this.hold.then(() => this.drain())
     if (!this.passKnown()) return undefined
-    if (this.open !== undefined) return this.drainBeside()
+    if (this.open !== undefined) return this.drainDetached()
     while (this.buffer.wholeCount > 0) {
       const standing = this.passBarrier(this.buffer.nextFinalLsn!)
       if (standing !== undefined) return standing.then(() => this.drain())
       const proving = this.proving(this.buffer.nextFinalLsn!)
       if (proving !== undefined) return proving.then(() => this.drain())
       const start = performance.now()
-      if (!this.applyWhole(start)) return this.drainBeside()
-      if (performance.now() - start > SLICE_MS && this.buffer.wholeCount > 0) return nextTurn().then(() => this.drain())
+      if (!this.applyWhole(start)) return this.drainDetached()
+      if (performance.now() - start > SLICE_MS && this.buffer.wholeCount > 0) return nextTick().then(() => this.drain())
     }
     if (this.heardLsn > this.appliedLsn) this.advance(this.heardLsn)
     const standing = this.passBarrier(this.buffer.nextFinalLsn ?? this.appliedLsn)
     if (standing !== undefined) return standing.then(() => this.drain())
-    return this.buffer.sizeBytes > LARGE_BYTES ? this.drainBeside() : undefined
+    return this.buffer.sizeBytes > LARGE_BYTES ? this.drainDetached() : undefined
   }
 
   /** Commits whole transactions until the time is up. False if another transaction of this process is in the way. */
@@ -309,8 +309,8 @@ export class Follower {
    * Applies a transaction beside what readers see, message by message as they come: one too large to be kept until it
    * is whole, and any while another transaction of this process is open.
    */
-  private async drainBeside(): Promise<void> {
-    this.open ??= await this.openBeside()
+  private async drainDetached(): Promise<void> {
+    this.open ??= await this.openDetached()
     if (this.isOver) return this.abandon(new SnapheapError('CLOSED', 'The mirror was closed. Start it again.'))
     let start = performance.now()
     for (;;) {
@@ -321,17 +321,17 @@ export class Follower {
       }
       if (!this.buffer.shift()) return
       this.decoder.decode(this.buffer.bytes, this.buffer.start, this.buffer.end)
-      if (!this.applier.isInside) return this.endBeside()
+      if (!this.applier.isInside) return this.endDetached()
       if (performance.now() - start < SLICE_MS) continue
-      await nextTurn()
+      await nextTick()
       if (this.isOver) return
       start = performance.now()
     }
   }
 
-  private openBeside(): Promise<OpenTransaction> {
+  private openDetached(): Promise<OpenTransaction> {
     return new Promise((resolve, reject) => {
-      const ended = this.options.store.writeBeside(
+      const ended = this.options.store.bulkWrite(
         (transaction) =>
           new Promise<void>((commit, abandon) => {
             transaction.manage()
@@ -344,7 +344,7 @@ export class Follower {
     })
   }
 
-  private async endBeside(): Promise<void> {
+  private async endDetached(): Promise<void> {
     const { transaction, commit, ended } = this.open!
     const lsn = this.applier.endLsn
     this.writeProgress(transaction, lsn)
@@ -391,7 +391,7 @@ export function streamEnded(): SnapheapError {
 }
 
 /** Other events first. */
-export function nextTurn(): Promise<void> {
+export function nextTick(): Promise<void> {
   return new Promise((resolve) => {
     setImmediate(resolve)
   })

@@ -3,7 +3,7 @@ import type { Steps } from '../struct/steps'
 import { IndexBuilder } from '../table/index-builder'
 import { SortMemory } from '../table/sort-memory'
 import { UNSYNCED } from './commit'
-import { nextTurn } from './follower'
+import { nextTick } from './follower'
 
 /** Longest uninterrupted work before other events get their turn. */
 const SLICE_MS = 8
@@ -29,12 +29,12 @@ export async function indexColumns(
     const isBeside = store.kernels !== undefined && i + 1 < columnNames.length
     next = isBeside ? sort(i + 1) : undefined
     next?.catch(() => undefined) // heard when it is its turn
-    await store.writeBeside((transaction) => {
+    await store.bulkWrite((transaction) => {
       transaction.manage()
       const writer = transaction.writer(tableName)
       return inSlices(writer.writeIndex(writer.table.column(name), builder), checkpoint)
     }, UNSYNCED)
-    await nextTurn()
+    await nextTick()
   }
 }
 
@@ -48,7 +48,7 @@ async function sorted(
   const table = store.table(tableName)
   const builder = IndexBuilder.of(table, table.column(columnName), memory)
   if (store.kernels === undefined) await inSlices(builder.sort(), checkpoint)
-  else await store.readBeside((view) => builder.sortBeside(view))
+  else await store.readPinned((view) => builder.sortAsync(view))
   return builder
 }
 
@@ -57,7 +57,7 @@ async function inSlices(steps: Steps, checkpoint: () => void): Promise<void> {
   let start = performance.now()
   while (steps.next().done !== true) {
     if (performance.now() - start < SLICE_MS) continue
-    await nextTurn()
+    await nextTick()
     checkpoint()
     start = performance.now()
   }

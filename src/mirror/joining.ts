@@ -36,7 +36,7 @@ export interface JoiningRequest {
 const GROUP_BYTES = 1 << 22
 /** Two streams are as near to each other as this when they are asked to come to one place. */
 const NEAR_BYTES = 1n << 20n
-const LOOK_EVERY_MS = 20
+const LOOK_INTERVAL_MS = 20
 /** The others stand still for so long at most, apart from the time that it takes to put the copies in place. */
 const MEET_WITHIN_MS = 2_000
 
@@ -149,7 +149,7 @@ class Meeting {
   private async lookAgain(): Promise<void> {
     this.request.signal.throwIfAborted()
     this.askBoth()
-    await new Promise((resolve) => setTimeout(resolve, LOOK_EVERY_MS))
+    await new Promise((resolve) => setTimeout(resolve, LOOK_INTERVAL_MS))
   }
 
   private askBoth(): void {
@@ -183,7 +183,7 @@ class Meeting {
       if (isThere) await this.putInPlace()
       return isThere
     }
-    const asking = setInterval(() => this.askBoth(), LOOK_EVERY_MS)
+    const asking = setInterval(() => this.askBoth(), LOOK_INTERVAL_MS)
     const late = setTimeout(() => chosen.reject(noPlace()), MEET_WITHIN_MS)
     try {
       return await this.request.follower.standAt(choose, putInPlace, MEET_WITHIN_MS)

@@ -67,7 +67,7 @@ export class LeafRows {
   rowsOf(leaf: number): number[] {
     const { table } = this.writer
     const rows = table.column('row')
-    return table.find({ leaf }).map((each) => rows.number(each))
+    return table.findRows({ leaf }).map((each) => rows.number(each))
   }
 
   clear(): void {

@@ -13,7 +13,7 @@ const LONGEST_SLOT_NAME = 55
 const SUFFIX_LENGTH = 8
 
 const DATABASE: Rule = [
-  (value) => isRecord(value) && typeof (value as Partial<Store>).writeBeside === 'function',
+  (value) => isRecord(value) && typeof (value as Partial<Store>).bulkWrite === 'function',
   'what open has returned',
 ]
 const SLOT: Rule = [
@@ -22,7 +22,7 @@ const SLOT: Rule = [
 ]
 /** What comes meanwhile stays in the buffers of the kernel. */
 const LONGEST_APPLY_MS = 50
-const APPLY_EVERY_MS: Rule = [
+const APPLY_INTERVAL_MS: Rule = [
   (value) => typeof value === 'number' && value >= 0 && value <= LONGEST_APPLY_MS,
   `a number of milliseconds from 0 to ${LONGEST_APPLY_MS}`,
 ]
@@ -37,11 +37,11 @@ const OPTION_RULES: Readonly<Record<keyof MirrorOptions, Rule>> = {
   ],
   slot: SLOT,
   publication: NAME,
-  saveEveryMs: DURATION_MS,
-  applyEveryMs: APPLY_EVERY_MS,
-  checkEveryMs: DURATION_MS,
+  syncIntervalMs: DURATION_MS,
+  applyIntervalMs: APPLY_INTERVAL_MS,
+  checkIntervalMs: DURATION_MS,
   ddlTrigger: BOOLEAN,
-  verifyEveryMs: DURATION_MS,
+  verifyIntervalMs: DURATION_MS,
   maxRetainedBytes: SIZE_BYTES,
   failover: BOOLEAN,
 }
@@ -56,15 +56,16 @@ const REQUIRED = ['connection', 'tables'] as const
 
 /** Throws `INVALID_ARGUMENT`, `READ_ONLY`. */
 export function ensureMirrorable(db: Store, options: MirrorOptions): void {
-  ensure('The database to mirror into', db, DATABASE)
+  ensure('mirror()', db, DATABASE)
   if (db.isReadOnly) {
     throw new SnapheapError(
       'READ_ONLY',
       'The database is open for reading only. Open it without readOnly to mirror into it.',
     )
   }
-  ensureOptions('mirror', options, OPTION_RULES)
-  for (const name of REQUIRED) ensure(`The option ${name} of mirror`, options[name], OPTION_RULES[name])
+  ensureOptions('mirror()', options, OPTION_RULES)
+  for (const name of REQUIRED)
+    ensure('mirror()', options[name], [OPTION_RULES[name][0], `${OPTION_RULES[name][1]} as option "${name}"`])
   if (typeof options.connection === 'string') ensureConnectionString(options.connection)
   if (options.failover === true && db.path === undefined) {
     throw new SnapheapError(
@@ -75,12 +76,12 @@ export function ensureMirrorable(db: Store, options: MirrorOptions): void {
 }
 
 /** Throws `INVALID_ARGUMENT`; `NOT_FOUND` for a table that is not among the `mirrored`. */
-export function ensureWaitOptions(of: string, options: WaitOptions, mirrored: ReadonlySet<string>): void {
-  ensureOptions(of, options, WAIT_RULES)
+export function ensureWaitOptions(called: string, options: WaitOptions, mirrored: ReadonlySet<string>): void {
+  ensureOptions(called, options, WAIT_RULES)
   const table = options.tables?.find((name) => !mirrored.has(name))
   if (table === undefined) return
   const names = [...mirrored].map(show).join(', ')
-  const message = `The option tables of ${of} names ${show(table)}, which is not mirrored. Pass some of ${names}.`
+  const message = `${called} expects names of mirrored tables, got ${show(table)}. Mirrored are ${names}.`
   throw new SnapheapError('NOT_FOUND', message, { table })
 }
 

@@ -36,19 +36,19 @@ export interface MirrorOptions {
    */
   failover?: boolean
   /** How often changes are made durable, and the server told so. Default 5000. */
-  saveEveryMs?: number
+  syncIntervalMs?: number
   /**
    * Changes that come within this time are applied together, so that they are shown up to so much later. Up to 50.
    * Default 0: as soon as their transaction has come. With hundreds of small transactions a second, 10 halves the
    * processor time of the mirror.
    */
-  applyEveryMs?: number
+  applyIntervalMs?: number
   /**
    * How often slot, publication and columns are looked at. Default 1000. The stream tells that a table was altered with
    * the next row that is written to it, and the mirror looks then; where no row is written, rows from before it (a new
    * column's default, a changed type, a detached partition) are shown for as long.
    */
-  checkEveryMs?: number
+  checkIntervalMs?: number
   /**
    * Has an event trigger on the server write into its log that a table was altered, so that the mirror knows at once,
    * also of tables that are not written to. Default false. Only a superuser may create the trigger; it never raises,
@@ -61,7 +61,7 @@ export interface MirrorOptions {
    * lock the table ends that, until later, as does a transaction that is writing for longer than 0.25 s when it begins.
    * `stats().postponed` tells of it. A table that differs is reported by the event `difference`, and copied again.
    */
-  verifyEveryMs?: number
+  verifyIntervalMs?: number
 }
 
 /**
@@ -81,7 +81,7 @@ export interface MirroredTableStatus {
 
 export interface MirrorEvents {
   /** The status has changed; with the reason where that is an error. */
-  state: [status: MirrorStatus, error: SnapheapError | undefined]
+  status: [status: MirrorStatus, error: SnapheapError | undefined]
   /** How far a copy is, ten times a second. */
   progress: [state: CopyState]
   /** A table was found to differ from Postgres, by the verification in the background. It is copied again. */

@@ -96,9 +96,9 @@ export class Mirror extends EventEmitter<MirrorEvents> {
     this.currentStatus = this.hasData ? 'stale' : 'copying'
     this.tableNames = new Set(servedTables(db, options.slot).keys())
     this.wasFit = this.hasData && options.tables.length === this.tableNames.size
-    this.verification = this.newVerification(options.verifyEveryMs)
+    this.verification = this.newVerification(options.verifyIntervalMs)
     this.through = new WriteThrough(options.connection)
-    this.saver = new Saver(db, options.slot, options.saveEveryMs ?? 5000, (error) => this.tell(String(error)))
+    this.saver = new Saver(db, options.slot, options.syncIntervalMs ?? 5000, (error) => this.tell(String(error)))
     // applied changes that were not durable may be gone: the next session begins where the tables are
     this.stopListening = db.onReturned(() => {
       this.waiters.forget()
@@ -138,7 +138,7 @@ export class Mirror extends EventEmitter<MirrorEvents> {
    * the reason if the mirror fails.
    */
   async waitFor(lsn: string | bigint, options: WaitOptions = {}): Promise<void> {
-    ensureWaitOptions('waitFor', options, this.tableNames)
+    ensureWaitOptions('mirror.waitFor()', options, this.tableNames)
     const { timeoutMs = 10_000, tables } = options
     const target: Target = { lsn: typeof lsn === 'bigint' ? lsn : parseLsn(lsn), tables }
     if (this.closing !== undefined) throw closedError()
@@ -162,8 +162,8 @@ export class Mirror extends EventEmitter<MirrorEvents> {
    * `SELECT pg_xact_status(…)` of `details.xid` tells.
    */
   async write<T>(work: (client: Client) => Promise<T>, options: WaitOptions = {}): Promise<T> {
-    ensure('What write runs', work, FUNCTION)
-    ensureWaitOptions('write', options, this.tableNames)
+    ensure('mirror.write()', work, FUNCTION)
+    ensureWaitOptions('mirror.write()', options, this.tableNames)
     const { timeoutMs = 10_000 } = options
     if (this.closing !== undefined) throw closedError()
     if (this.currentStatus === 'failed') throw this.lastError!
@@ -186,7 +186,7 @@ export class Mirror extends EventEmitter<MirrorEvents> {
     return this.lagMeter.measure(this.places, this.session?.slotStatus)
   }
 
-  /** What the verification in the background (`verifyEveryMs`) has found so far. */
+  /** What the verification in the background (`verifyIntervalMs`) has found so far. */
   stats(): MirrorStats {
     return { ...NOTHING_VERIFIED, ...this.verification?.stats }
   }
@@ -215,7 +215,7 @@ export class Mirror extends EventEmitter<MirrorEvents> {
    * the server does not answer. Throws `TIMEOUT` if it could not remove slot and publication in time. Idempotent.
    */
   async close(options: CloseOptions = {}): Promise<void> {
-    ensureOptions('close', options, { dropSlot: BOOLEAN })
+    ensureOptions('mirror.close()', options, { dropSlot: BOOLEAN })
     this.closing ??= this.end(options)
     return this.closing
   }
@@ -273,12 +273,12 @@ export class Mirror extends EventEmitter<MirrorEvents> {
   }
 
   private async runSession(): Promise<void> {
-    const { slot, publication = slot, checkEveryMs = 1000, ddlTrigger = false } = this.options
+    const { slot, publication = slot, checkIntervalMs = 1000, ddlTrigger = false } = this.options
     const session = new Session({
       store: this.db,
       ...this.options,
       publication,
-      checkEveryMs,
+      checkIntervalMs,
       ddlTrigger,
       doubts: this.doubts,
       onPlanned: () => {
@@ -344,13 +344,13 @@ export class Mirror extends EventEmitter<MirrorEvents> {
     this.lastError = error
     if (status === this.currentStatus && error === undefined) return
     this.currentStatus = status
-    this.notify('state', status, error)
+    this.notify('status', status, error)
   }
 
-  private newVerification(everyMs: number | undefined): BackgroundVerification | undefined {
-    if (everyMs === undefined) return undefined
+  private newVerification(intervalMs: number | undefined): BackgroundVerification | undefined {
+    if (intervalMs === undefined) return undefined
     return new BackgroundVerification(
-      everyMs,
+      intervalMs,
       (found) => this.notify('difference', found),
       (text) => this.tell(text),
     )

@@ -1,4 +1,4 @@
-import { nextTurn } from './follower'
+import { nextTick } from './follower'
 
 /** Pieces that are prepared and not done with: one is handed on, the one behind it is prepared meanwhile. */
 export const MOST_PREPARED = 2
@@ -68,7 +68,7 @@ export class PieceQueue {
         this.current = 0
         handlers.onDone(piece.bytes)
         this.prepare()
-        await nextTurn()
+        await nextTick()
       }
     } catch (error) {
       this.current = 0

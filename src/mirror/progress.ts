@@ -21,7 +21,7 @@ export interface CopyState {
 const ROW_OVERHEAD_BYTES = 28
 /** Supposed of a row as long as none has been seen. */
 const TYPICAL_ROW_BYTES = 100
-const REPORT_EVERY_MS = 100
+const REPORT_INTERVAL_MS = 100
 
 interface Measured {
   name: string
@@ -78,7 +78,7 @@ export class CopyMeter {
     const table = this.tables[this.current]!
     table.rows = rows
     table.bytes = bytes
-    if (performance.now() - this.reportedMs >= REPORT_EVERY_MS) this.tell()
+    if (performance.now() - this.reportedMs >= REPORT_INTERVAL_MS) this.tell()
   }
 
   end(): void {

@@ -13,18 +13,18 @@ export class ReadPace {
   private receivedBytes = 0
   private isBusy = false
 
-  constructor(private readonly everyMs: number) {}
+  constructor(private readonly intervalMs: number) {}
 
   /** Milliseconds to wait after a chunk before the next one is read. */
   pauseAfter(chunkBytes: number): number {
-    if (this.everyMs === 0) return 0
+    if (this.intervalMs === 0) return 0
     this.receivedBytes += chunkBytes
     const nowMs = performance.now()
-    if (nowMs - this.startMs >= this.everyMs) {
+    if (nowMs - this.startMs >= this.intervalMs) {
       this.isBusy = this.receivedBytes >= BUSY_BYTES
       this.receivedBytes = 0
       this.startMs = nowMs
     }
-    return this.isBusy ? 0 : this.everyMs
+    return this.isBusy ? 0 : this.intervalMs
   }
 }

@@ -1,7 +1,7 @@
 import type { Store } from '../db/store'
 import type { Transaction } from '../db/transaction'
 import { commit } from './commit'
-import { nextTurn } from './follower'
+import { nextTick } from './follower'
 import { hasLeaves, LeafRows, leavesName } from './leaf-rows'
 import { mirrorProperties, tablesInRole } from './state'
 
@@ -39,7 +39,7 @@ async function dropTable(store: Store, name: string, mayGoOn: () => boolean): Pr
 
 /** Deletes the rows of a mirrored table, in slices. Returns false where it may not go on to the end. */
 export async function deleteRows(store: Store, name: string, { isKept, mayGoOn }: RemovalLimits): Promise<boolean> {
-  for (let row = 0; mayGoOn(); await nextTurn()) {
+  for (let row = 0; mayGoOn(); await nextTick()) {
     let isDone = false
     await commit(store, (transaction) => {
       const leafRows = hasLeaves(store, name) ? new LeafRows(transaction, name) : undefined

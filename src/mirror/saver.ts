@@ -30,7 +30,7 @@ export class Saver {
   constructor(
     private readonly store: Store,
     private readonly slot: string,
-    private readonly everyMs: number,
+    private readonly intervalMs: number,
     private readonly onFailure: (error: unknown) => void,
   ) {
     this.savedVersion = store.version
@@ -103,7 +103,7 @@ export class Saver {
     this.timer = setTimeout(async () => {
       await this.attempt(() => this.saveNow(this.session, false))
       this.schedule()
-    }, this.everyMs)
+    }, this.intervalMs)
     this.timer.unref()
   }
 }

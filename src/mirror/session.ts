@@ -9,7 +9,7 @@ import { isBusy } from './commit'
 import { connect, disconnect } from './connection'
 import { Copying, type CopyingOptions, type CopyingSession } from './copying'
 import { serverPid } from './cut-off'
-import { Follower, type FollowerOptions, nextTurn } from './follower'
+import { Follower, type FollowerOptions, nextTick } from './follower'
 import { HistoryProof } from './history-proof'
 import { type JoiningRequest, joinTables } from './joining'
 import { takeLosses } from './losses'
@@ -47,11 +47,11 @@ export interface SessionOptions extends CopyingOptions {
   onSilence: (isSilent: boolean) => void
   verification: BackgroundVerification | undefined
   ddlTrigger: boolean
-  applyEveryMs?: number
+  applyIntervalMs?: number
 }
 
 /** Between two looks at what the server knows to be durable here. */
-const LOOK_EVERY_MS = 100
+const LOOK_INTERVAL_MS = 100
 /** A slot that is given up is removed within so long, or when it is met again. */
 const DROP_WITHIN_MS = 5_000
 
@@ -124,7 +124,7 @@ export class Session {
       for (const notice of notices) this.options.onNotice(notice)
       this.noteSources(plan.sources)
       this.options.onPlanned()
-      await nextTurn() // for the caller of `mirror` to add its listeners
+      await nextTick() // for the caller of `mirror` to add its listeners
       const { startLsn, rest } = await this.carryOut(plan)
       return await this.follow(plan, startLsn, rest, () => this.lookAtUnfit(request))
     } catch (error) {
@@ -186,7 +186,7 @@ export class Session {
     rest: SourceTable[],
     lookFurther: () => Promise<void>,
   ): Promise<never> {
-    const { store, slot, publication, tables, checkEveryMs, applyEveryMs, ddlTrigger, onAdvance } = this.options
+    const { store, slot, publication, tables, checkIntervalMs, applyIntervalMs, ddlTrigger, onAdvance } = this.options
     const { publishedAs, confirmedLsn } = plan
     const watch = new CatalogueWatch(this.client!, this.sources, {
       slot,
@@ -212,11 +212,11 @@ export class Session {
     const firstLsn = confirmedLsn < startLsn ? confirmedLsn : startLsn
     this.stream = new ReplicationStream(
       this.replication!,
-      { slot, publication, startLsn: firstLsn, applyEveryMs, hasMessages: ddlTrigger },
+      { slot, publication, startLsn: firstLsn, applyIntervalMs, hasMessages: ddlTrigger },
       { onMessage, onKeepalive, onChunk, onSilence: this.options.onSilence },
     )
     onAdvance()
-    const watching = watch.run(checkEveryMs, this.follower, this.stream, () => {
+    const watching = watch.run(checkIntervalMs, this.follower, this.stream, () => {
       store.ensureOpen()
       this.tellLosses()
       if (watch.isSynchronous) onAdvance() // it may have become so, and be waited for
@@ -321,7 +321,7 @@ export class Session {
   private async beginBehind(lsn: Lsn): Promise<void> {
     while ((this.slotStatus?.confirmedLsn ?? NO_LSN) < lsn) {
       this.storeProgress(lsn)
-      await new Promise((resolve) => setTimeout(resolve, LOOK_EVERY_MS))
+      await new Promise((resolve) => setTimeout(resolve, LOOK_INTERVAL_MS))
       this.signal.throwIfAborted()
     }
     const what = 'The stream begins again: before version 15 the server leaves out partitions that it knew as tables.'

@@ -52,7 +52,7 @@ export function guardMeanwhile(
   client: pg.Client,
   slot: string,
   guard: SlotGuard,
-  everyMs: number,
+  intervalMs: number,
   onError: (error: Error) => void,
 ): () => Promise<void> {
   let looking: Promise<void> | undefined
@@ -66,7 +66,7 @@ export function guardMeanwhile(
       .finally(() => {
         looking = undefined
       })
-  }, everyMs)
+  }, intervalMs)
   return async () => {
     clearInterval(timer)
     await looking

@@ -6,7 +6,7 @@ import { isAtWork } from './liveness'
 
 /** Time until the first look at what a slot waits for, and between looks. */
 const FIRST_LOOK_MS = 2_000
-const LOOK_EVERY_MS = 5_000
+const LOOK_INTERVAL_MS = 5_000
 /** Looks at a server process that has nothing to do, after which its answer counts as lost. */
 const IDLE_LOOKS = 2
 const MOST_NAMED = 5
@@ -108,7 +108,7 @@ export class SlotWait {
     }
     if (this.isOver) return
     if (this.idleLooks >= IDLE_LOOKS) cutOff(this.maker)
-    else this.timer = setTimeout(() => this.look(), LOOK_EVERY_MS)
+    else this.timer = setTimeout(() => this.look(), LOOK_INTERVAL_MS)
   }
 
   private tellWriters(writers: readonly Writer[]): void {

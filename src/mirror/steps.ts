@@ -30,7 +30,7 @@ export async function bringIntoStep(
     })
   const isSameState = state.publication === publication && state.systemId === systemId
   if (altered.length === 0 && removed.length === 0 && isSameState) return
-  await store.writeBeside(async (transaction) => {
+  await store.bulkWrite(async (transaction) => {
     transaction.manage()
     ensureNotStopped()
     for (const { source, plan: change, description } of altered) {

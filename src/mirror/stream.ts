@@ -24,7 +24,7 @@ export interface StreamOptions {
    */
   statusIntervalMs?: number
   /** What comes within this time is taken together. Default 0: as it comes. */
-  applyEveryMs?: number | undefined
+  applyIntervalMs?: number | undefined
   /** Also logical decoding messages. Default false. */
   hasMessages?: boolean
 }
@@ -74,7 +74,7 @@ export class ReplicationStream {
     options: StreamOptions,
     private readonly handlers: StreamHandlers,
   ) {
-    const { slot, publication, startLsn, applyEveryMs, hasMessages = false, statusIntervalMs = 2_500 } = options
+    const { slot, publication, startLsn, applyIntervalMs, hasMessages = false, statusIntervalMs = 2_500 } = options
     this.receivedLsn = startLsn
     const names = pg.escapeLiteral(pg.escapeIdentifier(publication))
     this.channel = new CopyChannel(
@@ -87,7 +87,7 @@ export class ReplicationStream {
           this.heard()
           if (this.isStopping) this.channel.finish()
         },
-        readEveryMs: applyEveryMs,
+        readIntervalMs: applyIntervalMs,
         onData: (bytes, start, end) => this.receive(bytes, start, end),
         onChunk: (read) => {
           read()

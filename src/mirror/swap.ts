@@ -2,7 +2,7 @@ import type { Store } from '../db/store'
 import type { Transaction } from '../db/transaction'
 import type { Steps } from '../struct/steps'
 import { Difference } from './difference'
-import { nextTurn } from './follower'
+import { nextTick } from './follower'
 import { hasLeaves, LeafRows, leavesName } from './leaf-rows'
 import type { MirroredTable } from './mirrored-table'
 import { mirrorProperties, setRole } from './state'
@@ -72,7 +72,7 @@ async function inTurns(steps: Steps): Promise<void> {
   let start = performance.now()
   while (steps.next().done !== true) {
     if (performance.now() - start < SLICE_MS) continue
-    await nextTurn()
+    await nextTick()
     start = performance.now()
   }
 }

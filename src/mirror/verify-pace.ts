@@ -5,7 +5,7 @@ import { serverPid } from './cut-off'
 
 /** Bytes of rows in a second: what the server reads and sends, and this process parses. */
 const BYTES_PER_SECOND = 8 << 20
-const ASK_EVERY_MS = 500
+const ASK_INTERVAL_MS = 500
 
 /**
  * Slows a comparison in the background down, and ends it where a statement waits for a lock that it holds: an ALTER
@@ -27,10 +27,10 @@ export class VerifyPace {
   async after(bytes: number): Promise<void> {
     this.bytes += bytes
     for (;;) {
-      if (performance.now() - this.askedMs >= ASK_EVERY_MS) await this.giveWay()
+      if (performance.now() - this.askedMs >= ASK_INTERVAL_MS) await this.giveWay()
       const restMs = (this.bytes / BYTES_PER_SECOND) * 1000 - (performance.now() - this.startMs)
       if (restMs <= 0) return
-      await new Promise((resolve) => setTimeout(resolve, Math.min(restMs, ASK_EVERY_MS)))
+      await new Promise((resolve) => setTimeout(resolve, Math.min(restMs, ASK_INTERVAL_MS)))
     }
   }
 

@@ -33,7 +33,7 @@ const BACKGROUND_SLOT_TIMEOUT_MS = 250
 const STANDBY_TIMEOUT_MS = 5_000
 /** Nothing is applied while a standby answers. */
 const STANDBY_ANSWER_MS = 1_000
-const ASK_EVERY_MS = 20
+const ASK_INTERVAL_MS = 20
 /** More than the header of a page of the log, which may stand between two records. */
 const BEYOND_HEADER = 64n
 
@@ -68,7 +68,7 @@ function placeAtSlot(request: PlaceRequest, client: pg.Client): Promise<Place> {
  */
 async function placeOnStandby({ follower, stream }: PlaceRequest, client: pg.Client): Promise<Place> {
   const giveUpMs = performance.now() + STANDBY_TIMEOUT_MS
-  const asking = setInterval(() => stream.requestKeepalive(), ASK_EVERY_MS)
+  const asking = setInterval(() => stream.requestKeepalive(), ASK_INTERVAL_MS)
   try {
     for (let attempts = 1; ; attempts++) {
       let seen: SnapshotOnStandby | undefined

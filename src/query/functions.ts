@@ -23,7 +23,7 @@ const INTEGER: Rule = [Number.isSafeInteger, 'a whole number']
 /** One query out of parts, each taking what the one before it gives. Throws `INVALID_ARGUMENT` for what is no part. */
 export function compose(...parts: readonly QueryPart[]): Plan {
   const steps = parts.flatMap((part) => (isPlan(part) ? part : [part]))
-  for (const step of steps) ensure('A part of a query', step, STEP)
+  for (const step of steps) ensure('compose()', step, STEP)
   return Object.freeze(steps)
 }
 
@@ -36,7 +36,7 @@ export function compose(...parts: readonly QueryPart[]): Plan {
 export function query<R>(reader: QueryReader, ...parts: readonly [...QueryPart[], Terminal<R>]): R
 export function query(reader: QueryReader, ...parts: readonly QueryPart[]): Query<unknown>
 export function query(reader: QueryReader, ...parts: readonly (QueryPart | Terminal<unknown>)[]): unknown {
-  ensure('What is asked', reader, READER)
+  ensure('query()', reader, READER)
   const last = parts.at(-1)
   const steps = (isTerminal(last) ? parts.slice(0, -1) : parts) as readonly QueryPart[]
   if (steps.some(isTerminal)) {
@@ -51,7 +51,7 @@ export function query(reader: QueryReader, ...parts: readonly (QueryPart | Termi
 
 /** Anything -> every row of a table. */
 export function rows(table: string): Step {
-  ensure('The table of rows', table, TEXT)
+  ensure('rows()', table, TEXT)
   return frozen({ kind: 'rows', table })
 }
 
@@ -76,7 +76,7 @@ export function columnNotEqual(table: string, column: string, value: unknown): S
 /** Rows for whose value in a column the function returns true. It is given null where there is none. */
 export function columnSatisfies(table: string, column: string, test: (value: unknown) => boolean): Step {
   ensureColumn('columnSatisfies', table, column)
-  ensure('The test of columnSatisfies', test, FUNCTION)
+  ensure('columnSatisfies()', test, FUNCTION)
   return filter(table, { kind: 'satisfies', path: columnPath(column), test })
 }
 
@@ -94,13 +94,13 @@ export function allValues(table: string, column: string): Step {
 
 /** Values for which the function returns true. */
 export function satisfies(test: (value: never) => boolean): Step {
-  ensure('The test of satisfies', test, FUNCTION)
+  ensure('satisfies()', test, FUNCTION)
   return frozen({ kind: 'test', test: test as (value: unknown) => boolean })
 }
 
 /** A value -> what the function makes of it. */
 export function apply(make: (value: never) => unknown): Step {
-  ensure('What apply is given', make, FUNCTION)
+  ensure('apply()', make, FUNCTION)
   return frozen({ kind: 'apply', make: make as (value: unknown) => unknown })
 }
 
@@ -111,7 +111,7 @@ export function constant(...values: readonly unknown[]): Step {
 
 /** Anything -> 0, 1, 2 and so on without end: to be cut by what comes after. */
 export function naturals(from = 0): Step {
-  ensure('Where naturals begin', from, INTEGER)
+  ensure('naturals()', from, INTEGER)
   return frozen({ kind: 'naturals', from })
 }
 
@@ -162,7 +162,7 @@ export function count(input?: unknown): Terminal<number> {
 
 /** What `add` makes of each result and of what it made of those before, beginning with `initial`. */
 export function reduce<R>(add: (sum: R, value: never) => R, initial: R, input?: unknown): Terminal<R> {
-  ensure('What reduce adds by', add, FUNCTION)
+  ensure('reduce()', add, FUNCTION)
   return terminal((asked) => asked.of(input).reduce(add as (sum: R, value: unknown) => R, initial))
 }
 
@@ -171,8 +171,8 @@ function filter(table: string, condition: Condition): Step {
 }
 
 function ensureColumn(of: string, table: string, column: string): void {
-  ensure(`The table of ${of}`, table, TEXT)
-  ensure(`The column of ${of}`, column, TEXT)
+  ensure(`${of}()`, table, TEXT)
+  ensure(`${of}()`, column, TEXT)
 }
 
 function terminal<R>(run: (asked: Query<unknown>) => R): Terminal<R> {

@@ -4,7 +4,7 @@ import type { Slot, SlotValues } from './operand'
 import type { BoundOrder } from './order'
 import { BoundPath, type TableSource } from './path'
 import { allOf, type Condition, columnPath, type OrderKey, type StepOf } from './plan'
-import { RowSource } from './row-source'
+import { RowSearch } from './row-search'
 import type { RowNumbers } from './table-scan'
 
 /** What follows a step that gives rows, as far as it is done with the rows themselves. */
@@ -19,7 +19,7 @@ const NO_LIMIT = Number.POSITIVE_INFINITY
 
 /** Rows of one table, found, checked, ordered and cut in one go. */
 export class RowStage {
-  readonly source: RowSource
+  readonly source: RowSearch
   readonly order: readonly BoundOrder[]
   private slots: SlotValues = []
 
@@ -41,7 +41,7 @@ export class RowStage {
       isDescending: direction === 'desc',
     }))
     const condition = conditions.length === 0 ? undefined : allOf(conditions)
-    this.source = new RowSource(table, condition, tables, run, this.order)
+    this.source = new RowSearch(table, condition, tables, run, this.order)
   }
 
   begin(slots: SlotValues): void {

@@ -125,6 +125,6 @@ export class ColumnWriter {
 
   /** Tells every reader of the writer's view that addresses have moved. */
   private moved(): void {
-    this.heap.writer.view.epoch++
+    this.heap.writer.view.generation++
   }
 }

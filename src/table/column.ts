@@ -34,10 +34,10 @@ const UNORDERED: ReadonlySet<ColumnType> = new Set(['any', 'json', 'boolean'])
 
 /**
  * A column of a table, as one view of the heap has it: a flat array row number -> word, and its index. What it
- * remembers of the heap's layout is looked up again whenever the view's epoch has moved on.
+ * remembers of the heap's layout is looked up again whenever the view's generation has moved on.
  */
 export class Column {
-  private epoch = -2
+  private generation = -2
   private base = 0
   private rows = 0
   private cachedIndex: ColumnIndex | undefined
@@ -64,7 +64,7 @@ export class Column {
 
   /** The value of an existing row: null where it has none (in a dynamic column, undefined). */
   get(row: number): unknown {
-    if (this.epoch !== this.view.epoch) this.refresh()
+    if (this.generation !== this.view.generation) this.refresh()
     return this.currentGet(row)
   }
 
@@ -82,7 +82,7 @@ export class Column {
    * makes no object.
    */
   number(row: number): number {
-    if (this.epoch !== this.view.epoch) this.refresh()
+    if (this.generation !== this.view.generation) this.refresh()
     return this.currentNumber(row)
   }
 
@@ -113,19 +113,19 @@ export class Column {
 
   /** Address of a row's word, 0 where the column has not grown so far (its word is absent then). */
   addressOf(row: number): number {
-    if (this.epoch !== this.view.epoch) this.refresh()
+    if (this.generation !== this.view.generation) this.refresh()
     return row >>> 0 < this.rows ? this.base + row : 0
   }
 
   /** Address of row 0's word; 0 where there is no space yet. */
   get firstAddress(): number {
-    if (this.epoch !== this.view.epoch) this.refresh()
+    if (this.generation !== this.view.generation) this.refresh()
     return this.base
   }
 
   /** Rows that its space reaches to: those beyond have no value. */
   get capacity(): number {
-    if (this.epoch !== this.view.epoch) this.refresh()
+    if (this.generation !== this.view.generation) this.refresh()
     return this.rows
   }
 
@@ -143,7 +143,7 @@ export class Column {
 
   /** The column's index, undefined without one. */
   get index(): ColumnIndex | undefined {
-    if (this.epoch !== this.view.epoch) this.refresh()
+    if (this.generation !== this.view.generation) this.refresh()
     if (this.cachedIndex === undefined) {
       const address = this.view.low(this.descriptor + COLUMN.index) >>> 0
       if (address !== 0) this.cachedIndex = ColumnIndex.open(this.view, this, address)
@@ -167,7 +167,7 @@ export class Column {
 
   /** Brings this handle up to date. Throws `CLOSED`, `NOT_FOUND` where its table is not there any more. */
   ensureUsable(): void {
-    if (this.epoch !== this.view.epoch) this.refresh()
+    if (this.generation !== this.view.generation) this.refresh()
   }
 
   private taggedNumber(address: number): number {
@@ -186,6 +186,6 @@ export class Column {
     this.base = this.view.low(data) >>> 0
     this.rows = this.base === 0 ? 0 : (1 << this.view.high(data)) >>> 0 // 2 ** would make it a floating-point field
     this.cachedIndex = undefined
-    this.epoch = this.view.epoch
+    this.generation = this.view.generation
   }
 }

@@ -66,7 +66,7 @@ export function resolveTable(
   definition: TableDefinition,
 ): { key: string[]; columns: ResolvedColumn[]; indexes: ResolvedIndex[] } {
   checkName('table', name)
-  ensureOptions(`table ${name}`, definition, TABLE_RULES)
+  ensureOptions(`Table ${name}`, definition, TABLE_RULES)
   for (const required of ['key', 'columns'] as const)
     ensure(`The ${required} of table ${name}`, definition[required], TABLE_RULES[required])
   const key = typeof definition.key === 'string' ? [definition.key] : [...definition.key]
@@ -93,7 +93,7 @@ export function resolveTable(
 export function resolveColumn(table: string, name: string, given: ColumnType | ColumnDefinition): ResolvedColumn {
   checkName('column', name)
   const definition: ColumnDefinition = typeof given === 'string' ? { type: given } : given
-  ensureOptions(`column ${table}.${name}`, definition, COLUMN_RULES)
+  ensureOptions(`Column ${table}.${name}`, definition, COLUMN_RULES)
   if (!isColumnType(definition.type)) {
     throw invalid(
       `Column ${table}.${name} has the unknown type ${show(definition.type)}. ` +

@@ -94,7 +94,7 @@ export class IndexBuilder {
    * The same in a thread of its own, where there is native code. The column must stay as `view` sees it until it is
    * done.
    */
-  async sortBeside(view: View): Promise<void> {
+  async sortAsync(view: View): Promise<void> {
     const { memory, limit } = this
     const rows = memory.take('rows', limit)
     this.ends = memory.take('ends', limit)

@@ -74,7 +74,7 @@ export function resolveIndex(
   given: IndexDefinition,
   columns: readonly { readonly name: string; readonly type: ColumnType }[],
 ): ResolvedIndex {
-  ensureOptions(`an index of table ${table}`, given, INDEX_RULES)
+  ensureOptions(`An index of table ${table}`, given, INDEX_RULES)
   const { kind = 'hash', unique = false, where = {} } = given
   if (!Array.isArray(given.columns) || given.columns.length === 0)
     throw invalid(`An index of table ${table} has no columns. Name at least one.`)

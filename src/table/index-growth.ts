@@ -25,7 +25,7 @@ export function fillIndex(heap: Heap, interner: Interner, table: Table, index: T
   const { writer } = heap
   const word = index.descriptor + INDEX.structure
   writer.set(word, atOnce(builder.write(heap)) | 0, writer.view.high(word))
-  writer.view.epoch++
+  writer.view.generation++
 }
 
 /**

@@ -25,7 +25,7 @@ export class OrderedCursor {
   private readonly end: TreePath
   private readonly tree: OrderedTree
   private readonly changes: number
-  private epoch: number
+  private generation: number
 
   constructor(
     private readonly view: View,
@@ -37,7 +37,7 @@ export class OrderedCursor {
     const { tree } = index
     this.tree = tree
     this.changes = tree.changes
-    this.epoch = view.epoch
+    this.generation = view.generation
     this.at = tree.path()
     this.first = tree.path()
     this.end = tree.path()
@@ -93,9 +93,9 @@ export class OrderedCursor {
   }
 
   private ensureUnchanged(): void {
-    if (this.epoch !== this.view.epoch) {
+    if (this.generation !== this.view.generation) {
       if (this.index.tree.address !== this.tree.address) throw this.changed()
-      this.epoch = this.view.epoch
+      this.generation = this.view.generation
     }
     if (this.tree.changes !== this.changes) throw this.changed()
   }

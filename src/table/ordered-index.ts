@@ -75,7 +75,7 @@ export class OrderedIndex implements RowIndex {
   cursor(range: OrderedRange = {}, direction: 'ascending' | 'descending' = 'ascending'): OrderedCursor {
     const { lower, upper } = this
     placeRange(range, this.columns, lower, upper, this.loose)
-    // one that outlives this handle's epoch asks the definition for the tree
+    // one that outlives this handle's generation asks the definition for the tree
     const { definition } = this
     const walked = {
       name: this.name,

@@ -91,7 +91,7 @@ export class RowSet {
   private countRemoval(): number {
     const { writer } = this.heap
     if (this.removedIn !== writer.transactions) {
-      writer.view.epoch++
+      writer.view.generation++
       this.removedIn = writer.transactions
     }
     const removals = writer.view.number(this.descriptor + TABLE.removals) + 1

@@ -228,7 +228,7 @@ export class SchemaWriter {
    * `INVALID_ARGUMENT` for one that a key or a unique column needs.
    */
   dropIndex(tableName: string, name: string): void {
-    ensure('The name of an index', name, TEXT)
+    ensure('tx.dropIndex()', name, TEXT)
     const table = this.catalogue.table(tableName)
     if (this.dropDefined(table, (index) => index.name === name)) return
     if (!table.hasColumn(name)) throw noIndex(table, name)
@@ -287,7 +287,7 @@ export class SchemaWriter {
     const version = Math.max(writer.view.high(CATALOGUE_SLOT), this.versions.newest) + 1
     this.versions.newest = version
     writer.set(CATALOGUE_SLOT, writer.view.low(CATALOGUE_SLOT), version)
-    writer.view.epoch++
+    writer.view.generation++
     this.writers.clear()
     return version
   }

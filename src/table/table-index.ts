@@ -38,7 +38,7 @@ export class TableIndex {
   readonly columns: readonly Column[]
   /** All of them hold for the rows in the index; none: every row is in it. */
   readonly conditions: readonly StoredCondition[]
-  private epoch = -2
+  private generation = -2
   private structure: OrderedIndex | HashIndex | TermIndex | undefined
   private readonly view: View
 
@@ -132,13 +132,13 @@ export class TableIndex {
   }
 
   get index(): OrderedIndex | HashIndex | TermIndex {
-    if (this.epoch !== this.view.epoch || this.structure === undefined) {
+    if (this.generation !== this.view.generation || this.structure === undefined) {
       this.table.ensureUsable()
       const structure = structureOf(this.kind)
       if (structure === 'ordered') this.structure = new OrderedIndex(this, this.address)
       else if (structure === 'hash') this.structure = new HashIndex(this, this.address)
       else this.structure = new TermIndex(this, this.address)
-      this.epoch = this.view.epoch
+      this.generation = this.view.generation
     }
     return this.structure
   }

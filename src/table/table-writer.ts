@@ -21,7 +21,7 @@ import { integerOf, type Table } from './table'
 export class TableWriter {
   private readonly rows: RowSet
   private readonly columns: readonly ColumnWriter[]
-  private epoch = -2
+  private generation = -2
   private sortMemory: SortMemory | undefined
   private readonly encoder: RowEncoder
   private readonly compositeKeys: CompositeKeys
@@ -343,14 +343,14 @@ export class TableWriter {
 
   /** Tells every reader of the writer's view that addresses have moved. */
   private moved(): void {
-    this.heap.writer.view.epoch++
+    this.heap.writer.view.generation++
   }
 
   private refresh(): void {
     this.table.ensureUsable()
-    if (this.epoch === this.heap.writer.view.epoch) return
+    if (this.generation === this.heap.writer.view.generation) return
     for (const column of this.columns) column.refresh()
     this.indexSet.refresh()
-    this.epoch = this.heap.writer.view.epoch
+    this.generation = this.heap.writer.view.generation
   }
 }

@@ -2,7 +2,7 @@ import { ensure, RECORD, show } from '../arguments'
 import { SnapheapError } from '../errors'
 import { ROOT } from '../heap/layout'
 import type { View } from '../heap/view'
-import { CLOSED_EPOCH } from '../heap/view'
+import { CLOSED_GENERATION } from '../heap/view'
 import { finish, mix } from '../struct/hash'
 import { HashTable } from '../struct/hash-table'
 import { WordOrder } from '../value/compare'
@@ -46,7 +46,7 @@ export class Table {
   /** Those that were given a definition, in the order in which they were made, also while they are being built. */
   readonly definedIndexes: readonly TableIndex[]
   private readonly byName = new Map<string, Column>()
-  private epoch = -2
+  private generation = -2
   private keyMode: number = KEY_MODE.direct
   /** Rows below this have their numbers as keys and bits that say whether they exist; 0 where keys are looked up. */
   private directRows = 0
@@ -98,7 +98,7 @@ export class Table {
 
   /** Whether the row number is the key itself, so that a look-up by key touches no index. */
   get isDirect(): boolean {
-    if (this.epoch !== this.view.epoch) this.refresh()
+    if (this.generation !== this.view.generation) this.refresh()
     return this.keyMode === KEY_MODE.direct
   }
 
@@ -145,7 +145,7 @@ export class Table {
   }
 
   hasRow(row: number): boolean {
-    if (this.epoch !== this.view.epoch) this.refresh()
+    if (this.generation !== this.view.generation) this.refresh()
     return typeof row === 'number' && this.isPresent(row)
   }
 
@@ -183,7 +183,7 @@ export class Table {
    * inline it.
    */
   rowOf(key: Key): number {
-    if (this.epoch !== this.view.epoch) this.refresh()
+    if (this.generation !== this.view.generation) this.refresh()
     return this.currentRowOf(key)
   }
 
@@ -230,8 +230,8 @@ export class Table {
    * The rows, ascending, whose columns have these values (null: no value). Uses the index with the fewest rows; scans
    * where there is none. Throws `NOT_FOUND` for an unknown column and `TYPE` for a value that its column cannot hold.
    */
-  find(conditions: Readonly<Record<string, unknown>>): number[] {
-    if (typeof conditions !== 'object' || conditions === null) ensure('What find looks for', conditions, RECORD)
+  findRows(conditions: Readonly<Record<string, unknown>>): number[] {
+    if (typeof conditions !== 'object' || conditions === null) ensure('table.findRows()', conditions, RECORD)
     return findRows(this, conditions)
   }
 
@@ -246,7 +246,7 @@ export class Table {
 
   /** Throws when the table was closed, dropped or altered since this handle was made. */
   ensureUsable(): void {
-    if (this.epoch !== this.view.epoch) this.refresh()
+    if (this.generation !== this.view.generation) this.refresh()
   }
 
   /** Hash of the words of a composite key that `wordOf` gives for each key column in turn. */
@@ -258,7 +258,7 @@ export class Table {
 
   /** Row whose key has these words, low and high half for each key column in turn; -1 without one. */
   rowOfWords(words: Int32Array): number {
-    if (this.epoch !== this.view.epoch) this.refresh()
+    if (this.generation !== this.view.generation) this.refresh()
     if (this.keyMode === KEY_MODE.direct) {
       const row = integerOf(words[0], words[1])
       return this.hasRow(row) ? row : -1
@@ -354,7 +354,7 @@ export class Table {
   }
 
   private refresh(): void {
-    if (this.view.epoch === CLOSED_EPOCH) {
+    if (this.view.generation === CLOSED_GENERATION) {
       throw new SnapheapError(
         'CLOSED',
         `Table ${this.name} was read after its database, snapshot or transaction had ended. Look it up in one ` +
@@ -372,7 +372,7 @@ export class Table {
     this.presenceBase = view.low(descriptor + TABLE.presence) >>> 0
     this.presenceRows = this.presenceBase === 0 ? 0 : (64 << view.high(descriptor + TABLE.presence)) >>> 0
     this.directRows = this.keyMode === KEY_MODE.direct ? this.presenceRows : 0
-    this.epoch = view.epoch
+    this.generation = view.generation
   }
 }
 

@@ -24,7 +24,7 @@ export class Decimal {
 
   /** Reads "-12.340" or "1.5e-7". Throws `INVALID_ARGUMENT` for anything else, and for more than 262144 digits. */
   static parse(text: string): Decimal {
-    ensure('What Decimal.parse reads', text, TEXT)
+    ensure('Decimal.parse()', text, TEXT)
     const parts = /^([+-]?)(\d*)(?:\.(\d*))?(?:[eE]([+-]?\d{1,6}))?$/.exec(text.trim())
     if (parts === null || (parts[2] === '' && (parts[3] ?? '') === '')) {
       throw new SnapheapError('INVALID_ARGUMENT', `"${text}" is not a decimal number. Write it like "-12.340".`)
@@ -44,7 +44,7 @@ export class Decimal {
 
   /** Negative, zero or positive as this number is below, equal to or above the other, whatever the scales. */
   compare(other: Decimal): number {
-    ensure('What a Decimal is compared with', other, DECIMAL)
+    ensure('decimal.compare()', other, DECIMAL)
     const scale = Math.max(this.scale, other.scale)
     const a = this.coefficient * 10n ** BigInt(scale - this.scale)
     const b = other.coefficient * 10n ** BigInt(scale - other.scale)

@@ -33,7 +33,7 @@ export const POINTER_TAGS: readonly number[] = [
 /** Finds interned objects by their contents, as one view of the heap has them. */
 export class InternTables {
   private readonly tables: (HashTable | undefined)[] = []
-  private epoch = -2
+  private generation = -2
 
   constructor(protected readonly view: View) {}
 
@@ -58,9 +58,9 @@ export class InternTables {
   }
 
   table(tag: number): HashTable | undefined {
-    if (this.epoch !== this.view.epoch) {
+    if (this.generation !== this.view.generation) {
       this.tables.length = 0
-      this.epoch = this.view.epoch
+      this.generation = this.view.generation
     }
     const index = tag - TAG.string
     const known = this.tables[index]

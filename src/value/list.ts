@@ -9,7 +9,7 @@ const ITERABLE: Rule = [
 export class List {
   readonly items: readonly unknown[]
   constructor(items: Iterable<unknown>) {
-    ensure('What a List is made of', items, ITERABLE)
+    ensure('new List()', items, ITERABLE)
     this.items = Object.freeze([...items])
   }
   [Symbol.iterator](): Iterator<unknown> {

@@ -12,8 +12,8 @@ export class Timestamp extends Date {
   readonly microseconds: number
 
   constructor(ms: number, microseconds = 0) {
-    ensure('The time of a Timestamp', ms, MILLISECONDS)
-    ensure('The microseconds of a Timestamp', microseconds, MICROSECONDS)
+    ensure('new Timestamp()', ms, MILLISECONDS)
+    ensure('new Timestamp()', microseconds, MICROSECONDS)
     super(ms)
     this.microseconds = microseconds
   }

@@ -67,9 +67,9 @@ describe('classes generated from a file', () => {
     {
       await using db = await open(path, { entities: [Customer, OrderLine] })
       db.write((tx) => {
-        const ann = tx.create(Customer, { id: 1n, name: 'Ann' })
-        tx.create(Customer, { id: 2n, name: 'Bob', recommendedBy: ann })
-        tx.create(OrderLine, { customer: ann, position: 1, serial: 's', text: 't', tags: ['x'], weight: 1, payer: 2n })
+        const ann = tx.insert(Customer, { id: 1n, name: 'Ann' })
+        tx.insert(Customer, { id: 2n, name: 'Bob', recommendedBy: ann })
+        tx.insert(OrderLine, { customer: ann, position: 1, serial: 's', text: 't', tags: ['x'], weight: 1, payer: 2n })
       })
     }
     const out = join(folder, 'classes.ts')
@@ -187,7 +187,7 @@ await db.close()
 test('the database that classes are generated from is not overwritten with them, whatever it is called', async () => {
   const path = join(folder, 'shop.heap')
   const db = await open(path, { entities: [Customer] })
-  await db.save()
+  await db.checkpoint()
   await db.close()
   const before = readFileSync(path)
   const link = join(folder, 'link.heap')

@@ -36,7 +36,7 @@ async function goOn(store: Store, from: number, isOver: () => boolean, random: (
   let n = from
   while (!isOver()) {
     put(store, ++n)
-    if (random() < 0.1) await store.save()
+    if (random() < 0.1) await store.checkpoint()
     if (random() < 0.05) await store.compact()
     await new Promise(setImmediate)
   }
@@ -59,7 +59,7 @@ describe.each(MEMORIES.slice(0, 2))('backup on %s memory', (_name, makeMemory) =
       store.write((tx) => tx.createTable('t', DEFINITION))
       let n = 0
       while (n < 30) put(store, ++n)
-      await store.save()
+      await store.checkpoint()
       for (let round = 0; round < 3; round++) {
         let isOver = false
         const least = store.version
@@ -104,7 +104,7 @@ test('a backup reaches as far back as the database', async () => {
   store.write((tx) => tx.createTable('t', DEFINITION))
   for (let n = 1; n <= 60; n++) {
     put(store, n)
-    if (n % 10 === 0) await (n % 20 === 0 ? store.compact() : store.save())
+    if (n % 10 === 0) await (n % 20 === 0 ? store.compact() : store.checkpoint())
   }
   const { path: copy } = await store.backup(`${path}.backup`)
   expect([...history(copy)].map((each) => each.version)).toEqual([...history(path)].map((each) => each.version))
@@ -121,21 +121,21 @@ test('checkpoints between the copying of the file and that of the log remove no 
   let n = 0
   const files: Files = {
     ...nodeFiles,
-    writeBeside: async (fd, buffers, position) => {
+    writeAsync: async (fd, buffers, position) => {
       if (isBackingUp) {
         isBackingUp = false
         for (let i = 0; i < 4; i++) {
           put(store, ++n)
-          await (i % 2 === 0 ? store.save() : store.compact())
+          await (i % 2 === 0 ? store.checkpoint() : store.compact())
         }
       }
-      await nodeFiles.writeBeside(fd, buffers, position)
+      await nodeFiles.writeAsync(fd, buffers, position)
     },
   }
   const store: OverFiles = OverFiles.over(path, files, { segmentBytes: 2000 })
   store.write((tx) => tx.createTable('t', DEFINITION))
   while (n < 10) put(store, ++n)
-  await store.save()
+  await store.checkpoint()
   isBackingUp = true
   const { version, path: copy } = await store.backup(`${path}.backup`)
   expect(version).toBe(store.version)
@@ -151,16 +151,19 @@ test.each<[string, StoreOptions, (store: Store, n: number) => Promise<void>]>([
     { durability: 'none' },
     async (store, n) => {
       put(store, n)
-      await store.save()
+      await store.checkpoint()
     },
   ],
   [
     'a load that is not logged',
     {},
     (store, n) =>
-      store.bulkLoad(async (tx) => {
-        for (const id of IDS) tx.upsert('t', { id, v: n, w: -n, text: textOf(n, id) })
-      }),
+      store.bulkWrite(
+        async (tx) => {
+          for (const id of IDS) tx.upsert('t', { id, v: n, w: -n, text: textOf(n, id) })
+        },
+        { log: false },
+      ),
   ],
 ])('%s while the file is copied is not in the backup, which is whole', async (_name, options, change) => {
   const path = temporaryPath()
@@ -172,19 +175,19 @@ test.each<[string, StoreOptions, (store: Store, n: number) => Promise<void>]>([
       if (flags === 'wx+' && name.includes('.backup-') && copy < 0) copy = fd
       return fd
     },
-    writeBeside: async (fd, buffers, position) => {
+    writeAsync: async (fd, buffers, position) => {
       if (fd === copy) {
         copy = 0
         await change(store, 12)
         put(store, 13)
       }
-      await nodeFiles.writeBeside(fd, buffers, position)
+      await nodeFiles.writeAsync(fd, buffers, position)
     },
   }
   const store: OverFiles = OverFiles.over(path, files, options)
   store.write((tx) => tx.createTable('t', DEFINITION))
   for (let n = 1; n <= 10; n++) put(store, n)
-  await store.save()
+  await store.checkpoint()
   put(store, 11)
   await store.sync()
   const { version, path: made } = await store.backup(`${path}.backup`)
@@ -200,15 +203,15 @@ test('a backup that fails leaves nothing, and the database goes on; the log is r
   let left = Number.POSITIVE_INFINITY
   const files: Files = {
     ...nodeFiles,
-    writeBeside: async (fd, buffers, position) => {
+    writeAsync: async (fd, buffers, position) => {
       if (--left < 0) throw Object.assign(new Error('made to fail'), { code: 'ENOSPC' })
-      await nodeFiles.writeBeside(fd, buffers, position)
+      await nodeFiles.writeAsync(fd, buffers, position)
     },
   }
   const store = OverFiles.over(path, files, { segmentBytes: 2000 })
   store.write((tx) => tx.createTable('t', DEFINITION))
   for (let n = 1; n <= 20; n++) put(store, n)
-  await store.save()
+  await store.checkpoint()
   put(store, 21)
   for (const writes of [0, 1, 2, 5]) {
     left = writes
@@ -219,7 +222,7 @@ test('a backup that fails leaves nothing, and the database goes on; the log is r
   left = Number.POSITIVE_INFINITY
   for (let n = 22; n <= 25; n++) {
     put(store, n)
-    await store.save()
+    await store.checkpoint()
   }
   expect(segmentsOf(path).length).toBeLessThan(4)
   await closeChecked(store)
@@ -250,20 +253,20 @@ test('a backup or a file at another path leaves no file open and none behind, al
       opened.delete(fd)
       nodeFiles.close(fd)
     },
-    closeBeside(fd) {
+    closeAsync(fd) {
       opened.delete(fd)
-      return nodeFiles.closeBeside(fd)
+      return nodeFiles.closeAsync(fd)
     },
     sizeBytes: (fd) => asked(() => nodeFiles.sizeBytes(fd)),
     names: (name, fd, sizeBytes) => asked(() => nodeFiles.names(name, fd, sizeBytes)),
   }
   const store = OverFiles.over(path, files, { retain: { log: 300_000 } })
   store.write((tx) => tx.createTable('t', DEFINITION))
-  await store.save()
+  await store.checkpoint()
   await store.compact()
   put(store, 1)
   const before = opened.size
-  for (const call of [() => store.backup(`${path}.backup`), () => store.save(`${path}.copy`)]) {
+  for (const call of [() => store.backup(`${path}.backup`), () => store.saveAs(`${path}.copy`)]) {
     let failures = 0
     for (let count = 0, isOver = false; !isOver; count++) {
       left = count
@@ -283,7 +286,7 @@ test('a backup or a file at another path leaves no file open and none behind, al
 test('a backup has what was committed before it, though nothing is logged any more when the log is copied', async () => {
   const store = fileStore(temporaryPath(), { durability: 'interval' })
   store.write((tx) => tx.createTable('t', DEFINITION))
-  await store.save()
+  await store.checkpoint()
   put(store, 1)
   let changed: Promise<void> | undefined
   const onProgress = (): void => {
@@ -297,7 +300,7 @@ test('a backup has what was committed before it, though nothing is logged any mo
 test('damage to the last commit of a backup is found, by verify and by opening it', async () => {
   const store = fileStore(temporaryPath())
   store.write((tx) => tx.createTable('t', DEFINITION))
-  await store.save()
+  await store.checkpoint()
   for (let n = 0; n < 3; n++) put(store, n)
   const { path, version } = await store.backup(temporaryPath())
   const segment = segmentsOf(path).at(-1)!

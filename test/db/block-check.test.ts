@@ -22,7 +22,7 @@ async function saved(): Promise<{ path: string; rows: number }> {
     tx.createTable('t', { key: 'id', columns: { id: 'integer', n: 'number', s: 'string' } })
     for (let id = 0; id < rows; id++) tx.insert('t', { id, n: 1000.25 + id, s: `text ${id}` })
   })
-  await store.save()
+  await store.checkpoint()
   await store.close()
   return { path, rows }
 }
@@ -84,7 +84,7 @@ describe('a full check at opening', () => {
         isFirst = false
         const writer = Store.open(path, { memory })
         writer.write((tx) => tx.update('t', 3, { n: 5 }))
-        saving = writer.save().then(() => writer.close())
+        saving = writer.checkpoint().then(() => writer.close())
       }
       return memory.crc32c(bytes, seed)
     }
@@ -144,7 +144,7 @@ describe('a check in the background', () => {
     if (!store.isReadOnly) {
       expect(errorOf(() => store.write((tx) => tx.update('t', 500, { n: 1 }))).code).toBe('CORRUPT')
       store.write((tx) => tx.update('t', rows - 1, { s: 'changed' }))
-      await store.save()
+      await store.checkpoint()
       expect((await rejectionOf(store.compact())).code).toBe('CORRUPT')
     }
     await store.close()
@@ -162,7 +162,7 @@ describe('a check in the background', () => {
         for (let id = round * 1000; id < round * 1000 + 300; id++) tx.update('t', id, { s: `round ${round}` })
       })
       if (round % 5 === 4) await store.compact()
-      else await store.save()
+      else await store.checkpoint()
       await pause(5)
     }
     while (reports.length === 0) await pause(5)

@@ -44,11 +44,11 @@ test('a checkpoint by time is due so long after the last, whichever session made
   const path = temporaryPath()
   const clock = new Clock()
   const open = (): StoreOverFiles =>
-    StoreOverFiles.over(path, { durability: 'commit', checkpoint: { everyMs: 60_000 }, world: clock.world })
+    StoreOverFiles.over(path, { durability: 'commit', checkpoint: { intervalMs: 60_000 }, world: clock.world })
   const commit = (store: StoreOverFiles): void => store.write((tx) => void tx.setProperties('t', clock.nowMs))
   const first = open()
   first.write((tx) => tx.createTable('t', { key: 'id', columns: { id: 'integer' } }))
-  await first.save()
+  await first.checkpoint()
   commit(first)
   await closeChecked(first)
   const due: number[] = []
@@ -67,7 +67,7 @@ test('a checkpoint by time is due so long after the last, whichever session made
 test('a log without a file is due at once, and after a checkpoint the whole time passes', () => {
   const clock = new Clock()
   const checkpointer = new Checkpointer(
-    { everyMs: 60_000 },
+    { intervalMs: 60_000 },
     async () => undefined,
     () => undefined,
     clock.world,

@@ -80,7 +80,7 @@ describe.each(PAIRS)('a writer with %s memory and another with %s memory', (firs
     async (when) => {
       const path = temporaryPath()
       const store = withTable(path, first)
-      if (when === 'after') await store.save()
+      if (when === 'after') await store.checkpoint()
       for (const file of lockFilesOf(path)) unlinkSync(file)
       const other = await writeElsewhere(second, path, 100)
       expect(other).toMatch(first === 'native' && second === 'native' ? /^LOCKED / : /^written$/)
@@ -90,7 +90,7 @@ describe.each(PAIRS)('a writer with %s memory and another with %s memory', (firs
         expect.stringMatching(/lock file .* was removed or replaced .* Close it and open it again\.$/),
       ])
       expect((await rejectionOf(store.writeAsync((tx) => tx.insert('t', { id: 201 })))).code).toBe('LOCKED')
-      expect((await rejectionOf(store.save())).code).toBe('LOCKED')
+      expect((await rejectionOf(store.checkpoint())).code).toBe('LOCKED')
       await store.close()
       expect(idsAt(path)).toEqual(other === 'written' ? [100] : [])
     },
@@ -139,18 +139,18 @@ test.each(PAIRS)(
     const path = temporaryPath()
     const target = `${path}.other`
     const held = withTable(target, first)
-    await held.save()
+    await held.checkpoint()
     held.write((tx) => tx.insert('t', { id: 1 }))
     const source = withTable(path, second)
     for (const outcome of [
-      source.save(target, { replace: true }),
+      source.saveAs(target, { replace: true }),
       restore(path, { to: source.version, into: target, replace: true, memory: MEMORY[second]() }),
     ]) {
       const error = await rejectionOf(outcome)
       expect([error.code, error.details.pid]).toEqual(['LOCKED', process.pid])
     }
     held.write((tx) => tx.insert('t', { id: 2 }))
-    await held.save()
+    await held.checkpoint()
     await closeChecked(held)
     expect(idsAt(target)).toEqual([1, 2])
     expect(readdirSync(dirname(path)).filter((name) => name.endsWith('.tmp'))).toEqual([])
@@ -161,11 +161,11 @@ test('no file of another state takes the place of a lock file or a log segment',
   const path = temporaryPath()
   const store = fileStore(path)
   store.write((tx) => tx.createTable('t', { key: 'id', columns: { id: 'integer' } }))
-  await store.save()
+  await store.checkpoint()
   const before = readdirSync(`${path}.log`)
   for (const target of [`${path}.lock`, join(`${path}.log`, before[0]!), join(`${path}.log`, 'other')]) {
     for (const work of [
-      store.save(target, { replace: true }),
+      store.saveAs(target, { replace: true }),
       restore(path, { to: store.version, into: target, replace: true }),
     ])
       expect(await rejectionOf(work)).toMatchObject({
@@ -175,19 +175,19 @@ test('no file of another state takes the place of a lock file or a log segment',
   }
   expect(readdirSync(`${path}.log`)).toEqual(before)
   store.write((tx) => tx.insert('t', { id: 1 }))
-  await store.save(join(dirname(path), 'free.lock'))
+  await store.saveAs(join(dirname(path), 'free.lock'))
 })
 
 test('a file that has a log of its own is not replaced, nor is a log given a file that it does not continue', async () => {
   const path = temporaryPath()
   const target = `${path}.other`
   const other = withTable(target, 'native')
-  await other.save()
+  await other.checkpoint()
   await closeChecked(other)
   const source = withTable(path, 'native')
   const expectRefusal = async (): Promise<void> => {
     for (const outcome of [
-      source.save(target, { replace: true }),
+      source.saveAs(target, { replace: true }),
       restore(path, { to: source.version, into: target, replace: true }),
     ]) {
       const error = await rejectionOf(outcome)
@@ -201,8 +201,8 @@ test('a file that has a log of its own is not replaced, nor is a log given a fil
   unlinkSync(target)
   await expectRefusal()
   renameSync(`${target}.log`, `${path}-away.log`)
-  await source.save(target)
-  await source.save(target, { replace: true })
+  await source.saveAs(target)
+  await source.saveAs(target, { replace: true })
   expect(idsAt(target)).toEqual([])
 })
 
@@ -210,12 +210,12 @@ test('saving and restoring over a link mean the file that it leads to, which may
   const path = temporaryPath()
   const [target, link, own] = [`${path}.other`, `${path}.link`, `${path}.own`]
   const other = withTable(target, 'native')
-  await other.save()
+  await other.checkpoint()
   const source = withTable(path, 'native')
   symlinkSync(target, link)
   symlinkSync(path, own)
   const into = (to: string): Promise<unknown>[] => [
-    source.save(to, { replace: true }),
+    source.saveAs(to, { replace: true }),
     restore(path, { to: source.version, into: to, replace: true }),
   ]
   for (const code of ['LOCKED', 'EXISTS']) {
@@ -225,7 +225,7 @@ test('saving and restoring over a link mean the file that it leads to, which may
   renameSync(`${target}.log`, `${path}-away.log`)
   for (const outcome of into(link)) await outcome
   expect([lstatSync(link).isSymbolicLink(), idsAt(target)]).toEqual([true, []])
-  await source.save(own) // its own file
+  await source.saveAs(own) // its own file
   expect([lstatSync(own).isSymbolicLink(), lstatSync(path).isFile()]).toEqual([true, true])
 })
 
@@ -240,7 +240,7 @@ test('a link that leads to a database which has only a log yet is another name o
   const linked = fileStore(link)
   expect(linked.path).toBe(path)
   linked.write((tx) => tx.insert('t', { id: 2 }))
-  await linked.save()
+  await linked.checkpoint()
   await closeChecked(linked)
   expect([lstatSync(link).isSymbolicLink(), idsAt(path)]).toEqual([true, [1, 2]])
 })
@@ -248,7 +248,7 @@ test('a link that leads to a database which has only a log yet is another name o
 test('a state is not restored over the file that it is read from, which its log continues', async () => {
   const path = temporaryPath()
   const store = withTable(path, 'native')
-  await store.save()
+  await store.checkpoint()
   const restored = (): Promise<number> => restore(path, { to: store.version, into: path, replace: true })
   expect((await rejectionOf(restored())).code).toBe('LOCKED')
   await closeChecked(store)
@@ -261,8 +261,8 @@ test('saving leaves no lock file where there was none, and the one that was ther
   for (const hasLock of [false, true]) {
     const target = temporaryPath()
     if (hasLock) writeFileSync(`${target}.lock`, '')
-    await source.save(target)
-    await source.save(target, { replace: true })
+    await source.saveAs(target)
+    await source.saveAs(target, { replace: true })
     expect(lockFilesOf(target)).toEqual(hasLock ? [`${target}.lock`] : [])
   }
 })
@@ -281,9 +281,9 @@ describe.runIf(isPosix)('permissions', () => {
     const path = temporaryPath()
     const store = fileStore(path, { ...(fileMode === undefined ? {} : { fileMode }), retain: { log: '1 day' } })
     store.write((tx) => tx.createTable('t', { key: 'id', columns: { id: 'integer' } }))
-    await store.save()
+    await store.checkpoint()
     await store.compact()
-    await store.save(`${path}.copy`)
+    await store.saveAs(`${path}.copy`)
     await restore(path, {
       to: store.version,
       into: `${path}.restored`,
@@ -309,7 +309,7 @@ describe.runIf(isPosix)('permissions', () => {
   test('a file that is rewritten keeps its own', async () => {
     const path = temporaryPath()
     const store = withTable(path, 'native')
-    await store.save()
+    await store.checkpoint()
     chmodSync(path, 0o644)
     await store.compact()
     expect(modeOf(path)).toBe('644')
@@ -335,7 +335,7 @@ describe.skipIf(!hasMounts)(`read-only media${hasMounts ? '' : ' (this process m
     const path = temporaryPath()
     const store = withTable(path, 'native')
     store.write((tx) => tx.insert('t', { id: 7 }))
-    await store.save()
+    await store.checkpoint()
     store.write((tx) => tx.insert('t', { id: 8 }))
     await closeChecked(store)
     for (const hasLockFile of [true, false]) {

@@ -30,7 +30,7 @@ describe.each(MEMORIES.slice(0, 2))('snapshots on %s memory', (_name, makeMemory
     store.write((tx) => tx.dropTable('t'))
     store.write((tx) => tx.createTable('u', { key: 'id', columns: { id: 'integer' } }))
     expect([snapshot.version, snapshot.tableNames, rowsOf(snapshot.table('t'))]).toEqual([version, ['t'], before])
-    expect(snapshot.table('t').find({ text: 'the text of row 77' })).toEqual([77])
+    expect(snapshot.table('t').findRows({ text: 'the text of row 77' })).toEqual([77])
     expect(errorOf(() => snapshot.table('u')).code).toBe('NOT_FOUND')
     snapshot.close()
   })
@@ -84,10 +84,10 @@ describe.each(MEMORIES.slice(0, 2))('snapshots on %s memory', (_name, makeMemory
     const throwing = (): never => {
       throw fault
     }
-    await expect(store.readBeside(throwing)).rejects.toBe(fault)
+    await expect(store.readPinned(throwing)).rejects.toBe(fault)
     expect(owners()).toEqual([])
     let settle = (_value: number): void => undefined
-    const read = store.readBeside(() => new Promise<number>((resolve) => void (settle = resolve)))
+    const read = store.readPinned(() => new Promise<number>((resolve) => void (settle = resolve)))
     const held = owners()
     let isClosed = false
     const closed = store.close().then(() => void (isClosed = true))

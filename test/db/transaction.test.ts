@@ -127,7 +127,7 @@ describe.each(MEMORIES.slice(0, 2))('transactions on %s memory', (_name, makeMem
         tx.delete('t', 2)
       }),
     )
-    expect([error.code, error.message]).toEqual(['INVALID_ARGUMENT', expect.stringContaining('writeBeside')])
+    expect([error.code, error.message]).toEqual(['INVALID_ARGUMENT', expect.stringContaining('bulkWrite')])
     await new Promise(setImmediate)
     expect(heapDigest(store)).toBe(before)
     expect(errorOf(() => leaked!.delete('t', 2)).code).toBe('NO_TRANSACTION')
@@ -185,17 +185,17 @@ describe.each(MEMORIES.slice(0, 2))('transactions on %s memory', (_name, makeMem
       () => table.column('text').get(1),
       () => table.column('text').number(1),
       () => table.rowCount,
-      () => table.find({ text: 'x' }),
+      () => table.findRows({ text: 'x' }),
       () => [...table.rows()],
       () => snapshot.table('t'),
       () => pinned.get(1),
       () => pinned.column('text').get(1),
-      () => pinned.find({ text: 'x' }),
+      () => pinned.findRows({ text: 'x' }),
     ]) {
       expect(errorOf(use).code).toBe('CLOSED')
     }
-    expect((await rejectionOf(store.writeBeside(async () => undefined))).code).toBe('CLOSED')
-    expect(['CLOSED', 'INVALID_ARGUMENT']).toContain((await rejectionOf(store.save())).code)
+    expect((await rejectionOf(store.bulkWrite(async () => undefined))).code).toBe('CLOSED')
+    expect(['CLOSED', 'INVALID_ARGUMENT']).toContain((await rejectionOf(store.checkpoint())).code)
     expect(row).toEqual({ id: 1, text: 'the text of row 1' })
     snapshot.close()
   })
@@ -219,7 +219,7 @@ describe.each(MEMORIES.slice(0, 2))('transactions beside readers on %s memory', 
     const table = store.table('t')
     const before = rowsOf(table)
     const during: unknown[] = []
-    const done = store.writeBeside(async (tx) => {
+    const done = store.bulkWrite(async (tx) => {
       for (let id = 100; id < 5000; id++) {
         tx.insert('t', { id, text: `a new text of row ${id}` })
         if (id % 500 === 0) await turn()
@@ -242,7 +242,7 @@ describe.each(MEMORIES.slice(0, 2))('transactions beside readers on %s memory', 
   test('the newest version is found sound while a transaction beside it has made and freed much', async () => {
     const store = filled()
     const found: unknown[] = []
-    await store.writeBeside(async (tx) => {
+    await store.bulkWrite(async (tx) => {
       found.push(store.check())
       for (let id = 100; id < 5000; id++) tx.insert('t', { id, text: `a new text of row ${id}` })
       for (let id = 0; id < 50; id++) tx.delete('t', id)
@@ -258,7 +258,7 @@ describe.each(MEMORIES.slice(0, 2))('transactions beside readers on %s memory', 
     const store = filled()
     const before = heapDigest(store)
     await expect(
-      store.writeBeside(async (tx) => {
+      store.bulkWrite(async (tx) => {
         for (let id = 100; id < 5000; id++) tx.insert('t', { id, text: `a new text of row ${id}` })
         tx.truncate('t')
         await turn()
@@ -275,7 +275,7 @@ describe.each(MEMORIES.slice(0, 2))('transactions beside readers on %s memory', 
     const before = rowsOf(store.table('t'))
     for (const fails of [true, false]) {
       let snapshot: ReturnType<Store['snapshot']> | undefined
-      const done = store.writeBeside(async (tx) => {
+      const done = store.bulkWrite(async (tx) => {
         tx.delete('t', 1)
         snapshot = store.snapshot('taken during')
         tx.delete('t', 2)
@@ -294,13 +294,13 @@ describe.each(MEMORIES.slice(0, 2))('transactions beside readers on %s memory', 
   test('write is BUSY meanwhile; another of its kind and a save wait for it', async () => {
     const store = filled()
     const order: string[] = []
-    const first = store.writeBeside(async (tx) => {
+    const first = store.bulkWrite(async (tx) => {
       tx.delete('t', 1)
       await turn()
       expect(errorOf(() => store.write(() => undefined)).code).toBe('BUSY')
       order.push('first')
     })
-    const second = store.writeBeside(async (tx) => {
+    const second = store.bulkWrite(async (tx) => {
       expect(tx.get('t', 1)).toBeUndefined()
       tx.delete('t', 2)
       order.push('second')
@@ -312,7 +312,7 @@ describe.each(MEMORIES.slice(0, 2))('transactions beside readers on %s memory', 
   test('what it handed out is of no use once it has ended', async () => {
     const store = filled()
     const leaked = {} as { tx: Transaction; writer: TableWriter; table: Table }
-    await store.writeBeside(
+    await store.bulkWrite(
       async (tx) => void Object.assign(leaked, { tx, writer: tx.writer('t'), table: tx.table('t') }),
     )
     const before = heapDigest(store)

@@ -61,15 +61,15 @@ beforeEach(async () => {
       key: 'id',
       columns: { id: 'integer', post: 'string', user: { type: 'integer', nullable: true } },
     })
-    for (let id = 0; id < 4; id++) tx.create(User, { id, name: `user ${id}`, manager: id === 0 ? null : 0 })
-    for (let i = 0; i < 12; i++) tx.create(Post, { slug: `p${i}`, likes: i, author: i % 4 === 3 ? null : i % 4 })
-    for (const [i, name] of ['red', 'green', 'blue'].entries()) tx.create(Tag, { name, weight: i })
+    for (let id = 0; id < 4; id++) tx.insert(User, { id, name: `user ${id}`, manager: id === 0 ? null : 0 })
+    for (let i = 0; i < 12; i++) tx.insert(Post, { slug: `p${i}`, likes: i, author: i % 4 === 3 ? null : i % 4 })
+    for (const [i, name] of ['red', 'green', 'blue'].entries()) tx.insert(Tag, { name, weight: i })
     for (const [id, [post, tag]] of [
       ['p0', 'blue'],
       ['p0', 'red'],
       ['p1', 'red'],
     ].entries()) {
-      tx.create(PostTag, { id, post, tag })
+      tx.insert(PostTag, { id, post, tag })
     }
     tx.insert('reader', { id: 1, post: 'p0', user: 2 })
     tx.insert('reader', { id: 2, post: 'p0', user: null })
@@ -115,7 +115,7 @@ describe('a collection', () => {
     const { posts } = user(0)
     using snapshot = db.snapshot()
     db.write((tx) => {
-      tx.create(Post, { slug: 'new', likes: 1, author: 0 })
+      tx.insert(Post, { slug: 'new', likes: 1, author: 0 })
       expect([posts.length, tx.get(User, 0)!.posts.length, posts.where({ likes: 1 }).count()]).toEqual([4, 4, 1])
     })
     expect([posts.length, snapshot.get(User, 0)!.posts.length]).toEqual([4, 3])
@@ -154,7 +154,7 @@ describe('a collection through links', () => {
   })
 
   test('a link to what does not exist says so', () => {
-    db.write((tx) => tx.create(PostTag, { id: 9, post: 'p1', tag: 'pink' }))
+    db.write((tx) => tx.insert(PostTag, { id: 9, post: 'p1', tag: 'pink' }))
     expect(() => [...db.get(Post, 'p1')!.tags]).toThrow(/Post\.tags has a link to Tag "pink", which does not exist/)
   })
 })

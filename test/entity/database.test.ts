@@ -58,11 +58,11 @@ let db: Database
 beforeEach(async () => {
   db = await open(undefined, { entities })
   db.write((tx) => {
-    const ann = tx.create(Customer, { id: 7, name: 'Ann' })
-    const first = tx.create(Quote, { id: 1, creationDate: day, price: 0, customer: ann })
-    tx.create(Quote, { id: 2, creationDate: day, price: -1.5, status: 'open', customer: 7 })
+    const ann = tx.insert(Customer, { id: 7, name: 'Ann' })
+    const first = tx.insert(Quote, { id: 1, creationDate: day, price: 0, customer: ann })
+    tx.insert(Quote, { id: 2, creationDate: day, price: -1.5, status: 'open', customer: 7 })
     ann.firstQuote = first
-    tx.create(Token, { key: 'a long key', value: 1 })
+    tx.insert(Token, { key: 'a long key', value: 1 })
   })
 })
 
@@ -90,10 +90,10 @@ describe('reading', () => {
 
   test('a live object follows commits', () => {
     const held = quote()
-    db.write((tx) => tx.set(db.get(Quote, 1)!, { price: 99 }))
+    db.write((tx) => tx.update(db.get(Quote, 1)!, { price: 99 }))
     expect(held.price).toBe(99)
     db.write((tx) => {
-      for (let i = 10; i < 5000; i++) tx.create(Quote, { id: i, creationDate: day, price: i, customer: 7 })
+      for (let i = 10; i < 5000; i++) tx.insert(Quote, { id: i, creationDate: day, price: i, customer: 7 })
     })
     expect(held.price).toBe(99)
   })
@@ -112,8 +112,8 @@ describe('reading', () => {
 
   test('a key of several columns, references among them', () => {
     db.write((tx) => {
-      tx.create(Line, { quote: quote(), position: 1, text: 'a' })
-      tx.create(Line, { quote: 2, position: 1, text: 'b' })
+      tx.insert(Line, { quote: quote(), position: 1, text: 'a' })
+      tx.insert(Line, { quote: 2, position: 1, text: 'b' })
     })
     expect(db.get(Line, [2, 1])?.text).toBe('b')
     expect(db.get(Line, [quote(), 1])?.text).toBe('a')
@@ -146,7 +146,7 @@ describe('reading', () => {
     const other = await open(undefined, { entities: [Sample] })
     const id = 2n ** 60n
     other.write((tx) =>
-      tx.create(Sample, {
+      tx.insert(Sample, {
         id,
         exact: Decimal.parse('1.50'),
         at: new Timestamp(day.getTime(), 7),
@@ -178,7 +178,7 @@ describe('reading', () => {
   })
 
   test('a reference to what does not exist says so', () => {
-    db.write((tx) => tx.create(Quote, { id: 3, creationDate: day, price: 1, customer: 555 }))
+    db.write((tx) => tx.insert(Quote, { id: 3, creationDate: day, price: 1, customer: 555 }))
     expect(() => db.get(Quote, 3)!.customer).toThrow(
       /Quote\.customer refers to Customer 555, which does not exist\. Create/,
     )
@@ -190,14 +190,14 @@ describe('deleted objects', () => {
     const held = db.get(Token, 'a long key')!
     db.write((tx) => tx.delete(held))
     expect(() => held.value).toThrow(code('NOT_FOUND'))
-    db.write((tx) => tx.create(Token, { key: 'another key', value: 2 }))
+    db.write((tx) => tx.insert(Token, { key: 'another key', value: 2 }))
     expect(() => held.value).toThrow(/This Token has been deleted.* Look it up again/)
     expect(() => held.key).toThrow(code('NOT_FOUND'))
     expect(inspect(held)).toBe('Token <NOT_FOUND>')
   })
 
   test('others in the table stay what they were', () => {
-    const others = db.write((tx) => [1, 2, 3].map((value) => tx.create(Token, { key: `key ${value}`, value })))
+    const others = db.write((tx) => [1, 2, 3].map((value) => tx.insert(Token, { key: `key ${value}`, value })))
     db.write((tx) => tx.delete(others[1]))
     expect([others[0].value, others[2].value]).toEqual([1, 3])
     expect(() => others[1].value).toThrow(code('NOT_FOUND'))
@@ -206,13 +206,13 @@ describe('deleted objects', () => {
   test('within one transaction, and several at once', () => {
     const outer = db.get(Token, 'a long key')!
     db.write((tx) => {
-      const a = tx.create(Token, { key: 'a', value: 1 })
+      const a = tx.insert(Token, { key: 'a', value: 1 })
       tx.delete(a)
-      const b = tx.create(Token, { key: 'b', value: 2 })
+      const b = tx.insert(Token, { key: 'b', value: 2 })
       expect(() => a.value).toThrow(code('NOT_FOUND'))
       expect([b.value, outer.value]).toEqual([2, 1])
       tx.delete(outer)
-      const c = tx.create(Token, { key: 'c', value: 3 })
+      const c = tx.insert(Token, { key: 'c', value: 3 })
       expect(() => outer.value).toThrow(code('NOT_FOUND'))
       expect([b.value, c.value]).toEqual([2, 3])
     })
@@ -224,14 +224,14 @@ describe('deleted objects', () => {
     const fail = (): void =>
       db.write((tx) => {
         tx.delete(held)
-        tx.create(Token, { key: 'x', value: 2 })
+        tx.insert(Token, { key: 'x', value: 2 })
         expect(() => held.value).toThrow(code('NOT_FOUND'))
         throw new Error('no')
       })
     expect(fail).toThrow('no')
     expect(held.value).toBe(1)
     db.write((tx) => tx.delete(held))
-    db.write((tx) => tx.create(Token, { key: 'y', value: 2 }))
+    db.write((tx) => tx.insert(Token, { key: 'y', value: 2 }))
     expect(() => held.value).toThrow(code('NOT_FOUND'))
   })
 
@@ -239,7 +239,7 @@ describe('deleted objects', () => {
     const token = db.get(Token, 'a long key')!
     db.write((tx) => {
       tx.truncate('token')
-      tx.create(Token, { key: 'z', value: 5 })
+      tx.insert(Token, { key: 'z', value: 5 })
     })
     expect(() => token.value).toThrow(code('NOT_FOUND'))
     const z = db.get(Token, 'z')!
@@ -262,19 +262,19 @@ describe('deleted objects', () => {
 
 describe('changing', () => {
   test('objects made in a transaction live on when it is committed, and are void when it is not', () => {
-    const made = db.write((tx) => tx.create(Token, { key: 'kept', value: 4 }))
+    const made = db.write((tx) => tx.insert(Token, { key: 'kept', value: 4 }))
     expect(made.value).toBe(4)
     let lost: Token | undefined
     let found: Token | undefined
     expect(() =>
       db.write((tx) => {
-        lost = tx.create(Token, { key: 'lost', value: 5 })
+        lost = tx.insert(Token, { key: 'lost', value: 5 })
         found = db.get(Token, 'lost')
         expect(found?.value).toBe(5)
         throw new Error('no')
       }),
     ).toThrow('no')
-    db.write((tx) => tx.create(Token, { key: 'in its place', value: 6 }))
+    db.write((tx) => tx.insert(Token, { key: 'in its place', value: 6 }))
     expect(() => lost!.value).toThrow(/transaction that was rolled back/)
     expect(() => found!.value).toThrow(code('NOT_FOUND'))
   })
@@ -284,19 +284,19 @@ describe('changing', () => {
     db.write((tx) => {
       held.price = 3
       tx.get(Quote, 2)!.status = null
-      held.customer = tx.create(Customer, { id: 8, name: 'Bob' })
+      held.customer = tx.insert(Customer, { id: 8, name: 'Bob' })
     })
     expect([held.price, held.customer.name, db.get(Quote, 2)?.status]).toEqual([3, 'Bob', null])
   })
 
   test('a changed key moves the object along, unless it is taken back', () => {
     const held = quote()
-    db.write((tx) => tx.set(held, { id: 100 }))
+    db.write((tx) => tx.update(held, { id: 100 }))
     expect([held.id, held.price, db.get(Quote, 1)]).toEqual([100, 0, undefined])
     const other = db.get(Quote, 2)!
     expect(() =>
       db.write((tx) => {
-        tx.set(other, { id: 101 })
+        tx.update(other, { id: 101 })
         throw new Error('no')
       }),
     ).toThrow('no')
@@ -306,8 +306,8 @@ describe('changing', () => {
 
   test('beside readers: the live objects change when it is whole', async () => {
     const held = quote()
-    const made = await db.writeBeside(async (tx) => {
-      tx.set(held, { price: 50 })
+    const made = await db.bulkWrite(async (tx) => {
+      tx.update(held, { price: 50 })
       const inside = tx.get(Quote, 1)!
       inside.status = 'inside'
       await null
@@ -316,7 +316,7 @@ describe('changing', () => {
         held.price = 1
       }).toThrow(code('NO_TRANSACTION'))
       tx.delete(tx.get(Token, 'a long key')!)
-      return tx.create(Token, { key: 'made beside', value: 9 })
+      return tx.insert(Token, { key: 'made beside', value: 9 })
     })
     expect([held.price, held.status, made.value]).toEqual([50, 'inside', 9])
     expect(db.get(Token, 'a long key')).toBeUndefined()
@@ -328,13 +328,13 @@ describe('changing', () => {
       held.price = 1
     }).toThrow(/Quote\.price can only be set inside a transaction\. .*db\.write/)
     const ended = db.write((tx) => tx)
-    expect(() => ended.create(Token, { key: 'k', value: 1 })).toThrow(code('NO_TRANSACTION'))
+    expect(() => ended.insert(Token, { key: 'k', value: 1 })).toThrow(code('NO_TRANSACTION'))
     expect(() => ended.get(Token, 'k')).toThrow(code('NO_TRANSACTION'))
   })
 
   test('names class, property and remedy of what is wrong', () => {
     const wrong = { id: 9, nam: 'x' } as unknown as { id: number; name: string }
-    expect(() => db.write((tx) => tx.create(Customer, wrong))).toThrow(
+    expect(() => db.write((tx) => tx.insert(Customer, wrong))).toThrow(
       /Class Customer has no column property "nam"\. It has id, name/,
     )
     expect(() => db.find(Customer, wrong)).toThrow(code('INVALID_ARGUMENT'))
@@ -343,7 +343,7 @@ describe('changing', () => {
     )
     for (const none of [undefined, null, 7] as unknown as { name: string }[]) {
       expect(() => db.find(Customer, none)).toThrow(/Properties of Customer are expected, not .*Pass an object/)
-      expect(() => db.write((tx) => tx.set(db.get(Customer, 7)!, none))).toThrow(code('INVALID_ARGUMENT'))
+      expect(() => db.write((tx) => tx.update(db.get(Customer, 7)!, none))).toThrow(code('INVALID_ARGUMENT'))
     }
     expect(() =>
       db.write((tx) => {
@@ -351,12 +351,12 @@ describe('changing', () => {
       }),
     ).toThrow(/Quote\.status cannot be set to undefined\. Set it to null/)
     const customer = db.get(Customer, 7)!
-    expect(() => db.write((tx) => tx.set(quote(), { customer: quote() as unknown as Customer }))).toThrow(
+    expect(() => db.write((tx) => tx.update(quote(), { customer: quote() as unknown as Customer }))).toThrow(
       /Quote\.customer takes an object of class Customer/,
     )
-    expect(() => db.write((tx) => tx.set({} as Customer, { name: 'x' }))).toThrow(/no object read from the database/)
+    expect(() => db.write((tx) => tx.update({} as Customer, { name: 'x' }))).toThrow(/^Expected an object that was read from this database/)
     const made = new Quote()
-    expect(() => made.price).toThrow(/made with new\. Make it with tx\.create\(Quote/)
+    expect(() => made.price).toThrow(/made with new\. Make it with tx\.insert\(Quote/)
     expect(() => {
       made.price = 1
     }).toThrow(/Quote\.price belongs to no row/)
@@ -369,7 +369,7 @@ describe('changing', () => {
 
   test('objects of another database are refused', async () => {
     const other = await open(undefined, { entities })
-    expect(() => other.write((tx) => tx.set(quote(), { price: 1 }))).toThrow(/from another database/)
+    expect(() => other.write((tx) => tx.update(quote(), { price: 1 }))).toThrow(/from another database/)
     await other.close()
   })
 })
@@ -388,7 +388,7 @@ describe('a property that the class does not have', () => {
     expect(assign(snapshot.get(Customer, 7)!)).toThrow(refusal)
     db.write((tx) => {
       expect(assign(held)).toThrow(refusal)
-      expect(assign(tx.create(Customer, { id: 9, name: 'Cid' }))).toThrow(code('INVALID_ARGUMENT'))
+      expect(assign(tx.insert(Customer, { id: 9, name: 'Cid' }))).toThrow(code('INVALID_ARGUMENT'))
       expect(() => Object.assign(held, { name: 'Eve', nmae: 'x' })).toThrow(refusal)
     })
     expect(Reflect.ownKeys(held).map((each) => typeof each)).toEqual(['symbol', 'symbol'])
@@ -416,7 +416,7 @@ describe('a property that the class does not have', () => {
     }
     const heard: unknown[] = []
     const other = await open(undefined, { entities: [Person, Place] })
-    const person = other.write((tx) => tx.create(Person, { id: 1, name: 'Ann' } as never))
+    const person = other.write((tx) => tx.insert(Person, { id: 1, name: 'Ann' } as never))
     person.shout = 'hey'
     expect(heard).toEqual([person])
     expect([person instanceof Person, person instanceof Named, person instanceof Plain]).toEqual([true, true, true])
@@ -434,8 +434,8 @@ describe('snapshots', () => {
     const held = snapshot.get(Quote, 1)!
     const token = snapshot.get(Token, 'a long key')!
     db.write((tx) => {
-      tx.set(quote(), { price: 77 })
-      tx.set(tx.get(Customer, 7)!, { name: 'Eve' })
+      tx.update(quote(), { price: 77 })
+      tx.update(tx.get(Customer, 7)!, { name: 'Eve' })
       tx.truncate('token')
     })
     expect([held.price, held.customer.name, token.value, quote().price]).toEqual([0, 'Ann', 1, 77])
@@ -447,7 +447,7 @@ describe('snapshots', () => {
     expect(() => {
       held.price = 1
     }).toThrow(/from a snapshot/)
-    expect(() => db.write((tx) => tx.set(held, { price: 1 }))).toThrow(code('READ_ONLY'))
+    expect(() => db.write((tx) => tx.update(held, { price: 1 }))).toThrow(code('READ_ONLY'))
     expect(() => db.write((tx) => tx.delete(held))).toThrow(code('READ_ONLY'))
   })
 
@@ -462,7 +462,7 @@ describe('snapshots', () => {
 
 test('after close every read throws', async () => {
   const other = await open(undefined, { entities: [Token] })
-  const made = other.write((tx) => tx.create(Token, { key: 'k', value: 1 }))
+  const made = other.write((tx) => tx.insert(Token, { key: 'k', value: 1 }))
   await other.close()
   expect(() => made.value).toThrow(code('CLOSED'))
   expect(() => other.get(Token, 'k')).toThrow(code('CLOSED'))
@@ -478,8 +478,8 @@ describe('classes and stored tables', () => {
   test('what is stored is read by another process run, and a new nullable column is added', async () => {
     const path = join(folder, 'a.heap')
     const first = await open(path, { entities: [Token] })
-    first.write((tx) => tx.create(Token, { key: 'k', value: 1 }))
-    await first.save()
+    first.write((tx) => tx.insert(Token, { key: 'k', value: 1 }))
+    await first.checkpoint()
     await first.close()
     @Entity({ name: 'token' })
     class Grown {
@@ -493,7 +493,7 @@ describe('classes and stored tables', () => {
     const second = await open(path, { entities: [Grown] })
     const { version } = second
     expect([second.get(Grown, 'k')?.value, second.get(Grown, 'k')?.note]).toEqual([1, null])
-    await second.save()
+    await second.checkpoint()
     await second.close()
     const third = await open(path, { entities: [Grown] })
     expect(third.version).toBe(version)
@@ -509,8 +509,8 @@ describe('classes and stored tables', () => {
       @Column() day!: number
     }
     const first = await open(path, { entities: [Bare] })
-    first.write((tx) => tx.create(Bare, { id: 1, authorName: 'ada', day: 5 }))
-    await first.save()
+    first.write((tx) => tx.insert(Bare, { id: 1, authorName: 'ada', day: 5 }))
+    await first.checkpoint()
     await first.close()
     @Entity({
       name: 'post',
@@ -538,10 +538,10 @@ describe('classes and stored tables', () => {
       ['day_ordered', false, ['day']],
       ['once', true, ['author_name', 'day']],
     ])
-    expect(() => second.write((tx) => tx.create(Post, { id: 2, authorName: 'ada', day: 5 }))).toThrow(/index once/)
+    expect(() => second.write((tx) => tx.insert(Post, { id: 2, authorName: 'ada', day: 5 }))).toThrow(/index once/)
     expect(second.check().problems).toEqual([])
     const { version } = second
-    await second.save()
+    await second.checkpoint()
     await second.close()
     const third = await open(path, { entities: [Post] })
     expect(third.version).toBe(version)
@@ -573,7 +573,7 @@ describe('classes and stored tables', () => {
       tx.createTable('customer', { key: 'id', columns: { id: 'uuid', name: { type: 'string', nullable: true } } })
       tx.insert('customer', { id: 'c0ffee00-0000-4000-8000-000000000000', name: 'x' })
     })
-    await first.save()
+    await first.checkpoint()
     await first.close()
     @Entity({ name: 'customer' })
     class Client {
@@ -623,7 +623,7 @@ describe('tables that somebody else manages', () => {
       tx.insert('city', { id: 6n, population: 2n ** 60n, big: 0, area: 1, code })
       tx.setProperties('city', { readOnly: 'It follows a server. Change it there.' })
     })
-    await made.save(path)
+    await made.saveAs(path)
     await made.close()
     return open(path, { entities: [City] })
   }
@@ -655,7 +655,7 @@ describe('tables that somebody else manages', () => {
     const city = other.get(City, 5)!
     const refuse = (change: Parameters<typeof other.write>[0]): void =>
       expect(() => other.write(change)).toThrow(refused)
-    refuse((tx) => tx.set(city, { population: 1 }))
+    refuse((tx) => tx.update(city, { population: 1 }))
     refuse(() => {
       city.population = 1
     })
@@ -672,10 +672,10 @@ describe('tables that somebody else manages', () => {
     refuse((tx) => tx.setProperties('city', undefined))
     other.write((tx) => {
       tx.manage()
-      tx.set(city, { population: 8 })
+      tx.update(city, { population: 8 })
       tx.setProperties('city', undefined)
     })
-    other.write((tx) => tx.set(city, { population: 9 }))
+    other.write((tx) => tx.update(city, { population: 9 }))
     expect(city.population).toBe(9)
     await other.close()
   })

@@ -43,7 +43,7 @@ async function store(rows: number, extra: object = {}): Promise<void> {
   await using db = await open(path, { entities: [Old] })
   db.write((tx) => {
     for (let id = 0; id < rows; id++)
-      tx.create(Old, {
+      tx.insert(Old, {
         id,
         price: id * 10,
         code: `c${id}`,
@@ -152,7 +152,7 @@ describe('opening with schema', () => {
     ])
     expect(db.find(New, { price: '20' }).map((each) => each.id)).toEqual([2])
     expect(() =>
-      db.write((tx) => tx.create(New, { id: 9, price: '', code: 'c0', label: '', note: '', isNew: true })),
+      db.write((tx) => tx.insert(New, { id: 9, price: '', code: 'c0', label: '', note: '', isNew: true })),
     ).toThrow(code('UNIQUE'))
     expect(db.check().problems).toEqual([])
   })
@@ -168,7 +168,7 @@ describe('opening with schema', () => {
     }
     await using db = await open(path, { entities: [Back], schema: 'apply' })
     expect([...db.all(Back)].map((each) => String(each.price))).toEqual(['0', '10', '20'])
-    db.write((tx) => tx.create(Back, { id: 9, price: Decimal.parse('1.5'), code: 'c0' }))
+    db.write((tx) => tx.insert(Back, { id: 9, price: Decimal.parse('1.5'), code: 'c0' }))
     expect([db.find(Back, { code: 'c0' }).length, db.check().problems]).toEqual([2, []])
   })
 
@@ -252,7 +252,7 @@ test('changeColumn converts by a function, keeps what it is not told to change, 
     ['b', 'integer', false, false, true],
     ['a', 'integer', true, true, false],
   ])
-  expect([db.table('t').find({ a: 4 }), db.table('t').get(3)]).toEqual([[4], { id: 3, b: null, a: 3 }])
+  expect([db.table('t').findRows({ a: 4 }), db.table('t').get(3)]).toEqual([[4], { id: 3, b: null, a: 3 }])
   db.write((tx) => {
     tx.changeColumn('t', 'a', { type: 'decimal', scale: 2 })
     tx.changeColumn('t', 'a', { scale: 3 })

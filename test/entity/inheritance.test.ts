@@ -65,11 +65,11 @@ let db: Database
 beforeEach(async () => {
   db = await open(undefined, { entities })
   db.write((tx) => {
-    const ann = tx.create(Owner, { name: 'Ann' })
-    tx.create(Animal, { id: 1, name: 'Slug', legs: 0 })
-    const rex = tx.create(Dog, { id: 2, name: 'Rex', breed: 'collie', owner: ann })
-    tx.create(RaceDog, { id: 70_000_000, name: 'Bolt', breed: 'greyhound', owner: ann, mother: rex, enemy: 1 })
-    tx.create(Bird, { id: 3, name: 'Tweety', legs: 2, wingspan: 0.2, mother: 1 })
+    const ann = tx.insert(Owner, { name: 'Ann' })
+    tx.insert(Animal, { id: 1, name: 'Slug', legs: 0 })
+    const rex = tx.insert(Dog, { id: 2, name: 'Rex', breed: 'collie', owner: ann })
+    tx.insert(RaceDog, { id: 70_000_000, name: 'Bolt', breed: 'greyhound', owner: ann, mother: rex, enemy: 1 })
+    tx.insert(Bird, { id: 3, name: 'Tweety', legs: 2, wingspan: 0.2, mother: 1 })
   })
 })
 
@@ -152,7 +152,7 @@ describe('changes of a subclass', () => {
     const bolt = db.get(RaceDog, 70_000_000)!
     db.write((tx) => {
       bolt.name = 'Zap'
-      tx.set(bolt, { breed: 'whippet', medals: 3, legs: 3 })
+      tx.update(bolt, { breed: 'whippet', medals: 3, legs: 3 })
       expect([bolt.name, tx.get(Animal, 70_000_000)!.legs]).toEqual(['Zap', 3])
     })
     expect([bolt.name, bolt.breed, bolt.medals, bolt.legs]).toEqual(['Zap', 'whippet', 3, 3])
@@ -163,11 +163,11 @@ describe('changes of a subclass', () => {
 
   test('are rolled back in all of its rows', () => {
     const rex = db.get(Dog, 2)!
-    expect(() => db.write((tx) => tx.create(RaceDog, { id: 2, name: 'x', breed: 'y' }))).toThrow(code('UNIQUE'))
-    expect(() => db.write((tx) => tx.create(Dog, { id: 9, name: 'x' } as never))).toThrow(code('NOT_NULL'))
+    expect(() => db.write((tx) => tx.insert(RaceDog, { id: 2, name: 'x', breed: 'y' }))).toThrow(code('UNIQUE'))
+    expect(() => db.write((tx) => tx.insert(Dog, { id: 9, name: 'x' } as never))).toThrow(code('NOT_NULL'))
     expect(() =>
       db.write((tx) => {
-        tx.set(rex, { name: 'x', breed: 'y' })
+        tx.update(rex, { name: 'x', breed: 'y' })
         throw new Error('no')
       }),
     ).toThrow('no')
@@ -176,16 +176,16 @@ describe('changes of a subclass', () => {
 
   test('are checked by the schemas of every class above it', () => {
     const bolt = db.get(RaceDog, 70_000_000)!
-    expect(() => db.write((tx) => tx.set(bolt, { legs: -1 }))).toThrow(/^Animal 70000000 is refused .*legs/)
-    expect(() => db.write((tx) => tx.set(bolt, { medals: 11 }))).toThrow(/^RaceDog 70000000 is refused .*medals/)
-    expect(() => db.write((tx) => tx.create(Bird, { id: 9, name: 'x', wingspan: 1, legs: -2 }))).toThrow(
+    expect(() => db.write((tx) => tx.update(bolt, { legs: -1 }))).toThrow(/^Animal 70000000 is refused .*legs/)
+    expect(() => db.write((tx) => tx.update(bolt, { medals: 11 }))).toThrow(/^RaceDog 70000000 is refused .*medals/)
+    expect(() => db.write((tx) => tx.insert(Bird, { id: 9, name: 'x', wingspan: 1, legs: -2 }))).toThrow(
       code('VALIDATION'),
     )
   })
 
   test('a key that changes does so in all of its rows', () => {
     const bolt = db.get(RaceDog, 70_000_000)!
-    db.write((tx) => tx.set(bolt, { id: 8 }))
+    db.write((tx) => tx.update(bolt, { id: 8 }))
     expect([bolt.id, bolt.name, bolt.breed, bolt.medals, ...counts()]).toEqual([8, 'Bolt', 'greyhound', 0, 4, 2, 1, 1])
     expect(db.get(Animal, 8)?.constructor).toBe(RaceDog)
   })
@@ -200,20 +200,20 @@ describe('changes of a subclass', () => {
 
   test('hooks of every class above it hear of them, with all of its values', () => {
     const seen: unknown[] = []
-    db.on(Animal, {
+    db.addHooks(Animal, {
       created: (object) => void seen.push('animal', object.name),
       updated: (object, before) => void seen.push('animal', before.name, object.name),
       deleted: (before) => void seen.push('animal', before.name, before.owner),
     })
-    db.on(Dog, {
+    db.addHooks(Dog, {
       created: (dog) => void seen.push('dog', dog.breed),
       deleted: (before) => void seen.push('dog', before.breed),
     })
     db.write((tx) => {
-      const made = tx.create(RaceDog, { id: 9, name: 'A', breed: 'B', owner: 'Ann' })
+      const made = tx.insert(RaceDog, { id: 9, name: 'A', breed: 'B', owner: 'Ann' })
       made.name = 'C'
       tx.delete(made)
-      tx.create(Animal, { id: 10, name: 'D' })
+      tx.insert(Animal, { id: 10, name: 'D' })
     })
     expect(seen).toEqual([
       'animal',
@@ -245,7 +245,7 @@ test('a tree is the same when it is opened again', async () => {
     const path = join(folder, 'tree.heap')
     {
       await using first = await open(path, { entities: [Owner, Animal, Dog] })
-      first.write((tx) => tx.create(Dog, { id: 5, name: 'Rex', breed: 'collie' }))
+      first.write((tx) => tx.insert(Dog, { id: 5, name: 'Rex', breed: 'collie' }))
     }
     await using again = await open(path, { entities })
     expect([again.get(Animal, 5)?.constructor, again.get(Animal, 5)?.describe()]).toEqual([

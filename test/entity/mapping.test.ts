@@ -58,9 +58,9 @@ describe('what decorators and metadata say', () => {
     }
     db = await open(undefined, { entities: [Person] })
     expect(db.table('people').columnNames).toEqual(['id', 'name', 'email'])
-    const ann = db.write((tx) => tx.create(Person, { id: 1, name: 'Ann', email: 'a@x' }))
+    const ann = db.write((tx) => tx.insert(Person, { id: 1, name: 'Ann', email: 'a@x' }))
     expect([ann.name, ann.email, ann instanceof Named]).toEqual(['Ann', 'a@x', true])
-    expect(() => db!.write((tx) => tx.create(Person, { id: 2, name: 'Bob', email: 'a@x' }))).toThrow(
+    expect(() => db!.write((tx) => tx.insert(Person, { id: 2, name: 'Bob', email: 'a@x' }))).toThrow(
       /already has a row/,
     )
   })
@@ -82,8 +82,8 @@ describe('what decorators and metadata say', () => {
     db = await open(undefined, { entities: [Mayor, Capital, Country] })
     expect(db.table('mayor').column('city').type).toBe('string')
     db.write((tx) => {
-      const country = tx.create(Country, { code: 'FR' })
-      tx.create(Mayor, { id: 1n, city: tx.create(Capital, { country }) })
+      const country = tx.insert(Country, { code: 'FR' })
+      tx.insert(Mayor, { id: 1n, city: tx.insert(Capital, { country }) })
     })
     expect(db.get(Mayor, 1)?.city.country.code).toBe('FR')
   })

@@ -112,12 +112,12 @@ function run(db: Database, tx: EntityTransaction, each: Step, state: State, held
     const values = { weight: each.weight, label: each.label, leaf: each.leaf }
     const known = tx.get(Node, each.id)
     expect(known !== undefined).toBe(nodes.has(each.id))
-    if (known === undefined) tx.create(Node, { id: each.id, ...values })
-    else tx.set(known, values)
+    if (known === undefined) tx.insert(Node, { id: each.id, ...values })
+    else tx.update(known, values)
     nodes.set(each.id, values)
   } else if (each.kind === 'leaf') {
     const known = db.get(Leaf, each.key)
-    if (known === undefined) held.push({ object: tx.create(Leaf, { key: each.key, size: each.size }), key: each.key })
+    if (known === undefined) held.push({ object: tx.insert(Leaf, { key: each.key, size: each.size }), key: each.key })
     else known.size = each.size
     leaves.set(each.key, each.size)
   } else if (each.kind === 'assign') {

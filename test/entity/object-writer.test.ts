@@ -36,8 +36,8 @@ let db: Database
 beforeEach(async () => {
   db = await open(undefined, { entities: [User, Post, Rating] })
   db.write((tx) => {
-    const author = tx.create(User, { id: 1, name: 'Ann' })
-    tx.create(Post, { id: 1, title: 'One', author })
+    const author = tx.insert(User, { id: 1, name: 'Ann' })
+    tx.insert(Post, { id: 1, title: 'One', author })
   })
 })
 afterEach(async () => {
@@ -52,7 +52,7 @@ describe('upsert', () => {
   test('makes an object, with defaults, or changes the one with its key, without them', () => {
     const made = db.write((tx) => tx.upsert(User, { id: 2, name: 'Bob' }))
     expectTypeOf(made).toEqualTypeOf<User>()
-    db.write((tx) => tx.set(made, { posts: 5 }))
+    db.write((tx) => tx.update(made, { posts: 5 }))
     const changed = db.write((tx) => tx.upsert(User, { id: 2, name: 'Bill' }))
     expect([made.name, changed.posts, changed.id, db.count(User)]).toEqual(['Bill', 5, 2, 2])
   })
@@ -76,7 +76,7 @@ describe('upsert', () => {
 
 describe('a schema', () => {
   test('refuses objects that are made or changed, naming the properties, and leaves nothing behind', () => {
-    expect(() => db.write((tx) => tx.create(Post, { id: 2, title: 'x', likes: 200, author: 1 }))).toThrow(
+    expect(() => db.write((tx) => tx.insert(Post, { id: 2, title: 'x', likes: 200, author: 1 }))).toThrow(
       /^Post 2 is refused by its schema: title: .*; likes: .*\. Pass values that it accepts\.$/,
     )
     expect(() => db.write(() => void (post(1).likes = 101))).toThrow(code('VALIDATION'))
@@ -85,9 +85,9 @@ describe('a schema', () => {
   })
 
   test('sees references as keys, what has no value as null, and the values it makes are kept', () => {
-    const made = db.write((tx) => tx.create(Post, { id: 2, title: '  Two ', author: tx.get(User, 1)! }))
+    const made = db.write((tx) => tx.insert(Post, { id: 2, title: '  Two ', author: tx.get(User, 1)! }))
     expect([made.title, made.author.id, made.note]).toEqual(['Two', 1, null])
-    db.write((tx) => tx.set(made, { title: ' Too ', note: 'n' }))
+    db.write((tx) => tx.update(made, { title: ' Too ', note: 'n' }))
     expect([made.title, made.note, made.likes]).toEqual(['Too', 'n', 0])
   })
 
@@ -97,7 +97,7 @@ describe('a schema', () => {
       @Id() id!: number
     }
     await using other = await open(undefined, { entities: [Slow] })
-    expect(() => other.write((tx) => tx.create(Slow, { id: 1 }))).toThrow(/schema of Slow is async/)
+    expect(() => other.write((tx) => tx.insert(Slow, { id: 1 }))).toThrow(/schema of Slow is async/)
     @Entity({ schema: {} as never })
     class None {
       @Id() id!: number
@@ -109,13 +109,13 @@ describe('a schema', () => {
 describe('hooks', () => {
   test('are called within the transaction, after the change, with what was before', () => {
     const seen: unknown[] = []
-    db.on(Post, {
+    db.addHooks(Post, {
       created: (object, tx) => void seen.push('created', object.title, tx.count(Post)),
       updated: (object, before) => void seen.push('updated', before.title, object.title, before.author),
       deleted: (before, tx) => void seen.push('deleted', before.id, tx.count(Post)),
     })
     db.write((tx) => {
-      const made = tx.create(Post, { id: 2, title: 'Two', author: 1 })
+      const made = tx.insert(Post, { id: 2, title: 'Two', author: 1 })
       made.title = 'Three'
       tx.upsert(Post, { id: 2, title: 'Four', author: 1 })
       tx.delete(made)
@@ -129,15 +129,15 @@ describe('hooks', () => {
   })
 
   test('may change other objects, and hear of what rules delete', () => {
-    db.on(Post, {
+    db.addHooks(Post, {
       created: ({ author }) => void author.posts++,
       deleted: (before, tx) => {
         const author = tx.get(User, before.author as number)
         if (author !== undefined) author.posts--
-        else tx.create(User, { id: 99, name: `was the author of ${before.title}` })
+        else tx.insert(User, { id: 99, name: `was the author of ${before.title}` })
       },
     })
-    db.write((tx) => tx.create(Post, { id: 2, title: 'Two', author: 1 }))
+    db.write((tx) => tx.insert(Post, { id: 2, title: 'Two', author: 1 }))
     expect(db.get(User, 1)!.posts).toBe(1)
     db.write((tx) => tx.delete(post(2)))
     expect(db.get(User, 1)!.posts).toBe(0)
@@ -146,38 +146,38 @@ describe('hooks', () => {
   })
 
   test('abort by throwing, also when the code that made the change catches it', () => {
-    const off = db.on(User, {
+    const off = db.addHooks(User, {
       updated: () => {
         throw new Error('not that')
       },
     })
-    expect(() => db.write((tx) => tx.set(tx.get(User, 1)!, { name: 'x' }))).toThrow('not that')
+    expect(() => db.write((tx) => tx.update(tx.get(User, 1)!, { name: 'x' }))).toThrow('not that')
     expect(() =>
       db.write((tx) => {
         try {
-          tx.set(tx.get(User, 1)!, { name: 'x' })
+          tx.update(tx.get(User, 1)!, { name: 'x' })
         } catch {}
       }),
     ).toThrow('not that')
     expect(db.get(User, 1)!.name).toBe('Ann')
     off()
-    db.write((tx) => tx.set(tx.get(User, 1)!, { name: 'x' }))
+    db.write((tx) => tx.update(tx.get(User, 1)!, { name: 'x' }))
     expect(db.get(User, 1)!.name).toBe('x')
   })
 
   test('that are async or go on for ever are refused, and those of others are not called', () => {
-    const off = db.on(User, { updated: async () => {} })
-    expect(() => db.write((tx) => tx.set(tx.get(User, 1)!, { name: 'x' }))).toThrow(/hook updated of User is async/)
+    const off = db.addHooks(User, { updated: async () => {} })
+    expect(() => db.write((tx) => tx.update(tx.get(User, 1)!, { name: 'x' }))).toThrow(/hook updated of User is async/)
     off()
-    const offAgain = db.on(User, { updated: (user) => void user.posts++ })
-    expect(() => db.write((tx) => tx.set(tx.get(User, 1)!, { name: 'x' }))).toThrow(/without end, 100 deep/)
+    const offAgain = db.addHooks(User, { updated: (user) => void user.posts++ })
+    expect(() => db.write((tx) => tx.update(tx.get(User, 1)!, { name: 'x' }))).toThrow(/without end, 100 deep/)
     offAgain()
-    db.on(Rating, {
+    db.addHooks(Rating, {
       created: () => {
         throw new Error('of another class')
       },
     })
-    db.write((tx) => tx.set(tx.get(User, 1)!, { name: 'y' }))
+    db.write((tx) => tx.update(tx.get(User, 1)!, { name: 'y' }))
     expect(db.get(User, 1)!.posts).toBe(0)
   })
 })

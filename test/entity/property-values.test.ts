@@ -80,9 +80,9 @@ const eur = (cents: number): Money => new Money('EUR', cents)
 describe('defaults', () => {
   test('are what an object gets that is made without a value, functions once for each', () => {
     const [first, second, third] = db.write((tx) => [
-      tx.create(Ticket, { id: 1, status: Status.Open }),
-      tx.create(Ticket, { id: 2, status: Status.Open, likes: 7, title: undefined }),
-      tx.create(Ticket, { id: 3, status: Status.Open, title: 'mine', price: eur(5) }),
+      tx.insert(Ticket, { id: 1, status: Status.Open }),
+      tx.insert(Ticket, { id: 2, status: Status.Open, likes: 7, title: undefined }),
+      tx.insert(Ticket, { id: 3, status: Status.Open, title: 'mine', price: eur(5) }),
     ])
     expect([first.likes, first.title, first.sizes, first.price, first.level]).toEqual([
       0,
@@ -99,7 +99,7 @@ describe('defaults', () => {
     expectTypeOf<Pick<NewEntity<Ticket>, 'id'>>().toEqualTypeOf<{ id: number }>()
     const typesOf = () => {
       // @ts-expect-error: of another type
-      db.write((tx) => tx.create(Ticket, { id: 1, status: Status.Open, likes: 'many' }))
+      db.write((tx) => tx.insert(Ticket, { id: 1, status: Status.Open, likes: 'many' }))
       // @ts-expect-error: of another type
       db.find(Ticket, { likes: 'many' })
       // @ts-expect-error: of another type
@@ -109,7 +109,7 @@ describe('defaults', () => {
       db.query(Ticket).where({ likes: { gt: 5, in: [1, 2] }, title: { startsWith: 't' } })
     }
     expectTypeOf(typesOf).returns.toBeVoid()
-    const likes: number = db.write((tx) => tx.create(Ticket, { id: 1, status: Status.Open })).likes
+    const likes: number = db.write((tx) => tx.insert(Ticket, { id: 1, status: Status.Open })).likes
     expect(likes).toBe(0)
   })
 
@@ -123,7 +123,7 @@ describe('defaults', () => {
           @Id() id!: number
         }
         await using first = await open(path, { entities: [Item] })
-        first.write((tx) => tx.create(Item, { id: 1 }))
+        first.write((tx) => tx.insert(Item, { id: 1 }))
       }
       @Entity({ name: 'item' })
       class Item {
@@ -148,13 +148,13 @@ describe('an enum', () => {
       'string[]',
     ])
     const ticket = db.write((tx) =>
-      tx.create(Ticket, { id: 1, status: Status.Open, level: Level.High, sizes: ['S', 'L'] }),
+      tx.insert(Ticket, { id: 1, status: Status.Open, level: Level.High, sizes: ['S', 'L'] }),
     )
     expect([ticket.status, ticket.level, ticket.sizes]).toEqual(['open', 5, ['S', 'L']])
-    const wrong = (status: string) => () => db.write((tx) => tx.create(Ticket, { id: 2, status: status as Status }))
+    const wrong = (status: string) => () => db.write((tx) => tx.insert(Ticket, { id: 2, status: status as Status }))
     expect(wrong('opne')).toThrow(/Ticket\.status is one of "open", "closed", not "opne"\. Did you mean "open"\?/)
     expect(wrong('Open')).toThrow(code('TYPE'))
-    expect(() => db.write((tx) => tx.set(ticket, { level: 2 as Level }))).toThrow(/one of 1, 5, not 2/)
+    expect(() => db.write((tx) => tx.update(ticket, { level: 2 as Level }))).toThrow(/one of 1, 5, not 2/)
     expect(() => db.write(() => void (ticket.sizes = ['XL' as 'L']))).toThrow(/one of "S", "M", "L", not "XL"/)
     expect(() => db.find(Ticket, { status: 'shut' as Status })).toThrow(code('TYPE'))
     expect(() => db.query(Ticket).where({ status: { in: ['shut' as Status] } })).toThrow(code('TYPE'))
@@ -162,7 +162,7 @@ describe('an enum', () => {
   })
 
   test('is asked for by text operators as the text it is', () => {
-    db.write((tx) => tx.create(Ticket, { id: 1, status: Status.Open }))
+    db.write((tx) => tx.insert(Ticket, { id: 1, status: Status.Open }))
     expect(ids(db.query(Ticket).where({ status: { startsWith: 'o', contains: 'pe' } }))).toEqual([1])
     expect(ids(db.query(Ticket).where({ level: { isNull: true } }))).toEqual([1])
   })
@@ -172,7 +172,7 @@ describe('a codec', () => {
   beforeEach(() => {
     db.write((tx) => {
       for (let id = 0; id < 6; id++) {
-        tx.create(Ticket, { id, status: Status.Open, price: eur(id * 100), refund: id === 0 ? null : eur(id) })
+        tx.insert(Ticket, { id, status: Status.Open, price: eur(id * 100), refund: id === 0 ? null : eur(id) })
       }
     })
   })
@@ -186,7 +186,7 @@ describe('a codec', () => {
     expect([ticket.price, db.get(Ticket, 0)!.refund]).toEqual([new Money('USD', 5), null])
     expect(ids(db.find(Ticket, { price: eur(300) }))).toEqual([3])
     expect(ids(db.find(Ticket, { refund: null }))).toEqual([0])
-    expect(() => db.write((tx) => tx.create(Ticket, { id: 9, status: Status.Open, refund: eur(5) }))).toThrow(
+    expect(() => db.write((tx) => tx.insert(Ticket, { id: 9, status: Status.Open, refund: eur(5) }))).toThrow(
       code('UNIQUE'),
     )
     expect(JSON.parse(JSON.stringify(ticket)).price).toEqual({ currency: 'USD', cents: 5 })
@@ -234,9 +234,9 @@ describe('a codec', () => {
       @Column({ type: 'string', codec: broken }) value!: unknown
     }
     await using other = await open(undefined, { entities: [Broken] })
-    const object = other.write((tx) => tx.create(Broken, { id: 1, value: 1 }))
+    const object = other.write((tx) => tx.insert(Broken, { id: 1, value: 1 }))
     expect(() => object.value).toThrow(/The codec of Broken\.value cannot decode "x": unreadable\. Pass/)
-    expect(() => other.write((tx) => tx.create(Broken, { id: 2, value: 'bad' }))).toThrow(code('TYPE'))
+    expect(() => other.write((tx) => tx.insert(Broken, { id: 2, value: 'bad' }))).toThrow(code('TYPE'))
     expect(() => other.find(Broken, { value: 'bad' })).toThrow(/cannot encode "bad": unwritable/)
     expect([other.count(Broken), other.check().problems]).toEqual([1, []])
   })
@@ -245,9 +245,9 @@ describe('a codec', () => {
 describe('embedded documents', () => {
   test('are asked for by typed paths, in conditions, order and results', () => {
     db.write((tx) => {
-      tx.create(Ticket, { id: 1, status: Status.Open, address: { city: 'Rome', street: { name: 'Corso', number: 7 } } })
-      tx.create(Ticket, { id: 2, status: Status.Open, address: { city: 'Oslo' } })
-      tx.create(Ticket, { id: 3, status: Status.Open, address: null })
+      tx.insert(Ticket, { id: 1, status: Status.Open, address: { city: 'Rome', street: { name: 'Corso', number: 7 } } })
+      tx.insert(Ticket, { id: 2, status: Status.Open, address: { city: 'Oslo' } })
+      tx.insert(Ticket, { id: 3, status: Status.Open, address: null })
     })
     const query = db.query(Ticket)
     expect(ids(query.where({ address: { city: 'Rome' } }))).toEqual([1])
@@ -263,7 +263,7 @@ describe('embedded documents', () => {
 
 describe('computed properties', () => {
   test('getters and methods of the class work as anywhere, on top of columns', () => {
-    const ticket = db.write((tx) => tx.create(Ticket, { id: 1, status: Status.Open }))
+    const ticket = db.write((tx) => tx.insert(Ticket, { id: 1, status: Status.Open }))
     expect(ticket.isFree).toBe(true)
     db.write(() => {
       ticket.price = eur(1)

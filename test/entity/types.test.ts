@@ -38,7 +38,7 @@ function typesOf(db: Database): void {
   expectTypeOf(db.get(Quote, 1)?.customer?.name).toEqualTypeOf<string | undefined>()
   expectTypeOf(db.find(Quote, { status: 'open' })).toEqualTypeOf<Quote[]>()
   expectTypeOf(db.all(Quote)).toEqualTypeOf<Generator<Quote>>()
-  expectTypeOf(db.write((tx) => tx.create(Customer, { id: 1, name: 'x' }))).toEqualTypeOf<Customer>()
+  expectTypeOf(db.write((tx) => tx.insert(Customer, { id: 1, name: 'x' }))).toEqualTypeOf<Customer>()
   expectTypeOf(db.snapshot().findOne(Quote, {})).toEqualTypeOf<Quote | undefined>()
   expectTypeOf(db.write((tx) => tx.get(Quote, 1))).toEqualTypeOf<Quote | undefined>()
   expectTypeOf(db.write((tx) => tx.get('quote', 1))).toEqualTypeOf<Record<string, unknown> | undefined>()
@@ -57,9 +57,9 @@ function typesOf(db: Database): void {
   // @ts-expect-error: null where there is always a value
   db.find(Quote, { price: null })
   // @ts-expect-error: creationDate and others are missing
-  db.write((tx) => tx.create(Quote, { id: 1 }))
+  db.write((tx) => tx.insert(Quote, { id: 1 }))
   // @ts-expect-error: of another type
-  db.write((tx) => tx.set(db.get(Quote, 1)!, { creationDate: 'today' }))
+  db.write((tx) => tx.update(db.get(Quote, 1)!, { creationDate: 'today' }))
   // @ts-expect-error: not a class
   db.get('quote', 1)
   // @ts-expect-error: an object of another class
@@ -70,8 +70,8 @@ describe('the types', () => {
   test('let through what works', async () => {
     const db = await open(undefined, { entities: [Quote, Customer] })
     const quote = db.write((tx) => {
-      const customer = tx.create(Customer, { id: 1, name: 'Ann' })
-      return tx.create(Quote, {
+      const customer = tx.insert(Customer, { id: 1, name: 'Ann' })
+      return tx.insert(Quote, {
         id: 1,
         creationDate: new Date(0),
         price: Decimal.parse('1.10'),

@@ -43,11 +43,11 @@ afterEach(async () => {
 async function opened(): Promise<void> {
   db = await open(undefined, { entities: [Town, Keeper, Animal, Dog, Puppy] })
   db.write((tx) => {
-    tx.create(Town, { code: 'a town of some length', name: 'Bath' })
-    tx.create(Keeper, { id: 1, name: 'Ada', town: 'a town of some length' })
-    tx.create(Animal, { id: 1, name: 'Kaa' })
-    tx.create(Dog, { id: 2, name: 'Rex', breed: 'collie', keeper: 1 })
-    tx.create(Puppy, { id: 3, name: 'Pip', breed: 'collie', weeks: 7, mother: 2, keeper: 1 })
+    tx.insert(Town, { code: 'a town of some length', name: 'Bath' })
+    tx.insert(Keeper, { id: 1, name: 'Ada', town: 'a town of some length' })
+    tx.insert(Animal, { id: 1, name: 'Kaa' })
+    tx.insert(Dog, { id: 2, name: 'Rex', breed: 'collie', keeper: 1 })
+    tx.insert(Puppy, { id: 3, name: 'Pip', breed: 'collie', weeks: 7, mother: 2, keeper: 1 })
   })
 }
 
@@ -86,7 +86,7 @@ test('watchers of a class hear of all that its objects have, in whichever tables
     one: ['name'],
     query: [3],
   })
-  expect(heardOf(() => db.write((tx) => tx.set(tx.get(Dog, 2)!, { breed: 'poodle', name: 'Max' })))).toEqual({
+  expect(heardOf(() => db.write((tx) => tx.update(tx.get(Dog, 2)!, { breed: 'poodle', name: 'Max' })))).toEqual({
     Animal: [[], [[2, ['name', 'breed']]], 0],
     Dog: [[], [[2, ['name', 'breed']]], 0],
     query: [2],
@@ -98,7 +98,7 @@ test('watchers of a class hear of all that its objects have, in whichever tables
     one: [],
     query: [],
   })
-  expect(heardOf(() => db.write((tx) => tx.create(Dog, { id: 4, name: 'Fay', breed: 'pug' })))).toEqual({
+  expect(heardOf(() => db.write((tx) => tx.insert(Dog, { id: 4, name: 'Fay', breed: 'pug' })))).toEqual({
     Animal: [[4], [], 0],
     Dog: [[4], [], 0],
     query: [],
@@ -128,7 +128,7 @@ test('a watcher of a path hears of objects whose references lead to what has cha
   db.write((tx) => void (tx.get(Town, 'a town of some length')!.name = 'Bristol'))
   db.write((tx) => void (tx.get(Puppy, 3)!.weeks = 9)) // not asked for
   db.write((tx) => {
-    tx.create(Keeper, { id: 2, name: 'Eve' })
+    tx.insert(Keeper, { id: 2, name: 'Eve' })
     tx.get(Puppy, 3)!.keeper = tx.get(Keeper, 2)! // of the same name
   })
   db.write((tx) => void (tx.get(Animal, 2)!.keeper = null))
@@ -171,14 +171,14 @@ function change(
   else if (kind === 'animal' || kind === 'dog') {
     const animal = tx.get(Animal, id)
     if (animal !== undefined)
-      tx.set(animal, kind === 'dog' && animal instanceof Dog ? ({ breed: text } as object) : { name: text, keeper })
-    else if (kind === 'dog') tx.create(Dog, { id, name: text, breed: text, keeper })
-    else tx.create(Animal, { id, name: text, keeper })
+      tx.update(animal, kind === 'dog' && animal instanceof Dog ? ({ breed: text } as object) : { name: text, keeper })
+    else if (kind === 'dog') tx.insert(Dog, { id, name: text, breed: text, keeper })
+    else tx.insert(Animal, { id, name: text, keeper })
   } else if (kind === 'puppy') {
     const puppy = tx.get(Puppy, id)
-    if (puppy !== undefined) tx.set(puppy, { weeks: text.length, mother: to })
+    if (puppy !== undefined) tx.update(puppy, { weeks: text.length, mother: to })
     else if (tx.get(Animal, id) === undefined)
-      tx.create(Puppy, { id, name: text, breed: text, weeks: 1, mother: to, keeper })
+      tx.insert(Puppy, { id, name: text, breed: text, weeks: 1, mother: to, keeper })
   } else {
     const type: EntityClass = kind === 'delete town' ? Town : kind === 'delete keeper' ? Keeper : Animal
     const found = tx.get(type, type === Town ? code(id) : id)

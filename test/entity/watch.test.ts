@@ -43,14 +43,14 @@ test('a watcher of a class hears of each commit once, as a whole and in order, w
     })
   })
   db.write((tx) => {
-    tx.create(Person, { id: 1, name: 'Ada', age: 36 })
-    tx.create(Person, { id: 2, name: 'Bob', age: 20 })
+    tx.insert(Person, { id: 1, name: 'Ada', age: 36 })
+    tx.insert(Person, { id: 2, name: 'Bob', age: 20 })
   })
   const first = db.version
   db.write((tx) => {
     tx.get(Person, 1)!.age = 37
     tx.delete(tx.get(Person, 2)!)
-    tx.create(Person, { id: 3, name: 'Cleo', age: 1 })
+    tx.insert(Person, { id: 3, name: 'Cleo', age: 1 })
   })
   expect(() =>
     db.write((tx) => {
@@ -60,7 +60,7 @@ test('a watcher of a class hears of each commit once, as a whole and in order, w
   ).toThrow('no')
   db.write((tx) => tx.createTable('other', { key: 'id', columns: { id: 'integer' } }))
   stop()
-  db.write((tx) => tx.create(Person, { id: 4, name: 'Dora', age: 5 }))
+  db.write((tx) => tx.insert(Person, { id: 4, name: 'Dora', age: 5 }))
   expect(heard).toEqual([
     { version: first, inserted: ['Ada', 'Bob'], updated: [], deleted: [] },
     { version: first + 1, inserted: ['Cleo'], updated: [[36, 37, ['age']]], deleted: ['Bob'] },
@@ -73,24 +73,24 @@ test('a commit made by a listener is told after the one that it hears of', async
   const versions: number[] = []
   const stops = [
     db.watch(Person, ({ inserted }) => {
-      if (inserted[0].id < 3) db.write((tx) => tx.create(Person, { id: inserted[0].id + 1, name: 'next', age: 0 }))
+      if (inserted[0].id < 3) db.write((tx) => tx.insert(Person, { id: inserted[0].id + 1, name: 'next', age: 0 }))
     }),
     db.watch(Person, ({ version }) => versions.push(version)),
   ]
-  db.write((tx) => tx.create(Person, { id: 1, name: 'first', age: 0 }))
+  db.write((tx) => tx.insert(Person, { id: 1, name: 'first', age: 0 }))
   expect(versions).toEqual([db.version - 2, db.version - 1, db.version])
   for (const stop of stops) stop()
 })
 
 test('only updates of the properties asked for are told', async () => {
   await opened()
-  db.write((tx) => tx.create(Person, { id: 1, name: 'Ada', age: 36 }))
+  db.write((tx) => tx.insert(Person, { id: 1, name: 'Ada', age: 36 }))
   const heard: (readonly string[])[] = []
   const stop = db.watch(Person, ({ updated }) => heard.push(...updated.map((each) => each.changed)), {
     properties: ['name'],
   })
   db.write((tx) => void (tx.get(Person, 1)!.age = 37))
-  db.write((tx) => tx.set(tx.get(Person, 1)!, { age: 38, name: 'Eda' }))
+  db.write((tx) => tx.update(tx.get(Person, 1)!, { age: 38, name: 'Eda' }))
   expect(heard).toEqual([['name']])
   stop()
   expect(() => db.watch(Person, () => {}, { properties: ['nome'] as never })).toThrow(
@@ -105,9 +105,9 @@ test('one object can be watched by its key, while it is there or not', async () 
     heard.push([change.old?.weight, change.new?.weight, change.changed]),
   )
   db.write((tx) => {
-    const from = tx.create(Person, { id: 1, name: 'Ada', age: 36 })
-    tx.create(Letter, { code: 'a', from, weight: 1 })
-    tx.create(Letter, { code: 'b', from, weight: 2 })
+    const from = tx.insert(Person, { id: 1, name: 'Ada', age: 36 })
+    tx.insert(Letter, { code: 'a', from, weight: 1 })
+    tx.insert(Letter, { code: 'b', from, weight: 2 })
   })
   db.write((tx) => void (tx.get(Letter, 'a')!.weight = 10))
   db.write((tx) => void (tx.get(Letter, 'b')!.weight = 20))
@@ -123,7 +123,7 @@ test('one object can be watched by its key, while it is there or not', async () 
 test('the results of a query are told as added, changed, moved and removed', async () => {
   await opened()
   db.write((tx) => {
-    for (const [id, age] of [10, 20, 30, 40].entries()) tx.create(Person, { id, name: `p${id}`, age })
+    for (const [id, age] of [10, 20, 30, 40].entries()) tx.insert(Person, { id, name: `p${id}`, age })
   })
   const heard: unknown[] = []
   const names = (people: readonly Person[]): string[] => people.map((each) => each.name)
@@ -192,11 +192,11 @@ test('a listener that begins while others are told of a commit does not hear of 
   db.watch(Person, ({ inserted: [person] }) => {
     heard.push(person.name)
     if (person.name !== 'first') return
-    db.write((tx) => tx.create(Person, { id: 2, name: 'second', age: 0 }))
+    db.write((tx) => tx.insert(Person, { id: 2, name: 'second', age: 0 }))
     db.watch(Person, ({ inserted: [{ name }] }) => heard.push(`late: ${name}`))
   })
-  db.write((tx) => tx.create(Person, { id: 1, name: 'first', age: 0 }))
-  db.write((tx) => tx.create(Person, { id: 3, name: 'third', age: 0 }))
+  db.write((tx) => tx.insert(Person, { id: 1, name: 'first', age: 0 }))
+  db.write((tx) => tx.insert(Person, { id: 3, name: 'third', age: 0 }))
   expect(heard).toEqual(['first', 'second', 'third', 'late: third'])
 })
 
@@ -207,7 +207,7 @@ test('a function that listens to one object twice is called twice, and goes on w
     calls++
   }
   const stops = [1, 2].map(() => db.watchOne(Person, 1, listener))
-  db.write((tx) => tx.create(Person, { id: 1, name: 'Ada', age: 0 }))
+  db.write((tx) => tx.insert(Person, { id: 1, name: 'Ada', age: 0 }))
   expect(calls).toBe(2)
   stops[0]()
   stops[0]()
@@ -223,7 +223,7 @@ test('events that are asked for at once come one after the other', async () => {
   await opened()
   const changes = db.changes(Person)
   const asked = [1, 2, 3].map(() => changes.next())
-  for (const id of [1, 2]) db.write((tx) => tx.create(Person, { id, name: 'a', age: 0 }))
+  for (const id of [1, 2]) db.write((tx) => tx.insert(Person, { id, name: 'a', age: 0 }))
   const events = await Promise.all(asked.slice(0, 2))
   expect(events.map(({ value }) => value.inserted.map((each: Person) => each.id))).toEqual([[1], [2]])
   await changes.return?.()
@@ -243,7 +243,7 @@ test('an iteration that fails is over, and keeps nothing', async () => {
   )
   const changes = db.changes(asked)
   fails = true
-  db.write((tx) => tx.create(Person, { id: 1, name: 'a', age: 0 }))
+  db.write((tx) => tx.insert(Person, { id: 1, name: 'a', age: 0 }))
   await expect(changes.next()).rejects.toThrow('no')
   expect(await changes.next()).toEqual({ done: true, value: undefined })
   expect(db.stats().snapshots).toEqual([])
@@ -252,7 +252,7 @@ test('an iteration that fails is over, and keeps nothing', async () => {
 test('an iteration takes events one by one, and those that do not fit its buffer as one', async () => {
   await opened()
   const changes = db.changes(Person, { buffer: 2 })
-  for (let id = 0; id < 5; id++) db.write((tx) => tx.create(Person, { id, name: `p${id}`, age: id }))
+  for (let id = 0; id < 5; id++) db.write((tx) => tx.insert(Person, { id, name: `p${id}`, age: id }))
   const counts: number[] = []
   for await (const { inserted } of changes) {
     counts.push(inserted.length)
@@ -260,7 +260,7 @@ test('an iteration takes events one by one, and those that do not fit its buffer
   }
   expect(counts).toEqual([1, 4])
   const strict = db.changes(Person, { buffer: 1, whenFull: 'fail' })
-  for (let id = 5; id < 7; id++) db.write((tx) => tx.create(Person, { id, name: `p${id}`, age: id }))
+  for (let id = 5; id < 7; id++) db.write((tx) => tx.insert(Person, { id, name: `p${id}`, age: id }))
   expect((await strict.next()).value.inserted.length).toBe(1)
   await expect(strict.next()).rejects.toMatchObject({ code: 'BUSY' })
   expect(db.stats().snapshots).toEqual([])
@@ -269,7 +269,7 @@ test('an iteration takes events one by one, and those that do not fit its buffer
 test('an iteration over the results of a query tells each commit as it was, however late it is asked', async () => {
   await opened()
   const changes = db.changes(db.query(Person).orderBy('age').values('name'))
-  for (const [id, name] of ['Ada', 'Bob', 'Cleo'].entries()) db.write((tx) => tx.create(Person, { id, name, age: id }))
+  for (const [id, name] of ['Ada', 'Bob', 'Cleo'].entries()) db.write((tx) => tx.insert(Person, { id, name, age: id }))
   const told: unknown[] = []
   for (let i = 0; i < 3; i++) {
     const { value } = await changes.next()
@@ -296,7 +296,7 @@ test('100,000 watchers of single objects come and go without a trace', async () 
   await opened()
   let heard = 0
   const stops = Array.from({ length: 100_000 }, (_, id) => db.watchOne(Person, id, () => heard++))
-  db.write((tx) => tx.create(Person, { id: 77_777, name: 'Ada', age: 36 }))
+  db.write((tx) => tx.insert(Person, { id: 77_777, name: 'Ada', age: 36 }))
   expect(heard).toBe(1)
   for (const stop of stops) stop()
   db.write((tx) => void (tx.get(Person, 77_777)!.age = 37))
@@ -313,7 +313,7 @@ test('what random commits change is what a comparison of all rows says', async (
     age: fc.nat(3),
   })
   const state = (): Map<string, number> => new Map([...db.all(Letter)].map((each) => [each.code, each.weight]))
-  db.write((tx) => tx.create(Person, { id: 1, name: 'Ada', age: 36 }))
+  db.write((tx) => tx.insert(Person, { id: 1, name: 'Ada', age: 36 }))
   fc.assert(
     fc.property(fc.array(fc.array(operation, { maxLength: 12 }), { maxLength: 12 }), (commits) => {
       for (const commit of commits) {
@@ -330,7 +330,7 @@ test('what random commits change is what a comparison of all rows says', async (
           for (const { kind, id, to, age } of commit) {
             const letter = tx.get(Letter, `k${id}`)
             if (kind === 'create' && letter === undefined)
-              tx.create(Letter, { code: `k${id}`, from: tx.get(Person, 1)!, weight: age })
+              tx.insert(Letter, { code: `k${id}`, from: tx.get(Person, 1)!, weight: age })
             else if (kind === 'set' && letter !== undefined) letter.weight = age
             else if (kind === 'delete' && letter !== undefined) tx.delete(letter)
             else if (kind === 'rekey' && letter !== undefined && tx.get(Letter, `k${to}`) === undefined)
@@ -351,7 +351,7 @@ test('what random commits change is what a comparison of all rows says', async (
 
 test('a text that takes the freed place of another is told as a change', async () => {
   await opened()
-  db.write((tx) => tx.create(Person, { id: 1, name: 'text 0 of some length', age: 1 }))
+  db.write((tx) => tx.insert(Person, { id: 1, name: 'text 0 of some length', age: 1 }))
   const name = db.table('person').column('name')
   const word = (): string => {
     const { view } = db.table('person').context
@@ -359,7 +359,7 @@ test('a text that takes the freed place of another is told as a change', async (
   }
   const before = word()
   const changes = db.changes(Person, { buffer: 1 })
-  db.write((tx) => tx.create(Person, { id: 2, name: 'other', age: 2 })) // fills the buffer: what follows is told as one with it
+  db.write((tx) => tx.insert(Person, { id: 2, name: 'other', age: 2 })) // fills the buffer: what follows is told as one with it
   let last = ''
   for (let i = 1; last === '' || word() !== before; i++) {
     expect(i).toBeLessThan(1000) // the place is taken again sooner or later
@@ -381,7 +381,7 @@ test('a follower hears of what its writer commits', async () => {
   const follower = await open(path, { entities: [Person, Letter], follow: true })
   const names: string[] = []
   follower.watch(Person, ({ inserted }) => names.push(...inserted.map((each) => each.name)))
-  for (let id = 0; id < 5; id++) db.write((tx) => tx.create(Person, { id, name: `p${id}`, age: id }))
+  for (let id = 0; id < 5; id++) db.write((tx) => tx.insert(Person, { id, name: `p${id}`, age: id }))
   await db.sync()
   await follower.following!.waitFor(db.version)
   expect(names).toEqual(['p0', 'p1', 'p2', 'p3', 'p4'])
@@ -391,14 +391,14 @@ test('a follower hears of what its writer commits', async () => {
 
 test('optimistic transactions lose no update, however many run at once', async () => {
   await opened()
-  db.write((tx) => tx.create(Person, { id: 1, name: 'Ada', age: 0 }))
+  db.write((tx) => tx.insert(Person, { id: 1, name: 'Ada', age: 0 }))
   const add = (): Promise<void> =>
-    db.optimistic(
+    db.transaction(
       async (tx) => {
         const ada = tx.get(Person, 1)!
         const { age } = ada
         await new Promise((resolve) => setTimeout(resolve, Math.random() * 3))
-        tx.set(ada, { age: age + 1 })
+        tx.update(ada, { age: age + 1 })
       },
       { attempts: 1000 },
     )
@@ -408,23 +408,23 @@ test('optimistic transactions lose no update, however many run at once', async (
 
 test('an optimistic transaction runs again when what it read has changed, and gives up in the end', async () => {
   await opened()
-  db.write((tx) => tx.create(Person, { id: 1, name: 'Ada', age: 0 }))
+  db.write((tx) => tx.insert(Person, { id: 1, name: 'Ada', age: 0 }))
   let runs = 0
-  const disturbed = db.optimistic(
+  const disturbed = db.transaction(
     (tx) => {
       runs++
       tx.count(Person)
-      db.write((live) => live.create(Person, { id: 100 + runs, name: 'other', age: 0 }))
-      tx.create(Person, { id: 2, name: 'never', age: 0 })
+      db.write((live) => live.insert(Person, { id: 100 + runs, name: 'other', age: 0 }))
+      tx.insert(Person, { id: 2, name: 'never', age: 0 })
     },
     { attempts: 3 },
   )
   await expect(disturbed).rejects.toMatchObject({ code: 'CONFLICT' })
   expect([runs, db.get(Person, 2)]).toEqual([3, undefined])
-  await db.optimistic((tx) => {
+  await db.transaction((tx) => {
     tx.get(Person, 1)
-    db.write((live) => live.create(Person, { id: 200, name: 'other', age: 0 }))
-    tx.create(Person, { id: 2, name: 'not disturbed', age: 0 })
+    db.write((live) => live.insert(Person, { id: 200, name: 'other', age: 0 }))
+    tx.insert(Person, { id: 2, name: 'not disturbed', age: 0 })
   })
   expect(db.get(Person, 2)!.name).toBe('not disturbed')
 })

@@ -40,7 +40,7 @@ test.runIf(process.platform === 'linux')(
     const bytes = new Uint8Array(10)
     expect(nodeFiles.read(fd, bytes, 99_995)).toBe(5) // whoever has it open still reads it
     expect(isOpen(path)).toBe(true)
-    nodeFiles.closeBeside(fd)
+    nodeFiles.closeAsync(fd)
     await vi.waitFor(() => expect(isOpen(path)).toBe(false))
   },
 )
@@ -62,7 +62,7 @@ test.each(WRITERS)(
         const path = join(temporaryFolder(), 'file')
         const fd = nodeFiles.open(path, 'wx+')
         nodeFiles.write(fd, expected.subarray(0, position), 0)
-        await files.writeBeside(fd, pieces, position)
+        await files.writeAsync(fd, pieces, position)
         expect(readFileSync(path).equals(expected)).toBe(true)
         nodeFiles.truncate(fd, 0)
         nodeFiles.write(fd, expected, 0)
@@ -82,7 +82,7 @@ test.each(WRITERS)('what %s writes may be forgotten by everybody else meanwhile'
   onTestFinished(() => closeSync(fd))
   const pieces = (text: string): Buffer[] =>
     Array.from({ length: 100 }, (_, i) => Buffer.alloc(1 << 20, `${text} ${i}, `))
-  const begin = (): Promise<void> => files.writeBeside(fd, pieces('piece'), 0) // no frame that goes on may hold the pieces
+  const begin = (): Promise<void> => files.writeAsync(fd, pieces('piece'), 0) // no frame that goes on may hold the pieces
   const written = begin()
   collect()
   pieces('what takes the memory over')
@@ -110,20 +110,20 @@ test.runIf(process.platform === 'linux')('what cannot be written fails alike, wh
   for (const [fd, code] of failures) {
     const outcomes = WRITERS.map(([, files]) => {
       const pieces = [Buffer.alloc(100_000), Buffer.alloc(1)]
-      return files.writeBeside(fd, pieces, 0).then(String, (error) => ({ ...error, message: error.message }))
+      return files.writeAsync(fd, pieces, 0).then(String, (error) => ({ ...error, message: error.message }))
     })
     const [ofNode, ofNative] = await Promise.all(outcomes)
     expect(ofNode).toMatchObject({ code, syscall: 'write', message: expect.stringContaining(code) })
     expect(ofNative).toEqual(ofNode)
   }
-  for (const [, files] of WRITERS) await files.writeBeside(full, [], 0) // there is nothing to be refused
+  for (const [, files] of WRITERS) await files.writeAsync(full, [], 0) // there is nothing to be refused
   expect(readFileSync(path, 'utf8')).toBe('as it was')
 })
 
 test('a folder is synced, and one that is not there is an error', async () => {
   const folder = temporaryFolder()
-  await nodeFiles.syncFolderBeside(folder)
-  const missing = nodeFiles.syncFolderBeside(join(folder, 'none'))
+  await nodeFiles.syncFolderAsync(folder)
+  const missing = nodeFiles.syncFolderAsync(join(folder, 'none'))
   if (process.platform === 'win32') await missing
   else await expect(missing).rejects.toMatchObject({ code: 'ENOENT' })
 })
@@ -143,14 +143,14 @@ test.runIf(process.platform === 'linux')(
     const paths = ['a', 'b', 'c'].map((name) => join(folder, name))
     for (const path of paths) writeFileSync(path, new Uint8Array(100_000))
     for (const path of paths) {
-      await nodeFiles.removeBeside(path)
+      await nodeFiles.removeAsync(path)
       expect(readdirSync(folder)).toEqual(
         paths.map((each) => basename(each)).filter((each) => join(folder, each) > path),
       )
     }
-    await expect(nodeFiles.removeBeside(paths[0])).rejects.toMatchObject({ code: 'ENOENT' })
+    await expect(nodeFiles.removeAsync(paths[0])).rejects.toMatchObject({ code: 'ENOENT' })
     symlinkSync(`${paths[0]}-to-nowhere`, paths[0])
-    await nodeFiles.removeBeside(paths[0])
+    await nodeFiles.removeAsync(paths[0])
     expect(readdirSync(folder)).toEqual([])
     await vi.waitFor(() => expect(isOpen(folder)).toBe(false))
   },

@@ -139,7 +139,7 @@ describe.each(MEMORIES)('%s memory', (_name, makeMemory) => {
       expect(codeOf(() => memory.copy(other, 0, window, 0, 0))).toBe('CLOSED')
       if (view.length > 0) continue
       expect(codeOf(() => memory.crc32c(view))).toBe('CLOSED')
-      if (memory.writeBeside !== undefined) expect(codeOf(() => memory.writeBeside!(fd, [view], 0))).toBe('CLOSED')
+      if (memory.writeAsync !== undefined) expect(codeOf(() => memory.writeAsync!(fd, [view], 0))).toBe('CLOSED')
     }
   })
 
@@ -238,10 +238,10 @@ describe.each(MEMORIES)('%s memory', (_name, makeMemory) => {
       refused(() => memory.copy(window, 0, window, 0, bad))
       refused(() => memory.crc32c(new Uint8Array(1), bad))
       if (memory.lockFile !== undefined) refused(() => memory.lockFile!(bad))
-      if (memory.writeBeside !== undefined) {
-        refused(() => memory.writeBeside!(bad, [], 0))
-        refused(() => memory.writeBeside!(fd, [], bad))
-        refused(() => memory.writeBeside!(fd, [bad as never], 0))
+      if (memory.writeAsync !== undefined) {
+        refused(() => memory.writeAsync!(bad, [], 0))
+        refused(() => memory.writeAsync!(fd, [], bad))
+        refused(() => memory.writeAsync!(fd, [bad as never], 0))
       }
     }
     for (const sizeBytes of [0, 4095, 4097, 2 * GIB + 4096]) refused(() => memory.allocate(sizeBytes))
@@ -260,7 +260,7 @@ describe.each(MEMORIES)('%s memory', (_name, makeMemory) => {
         refused(() => memory.copy(bad, 0, window, 0, 0))
         refused(() => memory.copy(window, 0, bad, 0, 0))
         if (!types.isUint8Array(bad)) refused(() => memory.crc32c(bad))
-        if (memory.writeBeside !== undefined && !Array.isArray(bad)) refused(() => memory.writeBeside!(fd, bad, 0))
+        if (memory.writeAsync !== undefined && !Array.isArray(bad)) refused(() => memory.writeAsync!(fd, bad, 0))
         if (typeof bad !== 'string') refused(() => memory.lock(bad))
         if (typeof bad !== 'string') refused(() => memory.syncFolder(bad))
         refused(() => memory.advise(window, 0, 0, bad))

@@ -33,7 +33,7 @@ async function damagedHeap(memory: Memory): Promise<{ heap: Heap; path: string; 
 /** Makes the heap find the damage, and waits until reads of it are refused. */
 async function meet(heap: Heap, address: number): Promise<void> {
   expect(await codeOf(() => inTransaction(heap, () => heap.writer.set(address + 1, 1, 1)))).toBe('CORRUPT')
-  await heap.turns.run(async () => undefined)
+  await heap.queue.run(async () => undefined)
 }
 
 describe.each(HEAP_MEMORIES)('a damaged block of a file on %s memory', (_name, makeMemory) => {

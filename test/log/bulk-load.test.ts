@@ -12,12 +12,15 @@ describe.each(MEMORIES.slice(0, 2))('a bulk load on %s memory', (_name, makeMemo
     store.write((tx) => tx.createTable('t', definition))
     const follower = fileStore(path, { memory, follow: true })
     const before = store.snapshot()
-    await store.bulkLoad(async (tx) => {
-      const writer = tx.writer('t')
-      for (let id = 0; id < 5000; id++) writer.insert({ id, text: `text number ${id}` })
-      await new Promise(setImmediate)
-      expect(store.table('t').rowCount).toBe(0)
-    })
+    await store.bulkWrite(
+      async (tx) => {
+        const writer = tx.writer('t')
+        for (let id = 0; id < 5000; id++) writer.insert({ id, text: `text number ${id}` })
+        await new Promise(setImmediate)
+        expect(store.table('t').rowCount).toBe(0)
+      },
+      { log: false },
+    )
     expect([store.table('t').rowCount, before.table('t').rowCount]).toEqual([5000, 0])
     store.write((tx) => tx.delete('t', 17))
     await follower.following!.waitFor(store.version)
@@ -33,10 +36,13 @@ describe.each(MEMORIES.slice(0, 2))('a bulk load on %s memory', (_name, makeMemo
     const store = fileStore(temporaryPath(), { memory })
     store.write((tx) => tx.createTable('t', definition))
     const version = store.version
-    const failing = store.bulkLoad(async (tx) => {
-      for (let id = 0; id < 100; id++) tx.insert('t', { id, text: 'x' })
-      tx.insert('t', { id: 5, text: 'again' })
-    })
+    const failing = store.bulkWrite(
+      async (tx) => {
+        for (let id = 0; id < 100; id++) tx.insert('t', { id, text: 'x' })
+        tx.insert('t', { id: 5, text: 'again' })
+      },
+      { log: false },
+    )
     expect((await rejectionOf(failing)).code).toBe('UNIQUE')
     expect([store.version, store.table('t').rowCount]).toEqual([version, 0])
   })

@@ -12,9 +12,9 @@ class CountingFiles {
   reads = 0
   readonly files: Files = {
     ...nodeFiles,
-    writeBeside: async (fd, buffers, position) => {
+    writeAsync: async (fd, buffers, position) => {
       this.writtenBytes += buffers.reduce((sum, each) => sum + each.length, 0)
-      await nodeFiles.writeBeside(fd, buffers, position)
+      await nodeFiles.writeAsync(fd, buffers, position)
     },
     read: (fd, into, position) => {
       this.reads++
@@ -40,13 +40,13 @@ test('a checkpoint writes what has changed, not what there is', async () => {
       const writer = tx.writer('t')
       for (let id = 0; id < 1_000_000; id++) writer.insert({ id, v: id })
     })
-    await store.save()
+    await store.checkpoint()
     const whole = counting.writtenBytes
     counting.writtenBytes = 0
     store.write((tx) => {
       for (let id = 500_000; id < 510_000; id++) tx.update('t', id, { v: -id }) // one in a hundred, side by side
     })
-    await store.save()
+    await store.checkpoint()
     const changed = 10_000 * 8
     const fixed = 6 * BLOCK_BYTES // map, root, and the blocks at both ends
     expect(whole).toBeGreaterThan(16_000_000)
@@ -64,7 +64,7 @@ test('commits go on while a checkpoint is written, and the checkpoint has none o
     tx.createTable('t', DEFINITION)
     for (let id = 0; id < 20_000; id++) tx.insert('t', { id, v: 0 })
   })
-  const saving = store.save()
+  const saving = store.checkpoint()
   let isSaved = false
   void saving.then(() => {
     isSaved = true
@@ -92,7 +92,7 @@ test('a plain copy of the live file, taken again and again under load, always op
     tx.createTable('t', DEFINITION)
     for (let id = 0; id < 2000; id++) tx.insert('t', { id, v: 0 })
   })
-  await store.save()
+  await store.checkpoint()
   const versions = new Set<number>()
   for (let round = 1; round <= 40; round++) {
     for (let i = 0; i < 25; i++) {
@@ -119,7 +119,7 @@ test('the log is pruned to what recovery needs', async () => {
       store.write((tx) => tx.upsert('t', { id: i, v: round }))
       if (i % 20 === 0) await store.sync()
     }
-    await store.save()
+    await store.checkpoint()
   }
   const sizes = readdirSync(`${path}.log`).map((name) => statSync(`${path}.log/${name}`).size)
   const oneRound = 200 * 400
@@ -134,16 +134,16 @@ test('commits go on while the name of a rewritten file is made durable, and coun
   const path = temporaryPath()
   let next = 0
   const put = (): void => store.write((tx) => void tx.upsert('t', { id: next % 3000, v: next++ }))
-  const syncFolderBeside: Files['syncFolderBeside'] = async (folder) => {
+  const syncFolderBeside: Files['syncFolderAsync'] = async (folder) => {
     for (let i = 0; i < 500; i++) put() // the file has its name by now
-    await nodeFiles.syncFolderBeside(folder)
+    await nodeFiles.syncFolderAsync(folder)
     for (let i = 0; i < 500; i++) put()
   }
-  const store = CountedStore.over(path, { ...nodeFiles, syncFolderBeside }, { durability: 'interval' })
+  const store = CountedStore.over(path, { ...nodeFiles, syncFolderAsync: syncFolderBeside }, { durability: 'interval' })
   store.write((tx) => tx.createTable('t', DEFINITION))
   for (let round = 0; round < 4; round++) {
     const before = next
-    await (round % 2 === 0 ? store.compact() : store.save())
+    await (round % 2 === 0 ? store.compact() : store.checkpoint())
     put()
     if (round % 2 === 0) expect(next).toBe(before + 1001)
     expect(store.check().problems).toEqual([])
@@ -165,7 +165,7 @@ test('a checkpoint reads as much whether there were few before it or many', asyn
     store.write((tx) => tx.insert('t', { id, v: id }))
     await store.sync()
     counting.reads = 0
-    await store.save()
+    await store.checkpoint()
     reads.push(counting.reads)
   }
   expect(reads.at(-1)).toBe(reads[5])
@@ -178,33 +178,33 @@ test('a save has one write under way and ends with it, also where one has failed
   let underWay = 0
   let most = 0
   let failing = 0
-  const writeBeside: Files['writeBeside'] = async (fd, buffers, position) => {
+  const bulkWrite: Files['writeAsync'] = async (fd, buffers, position) => {
     most = Math.max(most, ++underWay)
     try {
       if (--failing === 0) throw Object.assign(new Error('made to fail'), { code: 'ENOSPC' })
       await new Promise((resolve) => setTimeout(resolve, 20))
-      await nodeFiles.writeBeside(fd, buffers, position)
+      await nodeFiles.writeAsync(fd, buffers, position)
     } finally {
       underWay--
     }
   }
-  const store = CountedStore.over(path, { ...nodeFiles, writeBeside }, { durability: 'interval' })
+  const store = CountedStore.over(path, { ...nodeFiles, writeAsync: bulkWrite }, { durability: 'interval' })
   store.write((tx) => {
     tx.createTable('t', DEFINITION)
     const writer = tx.writer('t')
     for (let id = 0; id < rows; id++) writer.insert({ id, v: id })
   })
-  await store.save()
+  await store.checkpoint()
   expect(most).toBe(1)
   for (const which of [1, 2]) {
     store.write((tx) => {
       for (let id = 0; id < rows; id++) tx.update('t', id, { v: which + id })
     })
     failing = which
-    expect(await rejectionOf(store.save())).toMatchObject({ code: 'IO' })
+    expect(await rejectionOf(store.checkpoint())).toMatchObject({ code: 'IO' })
     expect(underWay).toBe(0)
   }
-  await store.save()
+  await store.checkpoint()
   await closeChecked(store)
   const again = fileStore(path)
   expect([again.recovery.commits, again.table('t').get(rows - 1)?.v]).toEqual([0, rows + 1])

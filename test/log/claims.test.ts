@@ -28,9 +28,9 @@ test.each([1, 1 << 20])(
     let store = fileStore(path, { retain: { log: '1 day' }, segmentBytes })
     store.write((tx) => tx.createTable('t', { key: 'id', columns: { id: 'integer' } }))
     store.claimEpoch(3, 'host a')
-    const follower = fileStore(path, { follow: true, unsynced: true })
+    const follower = fileStore(path, { follow: true, showUnsynced: true })
     store.write((tx) => tx.insert('t', { id: 1 }))
-    await store.save()
+    await store.checkpoint()
     await closeChecked(store)
     store = fileStore(path, { retain: { log: '1 day' }, segmentBytes })
     store.write((tx) => tx.insert('t', { id: 2 }))
@@ -76,7 +76,7 @@ test.each(['write', 'sync'] as const)('a claim whose %s fails has begun no epoch
 
 test('a claim is on the device when it returns, whatever the durability', async () => {
   const one = machine()
-  const store = one.open({ durability: { everyMs: 1e8, everyBytes: 1e8 } })
+  const store = one.open({ durability: { intervalMs: 1e8, intervalBytes: 1e8 } })
   put(store, 1)
   store.claimEpoch(1)
   put(store, 2)

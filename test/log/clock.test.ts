@@ -66,7 +66,7 @@ describe.each([
             store = open(path, clocks)
           }
           put(store, n)
-          if (n % 7 === 0) await store.save()
+          if (n % 7 === 0) await store.checkpoint()
           // commits with a wrong clock take the time of the one before
           if (!isWrong && n !== 12) moments.push({ at: clocks.pass(1), n })
         }
@@ -98,7 +98,7 @@ describe.each([
           put(store, hour * 20 + i)
           if (i % 4 === 3) await store.sync()
         }
-        await store.save()
+        await store.checkpoint()
         kept.push(segmentsOf(path).length)
         const from = clocks.now - 3 * HOUR
         // at hour 6 the moment is just before the commits with a wrong clock, which take its time
@@ -133,7 +133,7 @@ test('checkpoints while the clock is a year ahead remove nothing that the true t
     for (let n = 1; n <= 50; n++) {
       clocks.pass(HOUR)
       put(store, n)
-      if (n % 10 === 0) await store.save()
+      if (n % 10 === 0) await store.checkpoint()
     }
     const before = segmentsOf(path)
     clocks.errorMs = YEAR
@@ -144,7 +144,7 @@ test('checkpoints while the clock is a year ahead remove nothing that the true t
     for (let n = 51; n <= 60; n++) {
       clocks.pass(60_000)
       put(store, n)
-      await store.save()
+      await store.checkpoint()
     }
     expect(segmentsOf(path)).toEqual(expect.arrayContaining(before))
     clocks.errorMs = 0

@@ -31,10 +31,10 @@ test.each([false, true])('a writeAsync that rejects has left nothing, with a sav
   const one = machine()
   const store = one.open()
   put(store, 1)
-  if (isSaved) await store.save()
+  if (isSaved) await store.checkpoint()
   put(store, 2)
   const { version } = store
-  const follower = one.follow({ unsynced: true })
+  const follower = one.follow({ showUnsynced: true })
   fillLog(one, { code: 'ENOSPC', share: 0.9 }) // the first of the two records arrives whole
   const rejections = [rejectionOf(putAsync(store, 3)), rejectionOf(putAsync(store, 4))]
   for (const { code, details } of await Promise.all(rejections))
@@ -46,7 +46,7 @@ test.each([false, true])('a writeAsync that rejects has left nothing, with a sav
   mend(one)
   await putAsync(store, 3) // once: what was rejected does not come after all
   expect(ids(store)).toEqual([1, 2, 3])
-  await store.save()
+  await store.checkpoint()
   await one.cutPower()
   expect(ids(one.open())).toEqual([1, 2, 3])
 })
@@ -90,7 +90,7 @@ test('a change of many turns does not keep what was taken back under it, and com
   put(store, 1)
   let goOn = (): void => undefined
   const first = rejectionOf(putAsync(store, 2))
-  const beside = store.writeBeside(async (tx) => {
+  const beside = store.bulkWrite(async (tx) => {
     putIn(tx, store, 3)
     await new Promise<void>((resolve) => {
       goOn = resolve
@@ -114,11 +114,11 @@ test('a save that has begun with a commit which is taken back does not make it d
   const one = machine()
   const store = one.open()
   put(store, 1)
-  await store.save()
+  await store.checkpoint()
   fillLog(one)
   const commit = rejectionOf(putAsync(store, 2))
   const copy = `${one.path}.copy`
-  const saves = [rejectionOf(store.save()), rejectionOf(store.save(copy))]
+  const saves = [rejectionOf(store.checkpoint()), rejectionOf(store.saveAs(copy))]
   expect((await commit).code).toBe('IO')
   expect((await saves[0]).code).toBe('IO')
   await saves[1].catch(() => undefined) // begun when the commit had been taken back: it has saved what is left
@@ -225,12 +225,12 @@ test('synchronous and asynchronous syncs of one file go through descriptors of t
   const one = machine()
   const synced = { now: new Set<number>(), beside: new Set<number>() }
   const store = one.open()
-  const { sync, syncBeside } = one.files
+  const { sync, syncAsync: syncBeside } = one.files
   one.files.sync = (fd) => {
     synced.now.add(fd)
     sync.call(one.files, fd)
   }
-  one.files.syncBeside = (fd) => {
+  one.files.syncAsync = (fd) => {
     synced.beside.add(fd)
     return syncBeside.call(one.files, fd)
   }

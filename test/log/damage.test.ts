@@ -34,7 +34,7 @@ beforeAll(() =>
       tx.createTable('t', { key: 'id', columns: { id: 'integer', s: text, g: group } })
       for (let id = 0; id < ROWS; id++) tx.insert('t', { id, s: `this is the text of row ${id % 100}`, g: id % 10 })
     })
-    await store.save()
+    await store.checkpoint()
     await store.close()
     original = readFileSync(path)
     const file = PoolFile.open(memory, nodeFiles, path, false)
@@ -102,9 +102,9 @@ describe('a flipped bit in a block of the file', () => {
             store.write((tx) => (random() < 0.3 ? tx.delete('t', id) : tx.update('t', id, { s: `changed ${i % 7}` }))),
           )
           if (isRefused) refused.inCommits++
-          if (i % 7 === 0) await store.save()
+          if (i % 7 === 0) await store.checkpoint()
         }
-        if (await attempt(() => store.save(join(own, 'other.heap')))) refused.inSaves++
+        if (await attempt(() => store.saveAs(join(own, 'other.heap')))) refused.inSaves++
         if (await attempt(() => store.compact())) refused.inSaves++
         await store.close()
         const names = readdirSync(own).filter((name) => name.endsWith('.heap') || name.endsWith('.tmp'))
@@ -130,7 +130,7 @@ test('a flipped byte is found by verify wherever it could be read later: any sta
       for (let id = 0; id < 20; id++)
         store.write((tx) => tx.update('t', id, { s: `changed ${save} ${id} to something` }))
       if (save === 1) await store.compact()
-      else await store.save()
+      else await store.checkpoint()
     }
     for (let id = 0; id < 20; id++) store.write((tx) => tx.update('t', id, { s: `changed at last ${id} to something` }))
     await store.close()
@@ -197,7 +197,7 @@ describe('verify agrees with open', () => {
         store.write((tx) => tx.createTable('t', { key: 'id', columns: { id: 'integer' } }))
         for (let id = 0; id < 30; id++) {
           store.write((tx) => tx.insert('t', { id }))
-          if (id % 10 === 0) await store.save()
+          if (id % 10 === 0) await store.checkpoint()
         }
         await store.close()
       }
@@ -260,7 +260,7 @@ describe('verify agrees with open', () => {
       const writing = (async () => {
         for (let id = 0; !isOver; id++) {
           store.write((tx) => tx.upsert('t', { id: id % 50, s: 'x'.repeat(id % 300) }), { sync: false })
-          if (id % 40 === 0) await store.save()
+          if (id % 40 === 0) await store.checkpoint()
           if (id % 200 === 0) await store.compact()
           await new Promise(setImmediate)
         }

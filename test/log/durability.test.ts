@@ -39,7 +39,7 @@ describe.each(MEMORIES.slice(0, 2))('the log on %s memory', (_name, makeMemory) 
                   store.write((tx) => {
                     for (const command of commands) runner.run(tx, command)
                   })
-                  if (i === saveAfter) await store.save()
+                  if (i === saveAfter) await store.checkpoint()
                 }
                 version = store.version
                 if (isAborted) {

@@ -11,7 +11,7 @@ import { errorOf, fileStore, temporaryPath } from '../support/store'
 import { ids, type Machine, machine, put, turn } from './support/machine'
 import { simulatedWorld } from './support/world'
 
-const NEVER = { everyMs: 1e8, everyBytes: 1e9 }
+const NEVER = { intervalMs: 1e8, intervalBytes: 1e9 }
 
 function markOf(one: Machine): string {
   return join(`${one.path}.log`, DURABLE_MARK_NAME)
@@ -39,7 +39,7 @@ async function withUnsynced(): Promise<Machine> {
 
 test('a follower shows a commit when it is on the device; one that is not to wait for that, when it is written', async () => {
   const one = await withUnsynced()
-  const [durable, unsynced] = [one.follow(), one.follow({ unsynced: true })]
+  const [durable, unsynced] = [one.follow(), one.follow({ showUnsynced: true })]
   for (const follower of [durable, unsynced]) follower.following!.look()
   expect([ids(durable), ids(unsynced)]).toEqual([
     [1, 2],
@@ -123,14 +123,14 @@ test('a writer gives no record to the log before it has written a mark of its ow
 })
 
 for (const [what, last] of [
-  ['save', 'sync'],
+  ['checkpoint', 'sync'],
   ['compact', 'syncFolder'],
 ] as const) {
   for (const way of ['opening', 'following']) {
     test(`a follower shows a state that was not logged when it is on the device: ${what}, ${way}`, async () => {
       const one = machine()
       put(one.open({ durability: 'none' }), 1)
-      await one.store.save()
+      await one.store.checkpoint()
       const follower = one.follow({ world: simulatedWorld(seeded(1)) })
       put(one.store, 2)
       let shown: unknown[] = []

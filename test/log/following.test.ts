@@ -36,7 +36,7 @@ describe.each(MEMORIES.slice(0, 2))('following on %s memory', (_name, makeMemory
               writer.write((tx) => {
                 for (const command of commands) runner.run(tx, command)
               })
-              if (save) await writer.save()
+              if (save) await writer.checkpoint()
               await writer.sync()
               await follower.following!.waitFor(writer.version)
               expect(follower.version).toBe(writer.version)
@@ -66,7 +66,7 @@ describe.each(MEMORIES.slice(0, 2))('following on %s memory', (_name, makeMemory
       tx.createTable('t', { key: 'id', columns: { id: 'integer', n: 'number' } })
       for (let id = 0; id < rows; id++) tx.insert('t', { id, n: id + 0.5 })
     })
-    await writer.save()
+    await writer.checkpoint()
     let aheadMs = 0
     const world = { ...realWorld, elapsedMs: () => performance.now() + aheadMs }
     const follower = StoreOverFiles.over(path, { memory, follow: true, world })
@@ -96,7 +96,7 @@ describe.each(MEMORIES.slice(0, 2))('following on %s memory', (_name, makeMemory
     following!.look = () => undefined
     for (let i = 0; i < 30; i++) {
       writer.write((tx) => tx.upsert('t', { id: i % 3, v: i }))
-      if (i % 5 === 0) await writer.save()
+      if (i % 5 === 0) await writer.checkpoint()
     }
     following!.look = look
     await following!.waitFor(writer.version)
@@ -110,11 +110,11 @@ describe.each(MEMORIES.slice(0, 2))('following on %s memory', (_name, makeMemory
     const path = temporaryPath()
     const writer = fileStore(path, { memory, durability: 'none' })
     writer.write((tx) => tx.createTable('t', { key: 'id', columns: { id: 'integer' } }))
-    await writer.save()
+    await writer.checkpoint()
     const follower = fileStore(path, { memory, follow: true })
     for (let id = 1; id <= 3; id++) {
       writer.write((tx) => tx.insert('t', { id }))
-      await writer.save()
+      await writer.checkpoint()
       await follower.following!.waitFor(writer.version)
       expect(follower.table('t').rowCount).toBe(id)
     }
@@ -129,7 +129,7 @@ describe.each(MEMORIES.slice(0, 2))('following on %s memory', (_name, makeMemory
     const follower = fileStore(path, { memory, follow: true })
     const seen = new Set<number>()
     follower.following!.on('change', () => seen.add(follower.table('t').rowCount))
-    await writer.writeBeside(async (tx) => {
+    await writer.bulkWrite(async (tx) => {
       const rows = tx.writer('t')
       for (let id = 0; id < rowCount; id++) {
         rows.insert({ id, v: id * 1.5 })

@@ -28,15 +28,15 @@ class RefusingFiles {
 
   readonly files: Files = {
     ...nodeFiles,
-    writeBeside: async (fd, buffers, position) => {
+    writeAsync: async (fd, buffers, position) => {
       if (position === 4096 || position === 8192) this.wroteRoot = true
-      if (--this.left >= 0) return nodeFiles.writeBeside(fd, buffers, position)
-      await nodeFiles.writeBeside(fd, [buffers[0].subarray(0, 100)], position)
+      if (--this.left >= 0) return nodeFiles.writeAsync(fd, buffers, position)
+      await nodeFiles.writeAsync(fd, [buffers[0].subarray(0, 100)], position)
       this.refuse()
     },
-    syncBeside: async (fd) => {
+    syncAsync: async (fd) => {
       if (--this.left < 0) this.refuse()
-      await nodeFiles.syncBeside(fd)
+      await nodeFiles.syncAsync(fd)
     },
     rename: (from, to) => {
       if (--this.left < 0) this.refuse()
@@ -53,10 +53,10 @@ describe.each(MEMORIES.slice(0, 2))('a full device, on %s memory', (_name, makeM
   const memory = makeMemory()
 
   test.each<[string, (store: Store, path: string) => Promise<unknown>]>([
-    ['save', (store) => store.save()],
+    ['save', (store) => store.checkpoint()],
     ['compact', (store) => store.compact()],
-    ['save into another file', (store, path) => store.save(`${path}.copy`)],
-    ['bulkLoad', (store) => store.bulkLoad(async (tx) => change(tx, 'loaded'))],
+    ['save into another file', (store, path) => store.saveAs(`${path}.copy`)],
+    ['bulkWrite without log', (store) => store.bulkWrite(async (tx) => change(tx, 'loaded'), { log: false })],
   ])('a %s that fails before its root leaves the file as long as it was and no other file', async (name, call) => {
     const path = temporaryPath()
     const refusing = new RefusingFiles()
@@ -66,7 +66,7 @@ describe.each(MEMORIES.slice(0, 2))('a full device, on %s memory', (_name, makeM
       tx.createTable('t', DEFINITION)
       change(tx, 'first')
     })
-    await store.save()
+    await store.checkpoint()
     let failures = 0
     for (let round = 0; round < 12; round++) {
       const text = `round ${round}`
@@ -86,8 +86,8 @@ describe.each(MEMORIES.slice(0, 2))('a full device, on %s memory', (_name, makeM
       }
       refusing.left = Number.POSITIVE_INFINITY
       expect(store.check().problems).toEqual([])
-      if (outcome === 'ENOSPC' && refusing.wroteRoot && name === 'bulkLoad') break // refused from now on: nobody knows what it holds
-      await store.save(`${path}.copy`, { replace: true })
+      if (outcome === 'ENOSPC' && refusing.wroteRoot && name === 'bulkWrite without log') break // refused from now on: nobody knows what it holds
+      await store.saveAs(`${path}.copy`, { replace: true })
       rmSync(`${path}.copy`)
     }
     expect(failures).toBeGreaterThan(0)
@@ -148,7 +148,7 @@ test('on a device that is full again and again, a killed process has lost nothin
     const last = new Map(acknowledged.map((n) => [n % 100, n]))
     for (const [id, n] of last) expect(rows.find((row) => row.id === id)!.n).toBeGreaterThanOrEqual(n)
     newest = Math.max(newest, ...rows.map(({ n }) => n))
-    await store.save()
+    await store.checkpoint()
     await closeChecked(store)
     expect(readdirSync(folder).filter((name) => name.endsWith('.tmp'))).toEqual([])
   }
@@ -161,16 +161,19 @@ test('a save that fails on a full device gives commits back the space that they 
   const store = fileStore(join(folder, 'test.heap'), { checkpoint: { logBytes: 1 << 30 }, segmentBytes: 1 << 20 })
   store.write((tx) => tx.createTable('t', DEFINITION))
   const put = (id: number): void => store.write((tx) => tx.upsert('t', { id, text: `${id},`.repeat(4000) }))
-  await store.bulkLoad(async (tx) => {
-    for (let id = 0; id < 300; id++) tx.insert('t', { id, text: `${id}`.repeat(6000) })
-  })
+  await store.bulkWrite(
+    async (tx) => {
+      for (let id = 0; id < 300; id++) tx.insert('t', { id, text: `${id}`.repeat(6000) })
+    },
+    { log: false },
+  )
   for (let id = 0; id < 300; id++) put(id)
   const free = (): number => statfsSync(folder).bavail * statfsSync(folder).bsize
   writeFileSync(join(folder, 'other'), Buffer.alloc(Math.max(0, free() - (2 << 20))))
   const before = free()
-  expect(await rejectionOf(store.save())).toMatchObject({ code: 'IO', details: { systemCode: 'ENOSPC' } })
+  expect(await rejectionOf(store.checkpoint())).toMatchObject({ code: 'IO', details: { systemCode: 'ENOSPC' } })
   expect(free()).toBe(before)
   for (let id = 300; id < 310; id++) put(id)
   rmSync(join(folder, 'other'))
-  await store.save()
+  await store.checkpoint()
 })

@@ -38,7 +38,7 @@ async function build(path: string, from: number, to: number, word: string, state
       }
     })
     states[version] = shown(store)
-    if (version === 10 || version === 20) await store.save()
+    if (version === 10 || version === 20) await store.checkpoint()
   }
   await store.close()
 }

@@ -35,7 +35,7 @@ describe.each(names)('%s', (name) => {
     expect(store.version).toBe(GOLDEN_VERSION)
     expect(store.tableNames.sort()).toEqual(['golden', 'void'])
     expect(shown(rowsOf(store.table('golden')))).toEqual(shown(GOLDEN_ROWS))
-    for (const { id, text } of GOLDEN_ROWS) expect(store.table('golden').find({ text })).toEqual([id])
+    for (const { id, text } of GOLDEN_ROWS) expect(store.table('golden').findRows({ text })).toEqual([id])
   }
 
   const zerosBehind = [0, 1000]
@@ -52,7 +52,7 @@ describe.each(names)('%s', (name) => {
     expect(store.recovery).toEqual({ commits: GOLDEN_VERSION - 2, damaged: undefined })
     expectGolden(store)
     store.write((tx) => tx.delete('golden', 0))
-    await store.save()
+    await store.checkpoint()
     await closeChecked(store)
     // whatever its format was, it has that of this build by now
     expect(readFileSync(path).readUInt32LE(HEADER.formatVersion)).toBe(FORMAT_VERSION)
@@ -68,7 +68,7 @@ test('a build that knows only format 1 refuses what an upgrade has changed, for 
   const path = join(temporaryFolder(), 'new.heap')
   const store = fileStore(path)
   store.write((tx) => tx.createTable('t', { key: 'id', columns: { id: 'integer' } }))
-  await store.save()
+  await store.checkpoint()
   await closeChecked(store)
   // what format 1 checks, in its order: magic, checksum of the bytes before it, version
   const memory = MEMORIES[0]![1]()

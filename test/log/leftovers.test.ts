@@ -80,7 +80,7 @@ test.runIf(process.platform !== 'win32')(
     const folder = dirname(path)
     const store = fileStore(path)
     store.write((tx) => tx.createTable('t', { key: 'id', columns: { id: 'integer' } }))
-    for (const next of [() => store.save(join(folder, 'other.heap'), { replace: true }), reopened]) {
+    for (const next of [() => store.saveAs(join(folder, 'other.heap'), { replace: true }), reopened]) {
       const child = await savingProcess(folder)
       await next()
       await new Promise((resolve) => setTimeout(resolve, 50))

@@ -19,7 +19,7 @@ async function original(path: string): Promise<void> {
   mkdirSync(join(path, '..'))
   const store = fileStore(path)
   store.write((tx) => tx.createTable('t', TABLE))
-  await store.save()
+  await store.checkpoint()
   await closeChecked(store)
 }
 
@@ -40,7 +40,7 @@ async function apart(ofA: number, ofB: number): Promise<{ a: string; b: string }
   cpSync(join(folder, 'a'), join(folder, 'b'), { recursive: true })
   const first = fileStore(a)
   for (let id = 0; id < ofA; id++) put(first, id, `a ${id}`)
-  await first.save()
+  await first.checkpoint()
   await closeChecked(first)
   const second = fileStore(b)
   for (let id = 0; id < ofB; id++) put(second, id, `b ${id}`)
@@ -103,7 +103,7 @@ test('a saved copy is continued by the log that leads on from it', async () => {
   await original(path)
   const store = fileStore(path)
   put(store, 1, 'one')
-  await store.save(join(folder, 'copy.heap'))
+  await store.saveAs(join(folder, 'copy.heap'))
   put(store, 2, 'two')
   await closeChecked(store)
   copyFileSync(join(folder, 'copy.heap'), path)
@@ -120,7 +120,7 @@ test('a file that is opened for writing without its log begins a timeline, to wh
   renameSync(`${path}.log`, join(folder, 'former'))
   const other = fileStore(path)
   put(other, 0, 'other')
-  await other.save()
+  await other.checkpoint()
   put(other, 1, 'other')
   await closeChecked(other)
   rmSync(`${path}.log`, { recursive: true })
@@ -181,12 +181,13 @@ async function live(
   const note = () => states.set(store.version, JSON.stringify(rows(store)))
   note()
   for (const [i, { kind, id }] of steps.entries()) {
-    if (kind === 'save') await store.save()
+    if (kind === 'save') await store.checkpoint()
     else if (kind === 'compact') await store.compact()
     else if (kind === 'reopen') {
       await store.close()
       store = Store.open(path, { memory: nativeMemory(), segmentBytes: 1 })
-    } else if (kind === 'bulk') await store.bulkLoad(async (tx) => tx.upsert('t', { id, text: `${name} ${i}` }))
+    } else if (kind === 'bulk')
+      await store.bulkWrite(async (tx) => tx.upsert('t', { id, text: `${name} ${i}` }), { log: false })
     else if (kind === 'none') {
       await store.setDurability('none')
       put(store, id, `${name} ${i}`)

@@ -35,9 +35,9 @@ describe.each(MEMORIES.slice(0, 2))('points in time on %s memory', (_name, makeM
                 for (const command of commands) runner.run(tx, command)
               })
               known.push({ version: store.version, model: runner.copy(), annotation: `step ${i}` })
-              if (after === 'save') await store.save()
+              if (after === 'save') await store.checkpoint()
               if (after === 'rewrite') {
-                await store.save()
+                await store.checkpoint()
                 await store.compact()
               }
               if (after === 'reopen') {
@@ -79,7 +79,7 @@ describe.each(MEMORIES.slice(0, 2))('points in time on %s memory', (_name, makeM
       store.write((tx) => {
         for (const id of [1, 2, 3]) tx.upsert('t', { id, v: i, w: -i })
       })
-      if (i % 90 === 0) await store.save()
+      if (i % 90 === 0) await store.checkpoint()
       if (i === 250) {
         cpSync(path, copy)
         cpSync(`${path}.log`, `${copy}.log`, { recursive: true })

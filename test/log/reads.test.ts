@@ -27,7 +27,7 @@ test('a look of a follower opens no file and reads no header of a segment', asyn
   store.write((tx) => tx.createTable('t', TABLE))
   await store.sync()
   const { files, counts } = counting()
-  const follower = StoreOverFiles.over(path, { follow: true, unsynced: true, files })
+  const follower = StoreOverFiles.over(path, { follow: true, showUnsynced: true, files })
   for (let id = 0; id < 20; id++) {
     store.write((tx) => tx.insert('t', { id, text: 'short' }))
     await store.sync()

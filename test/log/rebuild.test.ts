@@ -18,7 +18,7 @@ async function built(): Promise<string> {
   store.write((tx) => tx.createTable('t', { key: 'id', columns: { id: 'integer' } }))
   for (let id = 0; id < 30; id++) {
     store.write((tx) => tx.insert('t', { id }))
-    if (id === 9 || id === 19) await store.save()
+    if (id === 9 || id === 19) await store.checkpoint()
   }
   await closeChecked(store)
   return path
@@ -81,7 +81,7 @@ test('a damaged root slot needs no option where the log leads on from the other 
   expect((await rejectionOf(verify(path))).message).toMatch(/root at byte \d+ is torn/)
   const store = fileStore(path)
   expect([store.version, rowsOf(store.table('t')).length]).toEqual([32, 30])
-  await store.save()
+  await store.checkpoint()
   expect((await verify(path)).version).toBe(32)
 })
 
@@ -89,9 +89,9 @@ test('where the log does not lead to the damaged state, rebuilding says what wou
   const path = temporaryPath()
   const store = fileStore(path, { durability: 'none' })
   store.write((tx) => tx.createTable('t', { key: 'id', columns: { id: 'integer' } }))
-  await store.save()
+  await store.checkpoint()
   for (let id = 0; id < 5; id++) store.write((tx) => tx.insert('t', { id }))
-  await store.save()
+  await store.checkpoint()
   await closeChecked(store)
   damageNewestMap(path)
   const error = errorOf(() => fileStore(path, { recovery: 'rebuild' }))
@@ -110,10 +110,13 @@ test('commits behind a gap of the log are given up with the damaged state, and k
   const path = temporaryPath()
   const store = fileStore(path)
   store.write((tx) => tx.createTable('t', { key: 'id', columns: { id: 'integer' } }))
-  await store.save()
-  await store.bulkLoad(async (tx) => {
-    for (let id = 0; id < 5; id++) tx.insert('t', { id })
-  })
+  await store.checkpoint()
+  await store.bulkWrite(
+    async (tx) => {
+      for (let id = 0; id < 5; id++) tx.insert('t', { id })
+    },
+    { log: false },
+  )
   store.write((tx) => tx.insert('t', { id: 5 }))
   await closeChecked(store)
   damageNewestMap(path)
@@ -156,7 +159,7 @@ test('a save, and a follower, notice that the file was made shorter while it was
   const whole = readFileSync(path)
   truncateSync(path, (newestRoot(path).fileBlocks - 1) * BLOCK_BYTES)
   expect(errorOf(() => store.write((tx) => tx.insert('t', { id: 30 }))).code).toBe('CORRUPT')
-  const error = await rejectionOf(store.save())
+  const error = await rejectionOf(store.checkpoint())
   expect(error.code).toBe('CORRUPT')
   expect(error.message).toMatch(/was truncated while the database was open/)
   while (failures.length === 0) await new Promise((resolve) => setTimeout(resolve, 20))

@@ -17,7 +17,7 @@ test('a block changed by one commit and dropped by the next is free after recove
     tx.createTable('t', DEFINITION)
     for (let id = 0; id < 9000; id++) tx.insert('t', { id, text: `text ${id}` })
   })
-  await store.save()
+  await store.checkpoint()
   store.write((tx) => tx.update('t', 5, { text: 'another' }))
   store.write((tx) => tx.truncate('t'))
   store.write((tx) => tx.insert('t', { id: 1, text: 'the first again' }))
@@ -35,15 +35,15 @@ test('a bulk load whose last sync fails ends writing: the file may hold it, and 
     ...nodeFiles,
     async syncBeside(fd: number): Promise<void> {
       if (--syncsToFailure === 0) throw Object.assign(new Error('failed on purpose'), { code: 'EIO' })
-      await nodeFiles.syncBeside(fd)
+      await nodeFiles.syncAsync(fd)
     },
   }
   const store = StoreOverFiles.over(path, { files })
   try {
     store.write((tx) => tx.createTable('t', DEFINITION))
-    await store.save()
+    await store.checkpoint()
     syncsToFailure = 2 // of blocks and map, then of the root
-    const load = store.bulkLoad(async (tx) => tx.insert('t', { id: 1, text: 'loaded' }))
+    const load = store.bulkWrite(async (tx) => tx.insert('t', { id: 1, text: 'loaded' }), { log: false })
     expect((await rejectionOf(load)).code).toBe('IO')
     expect(store.table('t').rowCount).toBe(0)
     const refused = errorOf(() => store.write((tx) => tx.insert('t', { id: 2, text: 'lost?' })))

@@ -81,10 +81,10 @@ test('the name of a file that a process renamed and did not sync is synced by th
   const one = machine()
   put(one.open({ durability: 'none' }), 1)
   one.failNext(({ kind }) => kind === 'syncFolder', { code: 'EIO', death: 'before' })
-  expect((await rejectionOf(one.store.save())).code).toBe('IO')
+  expect((await rejectionOf(one.store.checkpoint())).code).toBe('IO')
   await one.endProcess()
   put(one.open({ durability: 'none' }), 2)
-  await one.store.save()
+  await one.store.checkpoint()
   await one.cutPower()
   expect(ids(one.open())).toEqual([1, 2])
 })
@@ -92,11 +92,11 @@ test('the name of a file that a process renamed and did not sync is synced by th
 test('a root that a process wrote and did not sync is synced before the log goes on from it', async () => {
   const one = machine()
   put(one.open({ durability: 'none' }), 1)
-  await one.store.save()
+  await one.store.checkpoint()
   put(one.store, 2)
   let syncs = 0
   one.failNext(({ kind }) => kind === 'sync' && ++syncs === 2, { code: 'EIO', death: 'before' })
-  expect((await rejectionOf(one.store.save())).code).toBe('IO')
+  expect((await rejectionOf(one.store.checkpoint())).code).toBe('IO')
   await one.endProcess()
   put(one.open({ durability: 'commit' }), 3)
   await one.cutPower()
@@ -120,7 +120,7 @@ test('a power cut while durability is being strengthened leaves a database that 
   const one = machine()
   const store = one.open({ durability: 'none' })
   put(store, 1)
-  await store.save()
+  await store.checkpoint()
   put(store, 2)
   one.isHeld = true
   const change = store.setDurability('commit').catch(() => undefined)
@@ -132,10 +132,10 @@ test('a power cut while durability is being strengthened leaves a database that 
 
 test('a log that lost commits which the file has is damaged, and is given up only when that is asked for', async () => {
   const one = machine()
-  const store = one.open({ durability: { everyMs: 1e8, everyBytes: 1e9 } })
+  const store = one.open({ durability: { intervalMs: 1e8, intervalBytes: 1e9 } })
   put(store, 1)
   await turn()
-  await store.save()
+  await store.checkpoint()
   put(store, 2)
   await turn()
   await one.endProcess()
@@ -201,11 +201,11 @@ test('on a full or read-only device, nothing is changed and all can be read; onc
     one.files.faultOf = ({ kind }) => (['write', 'create'].includes(kind) ? { code, share: 0.5 } : undefined)
     const error = errorOf(() => put(store, 2))
     expect([error.code, error.details.systemCode]).toEqual(['IO', code])
-    expect((await rejectionOf(store.save())).code).toBe('IO')
+    expect((await rejectionOf(store.checkpoint())).code).toBe('IO')
     expect(ids(store)).toEqual([1])
     one.files.faultOf = () => undefined
     put(store, 3)
-    await store.save()
+    await store.checkpoint()
     await one.cutPower()
     expect(ids(one.open())).toEqual([1, 3])
   }
@@ -235,11 +235,11 @@ test('no file is removed, and none that lost its name is closed, on the event lo
   files.remove = (path) => void blocking.push(`remove ${path}`)
   for (let id = 1; id < 6; id++) put(store, id)
   const copy = `${one.path}.copy`
-  await store.save(copy)
+  await store.saveAs(copy)
   const follower = one.follow()
   for (let i = 0; i < 3; i++) {
     await store.compact()
-    await store.save(copy, { replace: true })
+    await store.saveAs(copy, { replace: true })
     follower.following!.look()
   }
   await store.close()
@@ -252,7 +252,7 @@ test('what could not be synced is not to be seen, by anybody, from the rejection
     const one = machine()
     const store = one.open()
     put(store, 1)
-    if (isSaved) await store.save()
+    if (isSaved) await store.checkpoint()
     put(store, 2)
     const before = store.version
     const follower = one.follow()
@@ -268,7 +268,7 @@ test('what could not be synced is not to be seen, by anybody, from the rejection
     snapshot.close()
     follower.following!.look()
     expect(ids(follower)).toEqual([1, 2])
-    expect((await rejectionOf(store.save())).code).toBe('IO')
+    expect((await rejectionOf(store.checkpoint())).code).toBe('IO')
     expect(errorOf(() => put(store, 5)).code).toBe('IO')
     await one.endProcess()
     put(one.open(), 6)
@@ -282,7 +282,7 @@ test('a sync that fails while a change of many turns is under way takes back wha
   put(store, 1)
   let goOn = (): void => undefined
   const first = putAsync(store, 2)
-  const beside = store.writeBeside(async (tx) => {
+  const beside = store.bulkWrite(async (tx) => {
     putIn(tx, store, 3)
     await new Promise<void>((resolve) => {
       goOn = resolve
@@ -301,9 +301,9 @@ test('durability is strengthened in two saves, while commits keep coming, and ho
   const store = one.open({ durability: 'none' })
   put(store, 1)
   let id = 1
-  const save = store.save.bind(store)
+  const save = store.checkpoint.bind(store)
   let saves = 0
-  store.save = async () => {
+  store.checkpoint = async () => {
     expect(++saves).toBeLessThan(3)
     const saved = save()
     for (let i = 0; i < 3; i++) {
@@ -350,7 +350,7 @@ test('a sync that fails after its segment was left ends commits all the same (se
 
 test('a sync under way does not acknowledge what another one, which failed, cut off (seed 2000909)', async () => {
   const one = machine()
-  const store = one.open({ durability: { everyMs: 1e8, everyBytes: 1e8 } })
+  const store = one.open({ durability: { intervalMs: 1e8, intervalBytes: 1e8 } })
   put(store, 1)
   one.isHeld = true
   const synced = rejectionOf(store.sync())
@@ -405,7 +405,7 @@ test('a segment of a database that could not be begun does not come back beside 
   expect(errorOf(() => one.open({}, isOfParent)).code).toBe('IO')
   const second = one.open({ durability: 'none' })
   put(second, 2)
-  await second.save()
+  await second.checkpoint()
   await one.cutPower()
   const segment = join(`${one.path}.log`, segmentName(0))
   if (existsSync(segment)) writeFileSync(segment, removed) // its bytes may be on the device without a sync
@@ -424,19 +424,19 @@ test('a first file whose name could not be made durable is replaced by the next 
     },
     { code: 'EIO' },
   )
-  expect((await rejectionOf(store.save())).code).toBe('IO')
-  await store.save()
+  expect((await rejectionOf(store.checkpoint())).code).toBe('IO')
+  await store.checkpoint()
   await one.cutPower()
   expect(ids(one.open())).toEqual([1])
 })
 
 test('a follower of a writer that takes all of its commits back has none, and misses nothing (seed 2001573)', async () => {
   const one = machine()
-  const store = one.open({ durability: { everyMs: 1e8, everyBytes: 1e8 } })
+  const store = one.open({ durability: { intervalMs: 1e8, intervalBytes: 1e8 } })
   put(store, 1)
   await turn()
   await turn()
-  const follower = one.follow({ unsynced: true })
+  const follower = one.follow({ showUnsynced: true })
   const failures: unknown[] = []
   follower.following!.on('failure', (error) => failures.push(error))
   follower.following!.look()
@@ -453,9 +453,12 @@ test('a save or a bulk load that cannot remove log afterwards is durable all the
   const store = one.open({ segmentBytes: 1, onFailure: ({ message }) => failures.push(message) })
   for (let id = 1; id < 6; id++) {
     put(store, id)
-    await store.save()
+    await store.checkpoint()
   }
-  for (const work of [() => store.save(), () => store.bulkLoad(async (tx) => putIn(tx, store, 100))]) {
+  for (const work of [
+    () => store.checkpoint(),
+    () => store.bulkWrite(async (tx) => putIn(tx, store, 100), { log: false }),
+  ]) {
     put(store, 10 + failures.length)
     put(store, 20 + failures.length)
     one.failNext(({ kind, path }) => kind === 'remove' && path.endsWith('.log'), { code: 'EIO' })

@@ -10,7 +10,7 @@ const PHASES = 45
 test('overwriting and deleting without end, with snapshots coming and going, uses no more and no more space', async () => {
   const path = temporaryPath()
   const store = fileStore(path, {
-    durability: { everyMs: 20 },
+    durability: { intervalMs: 20 },
     segmentBytes: 200_000,
     checkpoint: { logBytes: 1 << 20 },
   })
@@ -39,14 +39,14 @@ test('overwriting and deleting without end, with snapshots coming and going, use
       if (commit % 20 === 10) held.push(store.snapshot('soak'))
       if (held.length > 4) held.shift()!.close()
     }
-    await store.save()
+    await store.checkpoint()
     const { fileBytes, arenaBytes } = store.stats()
     sizes.push({ file: fileBytes, arena: arenaBytes, log: logBytesOf(path) })
   }
   for (const snapshot of held) snapshot.close()
 
   const copy = `${path}.fresh`
-  await store.save(copy)
+  await store.saveAs(copy)
   const fresh = statSync(copy).size
   const settled = sizes.slice(PHASES / 3)
   const slack = 128 * 32768 + 2 * 32768 // below this much dead space a file is not rewritten

@@ -84,9 +84,9 @@ test('a reader of history goes on with what is left where log is removed meanwhi
   const newest = store.version
   const commits = history(path)
   const seen = [commits.next().value!.version, commits.next().value!.version]
-  await store.save()
+  await store.checkpoint()
   put(60, 70)
-  await store.save()
+  await store.checkpoint()
   put(70, 80)
   expect(segmentsOf(path)[0]).not.toContain('0000000000000000')
   for (const { version } of commits) seen.push(version)
@@ -139,13 +139,13 @@ test('a version that only the log has, and no file leads to, is not there, and t
   const store = fileStore(path)
   store.write((tx) => tx.createTable('t', { key: 'id', columns: { id: 'integer' } }))
   for (let id = 0; id < 10; id++) store.write((tx) => void tx.insert('t', { id }))
-  await store.save()
+  await store.checkpoint()
   store.write((tx) => void tx.insert('t', { id: 10 }))
   await store.compact() // the file holds this version alone, the log goes back to the save before
   store.write((tx) => void tx.insert('t', { id: 11 }))
   await store.compact()
   store.write((tx) => void tx.insert('t', { id: 12 }))
-  await store.save()
+  await store.checkpoint()
   const there = [...history(path)].map((each) => each.version)
   for (const version of there) {
     try {

@@ -48,7 +48,7 @@ test('a follower that cannot go on says so once, naming the damage, and goes on 
   expect(follower.version).toBe(version)
   for (let i = 0; i < 5; i++) follower.following!.look()
   expect(failures.length).toBe(1)
-  await writer.save()
+  await writer.checkpoint()
   await follower.following!.waitFor(writer.version)
   expect(follower.table('t').rowCount).toBe(5)
 })
@@ -60,7 +60,7 @@ test('zeros in the middle of a log are found too, and a listener is told instead
   follower.following!.on('failure', (error) => failures.push(error))
   await vi.waitFor(() => expect(failures.map(({ code }) => code)).toEqual(['CORRUPT']), 5000)
   expect(unheard).toEqual([])
-  await writer.save()
+  await writer.checkpoint()
 })
 
 test('without a listener and without onFailure, a process warning tells', async () => {
@@ -71,7 +71,7 @@ test('without a listener and without onFailure, a process warning tells', async 
     const { writer } = stuck(INSIDE)
     await vi.waitFor(() => expect(warnings.length).toBe(1), 5000)
     expect(warnings[0].message).toContain('is damaged at byte')
-    await writer.save()
+    await writer.checkpoint()
   } finally {
     process.off('warning', listen)
   }

@@ -73,7 +73,7 @@ test('a write that need not wait is not synced, and sync makes up for all of the
 })
 
 test('with durability interval, no write waits for the device: the turn hands it over, and sync syncs once', async () => {
-  const { store, put, since } = counted({ everyMs: 1e8, everyBytes: 1e9 })
+  const { store, put, since } = counted({ intervalMs: 1e8, intervalBytes: 1e9 })
   await turn()
   since()
   for (let i = 0; i < 5; i++) put(i)
@@ -86,8 +86,8 @@ test('with durability interval, no write waits for the device: the turn hands it
 
 test('with durability interval, so many bytes or milliseconds after a write it is synced by itself', async () => {
   for (const durability of [
-    { everyMs: 1e8, everyBytes: 1000 },
-    { everyMs: 5, everyBytes: 1e9 },
+    { intervalMs: 1e8, intervalBytes: 1000 },
+    { intervalMs: 5, intervalBytes: 1e9 },
   ]) {
     const { put, since } = counted(durability)
     await turn()
@@ -107,7 +107,7 @@ test('with durability none, nothing is written before save, and there is no log'
   for (let i = 0; i < 5; i++) put(i)
   await putAsync(5)
   expect(since()).toEqual({ writes: 0, syncs: 0 })
-  await store.save()
+  await store.checkpoint()
   expect(since().syncs).toBeGreaterThan(0)
   put(6)
   await turn()

@@ -50,9 +50,9 @@ test.each([false, true])(
   async (isSaved) => {
     const one = machine()
     put(one.open(), 1)
-    if (isSaved) await one.store.save()
+    if (isSaved) await one.store.checkpoint()
     put(one.store, 2)
-    const follower = one.follow({ unsynced: true })
+    const follower = one.follow({ showUnsynced: true })
     const changes = changesOf(follower)
     const before = follower.snapshot()
     putInVain(one, follower, 3)
@@ -67,7 +67,7 @@ test.each([false, true])(
 test('a follower that did not look meanwhile shows the commit that took the place of one taken back', async () => {
   const one = machine()
   put(one.open(), 1)
-  const follower = one.follow({ unsynced: true })
+  const follower = one.follow({ showUnsynced: true })
   putInVain(one, follower, 2)
   const changes = changesOf(follower)
   await one.endProcess()
@@ -79,13 +79,13 @@ test('a follower that did not look meanwhile shows the commit that took the plac
 test('a follower does not mix a commit taken back with a checkpoint of the same version', async () => {
   const one = machine()
   put(one.open(), 1)
-  await one.store.save()
-  const follower = one.follow({ unsynced: true })
+  await one.store.checkpoint()
+  const follower = one.follow({ showUnsynced: true })
   putInVain(one, follower, 2)
   await one.endProcess()
   put(one.open(), 3)
-  await one.store.save()
-  await one.store.save()
+  await one.store.checkpoint()
+  await one.store.checkpoint()
   follower.following!.look()
   expect(ids(follower)).toEqual([1, 3])
   put(one.store, 4)
@@ -111,7 +111,7 @@ test('a torn end that its dead writer left neither stops nor moves a follower, u
 
 test('a follower sees the commit that takes exactly the place of a torn one', async () => {
   const one = machine()
-  put(one.open({ durability: { everyMs: 1e8, everyBytes: 1e9 } }), 1)
+  put(one.open({ durability: { intervalMs: 1e8, intervalBytes: 1e9 } }), 1)
   await one.store.sync()
   const [segment] = segmentsOf(one.path)
   const sizes = [statSync(segment!).size]
@@ -176,10 +176,10 @@ test('a follower whose log vanished shows what it has and says so', async () => 
 test('a follower that was opened while a checkpoint was written keeps the commits made meanwhile', async () => {
   const one = machine()
   put(one.open(), 1)
-  await one.store.save()
+  await one.store.checkpoint()
   put(one.store, 2)
   one.isHeld = true
-  const saved = one.store.save()
+  const saved = one.store.checkpoint()
   await turn()
   put(one.store, 3)
   const follower = one.follow()

@@ -14,7 +14,7 @@ async function logged(): Promise<{ path: string; segments: string[] }> {
   const path = temporaryPath()
   const store = fileStore(path, { segmentBytes: 1 })
   store.write((tx) => tx.createTable('t', { key: 'id', columns: { id: 'integer' } }))
-  await store.save()
+  await store.checkpoint()
   for (let id = 0; id < 4; id++) store.write((tx) => tx.insert('t', { id }))
   await closeChecked(store)
   return { path, segments: segmentsOf(path) }

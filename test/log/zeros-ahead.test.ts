@@ -197,7 +197,7 @@ test('the log that is kept is counted without its zeros', async () => {
     store.write((tx) => tx.insert('t', { id }))
     total += [...history(store.path!)].at(-1)!.sizeBytes
     if (id % 4 > 0) continue
-    await store.save()
+    await store.checkpoint()
     const headers = segmentsOf(store.path!).length * SEGMENT.sizeBytes
     expect(recordBytes(store.path!) + headers).toBeGreaterThanOrEqual(Math.min(total, bytes))
   }
@@ -233,7 +233,7 @@ test('zeros that cannot be written keep no commit from the log', async () => {
 test('a copy of a log that is being written opens, zeros and all', async () => {
   const store = fileStore()
   store.write((tx) => tx.createTable('t', { key: 'id', columns: { id: 'integer' } }))
-  await store.save()
+  await store.checkpoint()
   for (let id = 0; id < 20; id++) store.write((tx) => tx.insert('t', { id }))
   const copy = join(temporaryFolder(), 'copy.heap')
   cpSync(store.path!, copy)

@@ -26,8 +26,8 @@ const SQL = `
     END LOOP;
   END $$`
 
-test('with applyEveryMs, transactions that come within that time are one commit, and none is lost', async () => {
-  bench = await MirrorBench.start(server, SQL, { tables: ['t'], applyEveryMs: 50, saveEveryMs: 3_600_000 })
+test('with applyIntervalMs, transactions that come within that time are one commit, and none is lost', async () => {
+  bench = await MirrorBench.start(server, SQL, { tables: ['t'], applyIntervalMs: 50, syncIntervalMs: 3_600_000 })
   const before = bench.db.version
   await bench.query('CALL change_many()')
   await bench.query('CALL change_many()')
@@ -37,8 +37,8 @@ test('with applyEveryMs, transactions that come within that time are one commit,
   await bench.expectSame()
 })
 
-test('with applyEveryMs, a mirror ends and begins again as without', async () => {
-  bench = await MirrorBench.start(server, SQL, { tables: ['t'], applyEveryMs: 50 })
+test('with applyIntervalMs, a mirror ends and begins again as without', async () => {
+  bench = await MirrorBench.start(server, SQL, { tables: ['t'], applyIntervalMs: 50 })
   await bench.query('INSERT INTO t VALUES (-1, 1)')
   await bench.shut()
   await bench.query('INSERT INTO t VALUES (-2, 1)')

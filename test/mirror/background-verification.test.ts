@@ -17,7 +17,7 @@ const TABLES = `
   CREATE TABLE b (id int PRIMARY KEY, v text); INSERT INTO b SELECT i, 'b' || i FROM generate_series(1, 500) i`
 
 test('a table that differs from Postgres is found, told of, counted and copied again', async () => {
-  bench = await MirrorBench.start(server, TABLES, { tables: ['a', 'b'], verifyEveryMs: 300 })
+  bench = await MirrorBench.start(server, TABLES, { tables: ['a', 'b'], verifyIntervalMs: 300 })
   const told = once(bench.mirror, 'difference')
   bench.db.write((transaction) => {
     transaction.manage()
@@ -34,7 +34,7 @@ test('a table that differs from Postgres is found, told of, counted and copied a
 })
 
 test('tables that change all the time are compared round after round, and are the same', async () => {
-  bench = await MirrorBench.start(server, TABLES, { tables: ['a', 'b'], verifyEveryMs: 100 })
+  bench = await MirrorBench.start(server, TABLES, { tables: ['a', 'b'], verifyIntervalMs: 100 })
   for (let i = 0; bench.mirror.stats().verifiedTables < 6; i++)
     await bench.query(
       `UPDATE a SET v = '${i}' WHERE id % 7 = ${i % 7}; UPDATE b SET id = id + 1000 WHERE id = ${1 + i}`,
@@ -51,7 +51,7 @@ test('a comparison that is under way gives way to a statement that waits to lock
   bench = await MirrorBench.start(
     server,
     'CREATE TABLE a (id int PRIMARY KEY, v text); INSERT INTO a SELECT i, repeat(md5(i::text), 250) FROM generate_series(1, 4000) i',
-    { tables: ['a'], verifyEveryMs: 50 },
+    { tables: ['a'], verifyIntervalMs: 50 },
   )
   const isCompared = async (): Promise<boolean> => {
     const held = `SELECT 1 FROM pg_locks l JOIN pg_stat_activity s USING (pid)
@@ -64,7 +64,7 @@ test('a comparison that is under way gives way to a statement that waits to lock
 })
 
 test('stats tell of a table that cannot be compared, and no longer once it has been', async () => {
-  bench = await MirrorBench.start(server, TABLES, { tables: ['a', 'b'], verifyEveryMs: 100 })
+  bench = await MirrorBench.start(server, TABLES, { tables: ['a', 'b'], verifyIntervalMs: 100 })
   const writer = new pg.Client(bench.connection)
   await writer.connect()
   await writer.query('BEGIN; UPDATE a SET id = -id') // whatever begins now waits for its end
@@ -82,7 +82,7 @@ test('stats tell of a table that cannot be compared, and no longer once it has b
 })
 
 test('closing ends a comparison that is under way', async () => {
-  bench = await MirrorBench.start(server, TABLES, { tables: ['a', 'b'], verifyEveryMs: 0 })
+  bench = await MirrorBench.start(server, TABLES, { tables: ['a', 'b'], verifyIntervalMs: 0 })
   await bench.until(() => bench.mirror.stats().verifiedTables > 0)
   await bench.shut()
   expect(

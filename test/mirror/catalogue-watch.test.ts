@@ -11,7 +11,7 @@ beforeAll(async () => {
   bench = await MirrorBench.start(
     server,
     'CREATE TABLE t (id int PRIMARY KEY, v int); INSERT INTO t SELECT i, i FROM generate_series(1, 9) i',
-    { tables: ['t'], checkEveryMs: 20 },
+    { tables: ['t'], checkIntervalMs: 20 },
   )
 })
 afterAll(async () => {

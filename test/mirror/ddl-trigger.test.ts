@@ -16,7 +16,7 @@ afterEach(() => bench?.close())
 afterAll(() => server?.close())
 
 /** No look at the catalogue comes within a test. */
-const NO_LOOKS = { ddlTrigger: true, checkEveryMs: 3_600_000 }
+const NO_LOOKS = { ddlTrigger: true, checkIntervalMs: 3_600_000 }
 const TABLES = `
   CREATE TYPE mood AS ENUM ('low', 'high');
   CREATE TABLE a (id int PRIMARY KEY, v text, m mood); INSERT INTO a SELECT i, 'a' || i, 'low' FROM generate_series(1, 100) i;

@@ -9,7 +9,7 @@ beforeAll(async () => {
   server = await startPostgres()
   bench = await MirrorBench.start(server, 'CREATE TABLE t (id int PRIMARY KEY); INSERT INTO t VALUES (1)', {
     tables: ['t'],
-    checkEveryMs: 3_600_000,
+    checkIntervalMs: 3_600_000,
   })
 })
 afterAll(async () => {

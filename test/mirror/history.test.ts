@@ -21,7 +21,7 @@ async function startAndGoOn(): Promise<void> {
   bench = await MirrorBench.start(
     server,
     `CREATE TABLE t (id int PRIMARY KEY, v text); INSERT INTO t SELECT i, 'before' FROM generate_series(1, 100) i`,
-    { tables: ['t'], saveEveryMs: 50 },
+    { tables: ['t'], syncIntervalMs: 50 },
   )
   await bench.inStep()
   await server.stop()
@@ -73,7 +73,7 @@ test('a server restored to an earlier state is noticed also where nothing was st
   const elsewhere = 'CREATE TABLE filler AS SELECT i FROM generate_series(1, 50000) i'
   server = await startPostgres()
   const setup = `CREATE TABLE t (id int PRIMARY KEY, v text); INSERT INTO t SELECT i, 'before' FROM generate_series(1, 100) i`
-  bench = await MirrorBench.start(server, setup, { tables: ['t'], saveEveryMs: 50 })
+  bench = await MirrorBench.start(server, setup, { tables: ['t'], syncIntervalMs: 50 })
   await bench.shut()
   await server.stop()
   copyData('data', 'copy')

@@ -74,10 +74,10 @@ test('a listener that throws is an uncaught error of its own: the mirror and oth
   try {
     bench = await MirrorBench.start(server, SQL, { tables: ['t'] })
     const heard: string[] = []
-    bench.mirror.prependListener('state', (status) => {
+    bench.mirror.prependListener('status', (status) => {
       throw new Error(`bug at ${status}`)
     })
-    bench.mirror.on('state', (status) => heard.push(status))
+    bench.mirror.on('status', (status) => heard.push(status))
     await bench.query(
       `SELECT pg_terminate_backend(active_pid) FROM pg_replication_slots WHERE slot_name = '${bench.mirror.slot}'`,
     )
@@ -93,10 +93,10 @@ test('a listener that throws is an uncaught error of its own: the mirror and oth
 })
 
 test('the mirror saves beside a long transaction of the application, and has nothing to complain about', async () => {
-  bench = await MirrorBench.start(server, SQL, { tables: ['t'], saveEveryMs: 5 })
+  bench = await MirrorBench.start(server, SQL, { tables: ['t'], syncIntervalMs: 5 })
   await bench.query('CREATE TABLE noise AS SELECT i FROM generate_series(1, 1000) i')
   let isOver = false
-  const own = bench.db.writeBeside(async (transaction) => {
+  const own = bench.db.bulkWrite(async (transaction) => {
     transaction.createTable('own', { key: 'id', columns: { id: 'integer' } })
     while (!isOver) await new Promise((resolve) => setTimeout(resolve, 5))
   })

@@ -83,10 +83,10 @@ describe('indexing a large copy', () => {
     expect(written + refused).toBe(turns)
     expect(store.table('note').rowCount).toBe(written)
     const table = store.table('copy')
-    expect(table.find({ same: 7 }).length).toBe(ROWS)
-    expect(table.find({ few: 3 }).length).toBe(ROWS / 10)
-    expect(table.find({ many: 9972 }).slice(0, 2)).toEqual([9972, 9972 + 9973])
-    expect(table.find({ own: 1 })).toEqual([ROWS - 1])
+    expect(table.findRows({ same: 7 }).length).toBe(ROWS)
+    expect(table.findRows({ few: 3 }).length).toBe(ROWS / 10)
+    expect(table.findRows({ many: 9972 }).slice(0, 2)).toEqual([9972, 9972 + 9973])
+    expect(table.findRows({ own: 1 })).toEqual([ROWS - 1])
     expect(table.columns.map((column) => column.isIndexed)).toEqual([false, true, true, true, true])
   })
 
@@ -117,8 +117,8 @@ describe('indexing a large copy', () => {
     const store = storeWithRows()
     let isSorted = false
     const table = store.table('copy')
-    const sorting = store.readBeside(async (view) => {
-      await IndexBuilder.of(table, table.column('own'), new SortMemory()).sortBeside(view)
+    const sorting = store.readPinned(async (view) => {
+      await IndexBuilder.of(table, table.column('own'), new SortMemory()).sortAsync(view)
       isSorted = true
     })
     await store.close()

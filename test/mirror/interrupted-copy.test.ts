@@ -53,7 +53,7 @@ const path = () => join(folder, 'mirrored.heap')
 const options = (changed: Partial<MirrorOptions> = {}) => ({
   tables: TABLES,
   slot: connection.database,
-  checkEveryMs: 100,
+  checkIntervalMs: 100,
   ...changed,
 })
 

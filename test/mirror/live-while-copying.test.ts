@@ -113,7 +113,7 @@ test('waitFor and write wait for the tables that are named alone: for live ones 
 })
 
 test('a table that an earlier session has left to be copied is not waited for in vain, nor taken to be in step', async () => {
-  await start({ saveEveryMs: 20 })
+  await start({ syncIntervalMs: 20 })
   await copyLarge()
   await bench.query('UPDATE large SET n = 4 WHERE id = 7')
   const lsn = await endOfLog()
@@ -143,7 +143,7 @@ test('waitFor and write refuse a table that is not mirrored, and what is no list
   for (const [name, call] of Object.entries({ write, waitFor })) {
     await expect(call(['small', 'large'])).rejects.toMatchObject({
       code: 'NOT_FOUND',
-      message: `The option tables of ${name} names "large", which is not mirrored. Pass some of "small".`,
+      message: `mirror.${name}() expects names of mirrored tables, got "large". Mirrored are "small".`,
       details: { table: 'large' },
     })
     for (const tables of ['small', [], [1], {}, null])
@@ -177,14 +177,14 @@ test('one partition is copied while the others are followed', async () => {
   await isWithin
   await bench.query(`UPDATE parted SET v = 'z' WHERE id > 3000; UPDATE parted SET part = 2 WHERE part = 1 AND id < 50;
     UPDATE parted SET part = 1, id = id + 10000 WHERE part = 2 AND id BETWEEN 100 AND 150`)
-  await bench.until(() => bench.db.table('parted').find({ v: 'z' }).length >= 500)
+  await bench.until(() => bench.db.table('parted').findRows({ v: 'z' }).length >= 500)
   network.goOn()
   await bench.expectSame()
   expect(network.copied).not.toContain('parted_1')
 })
 
 test('tables of a copy that was broken off, by the network or a crash, are right afterwards, and the others were all along', async () => {
-  await start({ saveEveryMs: 20 })
+  await start({ syncIntervalMs: 20 })
   for (let round = 1; round <= 3; round++) {
     await copyLarge(
       round % 2 === 0 ? 'ALTER TABLE large ALTER n TYPE smallint' : 'ALTER TABLE large ALTER n TYPE bigint',
@@ -198,7 +198,7 @@ test('tables of a copy that was broken off, by the network or a crash, are right
       network.cut()
       await bench.shut().catch(() => undefined)
       await bench.query(`UPDATE large SET n = 0 WHERE id % 5 = 0`)
-      await reopen({ saveEveryMs: 20 })
+      await reopen({ syncIntervalMs: 20 })
     }
     await bench.expectSame()
     await bench.query('ALTER TABLE large ALTER n TYPE int')
@@ -207,7 +207,7 @@ test('tables of a copy that was broken off, by the network or a crash, are right
 }, 120_000)
 
 test('what has joined is not applied once more after a crash', async () => {
-  await start({ saveEveryMs: 1e9 })
+  await start({ syncIntervalMs: 1e9 })
   await copyLarge()
   await bench.query('UPDATE small SET v = 3')
   await bench.until(() => small(1) === 3)

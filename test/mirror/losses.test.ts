@@ -70,7 +70,7 @@ test('a JSON null is told from no value by the column', async () => {
     [null, true],
     [0, false],
   ])
-  expect(bench.db.table('t').find({ doc: null })).toEqual([1, 2]) // what reads as null
+  expect(bench.db.table('t').findRows({ doc: null })).toEqual([1, 2]) // what reads as null
 })
 
 test('a number of a column numeric(p, s) is found however it is written, also after its scale has changed', async () => {
@@ -85,7 +85,7 @@ test('a number of a column numeric(p, s) is found however it is written, also af
      INSERT INTO item VALUES (1, 1.5, 7, 1.5), (2, 1.5, 8, 1.50), (3, -2, 7, 2), (4, NULL, NULL, NULL)`,
     { tables: ['item'] },
   )
-  const find = (conditions: object) => bench.db.table('item').find(conditions as never)
+  const find = (conditions: object) => bench.db.table('item').findRows(conditions as never)
   for (const form of [1.5, '1.5', '1.50', '1.5000']) expect(find({ price: form })).toEqual([1, 2])
   expect([find({ price: -2 }), find({ rough: 7 }), find({ free: '1.5' })]).toEqual([[3], [1, 3], [1]])
   await bench.query('UPDATE item SET price = 1.5 WHERE id = 3; ALTER TABLE item ALTER price TYPE numeric')

@@ -42,7 +42,7 @@ test('after ready the tables are there with key, types, indexes and rows', async
   ])
   expect(table.get(7)).toMatchObject({ id: 7, name: 'name 7', open: false })
   expect(String(table.get(7)!.price)).toBe('10.50')
-  expect(table.find({ name: 'name 42' })).toHaveLength(30)
+  expect(table.findRows({ name: 'name 42' })).toHaveLength(30)
   await bench!.expectSame()
 })
 
@@ -253,7 +253,7 @@ test('writes of the owner of the database go on beside the mirror, but not into 
     expect.objectContaining({ code: 'READ_ONLY' }),
   )
   // While a long transaction of the owner is open, the mirror waits for it and loses nothing.
-  await db().writeBeside(async (tx) => {
+  await db().bulkWrite(async (tx) => {
     await query(`UPDATE quote SET name = 'meanwhile' WHERE id < 500`)
     for (let turn = 0; turn < 20; turn++) await new Promise((resolve) => setTimeout(resolve, 2))
     tx.insert('own', { id: 1 })
@@ -268,18 +268,18 @@ test('options that cannot be meant are refused by name', async () => {
   const tables = ['quote']
   for (const wrong of [{ connection }, { connection, tables: 'quote' }, { connection, tables: [undefined] }])
     await expect(mirror(db, wrong as MirrorOptions)).rejects.toThrow(
-      /option tables of mirror is .* Pass an array of names/,
+      /^mirror\(\) expects an array of names.* as option "tables", got /,
     )
   for (const [name, value] of [
-    ['saveEveryMs', Number.NaN],
-    ['checkEveryMs', 1e10],
+    ['syncIntervalMs', Number.NaN],
+    ['checkIntervalMs', 1e10],
   ])
     await expect(mirror(db, { connection, tables, [name]: value })).rejects.toThrow(
-      `${name} of mirror is ${value}. Pass`,
+      `as option "${name}", got ${value}.`,
     )
   await expect(mirror(db, { connection, tables, every: 5 } as MirrorOptions)).rejects.toThrow(/no option "every"/)
   await expect(mirror(db, { connection, tables, slot: 5 as unknown as string })).rejects.toThrow(
-    /option slot of mirror is 5\. Pass/,
+    /as option "slot", got 5\./,
   )
   await db.close()
 })
@@ -301,7 +301,7 @@ test('waitFor resolves when the writes can be read, and says what is wrong other
     await expect(bench!.mirror.waitFor(lsn)).rejects.toMatchObject({ code: 'INVALID_ARGUMENT' })
   for (const timeoutMs of [Number.NaN, -1, 1e10])
     await expect(bench!.mirror.waitFor('FFFF/0', { timeoutMs })).rejects.toThrow(
-      `timeoutMs of waitFor is ${timeoutMs}. Pass`,
+      `as option "timeoutMs", got ${timeoutMs}.`,
     )
   const waiting = bench!.mirror.waitFor('FFFF/0')
   await bench!.mirror.close()
@@ -315,7 +315,7 @@ test('lag is nothing when in step, grows while the mirror is held up, and tells 
   await bench!.until(() => bench!.mirror.lag().slot?.isActive === true)
   const calm = bench!.mirror.lag()
   expect(calm).toMatchObject({ bytes: 0, ms: 0, slot: { isActive: true, isLost: false, safeWalSizeBytes: undefined } })
-  await db().writeBeside(async () => {
+  await db().bulkWrite(async () => {
     await query(`UPDATE quote SET name = 'held up'`)
     await bench!.until(() => bench!.mirror.lag().bytes > 0 && bench!.mirror.lag().ms > 0)
     const [after] = await query('SELECT pg_current_wal_insert_lsn() AS lsn')
@@ -399,7 +399,7 @@ test('an empty table of that name, as a class makes it, gives way to the mirrore
 })
 
 test('a database closed under the mirror makes it fail, and closing it afterwards is still possible', async () => {
-  await start(QUOTES, ['quote'], { saveEveryMs: 1e9 })
+  await start(QUOTES, ['quote'], { syncIntervalMs: 1e9 })
   await bench!.db.close() // which is noticed though nothing is changed
   while (bench!.mirror.status !== 'failed') await new Promise((resolve) => setTimeout(resolve, 2))
   expect(bench!.mirror.error).toMatchObject({ code: 'CLOSED' })

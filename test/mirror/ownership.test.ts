@@ -46,7 +46,7 @@ function openStore(path?: string): Store {
 }
 
 async function mirrored(db: Store, options: Partial<MirrorOptions> = {}): Promise<Mirror> {
-  const made = await mirror(db, { connection, tables: ['t'], checkEveryMs: 50, ...options })
+  const made = await mirror(db, { connection, tables: ['t'], checkIntervalMs: 50, ...options })
   undo.push(() => made.close({ dropSlot: true }).catch(() => undefined))
   await made.ready
   return made

@@ -91,7 +91,7 @@ async function work(client: pg.Client, random: () => number, transactions: numbe
 }
 
 test('random changes of many tables by many clients: the same rows at the same LSN, and never a transaction in part', async () => {
-  await using bench = await MirrorBench.start(server, SETUP, { tables: TABLES, saveEveryMs: 50 })
+  await using bench = await MirrorBench.start(server, SETUP, { tables: TABLES, syncIntervalMs: 50 })
   const clients = await Promise.all(Array.from({ length: 4 }, () => connect(bench.connection, 'query')))
   const torn: number[] = []
   let reads = 0

@@ -40,7 +40,7 @@ beforeEach(async () => {
   connection = await server.createDatabase('recopy')
   await query(SETUP)
   db = await open(join(folder, 'shop.heap'), { entities: [Item, Part] })
-  live = await mirror(db, { connection, tables: ['item', 'part'], slot: connection.database, checkEveryMs: 50 })
+  live = await mirror(db, { connection, tables: ['item', 'part'], slot: connection.database, checkIntervalMs: 50 })
   await live.ready
 })
 afterEach(async () => {
@@ -76,7 +76,7 @@ for (const [what, lose] of LOSSES) {
     const heard: [string, number, number, number][] = []
     db.watch(Item, (each) => heard.push(['item', each.inserted.length, each.updated.length, each.deleted.length]))
     db.watch(Part, (each) => heard.push(['part', each.inserted.length, each.updated.length, each.deleted.length]))
-    const isCopied = new Promise<void>((resolve) => live.on('state', (status) => status === 'resyncing' && resolve()))
+    const isCopied = new Promise<void>((resolve) => live.on('status', (status) => status === 'resyncing' && resolve()))
     await lose()
     // Sent by no stream: the slot has gone, or the publication names no table at that time.
     await query(`UPDATE item SET v = 1 WHERE id <= 3; DELETE FROM item WHERE id = 10; INSERT INTO item VALUES (2000, 7);

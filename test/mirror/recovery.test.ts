@@ -57,7 +57,7 @@ test('after a restart the mirror continues where the file stands, without a new 
 })
 
 test('what was not saved is sent again: the slot is never ahead of the file', async () => {
-  await start({ saveEveryMs: 1e9 })
+  await start({ syncIntervalMs: 1e9 })
   await bump(1)
   await bench.inStep()
   const before = BigInt((await slot())!.confirmed)
@@ -65,14 +65,14 @@ test('what was not saved is sent again: the slot is never ahead of the file', as
   await bench.mirror.close().catch(() => undefined)
   expect(BigInt((await slot())!.confirmed)).toBe(before)
   await bump(2)
-  await bench.open({ saveEveryMs: 20 })
+  await bench.open({ syncIntervalMs: 20 })
   await bench.expectSame()
   // Once saved, the slot moves on.
   await bench.until(async () => BigInt((await slot())!.confirmed) > before)
 })
 
 test('the log of other tables does not hold the slot back for ever, and a restart after it loses nothing', async () => {
-  await start({ saveEveryMs: 20 })
+  await start({ syncIntervalMs: 20 })
   const before = BigInt((await slot())!.confirmed)
   await bench.query(`CREATE TABLE noise AS SELECT i, repeat('x', 100) AS v FROM generate_series(1, 150000) i`)
   await bench.until(async () => BigInt((await slot())!.confirmed) - before > 16_000_000n)
@@ -230,7 +230,7 @@ for (const [what, lose, reason] of LOSSES) {
 }
 
 test('one table taken out of the publication and put back is copied again', async () => {
-  await start({ checkEveryMs: 1e9 })
+  await start({ checkIntervalMs: 1e9 })
   await bench.query(`ALTER PUBLICATION "${bench.mirror.slot}" DROP TABLE b`)
   await bench.query('UPDATE b SET v = 77 WHERE id = 5')
   await bench.shut()
@@ -240,12 +240,12 @@ test('one table taken out of the publication and put back is copied again', asyn
 })
 
 test('closed in the middle of the first copy, and of a later one: the next start ends it and clears up', async () => {
-  await start({ saveEveryMs: 5 })
+  await start({ syncIntervalMs: 5 })
   await bench.query(
     `CREATE TABLE c AS SELECT i AS id, md5(i::text) AS v FROM generate_series(1, 20000) i; ALTER TABLE c ADD PRIMARY KEY (id)`,
   )
   const path = `${bench.path}.other`
-  const options = { connection: bench.connection, tables: ['a', 'c'], slot: 'in_the_middle', saveEveryMs: 5 }
+  const options = { connection: bench.connection, tables: ['a', 'c'], slot: 'in_the_middle', syncIntervalMs: 5 }
   for (let round = 0; round < 2; round++) {
     const db = Store.open(path)
     const half = await mirror(db, options)

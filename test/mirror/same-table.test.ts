@@ -25,7 +25,7 @@ const TABLES = `
   INSERT INTO event SELECT i, i FROM generate_series(1, 150) i`
 
 async function start(options: Partial<MirrorOptions> = {}): Promise<void> {
-  bench = await MirrorBench.start(server, TABLES, { tables: ['item', 'event'], checkEveryMs: 25, ...options })
+  bench = await MirrorBench.start(server, TABLES, { tables: ['item', 'event'], checkIntervalMs: 25, ...options })
 }
 
 /** A change that says nothing in the stream, or the wrong thing, and leaves the mirror with other rows than Postgres has. */
@@ -165,14 +165,14 @@ test('columns of names of other objects are not mirrored, and said not to be', a
 
 test('a partition that is dropped takes its own rows and no copy', async () => {
   await start()
-  const known = bench.db.table('event').find({ id: 120 })
+  const known = bench.db.table('event').findRows({ id: 120 })
   let copied = 0
   bench.mirror.on('progress', ({ rows }) => {
     copied += rows
   })
   await bench.query('DROP TABLE event_0')
   await bench.until(() => bench.db.table('event').rowCount === 51)
-  expect(bench.db.table('event').find({ id: 120 })).toEqual(known)
+  expect(bench.db.table('event').findRows({ id: 120 })).toEqual(known)
   await bench.query('TRUNCATE event_rest')
   await bench.until(() => bench.db.table('event').rowCount === 0)
   await bench.expectSame()

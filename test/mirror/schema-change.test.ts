@@ -201,7 +201,7 @@ test('a renamed or moved table goes on under its name, also over a restart, unti
 })
 
 test('a change that the stream says nothing of is shown without a change of any row', async () => {
-  await start({ checkEveryMs: 1000 })
+  await start({ checkIntervalMs: 1000 })
   await bench.query('ALTER TABLE item ADD c int DEFAULT 7')
   await bench.until(() => bench.db.table('item').get(2000)?.c === 7)
   await bench.expectSame()

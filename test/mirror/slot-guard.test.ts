@@ -23,7 +23,7 @@ afterEach(async () => {
 
 async function start(options: Partial<MirrorOptions>): Promise<MirrorBench> {
   const sql = 'CREATE TABLE t (id int PRIMARY KEY, v text); INSERT INTO t SELECT i FROM generate_series(1, 100) i'
-  bench = await MirrorBench.start(server, sql, { tables: ['t'], checkEveryMs: 20, ...options })
+  bench = await MirrorBench.start(server, sql, { tables: ['t'], checkIntervalMs: 20, ...options })
   return bench
 }
 
@@ -42,11 +42,11 @@ const writeLog = (mib: number) =>
 beforeAll(() => writeLog(1)) // from now on its values are stored as they are
 
 test('a mirror that may not keep more log gives its slot up, tells it, and copies again by itself', async () => {
-  const { mirror } = await start({ saveEveryMs: 1e9, maxRetainedBytes: 32 * MIB })
+  const { mirror } = await start({ syncIntervalMs: 1e9, maxRetainedBytes: 32 * MIB })
   const before = Number((await slotOf(bench!)).confirmed)
   const warned = () => bench!.notices.filter((notice) => notice.includes('that maxRetainedBytes allows'))
   const errors: unknown[] = []
-  mirror.on('state', (_, error) => error !== undefined && errors.push(error))
+  mirror.on('status', (_, error) => error !== undefined && errors.push(error))
   while (warned().length === 0) {
     await writeLog(2)
     await new Promise((resolve) => setTimeout(resolve, 60))
@@ -66,7 +66,7 @@ test('a mirror that may not keep more log gives its slot up, tells it, and copie
 })
 
 test('the limit of the server is told before it is reached', async () => {
-  await start({ saveEveryMs: 1e9 })
+  await start({ syncIntervalMs: 1e9 })
   const warned = () =>
     bench!.notices.filter((notice) => notice.includes('that max_slot_wal_keep_size of the server allows'))
   while (warned().length === 0) {
@@ -95,7 +95,7 @@ test('a limit holds during a copy, too', async () => {
 })
 
 test('the slot of a quiet database advances while another database of the cluster is written to', async () => {
-  await start({ saveEveryMs: 20 })
+  await start({ syncIntervalMs: 20 })
   const before = Number((await slotOf(bench!)).confirmed)
   await writeLog(40)
   await bench!.until(async () => Number((await slotOf(bench!)).confirmed) - before > 20 * MIB)

@@ -66,7 +66,7 @@ test('a standby is mirrored with the publication of its primary, also when colum
   const folder = mkdtempSync(join(tmpdir(), 'snapheap-standby-'))
   const db = Store.open(join(folder, 'standby.heap'))
   const notices: string[] = []
-  const of = await mirror(db, { connection: standby.connection, tables: ['t'], publication: 'p', checkEveryMs: 50 })
+  const of = await mirror(db, { connection: standby.connection, tables: ['t'], publication: 'p', checkIntervalMs: 50 })
   of.on('notice', (notice) => notices.push(notice))
   await until(() => notices.some((notice) => notice.includes('SELECT pg_log_standby_snapshot()')))
   {
@@ -97,7 +97,7 @@ test('a standby is verified, in the background too, at any time: while its prima
   await using standby = await startStandby(primary)
   const folder = mkdtempSync(join(tmpdir(), 'snapheap-standby-'))
   const db = Store.open(join(folder, 'standby.heap'))
-  const options = { connection: standby.connection, tables: ['t', 'u'], publication: 'p', verifyEveryMs: 0 }
+  const options = { connection: standby.connection, tables: ['t', 'u'], publication: 'p', verifyIntervalMs: 0 }
   const begun = mirror(db, options)
   let of: Mirror
   {
@@ -158,7 +158,7 @@ test('a slot on a standby whose primary logs nothing is given up in time, with w
 
 test('a server that is a standby for a while is waited for, and nothing is copied again', async () => {
   await using server = await startPostgres()
-  await using bench = await MirrorBench.start(server, TABLE, { tables: ['t'], saveEveryMs: 50 })
+  await using bench = await MirrorBench.start(server, TABLE, { tables: ['t'], syncIntervalMs: 50 })
   const folder = await dataOf(server)
   await server.stop()
   await signalStandby(folder)
@@ -178,7 +178,7 @@ test('a standby that is behind, without the slot, is waited for; promoted so, ev
   await using standby = await startStandby(primary)
   const folder = mkdtempSync(join(tmpdir(), 'snapheap-standby-'))
   const path = join(folder, 'behind.heap')
-  const options = { tables: ['t'], checkEveryMs: 50, saveEveryMs: 50 }
+  const options = { tables: ['t'], checkIntervalMs: 50, syncIntervalMs: 50 }
   const db = Store.open(path)
   const first = await mirror(db, { connection: primary.connection, ...options })
   await first.ready

@@ -23,7 +23,7 @@ async function waitForStandbys(names: string): Promise<void> {
 
 const SQL = 'CREATE TABLE t (id int PRIMARY KEY, v int); INSERT INTO t VALUES (1, 0); CREATE TABLE other (id int)'
 /** Nothing is made durable by the clock. */
-const OPTIONS = { tables: ['t'], saveEveryMs: 1e8 }
+const OPTIONS = { tables: ['t'], syncIntervalMs: 1e8 }
 
 const confirmed = async () => {
   const [row] = await bench!.query<{ lsn: string }>(

@@ -21,6 +21,6 @@ test.each([
     })
     expect(store.table('t').get(1)).toEqual({ id: 1, at: expected })
     store.write((tx) => tx.insert('t', { id: 2, at: expected }))
-    expect(store.table('t').find({ at: expected })).toEqual([1, 2])
+    expect(store.table('t').findRows({ at: expected })).toEqual([1, 2])
   },
 )

@@ -22,10 +22,10 @@ test('log that the server cannot decode does not hold the mirror up for good: it
   )
   if (version < 150_000) context.skip('Postgres 14 has no row filters, which make it fail here.')
   const sql = 'CREATE TABLE t (id int PRIMARY KEY, v int NOT NULL); INSERT INTO t VALUES (1, 1), (2, 2)'
-  bench = await MirrorBench.start(server, sql, { tables: ['t'], checkEveryMs: 3_600_000 })
+  bench = await MirrorBench.start(server, sql, { tables: ['t'], checkIntervalMs: 3_600_000 })
   const { mirror } = bench
   const errors: string[] = []
-  mirror.on('state', (_, error) => error !== undefined && errors.push(error.message))
+  mirror.on('status', (_, error) => error !== undefined && errors.push(error.message))
   await bench.query(
     `ALTER TABLE t REPLICA IDENTITY FULL; ALTER PUBLICATION ${mirror.slot} SET TABLE t WHERE (1 / v > 5)`,
   )

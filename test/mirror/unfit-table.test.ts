@@ -16,7 +16,7 @@ const TABLES = `
   CREATE TABLE b (id int PRIMARY KEY, v text); INSERT INTO b SELECT i, 'b' || i FROM generate_series(1, 100) i`
 
 async function start(options: Partial<MirrorOptions> = {}): Promise<void> {
-  bench = await MirrorBench.start(server, TABLES, { tables: ['a', 'b'], checkEveryMs: 25, ...options })
+  bench = await MirrorBench.start(server, TABLES, { tables: ['a', 'b'], checkIntervalMs: 25, ...options })
 }
 
 const statuses = (): Record<string, string> =>
@@ -83,7 +83,7 @@ for (const publication of [undefined, 'theirs']) {
     bench = await MirrorBench.start(
       server,
       `${TABLES}; ${publication === undefined ? '' : 'CREATE PUBLICATION theirs FOR TABLE a, b'}`,
-      { tables: ['a', 'b'], checkEveryMs: 25, ...(publication === undefined ? {} : { publication }) },
+      { tables: ['a', 'b'], checkIntervalMs: 25, ...(publication === undefined ? {} : { publication }) },
     )
     await bench.query('ALTER TABLE b DROP CONSTRAINT b_pkey')
     await bench.query("INSERT INTO b VALUES (500, 'without a key')")

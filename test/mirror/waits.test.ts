@@ -49,7 +49,7 @@ const throughNetwork = (connection: ServerConnection): ServerConnection => ({
 })
 
 async function start(connection: ServerConnection, options: Partial<MirrorOptions> = {}): Promise<Mirror> {
-  const started = await mirror(fileStore(), { connection, tables: ['t'], checkEveryMs: 50, ...options })
+  const started = await mirror(fileStore(), { connection, tables: ['t'], checkIntervalMs: 50, ...options })
   started.ready.catch(() => undefined)
   opened.push(started)
   return started

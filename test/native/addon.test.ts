@@ -152,11 +152,11 @@ test('what is written off the event loop is no memory that a getter among the bu
       return kept
     },
   })
-  await nativeMemory().writeBeside!(fd, buffers, 0)
+  await nativeMemory().writeAsync!(fd, buffers, 0)
   expect(readFileSync(path).equals(kept)).toBe(true)
   const endless: Uint8Array[] = []
   endless.length = 2 ** 32 - 1
-  expect(() => nativeMemory().writeBeside!(fd, endless, 0)).toThrow('must be a Uint8Array')
+  expect(() => nativeMemory().writeAsync!(fd, endless, 0)).toThrow('must be a Uint8Array')
 })
 
 const canLimit = process.platform === 'linux' && spawnSync('prlimit', ['--version']).status === 0

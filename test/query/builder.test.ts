@@ -357,7 +357,7 @@ describe('page', () => {
           const db = await open(undefined, { entities: [Keeper, Animal] })
           const rest = { name: 'x', type: 'x', born: new Date(0), keeper: null }
           db.write((tx) => {
-            for (const [id, each] of legs.entries()) tx.create(Animal, { id, legs: each, ...rest })
+            for (const [id, each] of legs.entries()) tx.insert(Animal, { id, legs: each, ...rest })
           })
           const untouched = new Set(legs.keys())
           const ids = paged((cursor) => {
@@ -366,7 +366,7 @@ describe('page', () => {
             db.write((tx) => {
               const id = changes.next().value
               if (tx.delete('animal', id)) untouched.delete(id)
-              else if (id >= legs.length) tx.create(Animal, { id, legs: id % 4, ...rest })
+              else if (id >= legs.length) tx.insert(Animal, { id, legs: id % 4, ...rest })
             })
             return { items: seen, next }
           })
@@ -463,10 +463,10 @@ describe('parameters', () => {
 test('objects found after rows were deleted, whose numbers theirs got, are not taken for those', async () => {
   const db = await opened({ entities: [Keeper, Animal] })
   const rest = { name: 'x', legs: 1, type: 'x', born: new Date(0), keeper: null }
-  db.write((tx) => tx.create(Animal, { id: 1, ...rest }))
+  db.write((tx) => tx.insert(Animal, { id: 1, ...rest }))
   expect(db.query(Animal).first()?.id).toBe(1)
   db.write((tx) => tx.delete('animal', 1))
-  db.write((tx) => tx.create(Animal, { id: 1, ...rest }))
+  db.write((tx) => tx.insert(Animal, { id: 1, ...rest }))
   expect(
     db
       .query(Animal)

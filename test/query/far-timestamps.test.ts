@@ -75,7 +75,7 @@ test.each(NAMES)(
       expect([found({ eq: at }), asked({ $eq: json(at) }), inAll({ $eq: json(at) })]).toEqual([[i], [i], [i]])
       expect([found({ in: [at] }), asked({ $in: [json(at)] }), inAll({ $in: [json(at)] })]).toEqual([[i], [i], [i]])
     }
-    expect(db.table('t').find({ [name]: FAR })).toHaveLength(1)
+    expect(db.table('t').findRows({ [name]: FAR })).toHaveLength(1)
   },
 )
 

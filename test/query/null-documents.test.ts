@@ -110,8 +110,8 @@ test.each([
       expect(groups.filter((group) => group[name] === null)).toEqual([
         { [name]: null, rows: expected.length, there: 0 },
       ])
-      if (name !== 'dynamic') expect(db.table('t').find({ [name]: null })).toEqual(ids(isNull))
-      if (name !== 'dynamic') expect(db.table('t').find({ [name]: null, one: 1 })).toEqual(ids(isNull))
+      if (name !== 'dynamic') expect(db.table('t').findRows({ [name]: null })).toEqual(ids(isNull))
+      if (name !== 'dynamic') expect(db.table('t').findRows({ [name]: null, one: 1 })).toEqual(ids(isNull))
     }
   },
 )

@@ -16,7 +16,7 @@ export async function commitForever(store: Store, seed: number, acknowledge: (ve
     } else if (luck < 0.98) {
       const versions = Array.from({ length: 5 }, () => store.writeAsync((tx) => commitOne(store, tx, random)))
       for (const version of await Promise.all(versions)) acknowledge(version)
-    } else await store.save()
+    } else await store.checkpoint()
   }
 }
 

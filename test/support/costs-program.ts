@@ -123,7 +123,7 @@ async function reads(): Promise<object> {
     'any value by row: a number': costOf((id) => amount.get(id)),
     'any value by row: one of a few strings': costOf((id) => status.get(id)),
     'a row by key': costOf((id) => table.rowOf(id)),
-    'the 20 rows with a value': costOf((id) => table.find({ customer: id % CUSTOMERS })),
+    'the 20 rows with a value': costOf((id) => table.findRows({ customer: id % CUSTOMERS })),
     'a property by key': costOf((id) => db.get(Orders, id)!.amount),
     'a property of an object referred to': costOf((id) => db.get(Orders, id)!.customer.name),
     '20 objects by a value': costOf((id) => db.find(Orders, { customer: id % CUSTOMERS })),
@@ -139,10 +139,10 @@ async function reads(): Promise<object> {
 async function writes(folder: string): Promise<object> {
   const updates = 2000
   const path = join(folder, 'orders.heap')
-  const durability = { everyMs: 2 ** 31 - 1, everyBytes: 2 ** 31 - 1 }
+  const durability = { intervalMs: 2 ** 31 - 1, intervalBytes: 2 ** 31 - 1 }
   const db = await open(path, { entities: [Customer, Orders], durability })
   fill(db)
-  await db.save()
+  await db.checkpoint()
   const logged = (): number => db.stats().log!.bytesSinceCheckpoint
   const change = (each: number, change: number): void => {
     const row = orderAt((each * 7919) % ROWS, change)

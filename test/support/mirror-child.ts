@@ -9,9 +9,9 @@ const started = await mirror(db, {
   connection: JSON.parse(connection),
   tables: ['ledger', 'account'],
   slot: 'crash_rounds',
-  saveEveryMs: 5,
-  checkEveryMs: 50,
+  syncIntervalMs: 5,
+  checkIntervalMs: 50,
   ...JSON.parse(options),
 })
 started.on('notice', (text) => process.stdout.write(`notice ${text}\n`))
-started.on('state', (status, error) => process.stdout.write(`${status} ${error?.message ?? ''}\n`))
+started.on('status', (status, error) => process.stdout.write(`${status} ${error?.message ?? ''}\n`))

@@ -32,7 +32,7 @@ export class MirrorBench {
     user = 'postgres',
   ): Promise<MirrorBench> {
     const connection = { ...(await server.createDatabase('mirror')), user }
-    const bench = new MirrorBench(server, connection, { checkEveryMs: 100, ...options })
+    const bench = new MirrorBench(server, connection, { checkIntervalMs: 100, ...options })
     await bench.query(sql)
     await bench.open()
     return bench
@@ -44,7 +44,7 @@ export class MirrorBench {
     this.isOpen = true
     this.mirror = await mirror(this.db, { connection: this.connection, ...this.options, ...changed })
     this.mirror.on('notice', (text) => this.notices.push(text))
-    this.mirror.on('state', (status) => this.statuses.push(status))
+    this.mirror.on('status', (status) => this.statuses.push(status))
     await this.mirror.ready
   }
 

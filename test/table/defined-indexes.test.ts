@@ -188,7 +188,7 @@ function expectFound(table: Table, model: Map<string, Row>, probe: Row): void {
     const wanted = [...model.values()]
       .filter((row) => Object.entries(condition).every(([name, value]) => row[name as 'a'] === value))
       .map((row) => table.rowOf(row.id))
-    expect(table.find(condition)).toEqual(wanted.sort((x, y) => x - y))
+    expect(table.findRows(condition)).toEqual(wanted.sort((x, y) => x - y))
   }
 }
 
@@ -286,7 +286,7 @@ describe('indexes with a definition', () => {
     })
     const table = store.table('post')
     expect(table.indexes.map((each) => each.name)).toEqual(['author_day_ordered'])
-    expect(table.find({ author: 'ada' })).toEqual([7, 8, 9])
+    expect(table.findRows({ author: 'ada' })).toEqual([7, 8, 9])
   })
 
   test('numbers of every type are in one order, and bounds may be of another type than the column', () => {
@@ -308,7 +308,7 @@ describe('indexes with a definition', () => {
     expect(walk(n.cursor({ lower: [2.5], upper: [3n] }))).toEqual([2, 5, 0])
     expect(walk(d.cursor({ upper: [null], excludesUpper: true }))).toEqual([2, 5])
     expect(walk(d.cursor({ lower: [2.25], upper: ['2.5'] }))).toEqual([2, 5])
-    expect(store.table('t').find({ d: new Decimal(25n, 1) })).toEqual([2])
+    expect(store.table('t').findRows({ d: new Decimal(25n, 1) })).toEqual([2])
   })
 
   test('dropping a column drops the indexes over it; renaming it keeps them; each can be dropped by its name', () => {

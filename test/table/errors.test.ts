@@ -50,9 +50,9 @@ const FAILURES: [string, (tx: Transaction) => unknown, string, string[]][] = [
   ['half a composite key', (tx) => tx.get('line', [ORDER]), 'TYPE', ['line', 'order (uuid), position (integer)']],
   ['a composite key twice', (tx) => { tx.insert('line', { order: ORDER, position: 1 }); tx.insert('line', { order: ORDER, position: 1 }) }, 'UNIQUE', ['line', 'order, position', ORDER]],
   ['a wrong type of key', (tx) => tx.get('item', 'one'), 'TYPE', ['"one"', 'item', 'id (integer)']],
-  ['a condition of another type', (tx) => tx.table('item').find({ name: 5 }), 'TYPE', ['item.name', '5', 'string']],
-  ['a condition that is no data', (tx) => tx.table('item').find({ data: [Symbol('s')] }), 'TYPE', ['item.data', 'symbol']],
-  ['a condition on an unknown column', (tx) => tx.table('item').find({ colour: 5 }), 'NOT_FOUND', ['item', 'colour']],
+  ['a condition of another type', (tx) => tx.table('item').findRows({ name: 5 }), 'TYPE', ['item.name', '5', 'string']],
+  ['a condition that is no data', (tx) => tx.table('item').findRows({ data: [Symbol('s')] }), 'TYPE', ['item.data', 'symbol']],
+  ['a condition on an unknown column', (tx) => tx.table('item').findRows({ colour: 5 }), 'NOT_FOUND', ['item', 'colour']],
   ['a table twice', (tx) => tx.createTable('item', { key: 'id', columns: { id: 'integer' } }), 'EXISTS', ['item']],
   ['a table without a key', (tx) => tx.createTable('t', { key: [], columns: { id: 'integer' } }), 'INVALID_ARGUMENT', ['t', 'key']],
   ['a key that is no column', (tx) => tx.createTable('t', { key: 'x', columns: { id: 'integer' } }), 'INVALID_ARGUMENT', ['t', '"x"']],
@@ -92,8 +92,8 @@ describe('a statement that fails names the thing and the remedy, and has done no
 
   test('a thousand failed look-ups do not tire the next one', () => {
     const table = shop().table('item')
-    for (let i = 0; i < 1100; i++) errorOf(() => table.find({ data: [[() => 1]] }))
-    expect(table.find({ data: { note: 'keep this one' } })).toEqual([2])
+    for (let i = 0; i < 1100; i++) errorOf(() => table.findRows({ data: [[() => 1]] }))
+    expect(table.findRows({ data: { note: 'keep this one' } })).toEqual([2])
   })
 
   test('an error thrown by a value while it is read leaves nothing behind', () => {
@@ -180,6 +180,6 @@ test('an unknown column is an error wherever it stands among the conditions', ()
     { id: 99, nope: 1 },
     { v: 99, w: 99, nope: 1 },
   ]) {
-    expect(errorOf(() => table.find(conditions)).message).toContain('no column "nope"')
+    expect(errorOf(() => table.findRows(conditions)).message).toContain('no column "nope"')
   }
 })

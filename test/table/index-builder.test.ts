@@ -71,7 +71,7 @@ describe('an index built over existing rows', () => {
           const limit = Math.min(table.rowLimit, column.capacity)
           const [steps, beside] = [0, 1].map(() => new IndexBuilder(view, column.addressOf(0), limit, passRows))
           atOnce(steps.sort())
-          await store.readBeside((pinned) => beside.sortBeside(pinned))
+          await store.readPinned((pinned) => beside.sortAsync(pinned))
           expect(sortedBy(beside)).toEqual(sortedBy(steps))
           expect(sortedBy(beside)[0].length).toBe(rows - Math.ceil(rows / 17))
           await opened.pop()!.close()
@@ -96,16 +96,16 @@ describe('an index built over existing rows', () => {
     store.write((tx) => {
       for (let id = 50_000; id < 60_000; id++) tx.insert('t', { id, value: id % 9 })
     })
-    expect(store.table('t').find({ value: 7.5 })).toEqual([5])
-    expect(store.table('t').find({ value: 8 }).length).toBe(1111)
+    expect(store.table('t').findRows({ value: 7.5 })).toEqual([5])
+    expect(store.table('t').findRows({ value: 8 }).length).toBe(1111)
   })
 
   test('holds a value of more rows than a chunk, as array and as bitmap', () => {
     const store = tableOf(Array.from({ length: 150_000 }, (_, i) => (i % 3 === 0 ? 1 : i % 50 === 0 ? 2 : i + 10)))
     store.write((tx) => tx.addIndex('t', 'value'))
-    expect(store.table('t').find({ value: 1 }).length).toBe(50_000)
+    expect(store.table('t').findRows({ value: 1 }).length).toBe(50_000)
     store.write((tx) => tx.delete('t', 3))
-    expect(store.table('t').find({ value: 1 }).slice(0, 3)).toEqual([0, 6, 9])
+    expect(store.table('t').findRows({ value: 1 }).slice(0, 3)).toEqual([0, 6, 9])
   })
 
   test('refuses a value that two rows share where it must be unique, and leaves nothing behind', () => {

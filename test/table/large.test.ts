@@ -32,9 +32,9 @@ describe('large tables', () => {
       const row = table.rowOf(`key ${i}`)
       expect(table.column('n').get(row)).toBe(i)
     }
-    expect(table.find({ group: 7 })).toHaveLength(count / 100)
-    expect(table.find({ group: 7, n: 107 })).toHaveLength(1)
-    expect(table.find({ note: null })).toHaveLength(count - count / 1000)
+    expect(table.findRows({ group: 7 })).toHaveLength(count / 100)
+    expect(table.findRows({ group: 7, n: 107 })).toHaveLength(1)
+    expect(table.findRows({ note: null })).toHaveLength(count - count / 1000)
     expect(table.column('n').statistics()).toEqual({ values: count, distinct: count, min: 0, max: count - 1 })
     expect(table.column('note').statistics()).toMatchObject({ values: count / 1000, distinct: count / 1000 })
   })
@@ -51,7 +51,7 @@ describe('large tables', () => {
     const table = store.table('t')
     const keys = (kind: string) =>
       table
-        .find({ kind })
+        .findRows({ kind })
         .map((row) => table.keyOf(row) as number)
         .sort((a, b) => a - b)
     expect(table.column('kind').statistics()).toMatchObject({ values: count, distinct: 1 })
@@ -84,7 +84,8 @@ describe('large tables', () => {
     const table = store.table('t')
     expect(table.column('built').isIndexed).toBe(true)
     expect(table.column('built').statistics()).toEqual(table.column('kept').statistics())
-    for (const n of [0, 1, 4, 9, 17, 1023, null]) expect(table.find({ built: n })).toEqual(table.find({ kept: n }))
+    for (const n of [0, 1, 4, 9, 17, 1023, null])
+      expect(table.findRows({ built: n })).toEqual(table.findRows({ kept: n }))
   })
 })
 
@@ -135,11 +136,11 @@ describe('space is used again', () => {
     const copies: number[] = []
     for (let round = 0; round < 10; round++) {
       fill(store)
-      await store.save()
-      await store.save(`${path}.${round}`)
+      await store.checkpoint()
+      await store.saveAs(`${path}.${round}`)
       copies.push(statSync(`${path}.${round}`).size)
       store.write((tx) => tx.truncate('t'))
-      await store.save()
+      await store.checkpoint()
     }
     expect(Math.max(...copies.slice(1))).toBeLessThanOrEqual(copies[1] + 10 * 32_768)
     const { fileBytes } = store.stats()

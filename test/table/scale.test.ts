@@ -32,7 +32,7 @@ describe('a column of decimals with a scale', () => {
             expect(table.column('price').get(id)).toEqual(new Decimal(cents, 2))
           const forms = [written(sought), String(written(sought)), Number(sought.cents) / 100]
           if (sought.cents % 100n === 0n) forms.push(...([sought.cents / 100n] as unknown as number[]))
-          for (const form of forms) expect(table.find({ price: form })).toEqual(expected)
+          for (const form of forms) expect(table.findRows({ price: form })).toEqual(expected)
         })
       }),
       { numRuns: 30 },
@@ -54,11 +54,11 @@ describe('a column of decimals with a scale', () => {
       tx.update('item', 2, { price: 3 })
       tx.insert('item', { id: 3, free: 1 })
     })
-    expect(table.find({ price: '3.000' })).toEqual([2])
-    expect(table.find({ price: Number.NaN })).toEqual([1])
-    expect(table.find({ price: null })).toEqual([3])
-    expect(table.find({ price: 1.555 })).toEqual([])
-    expect(table.find({ free: '1.5' })).toEqual([2]) // without a scale, 1.5 and 1.50 are two values
+    expect(table.findRows({ price: '3.000' })).toEqual([2])
+    expect(table.findRows({ price: Number.NaN })).toEqual([1])
+    expect(table.findRows({ price: null })).toEqual([3])
+    expect(table.findRows({ price: 1.555 })).toEqual([])
+    expect(table.findRows({ free: '1.5' })).toEqual([2]) // without a scale, 1.5 and 1.50 are two values
   })
 
   test('still has it when the file is opened again', async () => {
@@ -68,7 +68,7 @@ describe('a column of decimals with a scale', () => {
     await store.close()
     const table = fileStore(path).table('item')
     expect([table.column('price').scale, table.column('free').scale]).toEqual([2, undefined])
-    expect(table.find({ price: 1.5 })).toEqual([1])
+    expect(table.findRows({ price: 1.5 })).toEqual([1])
   })
 
   test('is declared with decimals only, and as a number of digits', () => {

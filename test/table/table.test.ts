@@ -20,13 +20,13 @@ describe('values', () => {
     expect(table.column('any').get(0)).toBeNull()
     expect(table.column('any').get(1)).toBeUndefined()
     expect([0, 1, 2, 3].map((row) => table.column('flag').get(row))).toEqual([null, false, true, null])
-    expect(table.find({ any: null })).toEqual([0])
-    expect(table.find({ any: undefined })).toEqual([1])
-    expect(table.find({ any: false })).toEqual([2])
-    expect(table.find({ any: 0 })).toEqual([3])
-    expect(table.find({ any: '' })).toEqual([4])
-    expect(table.find({ flag: null })).toEqual([0, 3, 4])
-    expect(table.find({ flag: false })).toEqual([1])
+    expect(table.findRows({ any: null })).toEqual([0])
+    expect(table.findRows({ any: undefined })).toEqual([1])
+    expect(table.findRows({ any: false })).toEqual([2])
+    expect(table.findRows({ any: 0 })).toEqual([3])
+    expect(table.findRows({ any: '' })).toEqual([4])
+    expect(table.findRows({ flag: null })).toEqual([0, 3, 4])
+    expect(table.findRows({ flag: false })).toEqual([1])
     expect(table.column('any').statistics().values).toBe(4)
     expect(table.column('flag').statistics()).toMatchObject({ values: 2, distinct: undefined })
   })
@@ -59,7 +59,7 @@ describe('values', () => {
         tx.insert(`t${i}`, { id: 1, value: given })
       })
       expect(store.table(`t${i}`).get(1)!.value).toEqual(expected)
-      expect(store.table(`t${i}`).find({ value: given })).toEqual([1])
+      expect(store.table(`t${i}`).findRows({ value: given })).toEqual([1])
     }
   })
 
@@ -127,7 +127,7 @@ describe('keys', () => {
       { id: 2 ** 40, n: 3 },
       { id: 42, n: 2 },
     ])
-    expect(table.find({ n: 3 })).toHaveLength(11)
+    expect(table.findRows({ n: 3 })).toHaveLength(11)
     expect([snapshot.table('t').isDirect, snapshot.table('t').rowOf(2 ** 40)]).toEqual([true, -1])
     snapshot.close()
   })

@@ -22,7 +22,7 @@ for (let done = 0; done < Number(rows); ) {
       tx.createTable('t', { key: 'id', columns: { id: 'integer', before: 'integer' } })
     tx.insert('t', { id, before: store.table('t').rowCount })
   })
-  if (done % 5 === 0) await store.save()
+  if (done % 5 === 0) await store.checkpoint()
   await store.close()
   console.log(id)
 }

@@ -9,6 +9,6 @@ store.write((tx) => {
   tx.createTable('t', { key: 'id', columns: { id: 'integer', pid: 'integer' } })
   tx.insert('t', { id: 1, pid: process.pid })
 })
-await store.save()
+await store.checkpoint()
 console.log('held')
 setInterval(() => undefined, 1000)

@@ -26,7 +26,7 @@ for (const memory of [loadNativeMemory()!, plainMemory()]) {
   }
 }
 const reader = Store.open(path, { readOnly: true })
-outcome.save = await reader.save(`${path}.copy`).then(
+outcome.save = await reader.saveAs(`${path}.copy`).then(
   () => 'saved',
   (error: SnapheapError) => [error.code, error.details.systemCode],
 )

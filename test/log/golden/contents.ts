@@ -46,7 +46,7 @@ export async function fillGolden(store: Store): Promise<void> {
     })
     for (const row of GOLDEN_ROWS.slice(0, 20)) tx.insert('golden', { ...row, number: -1 })
   })
-  await store.save()
+  await store.checkpoint()
   for (let i = 20; i < 40; i += 2) {
     store.write((tx) => {
       tx.annotation = `rows ${i} and ${i + 1}`

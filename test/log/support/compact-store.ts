@@ -8,7 +8,7 @@ if (store.tableNames.length === 0) {
     const rows = tx.writer('t')
     for (let id = 0; id < 20_000; id++) rows.insert({ id, text: `the text of row ${id}, which takes some space` })
   })
-  await store.save()
+  await store.checkpoint()
 }
 console.log('filled')
 for (;;) await store.compact()

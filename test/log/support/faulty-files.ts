@@ -117,7 +117,7 @@ export class FaultyFiles implements Files {
     nodeFiles.close(fd)
   }
 
-  async closeBeside(fd: number): Promise<void> {
+  async closeAsync(fd: number): Promise<void> {
     this.opened.delete(fd)
     nodeFiles.close(fd)
   }
@@ -127,7 +127,7 @@ export class FaultyFiles implements Files {
     return this.perform('read', path, () => nodeFiles.read(fd, into, position), position, into.length)
   }
 
-  async readBeside(fd: number, into: Uint8Array, position: number): Promise<number> {
+  async readAsync(fd: number, into: Uint8Array, position: number): Promise<number> {
     const { path } = this.opened.get(fd)!
     let count = 0
     await this.later(this.record('read', path, position, into.length), (share) => {
@@ -142,7 +142,7 @@ export class FaultyFiles implements Files {
     this.attempt(operation, (share) => this.put(fd, node, [bytes], position, share))
   }
 
-  writeBeside(fd: number, buffers: readonly Uint8Array[], position: number): Promise<void> {
+  writeAsync(fd: number, buffers: readonly Uint8Array[], position: number): Promise<void> {
     const { node, path } = this.opened.get(fd)!
     const size = buffers.reduce((sum, { length }) => sum + length, 0)
     const operation = this.record('write', path, position, size)
@@ -161,7 +161,7 @@ export class FaultyFiles implements Files {
     })
   }
 
-  syncBeside(fd: number): Promise<void> {
+  syncAsync(fd: number): Promise<void> {
     const { node, path } = this.opened.get(fd)!
     const count = node.changeCount
     return this.later(this.record('sync', path), (share) => {
@@ -224,7 +224,7 @@ export class FaultyFiles implements Files {
     })
   }
 
-  removeBeside(path: string): Promise<void> {
+  removeAsync(path: string): Promise<void> {
     return this.later(this.record('remove', path), (share) => {
       if (share < 1) return
       nodeFiles.remove(path)
@@ -247,7 +247,7 @@ export class FaultyFiles implements Files {
   /** Nobody tells. */
   watch(): undefined {}
 
-  syncFolderBeside(path: string): Promise<void> {
+  syncFolderAsync(path: string): Promise<void> {
     return this.later(this.record('syncFolder', path), (share) => {
       if (share === 1) this.device.folderAt(path).sync()
     })

@@ -12,7 +12,7 @@ for (let n = Number(first); ; n++) {
     store.write((tx) => tx.upsert('t', { id: n % 100, n, text: `${n},`.repeat(2000) }))
     console.log(n)
   })
-  if (n % 90 === 89) await unlessFull(() => (n % 270 === 269 ? store.compact() : store.save()))
+  if (n % 90 === 89) await unlessFull(() => (n % 270 === 269 ? store.compact() : store.checkpoint()))
   await new Promise(setImmediate)
 }
 

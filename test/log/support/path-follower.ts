@@ -32,7 +32,7 @@ export class PathFollower {
     this.generation = path.generation
     this.store = StoreOverFiles.over(path.in(device), {
       follow: true,
-      unsynced: isUnsynced,
+      showUnsynced: isUnsynced,
       onFailure: () => undefined,
       files: this.files,
       world,

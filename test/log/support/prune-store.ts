@@ -8,13 +8,13 @@ const store = Store.open(path, {
   ...(retain === 'retain' ? { retain: { log: 200_000 } } : {}),
 })
 store.write((tx) => tx.createTable('t', { key: 'id', columns: { id: 'integer', text: 'string' } }))
-await store.save()
+await store.checkpoint()
 console.log('begun')
 for (let n = 0; ; n++) {
   store.write((tx) => {
     for (let i = 0; i < 20; i++) tx.upsert('t', { id: (n * 7 + i) % 300, text: `text ${n} ${i}` })
   })
-  if (n % 20 === 0) await store.save()
+  if (n % 20 === 0) await store.checkpoint()
   if (n % 60 === 0) await store.compact()
   await new Promise(setImmediate)
 }

@@ -11,5 +11,5 @@ store.write((tx) => {
 })
 for (;;) {
   console.log('next')
-  await store.save(copy, { replace: true })
+  await store.saveAs(copy, { replace: true })
 }

@@ -107,7 +107,7 @@ export class SimulatedDatabase {
     const luck = this.random() * 100
     if (luck < 26) this.write()
     else if (luck < 36) this.writeAsync()
-    else if (luck < 42) this.writeBeside()
+    else if (luck < 42) this.bulkWrite()
     else if (luck < 47) this.save()
     else if (luck < 49) this.compact()
     else if (luck < 53) this.sync()
@@ -193,7 +193,7 @@ export class SimulatedDatabase {
     }
   }
 
-  private writeBeside(): void {
+  private bulkWrite(): void {
     const { store, mode } = this
     const change = this.anyChange()
     const turns = Math.floor(this.random() * 4)
@@ -209,10 +209,10 @@ export class SimulatedDatabase {
       this.beside = { version, state, isBulk }
       attempted = state
     }
-    const result = isBulk ? store.bulkLoad(run) : store.writeBeside(run)
+    const result = isBulk ? store.bulkWrite(run, { log: false }) : store.bulkWrite(run)
     const isPromised = (): boolean => isBulk || (mode === 'commit' && this.mode === 'commit')
     this.begin(
-      isBulk ? 'bulkLoad' : 'writeBeside',
+      isBulk ? 'bulkWrite without log' : 'bulkWrite',
       result,
       () => isPromised() && this.history.acknowledge(version),
       false,
@@ -232,7 +232,7 @@ export class SimulatedDatabase {
   }
 
   private save(): void {
-    this.begin('save', this.store.save(), this.acknowledgement())
+    this.begin('save', this.store.checkpoint(), this.acknowledgement())
   }
 
   private compact(): void {
@@ -491,7 +491,7 @@ export class SimulatedDatabase {
 
   /** No timers: they would bring chance into it. */
   private durabilityOf(mode: Mode) {
-    return mode === 'interval' ? { everyMs: 1e8, everyBytes: 1 + Math.floor(this.random() ** 2 * 30_000) } : mode
+    return mode === 'interval' ? { intervalMs: 1e8, intervalBytes: 1 + Math.floor(this.random() ** 2 * 30_000) } : mode
   }
 
   // Bookkeeping

@@ -46,7 +46,7 @@ export class SimulatedFollower {
     try {
       this.store = StoreOverFiles.over(path, {
         follow: true,
-        unsynced: isUnsynced,
+        showUnsynced: isUnsynced,
         onFailure: () => undefined, // of the look at opening: what is wrong, the next one tells too
         files: this.files,
         world,

@@ -290,7 +290,7 @@ export class SimulatedMachine {
     const { isTampered, floors } = to
     if (!isRefused) to.wasReplaced(isTampered ? [EMPTY] : [...floors, commit])
     try {
-      await source.save(to.in(this.device), { replace: true })
+      await source.saveAs(to.in(this.device), { replace: true })
     } catch (error) {
       if (!isRefused && isTampered) to.wasTampered(false)
       if (isRefused && error instanceof SnapheapError && ['EXISTS', 'LOCKED'].includes(error.code)) return

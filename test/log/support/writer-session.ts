@@ -49,7 +49,7 @@ export class WriterSession {
       files,
       memory,
       world,
-      durability: mode === 'interval' ? { everyMs: 1e8, everyBytes: 1e5 } : mode, // no timers
+      durability: mode === 'interval' ? { intervalMs: 1e8, intervalBytes: 1e5 } : mode, // no timers
       ...(retainBytes > 0 ? { retain: { log: retainBytes } } : {}),
       segmentBytes,
       onFailure: (error) => this.note(() => this.expectExcused(error, 'the background', this.faultsAtOpening)),
@@ -102,7 +102,7 @@ export class WriterSession {
     const commit = this.shown()
     this.begin(
       'save',
-      () => this.store.save(),
+      () => this.store.checkpoint(),
       () => this.keep(commit),
     )
   }
@@ -133,13 +133,16 @@ export class WriterSession {
     let hasBegun = false
     path.hasGaps = true
     const load = (): Promise<void> =>
-      store.bulkLoad(async (tx) => {
-        this.loads++
-        hasBegun = true
-        const change = this.attempt()
-        commit = change.commit
-        change.apply(tx)
-      })
+      store.bulkWrite(
+        async (tx) => {
+          this.loads++
+          hasBegun = true
+          const change = this.attempt()
+          commit = change.commit
+          change.apply(tx)
+        },
+        { log: false },
+      )
     const onSuccess = (): void => {
       this.commits++
       this.acknowledge(commit!)

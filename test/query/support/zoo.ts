@@ -33,10 +33,10 @@ export async function zoo(count = 1000): Promise<Database> {
   const db = await opened({ entities: [Keeper, Animal] })
   db.write((tx) => {
     for (let id = 0; id < 10; id++) {
-      tx.create(Keeper, { id, name: id % 2 === 0 ? 'Ada' : `keeper ${id}`, age: id % 3 === 0 ? null : 20 + id })
+      tx.insert(Keeper, { id, name: id % 2 === 0 ? 'Ada' : `keeper ${id}`, age: id % 3 === 0 ? null : 20 + id })
     }
     for (let id = 0; id < count; id++) {
-      tx.create(Animal, {
+      tx.insert(Animal, {
         id,
         name: `animal ${id}`,
         legs: id % 7 === 6 ? null : id % 7,

@@ -35,7 +35,7 @@ interface Place {
 }
 
 /** Between two looks of the mirror at the catalogue. */
-export const LOOK_EVERY_MS = 25
+export const LOOK_INTERVAL_MS = 25
 /**
  * A mirror that has ended so many looks, and been live all the time, is taken by its word: a change is seen by the first
  * look that begins after it, and acted on by the second or third.
@@ -83,7 +83,7 @@ export class Oracle {
     const deadline = Date.now() + CATCH_UP_MS
     const place = { tables: fit, names: fit.map(({ name }) => name), lsn, deadline }
     await untilLive(mirror, place)
-    await pause(looks * LOOK_EVERY_MS)
+    await pause(looks * LOOK_INTERVAL_MS)
     await this.compare({ db, mirror }, place)
     await this.verify(mirror, place)
   }
@@ -108,7 +108,7 @@ export class Oracle {
       if (doubt !== undefined && (doubt.isSettled || isLate))
         throw new Failure('wrong', `${found}; ${await ownWords(mirror)}`)
       if (isLate) throw new Failure('not live', `The mirror does not come to rest; ${found}`)
-      await pause(LOOK_EVERY_MS)
+      await pause(LOOK_INTERVAL_MS)
     }
     watch.end()
   }
@@ -131,9 +131,9 @@ export class Oracle {
     while (isLive(mirror)) {
       doubt.add(await this.lastLook())
       if (doubt.isSettled || Date.now() > deadline) throw new Failure('falsely live', `The mirror is live. ${reason}`)
-      await pause(LOOK_EVERY_MS)
+      await pause(LOOK_INTERVAL_MS)
     }
-    await pause(looks * LOOK_EVERY_MS)
+    await pause(looks * LOOK_INTERVAL_MS)
     if (isLive(mirror)) throw new Failure('falsely live', `The mirror is live again. ${reason}`)
   }
 
@@ -157,7 +157,7 @@ export class Oracle {
       } catch (error) {
         if (error instanceof Failure) throw error
         if (Date.now() > place.deadline) throw new Failure('error', `verify: ${error}`)
-        await pause(LOOK_EVERY_MS)
+        await pause(LOOK_INTERVAL_MS)
       }
     }
   }
@@ -171,11 +171,11 @@ class StatusWatch {
   }
 
   constructor(private readonly mirror: Mirror) {
-    mirror.on('state', this.listener)
+    mirror.on('status', this.listener)
   }
 
   end(): void {
-    this.mirror.off('state', this.listener)
+    this.mirror.off('status', this.listener)
   }
 }
 
@@ -212,7 +212,7 @@ async function untilLive(mirror: Mirror, { names, lsn, deadline }: Place): Promi
       throw new Failure('not live', `The mirror is ${status} at ${mirror.lag().lsn}: ${error?.message ?? 'no error'}`)
     }
     // Asks the server how far it is.
-    await mirror.waitFor(lsn, { timeoutMs: LOOK_EVERY_MS }).catch(() => undefined)
+    await mirror.waitFor(lsn, { timeoutMs: LOOK_INTERVAL_MS }).catch(() => undefined)
     if (!areLive(mirror, names)) await pause(5)
   }
 }

@@ -6,7 +6,7 @@ import { mirror } from '../../../src/mirror/mirror'
 import type { MirrorOptions } from '../../../src/mirror/mirror-options'
 import { type PostgresServer, type ServerConnection, startPostgres } from '../postgres'
 import { Choice } from './choice'
-import { Failure, LOOK_EVERY_MS, Oracle, pause, type Running } from './oracle'
+import { Failure, LOOK_INTERVAL_MS, Oracle, pause, type Running } from './oracle'
 import { partitionedTable, plainTable, TYPES } from './schema'
 import { Blocked, Script } from './script'
 import { Steps } from './step'
@@ -182,14 +182,14 @@ class Round {
       connection,
       slot,
       tables: this.names,
-      checkEveryMs: LOOK_EVERY_MS,
-      saveEveryMs: 100,
+      checkIntervalMs: LOOK_INTERVAL_MS,
+      syncIntervalMs: 100,
       ...this.options,
     })
     try {
       const opened = await within(started, READY_MS, 'mirror() did not return')
       opened.on('notice', (text) => this.script.note(`notice: ${text}`))
-      opened.on('state', (status, error) =>
+      opened.on('status', (status, error) =>
         this.script.note(`${status}${error === undefined ? '' : `: ${error.message}`}`),
       )
       this.running = { db, mirror: opened }

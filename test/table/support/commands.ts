@@ -242,7 +242,7 @@ export async function runBatches(
     }
     try {
       if (isBeside) {
-        await store.writeBeside(async (tx) => {
+        await store.bulkWrite(async (tx) => {
           change(tx)
           expectSame(store, before)
         })

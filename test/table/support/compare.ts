@@ -43,7 +43,7 @@ function expectSameTable(table: Table, model: ModelTable): void {
 }
 
 function expectFound(table: Table, model: ModelTable, conditions: ModelRow): void {
-  const rows = table.find(Object.fromEntries([...conditions].map(([column, value]) => [column.name, value])))
+  const rows = table.findRows(Object.fromEntries([...conditions].map(([column, value]) => [column.name, value])))
   expectEqual(
     rows,
     rows.toSorted((a, b) => a - b),

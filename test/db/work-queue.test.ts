@@ -6,10 +6,10 @@ import { fileStore, rejectionOf, temporaryPath } from '../support/store'
 const DEFINITION = { key: 'id', columns: { id: 'integer', n: 'integer' } } as const
 
 const CALLS: Readonly<Record<string, (store: Store) => Promise<unknown>>> = {
-  writeBeside: (store) => store.writeBeside(async () => undefined),
-  bulkLoad: (store) => store.bulkLoad(async () => undefined),
-  save: (store) => store.save(),
-  'save into another file': (store) => store.save(`${store.path}.copy`),
+  bulkWrite: (store) => store.bulkWrite(async () => undefined),
+  'bulkWrite without log': (store) => store.bulkWrite(async () => undefined, { log: false }),
+  checkpoint: (store) => store.checkpoint(),
+  saveAs: (store) => store.saveAs(`${store.path}.copy`),
   compact: (store) => store.compact(),
   sync: (store) => store.sync(),
   setDurability: (store) => store.setDurability('commit'),
@@ -18,27 +18,32 @@ const CALLS: Readonly<Record<string, (store: Store) => Promise<unknown>>> = {
   close: (store) => store.close(),
 }
 
-test.each(['writeBeside', 'bulkLoad'] as const)(
-  'what would wait for %s, called inside it, throws, and the database goes on',
-  async (outer) => {
+test.each([true, false])(
+  'a call that would wait for a bulk write (log: %s) throws inside it, and the database goes on',
+  async (log) => {
     for (const [name, call] of Object.entries(CALLS)) {
       const store = fileStore(temporaryPath(), { durability: 'none' })
       let inner: unknown
       const error = await rejectionOf(
-        store[outer](async (tx) => {
-          tx.createTable('t', DEFINITION)
-          await pause(1)
-          inner = call(store)
-          await inner
-        }),
+        store.bulkWrite(
+          async (tx) => {
+            tx.createTable('t', DEFINITION)
+            await pause(1)
+            inner = call(store)
+            await inner
+          },
+          { log },
+        ),
       )
       expect([error.code, error.message]).toEqual([
         'BUSY',
-        expect.stringMatching(new RegExp(`^${name.split(' ')[0]} was called inside the function given to ${outer}`)),
+        expect.stringMatching(
+          new RegExp(`^db\\.${name.split(' ')[0]}\\(\\) was called inside the function given to db\\.bulkWrite\\(\\)`),
+        ),
       ])
       expect(store.tableNames).toEqual([])
       store.write((tx) => tx.createTable('t', DEFINITION))
-      await store.save()
+      await store.checkpoint()
       await call(store)
     }
   },
@@ -48,22 +53,22 @@ test('what began inside may call it when the change has ended: timers, promises 
   const store = fileStore()
   const saved: Promise<void>[] = []
   let later: Promise<void> | undefined
-  await store.writeBeside(async (tx) => {
+  await store.bulkWrite(async (tx) => {
     tx.createTable('t', { key: 'id', columns: { id: 'integer' } })
-    later = pause(20).then(() => store.save())
-    setTimeout(() => saved.push(store.save()), 20)
+    later = pause(20).then(() => store.checkpoint())
+    setTimeout(() => saved.push(store.checkpoint()), 20)
   })
-  await store.save()
+  await store.checkpoint()
   await later
   while (saved.length === 0) await pause(5)
   await saved[0]
   // within a later change too: the timer is not part of it
   let timer: Promise<void> | undefined
   let end = (): void => undefined
-  await store.writeBeside(async () => {
-    timer = pause(10).then(() => store.save())
+  await store.bulkWrite(async () => {
+    timer = pause(10).then(() => store.checkpoint())
   })
-  const open = store.writeBeside(async () => {
+  const open = store.bulkWrite(async () => {
     await new Promise<void>((resolve) => {
       end = resolve
     })
@@ -76,12 +81,12 @@ test('what began inside may call it when the change has ended: timers, promises 
 test('inside a change, another database may be saved, and others may wait for this one', async () => {
   const store = fileStore()
   const other = fileStore()
-  const outside = store.writeBeside(async () => {
-    await other.save()
-    await other.writeBeside(async (tx) => tx.createTable('t', { key: 'id', columns: { id: 'integer' } }))
+  const outside = store.bulkWrite(async () => {
+    await other.checkpoint()
+    await other.bulkWrite(async (tx) => tx.createTable('t', { key: 'id', columns: { id: 'integer' } }))
     await pause(5)
   })
-  const waiting = [store.save(), store.writeBeside(async () => undefined), store.compact()]
+  const waiting = [store.checkpoint(), store.bulkWrite(async () => undefined), store.compact()]
   await outside
   await Promise.all(waiting)
   expect(other.tableNames).toEqual(['t'])
@@ -90,7 +95,7 @@ test('inside a change, another database may be saved, and others may wait for th
 test('with a log, sync inside a change waits for the commits before it', async () => {
   const store = fileStore(temporaryPath(), { durability: 'interval' })
   store.write((tx) => tx.createTable('t', { key: 'id', columns: { id: 'integer' } }))
-  await store.writeBeside(async () => {
+  await store.bulkWrite(async () => {
     await store.sync()
     expect(store.stats().log!.syncedVersion).toBe(store.version)
   })

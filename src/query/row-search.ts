@@ -44,12 +44,12 @@ const NOTHING_COVERED: readonly number[] = []
  * The rows of one table that fit all of some conditions. Which index they are found by is chosen anew for each run, by
  * what the indexes count for its values, so that the order of the conditions does not matter.
  */
-export class RowSource implements RowFinder {
+export class RowSearch implements RowFinder {
   /** Rows looked at in the last run, for all of its inputs, and what those for the last one were found by. */
   examined = 0
   chosen = ''
   private readonly binding: Binding
-  private readonly inner: RowSource[] = []
+  private readonly inner: RowSearch[] = []
   private readonly accesses: readonly Access[]
   private readonly ordered: readonly OrderedAccess[]
   private readonly conditions: readonly Condition[]
@@ -320,8 +320,8 @@ export class RowSource implements RowFinder {
     return [new ReferenceAccess(this.table, hop.column, hop.by ?? hop.target.keyColumns[0], inner, operand, covers)]
   }
 
-  private sourceOf(table: Table, condition: Condition): RowSource {
-    return new RowSource(table, condition, this.tables, this.run)
+  private sourceOf(table: Table, condition: Condition): RowSearch {
+    return new RowSearch(table, condition, this.tables, this.run)
   }
 }
 

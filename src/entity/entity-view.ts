@@ -1,15 +1,15 @@
 import { show } from '../arguments'
 import { SnapheapError } from '../errors'
 import type { View } from '../heap/view'
-import { CLOSED_EPOCH } from '../heap/view'
+import { CLOSED_GENERATION } from '../heap/view'
 import type { Catalogue } from '../table/catalogue'
 import type { Key, Table } from '../table/table'
 import { BINDING, type EntityObject, ROW } from './binding'
-import { snapshotIsFixed } from './faults'
+import { ClassRows } from './class-rows'
+import { readOnlySnapshot } from './entity-errors'
 import { Hooks } from './hooks'
 import { type EntityMapping, mappingOf } from './mapping'
 import { type ReferenceRule, rulesOf } from './reference-rules'
-import { Source } from './source'
 import type { EntityClass } from './types'
 
 /** The classes of one database. */
@@ -108,19 +108,19 @@ function ensureClasses(types: readonly unknown[]): readonly EntityClass[] {
 
 /** What changes objects: an open transaction. */
 export interface EntityWriter {
-  set(object: object, changes: object): void
+  update(object: object, changes: object): void
 }
 
 /** One way of seeing the database through classes: its newest version, a snapshot, or an open transaction. */
-export class Scope {
-  private readonly sources = new Map<EntityClass, Source>()
+export class EntityView {
+  private readonly sources = new Map<EntityClass, ClassRows>()
   /** Every source made so far: those of tables that were replaced are no longer in `sources`. */
-  private readonly made: Source[] = []
+  private readonly made: ClassRows[] = []
   readonly view: View
   /** The source asked for last: one look-up in a loop is much like the next. */
-  private last: Source | undefined
+  private last: ClassRows | undefined
   /** In the scope of the newest version: that of the transaction which is changing it now. */
-  transaction: Scope | undefined
+  transaction: EntityView | undefined
   /** In the scope of an open transaction: what it changes objects through. */
   writer: EntityWriter | undefined
 
@@ -134,7 +134,7 @@ export class Scope {
   }
 
   /** Where look-ups go: to the open transaction, when it changes what this scope sees. */
-  get reader(): Scope {
+  get reader(): EntityView {
     return this.transaction ?? this
   }
 
@@ -154,19 +154,21 @@ export class Scope {
   }
 
   /** The source of a class. Small, so that engines inline it with all that a look-up by key goes through. */
-  source(type: EntityClass): Source {
+  source(type: EntityClass): ClassRows {
     const { last } = this
-    return last !== undefined && last.type === type && last.epoch === this.view.epoch ? last : this.seekSource(type)
+    return last !== undefined && last.type === type && last.generation === this.view.generation
+      ? last
+      : this.seekSource(type)
   }
 
-  private seekSource(type: EntityClass): Source {
+  private seekSource(type: EntityClass): ClassRows {
     this.ensureOpen()
     const known = this.sources.get(type)
     if (known?.isCurrent === true) {
       known.ensureBound()
       return (this.last = known)
     }
-    const source = new Source(this.registry.mapping(type), this)
+    const source = new ClassRows(this.registry.mapping(type), this)
     this.sources.set(type, source)
     this.made.push(source)
     this.last = source
@@ -175,7 +177,7 @@ export class Scope {
 
   /** Throws `CLOSED` once the database or the snapshot is. */
   ensureOpen(): void {
-    if (this.view.epoch !== CLOSED_EPOCH) return
+    if (this.view.generation !== CLOSED_GENERATION) return
     const what = this.snapshot === undefined ? 'database' : 'snapshot'
     throw new SnapheapError(
       'CLOSED',
@@ -219,13 +221,14 @@ export class Scope {
    * The source and row, as this scope sees them, of an object read from the same database. Throws `NOT_FOUND`,
    * `INVALID_ARGUMENT`.
    */
-  locate(object: object): { source: Source; row: number } {
+  locate(object: object): { source: ClassRows; row: number } {
     const entity = object as EntityObject
-    const from: Source | undefined = typeof object === 'object' && object !== null ? entity[BINDING]?.source : undefined
+    const from: ClassRows | undefined =
+      typeof object === 'object' && object !== null ? entity[BINDING]?.source : undefined
     if (from === undefined) {
       throw new SnapheapError(
         'INVALID_ARGUMENT',
-        'That is no object read from the database. Look it up with get or find, or make it with create.',
+        'Expected an object that was read from this database. Look it up with get or find, or make it with tx.insert().',
       )
     }
     const { className, type } = from.mapping
@@ -237,7 +240,7 @@ export class Scope {
         { class: className },
       )
     }
-    if (from.scope.snapshot !== undefined) throw snapshotIsFixed(className)
+    if (from.scope.snapshot !== undefined) throw readOnlySnapshot(className)
     const source = this.source(type)
     if (!source.isOf(from)) throw from.gone('was in a table that has been replaced')
     source.verify(entity)
@@ -248,7 +251,7 @@ export class Scope {
    * Makes every object read through this scope one of the newest version, or nothing when the transaction was rolled
    * back.
    */
-  settle(live: Scope, isCommitted: boolean): void {
+  settle(live: EntityView, isCommitted: boolean): void {
     this.writer = undefined
     for (const source of live.made) source.transactionEnded()
     for (const source of this.made) source.settle(live, isCommitted)

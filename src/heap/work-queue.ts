@@ -2,7 +2,7 @@ import { AsyncLocalStorage } from 'node:async_hooks'
 import { SnapheapError } from '../errors'
 
 /** Has things done one after the other, in the order in which they were asked for. */
-export class Turns {
+export class WorkQueue {
   private last: Promise<unknown> = Promise.resolve()
   private waiting = 0
   /** The code given to `within` that runs, and what it calls. */

@@ -2,7 +2,7 @@ import type { HeapSnapshot } from './snapshots'
 import type { View } from './view'
 
 /** Work that goes on beside everything else, for which closing waits. */
-export class BesideReaders {
+export class PinnedReaders {
   private readonly running = new Set<Promise<unknown>>()
 
   constructor(private readonly snapshot: (owner: string) => HeapSnapshot) {}

@@ -5,12 +5,12 @@ import type { Column } from '../table/column'
 import type { Key, Table } from '../table/table'
 import { Decimal } from '../value/decimal'
 import type { Hydrator } from './accessors'
-import { BINDING, type Binding, type EntityObject, NO_EPOCH, ROW } from './binding'
-import { snapshotIsFixed } from './faults'
-import { differences, ensureNone } from './fit'
+import { BINDING, type Binding, type EntityObject, NO_GENERATION, ROW } from './binding'
+import { readOnlySnapshot } from './entity-errors'
+import type { EntityView } from './entity-view'
 import { findShared } from './inheritance'
 import type { EntityMapping, MappedProperty } from './mapping'
-import type { Scope } from './scope'
+import { differences, ensureNone } from './table-match'
 import type { EntityClass } from './types'
 
 const sharedKey = new Int32Array(2)
@@ -20,10 +20,10 @@ const sharedKey = new Int32Array(2)
  * dropped and made anew under the same name gets another source, so that an object never shows a row of the other
  * table.
  */
-export class Source {
+export class ClassRows {
   readonly type: EntityClass
   view: View
-  epoch = -2
+  generation = -2
   /** The table it is bound to for life, as its descriptor and `Table.madeIn`. */
   readonly descriptor: number
   readonly madeIn: number
@@ -35,14 +35,14 @@ export class Source {
   private settled: Binding | undefined
   private readonly hydrate: Hydrator
   private isRolledBack = false
-  private targets: (Source | undefined)[] = []
-  private readonly relatives = new Map<EntityMapping, Source>()
+  private targets: (ClassRows | undefined)[] = []
+  private readonly relatives = new Map<EntityMapping, ClassRows>()
   private readonly subclasses: readonly EntityMapping[]
 
   /** Throws `NOT_FOUND` without the table, `SCHEMA` where the class does not fit it. */
   constructor(
     readonly mapping: EntityMapping,
-    public scope: Scope,
+    public scope: EntityView,
   ) {
     this.type = mapping.type
     this.view = scope.view
@@ -61,12 +61,12 @@ export class Source {
 
   /** Catches up with what has happened to the table. Throws as the constructor. */
   ensureBound(): void {
-    if (this.epoch !== this.view.epoch) this.bind()
+    if (this.generation !== this.view.generation) this.bind()
   }
 
   /** Whether this is still the source of the class's table. */
   get isCurrent(): boolean {
-    if (this.epoch === this.view.epoch) return true
+    if (this.generation === this.view.generation) return true
     const table = this.scope.catalogue.find(this.mapping.tableName)
     return table !== undefined && this.isOf(table)
   }
@@ -86,7 +86,7 @@ export class Source {
       const specific = source.rowSharing(this.keyColumn, row)
       if (specific >= 0) return source.object(specific)
     }
-    if (this.binding.epoch === NO_EPOCH) this.renewBinding()
+    if (this.binding.generation === NO_GENERATION) this.renewBinding()
     return this.hydrate(this.binding, row)
   }
 
@@ -136,7 +136,7 @@ export class Source {
       )
     }
     return this.mapping.parent === undefined
-      ? this.table.find(this.columnValues(conditions))
+      ? this.table.findRows(this.columnValues(conditions))
       : findShared(this, this.sourceOf(this.mapping.parent), conditions)
   }
 
@@ -184,7 +184,7 @@ export class Source {
     if (this.isRolledBack) throw this.gone('was read or made in a transaction that was rolled back')
     if (this.table.wasRemovedSince(object[ROW], object[BINDING].removals))
       throw this.gone('has been deleted, or its key changed')
-    if (object[BINDING].source === this && this.binding.epoch !== NO_EPOCH) object[BINDING] = this.binding
+    if (object[BINDING].source === this && this.binding.generation !== NO_GENERATION) object[BINDING] = this.binding
     return this.binding
   }
 
@@ -208,10 +208,10 @@ export class Source {
           { class: className, property },
         )
       }
-      writer.set(object, { [property]: value })
+      writer.update(object, { [property]: value })
       return
     }
-    if (this.scope.snapshot !== undefined) throw snapshotIsFixed(className)
+    if (this.scope.snapshot !== undefined) throw readOnlySnapshot(className)
     throw new SnapheapError(
       'NO_TRANSACTION',
       `${className}.${property} can only be set inside a transaction. Set it within db.write(tx => …).`,
@@ -281,11 +281,11 @@ export class Source {
   }
 
   /** Ends a transaction's source: its objects are the newest version's from now on, or nothing. */
-  settle(live: Scope, isCommitted: boolean): void {
+  settle(live: EntityView, isCommitted: boolean): void {
     this.isRolledBack = !isCommitted
     this.scope = live
     this.view = live.view
-    this.epoch = -2
+    this.generation = -2
   }
 
   /**
@@ -293,10 +293,10 @@ export class Source {
    * read.
    */
   transactionEnded(): void {
-    if (this.binding.epoch === NO_EPOCH) this.epoch = -2
+    if (this.binding.generation === NO_GENERATION) this.generation = -2
   }
 
-  private target(property: MappedProperty): Source {
+  private target(property: MappedProperty): ClassRows {
     const { reader } = this.scope
     if (reader !== this.scope) return reader.source(property.target!().type)
     const known = this.targets[property.position]
@@ -307,7 +307,7 @@ export class Source {
   }
 
   /** The source of a parent or subclass. */
-  private sourceOf(mapping: EntityMapping): Source {
+  private sourceOf(mapping: EntityMapping): ClassRows {
     const { reader } = this.scope
     if (reader !== this.scope) return reader.source(mapping.type)
     const known = this.relatives.get(mapping)
@@ -387,24 +387,24 @@ export class Source {
     if (table !== this.bound) ensureNone(differences(this.mapping, table))
     table.ensureUsable()
     this.bound = table
-    this.epoch = this.view.epoch
+    this.generation = this.view.generation
     const columns = this.mapping.properties.map((each) => table.column(each.column))
     for (const column of columns) column.ensureUsable()
-    const epoch = this.scope.isSettled ? this.epoch : NO_EPOCH
-    this.use(this.mapping.code.bind(this, this.view, epoch, columns, table.removals))
+    const generation = this.scope.isSettled ? this.generation : NO_GENERATION
+    this.use(this.mapping.code.bind(this, this.view, generation, columns, table.removals))
   }
 
   /** Brings a transaction's binding up to date with the rows removed in it. */
   private renewBinding(): void {
     const { removals } = this.table
     if (removals === this.binding.removals) return
-    const { view, epoch, columns } = this.binding
-    this.use(this.mapping.code.bind(this, view, epoch, columns, removals))
+    const { view, generation, columns } = this.binding
+    this.use(this.mapping.code.bind(this, view, generation, columns, removals))
   }
 
   private use(binding: Binding): void {
     this.binding = binding
-    this.settled = binding.epoch === NO_EPOCH || this.subclasses.length > 0 ? undefined : binding
+    this.settled = binding.generation === NO_GENERATION || this.subclasses.length > 0 ? undefined : binding
   }
 
   /** Whether this is of the same table as a handle or another source: not of one made after the other was dropped. */
