@@ -164,7 +164,7 @@ await shop.ready
 const quote = db.get(SalesQuote, 7n)!
 console.log(quote.customer.name, quote.customer.since, String(quote.customer.score), quote.seller, quote.notes, quote.made.toISOString())
 try {
-  db.write((tx) => tx.set(quote, { seller: 1 }))
+  db.write((tx) => tx.update(quote, { seller: 1 }))
 } catch (error) {
   console.log((error as Error).message)
 }

@@ -5,8 +5,8 @@ import {
   Entity,
   type EntityClass,
   Id,
+  type InsertValues,
   Many,
-  type NewEntity,
   open,
   Ref,
   type Reference,
@@ -134,7 +134,7 @@ describe('a collection', () => {
     expect(() => Object.assign(user(0), { posts: [] })).toThrow(/User\.posts is the collection .* Set the references/)
     expect(JSON.parse(JSON.stringify(user(1)))).toEqual({ id: 1, name: 'user 1', manager: 0 })
     expect(() => db.find(User, { posts: [] } as never)).toThrow(/no column property "posts"/)
-    expectTypeOf<keyof NewEntity<User>>().toEqualTypeOf<'id' | 'name' | 'manager'>()
+    expectTypeOf<keyof InsertValues<User>>().toEqualTypeOf<'id' | 'name' | 'manager'>()
     expectTypeOf(user(0).posts.at(0)).toEqualTypeOf<Post | undefined>()
   })
 })

@@ -354,7 +354,9 @@ describe('changing', () => {
     expect(() => db.write((tx) => tx.update(quote(), { customer: quote() as unknown as Customer }))).toThrow(
       /Quote\.customer takes an object of class Customer/,
     )
-    expect(() => db.write((tx) => tx.update({} as Customer, { name: 'x' }))).toThrow(/^Expected an object that was read from this database/)
+    expect(() => db.write((tx) => tx.update({} as Customer, { name: 'x' }))).toThrow(
+      /^Expected an object that was read from this database/,
+    )
     const made = new Quote()
     expect(() => made.price).toThrow(/made with new\. Make it with tx\.insert\(Quote/)
     expect(() => {

@@ -9,7 +9,7 @@ import {
   Entity,
   type EntityClass,
   Id,
-  type NewEntity,
+  type InsertValues,
   open,
   Parameter,
 } from '../../src/index'
@@ -95,8 +95,8 @@ describe('defaults', () => {
   })
 
   test('make properties optional in types, where they say so', () => {
-    expectTypeOf<{ id: number; status: Status }>().toExtend<Omit<NewEntity<Ticket>, 'isFree'>>()
-    expectTypeOf<Pick<NewEntity<Ticket>, 'id'>>().toEqualTypeOf<{ id: number }>()
+    expectTypeOf<{ id: number; status: Status }>().toExtend<Omit<InsertValues<Ticket>, 'isFree'>>()
+    expectTypeOf<Pick<InsertValues<Ticket>, 'id'>>().toEqualTypeOf<{ id: number }>()
     const typesOf = () => {
       // @ts-expect-error: of another type
       db.write((tx) => tx.insert(Ticket, { id: 1, status: Status.Open, likes: 'many' }))

@@ -6,8 +6,8 @@ import {
   Decimal,
   Entity,
   Id,
+  type InsertValues,
   type Key,
-  type NewEntity,
   open,
   Ref,
 } from '../../src/index'
@@ -44,7 +44,7 @@ function typesOf(db: Database): void {
   expectTypeOf(db.write((tx) => tx.get('quote', 1))).toEqualTypeOf<Record<string, unknown> | undefined>()
   expectTypeOf(db.write((tx) => tx.delete('quote', 1))).toEqualTypeOf<boolean>()
   expectTypeOf<NonNullable<Conditions<Quote>['customer']>>().toEqualTypeOf<Customer | Key>()
-  expectTypeOf<NewEntity<Quote>['tags']>().toEqualTypeOf<(string | null)[]>()
+  expectTypeOf<InsertValues<Quote>['tags']>().toEqualTypeOf<(string | null)[]>()
   expectTypeOf<keyof Conditions<Quote>>().toEqualTypeOf<
     'id' | 'creationDate' | 'status' | 'price' | 'tags' | 'customer'
   >()
