@@ -5,7 +5,7 @@ import { readTables, readTablesByOid, type SourceTable } from './catalogue'
 import { inOneSnapshot, queryRows } from './connection'
 import type { Follower } from './follower'
 import { FLUSH_LOG, type Lsn, parseLsn } from './lsn'
-import { describeSource, isDone, type MirroredTable, mirrorName, planTable } from './mirrored-table'
+import { describeSource, isDone, type MirroredTable, mirrorName, planTable, withAddedLabels } from './mirrored-table'
 import { publicationIdentity, readPublication } from './publication'
 import { servedAs } from './renamed'
 import { END_OF_LOG, type SlotStatus, slotStatus } from './slot'
@@ -43,6 +43,8 @@ export interface WatchedCatalogue {
   lookFurther: () => Promise<void>
   /** The server process that streams to this mirror. */
   streamPid: number
+  /** `acceptLabels` */
+  acceptLabels: (before: MirroredTable, source: SourceTable) => Promise<boolean>
 }
 
 /**
@@ -59,13 +61,13 @@ export class CatalogueWatch {
   /** The server's transactions that the last look saw, and the tables that it found changed. */
   private seen = ''
   private changed: SourceTable[] = []
-  /** End of the log when a changed table was seen. */
-  private changeSeenLsn: Lsn | undefined
+  /** The changed tables when one was seen first, and the end of the log after that. */
+  private changeSeen: { readonly descriptions: string; readonly lsn: Lsn } | undefined
   private lookSoon: () => void = () => undefined
   private looking: Promise<unknown> = Promise.resolve()
   private flushing: Promise<void> | undefined
-  /** The tables as they were when the session began, by oid. */
-  private readonly descriptions: ReadonlyMap<number, MirroredTable>
+  /** The tables as they were when the session began, with labels that were accepted since, by oid. */
+  private readonly descriptions: Map<number, MirroredTable>
 
   constructor(
     private readonly client: pg.Client,
@@ -86,7 +88,7 @@ export class CatalogueWatch {
       await this.alone(this.watched.lookFurther)
       onLook()
       // A change that was seen is acted on when what came before it has been applied, which is soon.
-      if (this.changeSeenLsn !== undefined) setTimeout(this.lookSoon, SOON_MS).unref()
+      if (this.changeSeen !== undefined) setTimeout(this.lookSoon, SOON_MS).unref()
       await nextLook
     }
   }
@@ -100,7 +102,7 @@ export class CatalogueWatch {
     const giveUpMs = performance.now() + VISIBLE_WITHIN_MS
     for (;;) {
       const changed = await this.look()
-      const found = changed.find((now) => oids.some((oid) => this.concerns(now, oid)))
+      const found = changed.find((now) => !this.addsLabels(now) && oids.some((oid) => this.concerns(now, oid)))
       if (found !== undefined)
         throw tableChanged(found.oid, mirrorName(found), 'has other columns or partitions now', false)
       if (isVisible(this.seen, xid) || performance.now() > giveUpMs) return
@@ -116,16 +118,35 @@ export class CatalogueWatch {
   }
 
   private async lookAround(follower: Follower, stream: ReplicationStream): Promise<void> {
-    const [first] = await this.look()
-    if (first === undefined) {
-      this.changeSeenLsn = undefined
+    const changed = await this.look()
+    if (changed.length === 0) {
+      this.changeSeen = undefined
       return
     }
+    const descriptions = JSON.stringify(changed.map((table) => describeSource(table, '')))
+    this.changeSeen ??= { descriptions, lsn: await this.endOfLog() }
     // What was committed before the change must have been applied: it still has the old columns.
-    if (this.changeSeenLsn !== undefined && follower.appliedLsn >= this.changeSeenLsn)
-      throw tableChanged(first.oid, mirrorName(first), 'has other columns or partitions now', false)
-    this.changeSeenLsn ??= await this.endOfLog()
-    stream.requestKeepalive()
+    if (follower.appliedLsn < this.changeSeen.lsn) return stream.requestKeepalive()
+    for (const table of changed) {
+      const isAccepted = this.changeSeen.descriptions === descriptions && (await this.acceptLabels(table))
+      if (!isAccepted) throw tableChanged(table.oid, mirrorName(table), 'has other columns or partitions now', false)
+    }
+    this.changed = []
+    this.changeSeen = undefined
+  }
+
+  /** Whether labels that were added to enums are all that has changed of a table. */
+  private addsLabels(table: SourceTable): boolean {
+    return isDone(planTable(withAddedLabels(this.descriptions.get(table.oid)!, table), table, ''))
+  }
+
+  /** Goes on with such labels where no row has one. They must not have changed since they were first seen. */
+  private async acceptLabels(table: SourceTable): Promise<boolean> {
+    const before = this.descriptions.get(table.oid)!
+    if (!this.addsLabels(table) || !hasSameName(table, this.sources.get(table.oid)!)) return false
+    if (!(await this.watched.acceptLabels(before, table))) return false
+    this.descriptions.set(table.oid, withAddedLabels(before, table))
+    return true
   }
 
   private async endOfLog(): Promise<Lsn> {

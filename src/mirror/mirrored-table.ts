@@ -211,12 +211,32 @@ function fitsSameColumn(before: MirroredColumn, after: MirroredColumn): boolean 
   return before.typeOid === after.typeOid || (TEXT_OIDS.includes(before.typeOid) && TEXT_OIDS.includes(after.typeOid))
 }
 
-/** Whether values that are the same for Postgres have the same text as before. */
+/**
+ * Whether values that are the same for Postgres have the same text as before. A label that was added may have had
+ * another name when rows with it came.
+ */
 function hasSameText(before: MirroredColumn, after: MirroredColumn): boolean {
-  return (
-    before.attributes === after.attributes &&
-    Object.keys(before.labels).every((oid) => before.labels[oid] === after.labels[oid])
-  )
+  return hasLabels(before, after) && hasLabels(after, before) && before.attributes === after.attributes
+}
+
+/** Whether all labels of `few` are among those of `all`. */
+function hasLabels(few: MirroredColumn, all: MirroredColumn): boolean {
+  return Object.keys(few.labels).every((oid) => few.labels[oid] === all.labels[oid])
+}
+
+/** A description with the labels that `source` has besides. */
+export function withAddedLabels(mirrored: MirroredTable, source: SourceTable): MirroredTable {
+  const { columns: current } = describeSource(source, mirrored.publishedAs)
+  const columns = mirrored.columns.map((before) => {
+    const after = current.find(({ number }) => number === before.number)
+    return after !== undefined && hasLabels(before, after) ? { ...before, labels: after.labels } : before
+  })
+  return { ...mirrored, columns }
+}
+
+/** What an enum's value is called, of what `TextForm.labels` has of it. */
+export function labelText(label: string): string {
+  return label.slice(0, label.lastIndexOf(' '))
 }
 
 /** Whether a leaf has the rows that the stream has told of, with the values that they had. */

@@ -1,5 +1,6 @@
 import type pg from 'pg'
 import { SnapheapError } from '../errors'
+import { acceptLabels } from './added-labels'
 import { type MirroredLeafOf, tableChanged } from './apply'
 import type { BackgroundVerification } from './background-verification'
 import { Backoff } from './backoff'
@@ -196,6 +197,7 @@ export class Session {
       publishedAs,
       lookFurther,
       streamPid: serverPid(this.replication!)!,
+      acceptLabels: (before, source) => acceptLabels(store, slot, before, source),
     })
     this.catalogue = watch
     this.startLsn = startLsn

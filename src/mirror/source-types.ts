@@ -16,7 +16,7 @@ export interface PostgresType {
 
 /** What the text form of a type's values depends on, in all that it is made of. */
 export interface TextForm {
-  /** Oid of each value of an enum -> its label, and the transaction that wrote it so. Values may be added. */
+  /** Oid of each value of an enum -> its label, and the transaction that wrote it so: "sad 734". */
   readonly labels: Readonly<Record<string, string>>
   /** The attributes of composite types; any other text stands for another form. */
   readonly attributes: string

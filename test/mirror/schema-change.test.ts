@@ -1,6 +1,7 @@
 import { afterAll, afterEach, beforeAll, expect, test } from 'vitest'
 import { connect } from '../../src/mirror/connection'
 import type { MirrorOptions } from '../../src/mirror/mirror-options'
+import { mirrorProperties } from '../../src/mirror/state'
 import { MirrorBench } from '../support/mirror'
 import { type PostgresServer, startPostgres } from '../support/postgres'
 
@@ -113,14 +114,64 @@ test('neither VACUUM FULL nor a new default copies anything', async () => {
   expect(bench.statuses).not.toContain('resyncing')
 })
 
-test('a renamed enum value is noticed, a new one needs nothing', async () => {
+/** Until the mirror knows so many values of the enum. */
+const untilValues = (count: number) =>
+  bench.until(() => {
+    const { columns: known } = mirrorProperties(bench.db, 'item')!.source!
+    return known.some(({ labels }) => Object.keys(labels).length === count)
+  })
+
+test('a renamed enum value is noticed, a new one that no row has needs nothing', async () => {
   await start()
   await bench.query(`ALTER TYPE mood ADD VALUE 'content'`)
+  await untilValues(3)
   await bench.query(`UPDATE item SET feels = 'content' WHERE id = 1`)
   await bench.expectSame()
   expect(bench.statuses).not.toContain('resyncing')
   await bench.query(`ALTER TYPE mood RENAME VALUE 'happy' TO 'glad'`)
   await bench.until(() => bench.db.table('item').get(2)?.feels === 'glad')
+  await bench.expectSame()
+})
+
+test.each([true, false])(
+  'an enum value that was new, used and renamed shows its newest name (after a look of the mirror: %s)',
+  async (isSeen) => {
+    await start({ checkIntervalMs: isSeen ? 50 : 60_000 })
+    await bench.query(`ALTER TYPE mood ADD VALUE 'content'`)
+    if (isSeen) await untilValues(3)
+    await bench.query(`UPDATE item SET feels = 'content' WHERE id = 1`)
+    await bench.until(() => bench.db.table('item').get(1)?.feels === 'content')
+    await bench.query(`ALTER TYPE mood RENAME VALUE 'content' TO 'glad'`)
+    if (!isSeen) {
+      await bench.shut()
+      await bench.open({ checkIntervalMs: 50 })
+    }
+    await bench.until(() => bench.db.table('item').get(1)?.feels === 'glad')
+    await bench.expectSame()
+  },
+)
+
+test('an enum value that was new, and renamed while the process is away, shows its newest name', async () => {
+  await start()
+  await bench.query(`ALTER TYPE mood ADD VALUE 'content'`)
+  await untilValues(3)
+  await bench.query(`UPDATE item SET feels = 'content' WHERE id = 1`)
+  await bench.expectSame()
+  await bench.shut()
+  await bench.query(`ALTER TYPE mood RENAME VALUE 'content' TO 'glad'`)
+  await bench.open()
+  await bench.expectSame()
+  expect(bench.db.table('item').get(1)).toMatchObject({ feels: 'glad' })
+})
+
+test('an enum value within a composite type that was new, used and renamed shows its newest name', async () => {
+  await start()
+  await bench.query(`CREATE TYPE pair AS (n int, feels mood); ALTER TABLE item ADD p pair`)
+  await untilColumns('id integer, name string, price decimal, feels string, p string')
+  await bench.query(`ALTER TYPE mood ADD VALUE 'content'`)
+  await bench.query(`UPDATE item SET p = ROW(1, 'content') WHERE id = 1`)
+  await bench.query(`ALTER TYPE mood RENAME VALUE 'content' TO 'glad'`)
+  await bench.until(() => bench.db.table('item').get(1)?.p === '(1,glad)')
   await bench.expectSame()
 })
 
