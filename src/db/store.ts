@@ -25,6 +25,7 @@ import { changeDurability, ensureLogged } from './change-durability'
 import { type CheckReport, checkHeap } from './check'
 import { Checkpointer, checkpointAgeMs } from './checkpointer'
 import { CommitFeed } from './commit-feed'
+import { runDetached } from './detached-write'
 import { buildInSlices } from './index-building'
 import {
   ensureDurability,
@@ -228,11 +229,10 @@ export class Store {
    */
   async bulkWrite<T>(change: (transaction: Transaction) => Promise<T>, options: BulkWriteOptions = {}): Promise<T> {
     ensureChange('db.bulkWrite()', change, options, BULK_WRITE_RULES)
-    if (options.log === false && this.path !== undefined)
-      return this.detached('db.bulkWrite()', change, () => this.heap.commitIntoFile())
+    if (options.log === false && this.path !== undefined) return this.detached(change, () => this.heap.commitIntoFile())
     const isAwaited = options.sync !== false
     let durable: Promise<void> | undefined
-    const result = await this.detached('db.bulkWrite()', change, async (annotation) => {
+    const result = await this.detached(change, async (annotation) => {
       this.heap.commit({ annotation, sync: isAwaited ? 'after' : 'unawaited' })
       if (isAwaited) durable = this.durable()
       durable?.catch(() => undefined) // awaited below
@@ -386,35 +386,15 @@ export class Store {
     this.heap.queue.ensureOutside('db.close()')
   }
 
-  /** Runs a change in a transaction beside the live view, and has `commit` make it the newest version. */
-  private async detached<T>(
-    name: string,
+  private detached<T>(
     change: (transaction: Transaction) => Promise<T>,
     commit: (annotation: string) => Promise<void>,
   ): Promise<T> {
-    const { queue: turns } = this.heap
-    turns.ensureOutside(name)
-    return turns.run(async () => {
-      this.heap.beginDetached()
-      const { view } = this.heap.writer
-      const transaction = this.transactionOn(
-        new SchemaWriter(this.heap, new Interner(this.heap), new Catalogue(view), this.schemaVersions),
-      )
-      let isCommitted = false
-      try {
-        const result = await turns.within(name, () => change(transaction))
-        transaction.complete()
-        await commit(transaction.annotation)
-        isCommitted = true
-        return result
-      } catch (error) {
-        if (this.heap.writer.isWriting) this.heap.rollback() // what fails after the commit does not take it back
-        throw error
-      } finally {
-        transaction.end(isCommitted)
-        if (isCommitted) this.committed()
-      }
-    })
+    const begin = (): Transaction => {
+      const catalogue = new Catalogue(this.heap.writer.view)
+      return this.transactionOn(new SchemaWriter(this.heap, new Interner(this.heap), catalogue, this.schemaVersions))
+    }
+    return runDetached(this.heap, begin, change, commit, () => this.committed())
   }
 
   protected heapAt(point: Point): OpenedHeap {
