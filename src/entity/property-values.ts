@@ -1,5 +1,6 @@
 import { show } from '../arguments'
 import { SnapheapError } from '../errors'
+import { isError } from '../kinds'
 import { nearestName } from '../query/nearest'
 import type { ColumnType } from '../table/column-type'
 import type { ColumnOptions } from './decorators'
@@ -46,7 +47,7 @@ export class PropertyValues {
     try {
       return this.codec![way](value as never)
     } catch (cause) {
-      const what = cause instanceof Error ? cause.message : show(cause)
+      const what = isError(cause) ? cause.message : show(cause)
       throw new SnapheapError(
         'TYPE',
         `The codec of ${this.owner} cannot ${way} ${show(value)}: ${what}. Pass a value that it takes, or mend ` +

@@ -351,3 +351,14 @@ describe.skipIf(!hasMounts)(`read-only media${hasMounts ? '' : ' (this process m
     }
   })
 })
+
+test('a link that leads to nothing is followed: the database is made where it leads', async () => {
+  const path = temporaryPath()
+  const link = `${path}.link`
+  symlinkSync(path, link)
+  const store = withTable(link, 'native')
+  store.write((tx) => tx.insert('t', { id: 1 }))
+  await store.save()
+  await closeChecked(store)
+  expect([lstatSync(link).isSymbolicLink(), lstatSync(path).isFile(), idsAt(path)]).toEqual([true, true, [1]])
+})
