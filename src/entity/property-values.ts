@@ -3,7 +3,7 @@ import { SnapheapError } from '../errors'
 import { isError } from '../kinds'
 import { nearestName } from '../query/nearest'
 import type { ColumnType } from '../table/column-type'
-import type { ColumnOptions } from './decorators'
+import type { ColumnOptions } from './class-definition'
 import type { EntityMapping } from './mapping'
 
 /** How a type of the user's is kept in a column: values other than null go in by `encode` and come out by `decode`. */
