@@ -1,4 +1,5 @@
 import { SnapheapError } from './errors'
+import { isBytes, isDate } from './kinds'
 
 /** What is asked of an argument, and what a message says to pass. */
 export type Rule = readonly [isMet: (value: unknown) => boolean, expected: string]
@@ -48,8 +49,8 @@ export function isRecord(value: unknown): boolean {
 export function show(value: unknown): string {
   if (typeof value === 'bigint') return `${value}n`
   if (typeof value === 'function' || typeof value === 'symbol') return String(value).slice(0, 60)
-  if (value instanceof Date) return Number.isNaN(value.getTime()) ? 'an invalid Date' : `Date ${value.toISOString()}`
-  if (value instanceof Uint8Array) return `${value.length} bytes`
+  if (isDate(value)) return Number.isNaN(value.getTime()) ? 'an invalid Date' : `Date ${value.toISOString()}`
+  if (isBytes(value)) return `${value.length} bytes`
   let text: string | undefined
   try {
     text = JSON.stringify(value)

@@ -1,3 +1,4 @@
+import { brand } from './kinds'
 /** Every code a {@link SnapheapError} can carry, with what it means. Codes are stable; messages are not. */
 export type ErrorCode =
   // arguments and misuse
@@ -45,6 +46,7 @@ export class SnapheapError extends Error {
     this.details = Object.freeze({ ...details })
   }
 }
+brand(SnapheapError, 'SnapheapError')
 
 /** Throws `INTERNAL` unless `condition` holds: for invariants of this library, never for a user's input. */
 export function assert(condition: boolean, message: string): asserts condition {

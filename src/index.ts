@@ -14,6 +14,13 @@ export type { StoreStatistics } from './db/statistics'
 export type { RowValues } from './db/transaction'
 export { type VerifiedDatabase, type VerifiedKeptFile, type VerifyOptions, verify } from './db/verify'
 export type { BulkWriteOptions, WriteOptions } from './db/write-options'
+export type {
+  ColumnOptions,
+  EntityOptions,
+  OnDelete,
+  RefOptions,
+  ThroughOptions,
+} from './entity/class-definition'
 export {
   type Database,
   type EntitySnapshot,
@@ -23,25 +30,43 @@ export {
 } from './entity/database'
 export {
   Column,
-  type ColumnOptions,
   Entity,
-  type EntityOptions,
+  type FieldContext,
+  type FieldDecorator,
   Id,
   type IdOptions,
   Many,
-  type OnDelete,
   Ref,
-  type RefOptions,
-  type ThroughOptions,
 } from './entity/decorators'
 export { SchemaPlan, type SchemaStep } from './entity/drift'
 export type { EntityTransaction } from './entity/entity-transaction'
 export type { EntityHooks } from './entity/hooks'
 export { type Migration, type MigrationStatus, migrate, migrationStatus } from './entity/migrations'
 export type { OptimisticTransaction } from './entity/optimistic'
+export {
+  any,
+  bigint,
+  boolean,
+  bytes,
+  type ColumnProperty,
+  day,
+  decimal,
+  integer,
+  json,
+  many,
+  number,
+  type Property,
+  type ReferenceProperty,
+  ref,
+  text,
+  time,
+  timestamp,
+  uuid,
+} from './entity/property-builder'
 export type { Codec } from './entity/property-values'
 export type { TableQuery } from './entity/queries'
 export type { ClassQuery, NameOf, Operators, ReferenceOf, ValueAt, Where } from './entity/query-types'
+export { type RowOf, type TableClass, type TableOptions, type TableRow, table } from './entity/table-builder'
 export type {
   Conditions,
   Default,

@@ -7,6 +7,7 @@ const root = join(dirname(fileURLToPath(import.meta.url)), '..')
 
 /** From the lowest to the highest: a file imports from its own layer and from those before it. */
 const LAYERS = [
+  'kinds',
   'errors',
   'arguments',
   'heap',

@@ -23,6 +23,7 @@ import { plainMemory } from '../heap/plain-memory'
 import { PoolFile } from '../heap/pool-file'
 import { replacedFile } from '../heap/replaced-file'
 import type { World } from '../heap/world'
+import { isDate } from '../kinds'
 import { durableVersion } from '../log/durable-limit'
 import { isBaseName, logFolderOf } from '../log/format'
 import { findPoint, type Point } from '../log/history'
@@ -110,7 +111,7 @@ const POINT: Rule = [
   (value) =>
     (typeof value === 'string' && value !== '') ||
     (typeof value === 'number' && !Number.isNaN(value)) ||
-    (value instanceof Date && !Number.isNaN(value.getTime())),
+    (isDate(value) && !Number.isNaN(value.getTime())),
   'a version, a Date, or an annotation',
 ]
 

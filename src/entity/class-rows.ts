@@ -5,7 +5,7 @@ import type { Column } from '../table/column'
 import type { Key, Table } from '../table/table'
 import { Decimal } from '../value/decimal'
 import type { Hydrator } from './accessors'
-import { BINDING, type Binding, type EntityObject, NO_GENERATION, ROW } from './binding'
+import { BINDING, type Binding, type EntityObject, ensureNoCopy, NO_GENERATION, ROW } from './binding'
 import { readOnlySnapshot } from './entity-errors'
 import type { EntityView } from './entity-view'
 import { findShared } from './inheritance'
@@ -368,9 +368,9 @@ export class ClassRows {
     return source.verify(object).columns[source.mapping.ids[0].position].get(object[ROW])
   }
 
-  /** Throws `INVALID_ARGUMENT` for what is no object of property values. */
+  /** Throws `INVALID_ARGUMENT` for anything but an object of property values. */
   ensureProperties(values: unknown): Record<string, unknown> {
-    if (isRecord(values)) return values as Record<string, unknown>
+    if (isRecord(values)) return ensureNoCopy(values as Record<string, unknown>, this.mapping.className)
     const { className, properties } = this.mapping
     const example = `{ ${properties[0].name}: … }`
     throw new SnapheapError(

@@ -1,4 +1,4 @@
-import type { ManyRecord } from './decorators'
+import type { ManyRecord } from './class-definition'
 import type { EntityMapping } from './mapping'
 
 /** A property that is a collection, as its class describes it. */
@@ -80,7 +80,7 @@ export class CollectionMapping implements MappedCollection {
     throw this.owner.fault(
       this.name,
       `is a collection by ${from.className}.${name}, which does not refer to ${to.className}. Name a property ` +
-        `with @Ref(() => ${to.className}).`,
+        `with ${from.spelling.reference(to.className)}.`,
     )
   }
 }

@@ -32,7 +32,7 @@ export class Registry {
         throw new SnapheapError(
           'SCHEMA',
           `Classes ${other.className} and ${mapping.className} both use table ${mapping.tableName}. Give one ` +
-            'another with @Entity({ name: … }).',
+            `another with ${mapping.spelling.nameTable}, or register one of them only.`,
         )
       }
       tables.set(mapping.tableName, mapping)

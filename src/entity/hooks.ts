@@ -1,4 +1,5 @@
 import { SnapheapError } from '../errors'
+import { isPromise } from '../kinds'
 import type { EntityTransaction } from './entity-transaction'
 import type { EntityMapping } from './mapping'
 import type { PlainValues } from './types'
@@ -73,7 +74,7 @@ export class Hooks {
 }
 
 function ensureSync({ className }: EntityMapping, name: HookName, result: unknown): void {
-  if (!(result instanceof Promise)) return
+  if (!isPromise(result)) return
   result.then(undefined, () => undefined)
   throw new SnapheapError(
     'INVALID_ARGUMENT',

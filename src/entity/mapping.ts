@@ -2,18 +2,12 @@ import { show } from '../arguments'
 import { SnapheapError } from '../errors'
 import { type ColumnType, isColumnType } from '../table/column-type'
 import { type IndexDefinition, orderedBy } from '../table/index-definition'
-import { Decimal } from '../value/decimal'
 import { type ClassCode, hasAccessors, installAccessors } from './accessors'
+import { type DeclaredProperty, definitionOf, type OnDelete, parentOf, propertiesOf } from './class-definition'
 import { CollectionMapping } from './collection-mapping'
-import {
-  designTypeOf,
-  entityOptionsOf,
-  type OnDelete,
-  type PropertyRecord,
-  parentOf,
-  propertyRecordsOf,
-} from './decorators'
-import { enumValues, PropertyValues, typeOfValues } from './property-values'
+import { derivedType } from './derived-type'
+import { enumValues, PropertyValues } from './property-values'
+import { type Spelling, spellingOf } from './spelling'
 import type { EntityClass } from './types'
 import { ensureStandard, type StandardSchema } from './validation'
 
@@ -44,8 +38,13 @@ export interface MappedProperty {
 
 /** A class and the table its objects are rows of. One for each class, for the life of the process. */
 export class EntityMapping {
+  /** The class's name; that of the table where `table()` made the class. */
   readonly className: string
   readonly tableName: string
+  /** Whether the table's name was given, not derived from the class's. */
+  readonly isNamed: boolean
+  /** How remedies are written. */
+  readonly spelling: Spelling
   /** What checks its objects, undefined for nothing. */
   readonly schema: StandardSchema | undefined
   readonly properties: readonly MappedProperty[]
@@ -76,19 +75,21 @@ export class EntityMapping {
 
   /** Throws `SCHEMA`, naming class, property and remedy. */
   constructor(readonly type: EntityClass) {
-    this.className = type.name
-    const options = entityOptionsOf(type)
-    if (options === undefined) {
-      throw new SnapheapError('SCHEMA', `Class ${type.name} is no entity. Put @Entity() before it.`, {
-        class: type.name,
-      })
+    const definition = definitionOf(type)
+    if (definition === undefined) {
+      throw new SnapheapError(
+        'SCHEMA',
+        `Class ${type.name} is no entity. Put @Entity() before it, or make it with table().`,
+        { class: type.name },
+      )
     }
+    const { options, isTable } = definition
+    this.className = type.name.replace(/^_+(?=.)/, '') // which compilers put there
+    this.spelling = spellingOf(isTable)
     this.schema = options.schema
     if (this.schema !== undefined) ensureStandard(this.className, this.schema)
-    this.tableName = options.name ?? snakeCase(type.name)
-    if (this.tableName === '') {
-      throw new SnapheapError('SCHEMA', 'A class without a name has no table. Give it one with @Entity({ name: … }).')
-    }
+    this.isNamed = options.name !== undefined
+    this.tableName = options.name ?? derivedName(this.className)
     const parent = parentOf(type)
     this.parent = parent === undefined ? undefined : mappingOf(parent)
     this.lineage = [...(this.parent?.lineage ?? []), this]
@@ -109,13 +110,9 @@ export class EntityMapping {
     this.withDefaults = this.all.filter((each) => each.defaultValue !== undefined)
     this.byName = new Map(this.all.map((each) => [each.name, each]))
     if (this.ids.length === 0) {
-      throw new SnapheapError(
-        'SCHEMA',
-        `Class ${type.name} has no key. Put @Id() before the property that identifies an object.`,
-        {
-          class: type.name,
-        },
-      )
+      throw new SnapheapError('SCHEMA', `${this.spelling.kind} ${this.className} has no key. ${this.spelling.addKey}`, {
+        class: this.className,
+      })
     }
     const unfit = this.ids.find(({ type }) => type === 'any' || (type === 'boolean' && this.ids.length === 1))
     if (unfit !== undefined) {
@@ -131,7 +128,7 @@ export class EntityMapping {
     const ordered = this.properties.filter((each) => each.index === 'ordered').map((each) => orderedBy(each.column))
     this.ownIndexes = (options.indexes ?? []).map((each) => this.mapIndex(each))
     this.indexes = [...ordered, ...this.ownIndexes]
-    this.ensureNoShadows()
+    this.ensureNoInitialValues(records)
     this.code = installAccessors(this)
   }
 
@@ -141,8 +138,8 @@ export class EntityMapping {
     if (property !== undefined) return property
     throw new SnapheapError(
       'INVALID_ARGUMENT',
-      `Class ${this.className} has no column property "${name}". It has ${[...this.byName.keys()].join(', ')}; ` +
-        'decorate others with @Column().',
+      `${this.spelling.kind} ${this.className} has no column property "${name}". It has ` +
+        `${[...this.byName.keys()].join(', ')}; ${this.spelling.addProperty}`,
       { class: this.className, property: name },
     )
   }
@@ -183,31 +180,32 @@ export class EntityMapping {
     return new SnapheapError('SCHEMA', `${this.className}.${property} ${problem}`, { class: this.className, property })
   }
 
-  /** A constructor that leaves a property on the object itself hides the accessor of the same name. */
-  private ensureNoShadows(): void {
-    let probe: object
+  /** Objects of rows are made without the constructor: a value that it gives a property would never be seen. */
+  private ensureNoInitialValues(records: readonly DeclaredProperty[]): void {
+    let probe: Record<string, unknown>
     try {
-      probe = Reflect.construct(this.type as unknown as () => void, [])
+      probe = Reflect.construct(this.type as unknown as () => void, []) as Record<string, unknown>
     } catch {
-      return // it wants arguments; objects of rows are made without it
+      return // it wants arguments
     }
-    for (const { name } of [...this.all, ...this.collections]) {
-      if (!Object.hasOwn(probe, name)) continue
+    for (const { property, isAccessor } of records) {
+      const isOwn = Object.hasOwn(probe, property) || (isAccessor && !hasAccessors(this.type))
+      if (!isOwn || probe[property] === undefined) continue
       throw this.fault(
-        name,
-        'is also a field that the constructor makes, which would hide the column. Write it without a value, as ' +
-          '`declare` or with "useDefineForClassFields": false.',
+        property,
+        `has the initial value ${show(probe[property])}, which objects of rows never get. Leave it out, and say ` +
+          '@Column({ default: … }) for what new objects get.',
       )
     }
   }
 
   /** What it declares itself, behind the key that it shares with its parent. */
-  private recordsOf(parent: EntityMapping | undefined): PropertyRecord[] {
-    const records = propertyRecordsOf(this.type, parent?.type)
+  private recordsOf(parent: EntityMapping | undefined): DeclaredProperty[] {
+    const records = propertiesOf(this.type, parent?.type)
     if (parent === undefined) return records
     const key = records.find((each) => each.isId)
     if (key !== undefined)
-      throw this.fault(key.property, `is a key, but ${parent.className} has one already. Leave @Id() out.`)
+      throw this.fault(key.property, `is a key, but ${parent.className} has one already. ${this.spelling.leaveOutKey}`)
     if (parent.ids.length !== 1) {
       throw this.fault(
         parent.ids[0].name,
@@ -220,14 +218,12 @@ export class EntityMapping {
         again.property,
         `is a property of ${parent.className} already. Give it another name, or leave it to ${parent.className}.`,
       )
-    return [...propertyRecordsOf(parent.type).filter((each) => each.isId), ...records]
+    return [...propertiesOf(parent.type).filter((each) => each.isId), ...records]
   }
 
-  private map(record: PropertyRecord, position: number): MappedProperty {
+  private map(record: DeclaredProperty, position: number): MappedProperty {
     const { property: name, options, isId, target } = record
-    if (Object.hasOwn(record.declaredBy.prototype, name) && !hasAccessors(record.declaredBy)) {
-      throw this.fault(name, 'is a method or accessor of the class, which a column cannot be. Decorate a plain field.')
-    }
+    this.ensureFree(record)
     if (options.type !== undefined && (target !== undefined || !isColumnType(options.type))) {
       throw this.fault(
         name,
@@ -246,7 +242,7 @@ export class EntityMapping {
       nullable: !isId && (options.nullable ?? options.type === 'any'),
       unique: options.unique ?? false,
       index: options.index,
-      type: target === undefined ? (options.type ?? this.derivedType(record)) : undefined,
+      type: target === undefined ? (options.type ?? derivedType(this, record)) : undefined,
       isTypeGiven: options.type !== undefined,
       defaultValue: options.default,
       onDelete: options.onDelete,
@@ -254,7 +250,22 @@ export class EntityMapping {
     }
   }
 
-  private valuesOf({ property, options, isId }: PropertyRecord): PropertyValues | undefined {
+  /** Throws where the class has something else of the property's name. */
+  private ensureFree({ property, declaredBy, isAccessor }: DeclaredProperty): void {
+    if (property in Object.prototype || property === 'toJSON')
+      throw this.fault(property, 'has a name that every object has something else under. Choose another name.')
+    for (let each = this.type; ; each = Object.getPrototypeOf(each) as EntityClass) {
+      const isOther = !hasAccessors(each) && !(isAccessor && each === declaredBy)
+      if (isOther && Object.hasOwn(each.prototype, property))
+        throw this.fault(
+          property,
+          'is a method or accessor of the class, which a column cannot be. Decorate a plain field.',
+        )
+      if (each === declaredBy) return
+    }
+  }
+
+  private valuesOf({ property, options, isId }: DeclaredProperty): PropertyValues | undefined {
     const { codec, enum: allowed, type } = options
     if (codec === undefined && allowed === undefined) return undefined
     if (isId) throw this.fault(property, 'is part of the key, which is kept as it is. Leave codec and enum out.')
@@ -288,59 +299,9 @@ export class EntityMapping {
 
   private resolve(property: string, target: () => unknown): EntityMapping {
     const type: unknown = target()
-    if (typeof type !== 'function') throw this.fault(property, 'refers to no class. Write @Ref(() => TheClass).')
+    if (typeof type !== 'function')
+      throw this.fault(property, `refers to no class. Write ${this.spelling.reference('other')}.`)
     return mappingOf(type as EntityClass)
-  }
-
-  private derivedType(record: PropertyRecord): ColumnType {
-    const { property, options } = record
-    if (options.enum !== undefined) {
-      const type = typeOfValues(enumValues(options.enum))
-      if (type !== undefined) return type
-      throw this.fault(property, 'has an enum that is neither all strings nor all numbers. Give it values of one type.')
-    }
-    const design = designTypeOf(record)
-    switch (design) {
-      case Number:
-        return record.isId ? 'integer' : 'number'
-      case String:
-        return 'string'
-      case Boolean:
-        return 'boolean'
-      case BigInt:
-        return 'bigint'
-      case Date:
-        return 'timestamp'
-      case Decimal:
-        return 'decimal'
-      case Uint8Array:
-      case Buffer:
-        return 'bytes'
-      case undefined:
-        throw this.fault(
-          property,
-          `has no type metadata. Compile with "emitDecoratorMetadata": true, or say @Column({ type: … }).`,
-        )
-      case Array:
-        throw this.fault(
-          property,
-          `is an array of what the metadata does not say. Say @Column({ type: 'string[]' }) or the like.`,
-        )
-      case Object:
-        throw this.fault(
-          property,
-          'has a type that the metadata does not tell (a union, an alias or an interface). Say @Column({ type: … ' +
-            '}), with nullable: true where it can be null.',
-        )
-      default: {
-        const name = typeof design === 'function' ? design.name : String(design)
-        throw this.fault(
-          property,
-          `has the type ${name}, which a column cannot have. Use @Ref(() => ${name}) if it is an entity, else ` +
-            '@Column({ type: … }).',
-        )
-      }
-    }
   }
 }
 
@@ -361,4 +322,17 @@ export function snakeCase(name: string): string {
     .replace(/([a-z0-9])([A-Z])/g, '$1_$2')
     .replace(/([A-Z]+)([A-Z][a-z])/g, '$1_$2')
     .toLowerCase()
+}
+
+/**
+ * The table of a class that names none. Throws `SCHEMA` where the class has no name, or one as short as builds give:
+ * another build would call it, and so its table, something else.
+ */
+function derivedName(className: string): string {
+  const problem =
+    className === ''
+      ? 'A class without a name has no table.'
+      : `Class ${className} has a name of fewer than three letters, as builds that shorten names give.`
+  if (className.length >= 3) return snakeCase(className)
+  throw new SnapheapError('SCHEMA', `${problem} Give it one with @Entity({ name: … }).`, { class: className })
 }

@@ -1,8 +1,9 @@
 import { show } from '../arguments'
 import { SnapheapError } from '../errors'
+import { isError } from '../kinds'
 import { nearestName } from '../query/nearest'
 import type { ColumnType } from '../table/column-type'
-import type { ColumnOptions } from './decorators'
+import type { ColumnOptions } from './class-definition'
 import type { EntityMapping } from './mapping'
 
 /** How a type of the user's is kept in a column: values other than null go in by `encode` and come out by `decode`. */
@@ -46,7 +47,7 @@ export class PropertyValues {
     try {
       return this.codec![way](value as never)
     } catch (cause) {
-      const what = cause instanceof Error ? cause.message : show(cause)
+      const what = isError(cause) ? cause.message : show(cause)
       throw new SnapheapError(
         'TYPE',
         `The codec of ${this.owner} cannot ${way} ${show(value)}: ${what}. Pass a value that it takes, or mend ` +

@@ -3,7 +3,7 @@ import { SnapheapError } from '../errors'
 import type { Column } from '../table/column'
 import type { RowObserver, RowObservers } from '../table/observed-table-writer'
 import type { Key, Table } from '../table/table'
-import type { OnDelete } from './decorators'
+import type { OnDelete } from './class-definition'
 import type { EntityView } from './entity-view'
 import type { EntityMapping, MappedProperty } from './mapping'
 
@@ -30,7 +30,7 @@ export function rulesOf(mappings: readonly EntityMapping[]): ReferenceRule[] {
       if (onDelete === 'setNull' && !property.nullable)
         throw from.fault(
           property.name,
-          "is set to null by a deletion, but cannot be null. Say nullable: true, or onDelete: 'restrict'.",
+          `is set to null by a deletion, but cannot be null. ${from.spelling.allowNull} Or say onDelete: 'restrict'.`,
         )
       rules.push({ from, property, to: property.target!(), onDelete })
     }

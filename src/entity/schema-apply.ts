@@ -1,5 +1,6 @@
 import type { Transaction } from '../db/transaction'
 import { SnapheapError } from '../errors'
+import { isDate } from '../kinds'
 import type { ColumnType } from '../table/column-type'
 import { Decimal } from '../value/decimal'
 import type { SchemaPlan, SchemaStep } from './drift'
@@ -77,7 +78,7 @@ function converted(value: unknown, type: ColumnType): unknown {
 }
 
 function asText(value: unknown): unknown {
-  if (value instanceof Date) return value.toISOString()
+  if (isDate(value)) return value.toISOString()
   if (typeof value === 'object' && !(value instanceof Decimal)) return value
   return String(value)
 }

@@ -90,8 +90,7 @@ export function differences(mapping: EntityMapping, table: Table | undefined): s
   if (wanted.length !== stored.length || !wanted.every((each) => stored.includes(each))) {
     found.push(
       `The key of table ${table.name} is (${stored.join(', ')}), that of ${mapping.className} is ` +
-        `(${wanted.join(', ')}). ` +
-        'Put @Id() before those properties and no others.',
+        `(${wanted.join(', ')}). ${mapping.spelling.addKeys}`,
     )
   }
   for (const property of mapping.properties) {
@@ -152,7 +151,7 @@ function propertyDifference(mapping: EntityMapping, property: MappedProperty, ta
   if (!table.hasColumn(property.column)) {
     const missing = `needs column ${name}, which is missing.`
     if (isManaged(table))
-      return `${missing} Name another one with { name: … }; the table has ${table.columnNames.join(', ')}.`
+      return `${missing} Name another one with ${mapping.spelling.nameColumn}; the table has ${table.columnNames.join(', ')}.`
     return (
       `${missing} Declare it nullable or with a default, or add the column with tx.addColumn, giving a value ` +
       'for the rows there are.'
@@ -161,13 +160,11 @@ function propertyDifference(mapping: EntityMapping, property: MappedProperty, ta
   const column = table.column(property.column)
   const type = mapping.columnType(property)
   if (!canRead(type, property.isTypeGiven, column.type)) {
-    return (
-      `is of type ${type}, but column ${name} is of type ${column.type}. Say @Column({ type: ` +
-      `'${column.type}' }), with a property of that type.`
-    )
+    const remedy = mapping.spelling.typed(column.type)
+    return `is of type ${type}, but column ${name} is of type ${column.type}. ${remedy}`
   }
   if (column.isNullable && !property.nullable && column.type !== 'any') {
-    return `cannot be null, but column ${name} can. Say nullable: true, with a property that can be null.`
+    return `cannot be null, but column ${name} can. ${mapping.spelling.allowNull}`
   }
   if (isManaged(table)) return undefined
   if (property.nullable && !column.isNullable)

@@ -1,5 +1,5 @@
 import { BINDING, Binding, type EntityObject } from './binding'
-import { propertyRecordsOf } from './decorators'
+import { propertiesOf } from './class-definition'
 import type { EntityClass } from './types'
 
 const guards = new WeakSet<object>()
@@ -10,7 +10,7 @@ const guards = new WeakSet<object>()
  * it, so that neither reads nor assignments of known properties ever come so far.
  */
 export function refuseUnknownProperties(type: EntityClass): void {
-  const declaring = new Set<object>(propertyRecordsOf(type).map(({ declaredBy }) => declaredBy.prototype))
+  const declaring = new Set<object>(propertiesOf(type).map(({ declaredBy }) => declaredBy.prototype))
   let last: object = type.prototype
   for (let each: object | null = last; each !== null; each = Object.getPrototypeOf(each)) {
     if (guards.has(each)) return

@@ -1,5 +1,6 @@
 import { show } from '../arguments'
 import { SnapheapError } from '../errors'
+import { isPromise } from '../kinds'
 import type { EntityMapping } from './mapping'
 
 /**
@@ -31,7 +32,7 @@ export interface StandardIssue {
 export function validated(mapping: EntityMapping, values: Readonly<Record<string, unknown>>): Record<string, unknown> {
   const { className, schema } = mapping
   const result = schema!['~standard'].validate(values)
-  if (result instanceof Promise) {
+  if (isPromise(result)) {
     result.then(undefined, () => undefined)
     throw new SnapheapError(
       'INVALID_ARGUMENT',

@@ -1,5 +1,6 @@
 import { inspect, types } from 'node:util'
 import { SnapheapError } from '../errors'
+import { isError } from '../kinds'
 import { BLOCK_BYTES, WINDOW_MASK } from './layout'
 import type { MemoryAdvice } from './memory'
 
@@ -139,7 +140,7 @@ export function readOnlyError(path: string, cause: unknown): SnapheapError | und
 
 /** The operating system refused `action`; `cause` says why. */
 export function systemError(action: string, cause: unknown): SnapheapError {
-  const reason = cause instanceof Error ? cause.message : String(cause)
+  const reason = isError(cause) ? cause.message : String(cause)
   return new SnapheapError(
     'IO',
     `Cannot ${action}: ${reason}. Check the file, its permissions and free memory.`,

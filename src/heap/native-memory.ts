@@ -5,6 +5,7 @@ import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { getSystemErrorMap } from 'node:util'
 import { SnapheapError } from '../errors'
+import { isError } from '../kinds'
 import type { Kernels } from './kernels'
 import type { FileLock, Memory, MemoryAdvice } from './memory'
 import {
@@ -227,7 +228,7 @@ function kernelError(error: unknown): SnapheapError {
 
 /** native/addon_calls.h says so. */
 function isOutOfMemory(error: unknown): boolean {
-  return error instanceof Error && 'code' in error && error.code === 'ENOMEM'
+  return isError(error) && 'code' in error && error.code === 'ENOMEM'
 }
 
 /** The first binary that loads: one for glibc does not load under musl, nor the other way round. */

@@ -5,6 +5,7 @@ import { rootsOf } from '../heap/file-states'
 import type { Files } from '../heap/files'
 import type { Memory } from '../heap/memory'
 import { realWorld, type World } from '../heap/world'
+import { isDate } from '../kinds'
 import { LogCursor, type LoggedCommit } from './cursor'
 import { isBaseName, logFolderOf } from './format'
 import { ensureOneHistory } from './log-damage'
@@ -140,7 +141,7 @@ export function findPoint(
 ): { version: number; base: Base | undefined } {
   const bases = basesOf(memory, files, path)
   const states = (): Generator<KnownState> => statesOf(memory, files, path, bases)
-  const order = point instanceof Date ? orderOf(states(), clock.nowMs()) : undefined
+  const order = isDate(point) ? orderOf(states(), clock.nowMs()) : undefined
   let found: { version: number; isReached: boolean } | undefined
   let oldest: number | undefined
   let isEmpty = true
@@ -168,8 +169,7 @@ function noSuchPoint(
   point: Point,
   known: { oldest: number | undefined; newest: number } | undefined,
 ): SnapheapError {
-  const asked =
-    point instanceof Date ? `a commit at or before ${point.toISOString()}` : `commit ${JSON.stringify(point)}`
+  const asked = isDate(point) ? `a commit at or before ${point.toISOString()}` : `commit ${JSON.stringify(point)}`
   if (known === undefined) return notFound(path, `There is neither a file nor a log at ${path}. Check the path.`)
   const { oldest, newest } = known
   return notFound(

@@ -1,5 +1,6 @@
 import type pg from 'pg'
 import type { SnapheapError } from '../errors'
+import { isPromise } from '../kinds'
 import { qualifiedName, type SourceLeaf, type SourceTable } from './catalogue'
 import { commit } from './commit'
 import { queryRows } from './connection'
@@ -187,7 +188,7 @@ export class TableCopy {
             throw explained(source, error)
           }
         })
-        return committed instanceof Promise ? committed : undefined
+        return isPromise(committed) ? committed : undefined
       },
       onProgress: ({ rows, bytes }) => meter.update(before.rows + rows, before.bytes + bytes),
       silence: copySilence(client, connection, signal),

@@ -1,5 +1,6 @@
 import { show } from '../arguments'
 import { SnapheapError } from '../errors'
+import { isBytes, isDate } from '../kinds'
 import type { ColumnType } from '../table/column-type'
 import { Decimal, Rational } from '../value/decimal'
 import { parseDay, parseTimeOfDay, Timestamp } from '../value/timestamp'
@@ -138,7 +139,7 @@ export class ArrowColumn {
       case 'boolean':
         return typeof value === 'boolean' ? Number(value) : undefined
       case 'instant': {
-        if (!(value instanceof Date)) return undefined
+        if (!isDate(value)) return undefined
         const micros = value instanceof Timestamp ? value.microseconds : 0
         return BigInt(value.getTime()) * 1000n + BigInt(micros)
       }
@@ -153,7 +154,7 @@ export class ArrowColumn {
       case 'json':
         return this.place(JSON.stringify(value, plainly))
       case 'bytes':
-        return value instanceof Uint8Array ? this.parts.push(value) - 1 : undefined
+        return isBytes(value) ? this.parts.push(value) - 1 : undefined
     }
   }
 
@@ -239,8 +240,8 @@ function plainType(kind: Kind, arrow: Arrow): unknown {
 function kindOf(value: unknown): Kind {
   if (typeof value === 'number' || typeof value === 'bigint' || typeof value === 'boolean') return typeof value as Kind
   if (typeof value === 'string' || isExact(value)) return 'text'
-  if (value instanceof Date) return 'instant'
-  return value instanceof Uint8Array ? 'bytes' : 'json'
+  if (isDate(value)) return 'instant'
+  return isBytes(value) ? 'bytes' : 'json'
 }
 
 function isExact(value: unknown): boolean {
@@ -250,5 +251,5 @@ function isExact(value: unknown): boolean {
 /** What JSON has no form for, as text. */
 function plainly(_name: string, value: unknown): unknown {
   if (typeof value === 'bigint' || isExact(value)) return String(value)
-  return value instanceof Uint8Array ? Buffer.from(value).toString('base64') : value
+  return isBytes(value) ? Buffer.from(value).toString('base64') : value
 }

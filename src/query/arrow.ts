@@ -1,4 +1,5 @@
 import { SnapheapError } from '../errors'
+import { isPlainObject } from '../kinds'
 import { type Arrow, ArrowColumn } from './arrow-column'
 import type { Flow } from './flow'
 
@@ -27,7 +28,7 @@ export class ArrowResults {
   }
 
   add(result: unknown): void {
-    if (isRecord(result)) {
+    if (isPlainObject(result)) {
       for (const name of Object.keys(result)) this.column(name).add(result[name], this.count)
     } else this.column(VALUE).add(result, this.count)
     this.count++
@@ -49,12 +50,6 @@ export class ArrowResults {
     }
     return column
   }
-}
-
-function isRecord(value: unknown): value is Readonly<Record<string, unknown>> {
-  if (typeof value !== 'object' || value === null) return false
-  const prototype: unknown = Object.getPrototypeOf(value)
-  return prototype === Object.prototype || prototype === null
 }
 
 /** The package, which nobody has who does not ask for it. Throws `NOT_FOUND`. */

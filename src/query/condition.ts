@@ -1,5 +1,6 @@
 import { show } from '../arguments'
 import { SnapheapError } from '../errors'
+import { isBytes } from '../kinds'
 import { type ColumnType, scalarOf } from '../table/column-type'
 import { termsOf } from '../table/index-type'
 import type { PathStep } from '../value/decoder'
@@ -253,5 +254,5 @@ export function readsAsText(type: ColumnType, path: Path): boolean {
 }
 
 function isSequence(value: unknown): value is Iterable<unknown> {
-  return typeof value === 'object' && value !== null && Symbol.iterator in value && !(value instanceof Uint8Array)
+  return typeof value === 'object' && value !== null && Symbol.iterator in value && !isBytes(value)
 }

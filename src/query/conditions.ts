@@ -1,5 +1,6 @@
 import { show } from '../arguments'
 import { SnapheapError } from '../errors'
+import { brand, isPlainObject, isRegExp } from '../kinds'
 import { nearestName } from './nearest'
 import { allOf, type Comparison, type Condition, ensureNested, frozen, Parameter, type Path } from './plan'
 import type { PathResolver } from './table-paths'
@@ -34,6 +35,7 @@ export class Composed {
     Object.freeze(this)
   }
 }
+brand(Composed, 'Composed')
 
 /**
  * The condition that an object of property names describes: `{ status: 'open', date: { gte }, author: { name: 'Ada' }
@@ -172,7 +174,7 @@ function isPattern(value: unknown): value is Pattern {
 
 /** A regular expression that is global or sticky remembers where it was; a condition must not. */
 function stateless(pattern: Pattern): Pattern {
-  if (!(pattern instanceof RegExp) || !(pattern.global || pattern.sticky)) return pattern
+  if (!isRegExp(pattern) || !(pattern.global || pattern.sticky)) return pattern
   return new RegExp(pattern.source, pattern.flags.replace(/[gy]/g, ''))
 }
 
@@ -196,11 +198,4 @@ function unknownOperator(name: string, names: readonly string[], paths: PathReso
       operator: wrong,
     },
   )
-}
-
-export function isPlainObject(value: unknown): value is Record<string, unknown> {
-  if (typeof value !== 'object' || value === null || value instanceof Composed || value instanceof Parameter)
-    return false
-  const prototype: unknown = Object.getPrototypeOf(value)
-  return prototype === Object.prototype || prototype === null
 }

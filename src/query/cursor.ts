@@ -1,4 +1,5 @@
 import { SnapheapError } from '../errors'
+import { isBytes, isDate } from '../kinds'
 import type { ColumnType } from '../table/column-type'
 import type { Table } from '../table/table'
 import { Decimal, Rational } from '../value/decimal'
@@ -104,11 +105,10 @@ const UNORDERED = Object.freeze({ unordered: true })
 function plain(value: unknown): unknown {
   if (typeof value === 'bigint') return { bigint: String(value) }
   if (typeof value === 'number' && !Number.isFinite(value)) return { number: String(value) }
-  if (value instanceof Date)
-    return { ms: value.getTime(), microseconds: value instanceof Timestamp ? value.microseconds : 0 }
+  if (isDate(value)) return { ms: value.getTime(), microseconds: value instanceof Timestamp ? value.microseconds : 0 }
   if (value instanceof Decimal) return { decimal: String(value) }
   if (value instanceof Rational) return { rational: String(value) }
-  if (value instanceof Uint8Array) return { bytes: Buffer.from(value).toString('base64') }
+  if (isBytes(value)) return { bytes: Buffer.from(value).toString('base64') }
   return typeof value === 'object' && value !== null ? UNORDERED : value
 }
 

@@ -1,6 +1,7 @@
 import type { z } from 'zod'
 import { show } from '../arguments'
 import { SnapheapError } from '../errors'
+import { isPlainObject } from '../kinds'
 import { JSON_LIMITS } from './json-limits'
 import { type JsonSchemas, jsonSchemas } from './json-schemas'
 import { nearestName } from './nearest'
@@ -106,7 +107,7 @@ function ensureBounded(json: unknown): void {
       return
     }
     if (value === null || typeof value === 'boolean' || Number.isFinite(value)) return
-    if (typeof value !== 'object' || !isPlain(value)) {
+    if (typeof value !== 'object' || !(Array.isArray(value) || isPlainObject(value))) {
       throw jsonFault(position || 'its beginning', `${show(value)} is no JSON. Write it as text, or leave it out.`)
     }
     if (depth >= JSON_LIMITS.depth)
@@ -127,10 +128,4 @@ function ensureBounded(json: unknown): void {
 
 function tooMuch(position: string, what: string): SnapheapError {
   return jsonFault(position || 'its beginning', `it has ${what}. Ask for less at once.`)
-}
-
-function isPlain(value: object): boolean {
-  if (Array.isArray(value)) return true
-  const prototype: unknown = Object.getPrototypeOf(value)
-  return prototype === Object.prototype || prototype === null
 }

@@ -1,10 +1,11 @@
 import type { RE2JS } from 're2js'
 import { show } from '../arguments'
 import { SnapheapError } from '../errors'
+import { isError, isPlainObject } from '../kinds'
 import { type ColumnType, scalarOf } from '../table/column-type'
 import { type QueryRoot, rowsPlan } from './builder'
 import { readsAsText } from './condition'
-import { isPlainObject, operation } from './conditions'
+import { operation } from './conditions'
 import { ElementPaths } from './element-paths'
 import { JSON_LIMITS } from './json-limits'
 import { ensureOperand, type JsonRequest, jsonFault, requestOf, unknownMember, within } from './json-shape'
@@ -207,7 +208,7 @@ class ConditionReader {
     try {
       compiled = RE2JS.compile(source, isCaseless ? RE2JS.CASE_INSENSITIVE : 0)
     } catch (error) {
-      const reason = error instanceof Error ? error.message : String(error)
+      const reason = isError(error) ? error.message : String(error)
       throw jsonFault(position, `${show(source)} is no regular expression that RE2 takes (${reason}). Change it.`)
     }
     if (compiled.programSize() > JSON_LIMITS.patternProgram) {

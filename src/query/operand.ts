@@ -1,4 +1,5 @@
 import { SnapheapError } from '../errors'
+import { isDate } from '../kinds'
 import type { Column } from '../table/column'
 import { type ColumnType, encodeAs } from '../table/column-type'
 import { cannotHold } from '../table/messages'
@@ -73,7 +74,7 @@ export function readAs({ type }: Typed, value: unknown): unknown {
   if (value === undefined) return null
   switch (type) {
     case 'day':
-      return value instanceof Date && !Number.isNaN(value.getTime()) ? value.toISOString().split('T')[0] : value
+      return isDate(value) && !Number.isNaN(value.getTime()) ? value.toISOString().split('T')[0] : value
     case 'time': {
       const micros = typeof value === 'string' ? parseTimeOfDay(value) : undefined
       return micros === undefined ? value : formatTimeOfDay(micros)
@@ -242,6 +243,6 @@ export function ordinalKind(type: ColumnType): OrdinalKind | undefined {
 function ordinalOf(type: ColumnType, value: unknown): number {
   if (type === 'integer' || type === 'number') return typeof value === 'number' ? value : Number.NaN
   if (type === 'day') return typeof value === 'string' ? (parseDay(value) ?? Number.NaN) : Number.NaN
-  if (type !== 'timestamp' || !(value instanceof Date)) return Number.NaN
+  if (type !== 'timestamp' || !isDate(value)) return Number.NaN
   return value instanceof Timestamp && value.microseconds !== 0 ? Number.NaN : value.getTime()
 }

@@ -1,4 +1,5 @@
 import { SnapheapError } from '../errors'
+import { brand } from '../kinds'
 import type { PathStep } from '../value/decoder'
 
 /**
@@ -23,6 +24,7 @@ export class Parameter {
     Object.freeze(this)
   }
 }
+brand(Parameter, 'Parameter')
 
 /** A value of a condition: itself, or a parameter for it. */
 export type Operand = unknown

@@ -1,4 +1,5 @@
 import { SnapheapError } from '../errors'
+import { isBytes, isDate, isPlainObject } from '../kinds'
 import { Decimal, Rational } from '../value/decimal'
 import { DEEPEST_NESTING } from '../value/encoder'
 import { List } from '../value/list'
@@ -62,15 +63,14 @@ function reduced({ coefficient, scale }: Decimal): string {
 
 function objectKey(value: object, depth: number): unknown {
   if (value instanceof Decimal || value instanceof Rational) return numberKey(value)
-  if (value instanceof Date) return `\0date ${value.getTime()} ${value instanceof Timestamp ? value.microseconds : 0}`
-  if (value instanceof Uint8Array) return `\0bytes ${Buffer.from(value).toString('latin1')}`
+  if (isDate(value)) return `\0date ${value.getTime()} ${value instanceof Timestamp ? value.microseconds : 0}`
+  if (isBytes(value)) return `\0bytes ${Buffer.from(value).toString('latin1')}`
   if (depth > DEEPEST_NESTING)
     throw new SnapheapError('TYPE', `A value nests deeper than ${DEEPEST_NESTING} levels. Flatten it.`)
   const partsOf = (items: readonly unknown[]): string => items.map((each) => part(each, depth + 1)).join()
   if (Array.isArray(value)) return `\0[${partsOf(value)}]`
   if (value instanceof List) return `\0(${partsOf(value.items)})`
-  const prototype: unknown = Object.getPrototypeOf(value)
-  if (prototype !== Object.prototype && prototype !== null) return value
+  if (!isPlainObject(value)) return value
   const members = Object.entries(value).sort(([a], [b]) => (a < b ? -1 : 1))
   return `\0{${members.map(([name, member]) => `${counted(name)}${part(member, depth + 1)}`).join()}}`
 }

@@ -1,5 +1,6 @@
 import { SnapheapError } from '../errors'
 import type { View } from '../heap/view'
+import { isBytes, isDate } from '../kinds'
 import { Decimal } from '../value/decimal'
 import type { Decoder } from '../value/decoder'
 import type { Encoder } from '../value/encoder'
@@ -120,7 +121,7 @@ export function encodeAs(type: ColumnType, value: unknown, out: Encoder): boolea
       out.string(value)
       return true
     case 'bytes':
-      if (!(value instanceof Uint8Array)) return false
+      if (!isBytes(value)) return false
       out.bytes(value)
       return true
     case 'uuid':
@@ -219,11 +220,11 @@ function encodeTime(type: ScalarType, value: unknown, out: Encoder): boolean {
   }
   if (type === 'timestamp') {
     const instant = typeof value === 'string' ? parseFarInstant(value) : value
-    if (!(instant instanceof Date) || Number.isNaN(instant.getTime())) return false
+    if (!isDate(instant) || Number.isNaN(instant.getTime())) return false
     out.value(instant)
     return true
   }
-  const days = value instanceof Date ? dayOf(value) : typeof value === 'string' ? parseDay(value) : undefined
+  const days = isDate(value) ? dayOf(value) : typeof value === 'string' ? parseDay(value) : undefined
   if (days !== undefined) out.day(days)
   return days !== undefined
 }

@@ -1,5 +1,6 @@
 import { ensure, type Rule, TEXT } from '../arguments'
 import { SnapheapError } from '../errors'
+import { brand } from '../kinds'
 
 const LARGEST_SCALE = 131072
 /** Bounds the work that a short text like "1e999999" can cause. */
@@ -73,6 +74,7 @@ export class Decimal {
     return `Decimal ${this.toString()}`
   }
 }
+brand(Decimal, 'Decimal')
 
 /** An exact fraction in lowest terms with a positive denominator. Immutable. */
 export class Rational {
@@ -106,6 +108,7 @@ export class Rational {
     return `Rational ${this.toString()}`
   }
 }
+brand(Rational, 'Rational')
 
 function greatestCommonDivisor(a: bigint, b: bigint): bigint {
   let x = a < 0n ? -a : a

@@ -1,4 +1,5 @@
 import { ensure, type Rule } from '../arguments'
+import { brand } from '../kinds'
 
 const ITERABLE: Rule = [
   (value) => typeof (value as Partial<Iterable<unknown>> | null | undefined)?.[Symbol.iterator] === 'function',
@@ -19,3 +20,4 @@ export class List {
     return this.items
   }
 }
+brand(List, 'List')

@@ -1,4 +1,5 @@
 import { SnapheapError } from '../errors'
+import { isBytes, isDate, isPlainObject } from '../kinds'
 import { Decimal, Rational } from './decimal'
 import type { Encoder } from './encoder'
 import { List } from './list'
@@ -6,17 +7,18 @@ import { Timestamp } from './timestamp'
 
 /** Encodes an object of JavaScript: one of the value classes, or plain data. Throws `TYPE` for anything else. */
 export function encodeObject(encoder: Encoder, value: object): void {
-  if (value instanceof Date) encodeDate(encoder, value)
-  else if (value instanceof Uint8Array) encoder.bytes(value)
-  else if (value instanceof Decimal) encoder.decimal(value.coefficient, value.scale)
-  else if (value instanceof Rational) encoder.rational(value.numerator, value.denominator)
-  else if (Array.isArray(value)) {
+  if (Array.isArray(value)) {
     encodeItems(encoder, value)
     encoder.endArray()
-  } else if (value instanceof List) {
+  } else if (isPlainObject(value)) encodeDocument(encoder, value)
+  else if (isDate(value)) encodeDate(encoder, value)
+  else if (isBytes(value)) encoder.bytes(value)
+  else if (value instanceof Decimal) encoder.decimal(value.coefficient, value.scale)
+  else if (value instanceof Rational) encoder.rational(value.numerator, value.denominator)
+  else if (value instanceof List) {
     encodeItems(encoder, value.items)
     encoder.endList()
-  } else encodeDocument(encoder, value)
+  } else throw notPlain(value)
 }
 
 function encodeDate(encoder: Encoder, value: Date): void {
@@ -33,12 +35,13 @@ function encodeItems(encoder: Encoder, items: readonly unknown[]): void {
   }
 }
 
+function notPlain(value: object): SnapheapError {
+  const prototype = Object.getPrototypeOf(value) as { constructor?: { name?: string } }
+  const name = prototype.constructor?.name ?? 'unknown'
+  return new SnapheapError('TYPE', `An object of class ${name} cannot be stored. Store plain data.`)
+}
+
 function encodeDocument(encoder: Encoder, value: object): void {
-  const prototype = Object.getPrototypeOf(value) as { constructor?: { name?: string } } | null
-  if (prototype !== Object.prototype && prototype !== null) {
-    const name = prototype.constructor?.name ?? 'unknown'
-    throw new SnapheapError('TYPE', `An object of class ${name} cannot be stored. Store plain data.`)
-  }
   encoder.beginArray()
   for (const [key, member] of Object.entries(value)) {
     if (member === undefined) continue

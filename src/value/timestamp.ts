@@ -1,4 +1,5 @@
 import { ensure, type Rule } from '../arguments'
+import { brand } from '../kinds'
 
 const MILLISECONDS: Rule = [(value) => typeof value === 'number', 'a number of milliseconds since 1970']
 const MICROSECONDS: Rule = [
@@ -32,6 +33,7 @@ export class Timestamp extends Date {
     return `Timestamp ${this.toISOString()}`
   }
 }
+brand(Timestamp, 'Timestamp')
 
 const DAY_MS = 86_400_000
 

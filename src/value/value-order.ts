@@ -1,3 +1,4 @@
+import { isBytes, isDate } from '../kinds'
 import { compareNumbers } from './compare'
 import { compareStrings } from './contents-order'
 import { Decimal, Rational } from './decimal'
@@ -67,9 +68,9 @@ function rankOf(value: unknown): number {
       return RANK.missing
   }
   if (value === null) return RANK.missing
-  if (value instanceof Date) return RANK.instant
+  if (isDate(value)) return RANK.instant
   if (value instanceof Decimal || value instanceof Rational) return RANK.number
-  return value instanceof Uint8Array ? RANK.bytes : RANK.other
+  return isBytes(value) ? RANK.bytes : RANK.other
 }
 
 /** NaN is the greatest number. */

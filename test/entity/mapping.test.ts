@@ -111,7 +111,7 @@ describe('a class put together wrongly is refused, naming class, property and re
         Entity()(Quote)
         return [Quote]
       },
-      /Quote\.id has no type metadata\. .*emitDecoratorMetadata.*type: …/,
+      /Quote\.id has no type metadata.* @Id\(\{ type: 'integer' \}\).*table\(\).*emitDecoratorMetadata/,
     ],
     [
       'an array',
@@ -198,7 +198,7 @@ describe('a class put together wrongly is refused, naming class, property and re
       /Quote\.name is a method or accessor .* Decorate a plain field/,
     ],
     [
-      'a field that the constructor makes',
+      'a property with an initial value',
       () => {
         @Entity()
         class Quote {
@@ -207,18 +207,44 @@ describe('a class put together wrongly is refused, naming class, property and re
         }
         return [Quote]
       },
-      /Quote\.name is also a field .*declare.*useDefineForClassFields/,
+      /Quote\.name has the initial value "new".*@Column\(\{ default: … \}\)/,
     ],
     [
-      'a field defined without a value',
+      'a method of a subclass called like a column',
       () => {
-        // what a compiler with useDefineForClassFields leaves of `id!: number`
-        const Quote = new Function('return class Quote { id }')() as EntityClass
-        Id({ type: 'integer' })(Quote.prototype, 'id')
-        Entity()(Quote)
+        class Named {
+          @Id() id!: number
+          @Column() name!: string
+        }
+        @Entity()
+        class Quote extends Named {}
+        Object.defineProperty(Quote.prototype, 'name', { get: () => 'all the same' })
         return [Quote]
       },
-      /Quote\.id is also a field .*declare.*useDefineForClassFields/,
+      /Quote\.name is a method or accessor/,
+    ],
+    [
+      'a property called like a method of every object',
+      () => {
+        @Entity()
+        class Quote {
+          @Id() id!: number
+          @Column({ type: 'string' }) valueOf!: () => string
+        }
+        return [Quote]
+      },
+      /Quote\.valueOf has a name that every object.*another name/,
+    ],
+    [
+      'a name as short as builds give',
+      () => {
+        @Entity()
+        class Qu {
+          @Id() id!: number
+        }
+        return [Qu]
+      },
+      /Class Qu has a name of fewer than three letters.*@Entity\(\{ name: … \}\)/,
     ],
     [
       'a reference to an unregistered class',
@@ -335,10 +361,23 @@ describe('a class put together wrongly is refused, naming class, property and re
     expect([error.code, error.message]).toEqual(['SCHEMA', expect.stringMatching(message)])
   })
 
-  test('decorators applied in the standard, not the legacy way', () => {
-    const standard = Column() as unknown as (value: undefined, context: object) => void
-    expect(() => standard(undefined, { kind: 'field', name: 'status' })).toThrow(
-      /decorator of status .*experimentalDecorators/,
+  test.each<[string, unknown[], RegExp]>([
+    ['before a method', [undefined, { kind: 'method', name: 'status', metadata: {} }], /status stands before .*fields/],
+    ['before a static field', [class {}, 'status'], /status stands before .*fields/],
+    [
+      'before a private field',
+      [undefined, { kind: 'field', name: '#status', private: true, metadata: {} }],
+      /#status stands before .*fields/,
+    ],
+    [
+      'by a compiler that does not tell the class',
+      [undefined, { kind: 'field', name: 'status' }],
+      /status .*context\.metadata.*TypeScript 5\.2.*experimentalDecorators.*table\(\)/,
+    ],
+  ])('a decorator %s', (_, given, message) => {
+    const decorator = Column() as (...given: unknown[]) => void
+    expect(() => decorator(...given)).toThrow(
+      expect.objectContaining({ code: 'SCHEMA', message: expect.stringMatching(message) }),
     )
   })
 })

@@ -181,3 +181,37 @@ describe('hooks', () => {
     expect(db.get(User, 1)!.posts).toBe(0)
   })
 })
+
+describe('a copy of an object by spread, which has none of its values', () => {
+  const refused = /Copy them by name, as in { id: object.id }/
+  const copies = (object: object): object[] => [{ ...object }, Object.assign({}, object), object]
+
+  test('is refused wherever values are expected', () => {
+    const ann = db.get(User, 1)!
+    for (const copy of copies(ann)) {
+      const values = { ...copy, id: 2 } as never
+      expect(() => db.write((tx) => tx.insert(User, copy as never))).toThrow(refused)
+      expect(() => db.write((tx) => tx.insert(User, values))).toThrow(refused)
+      expect(() => db.write((tx) => tx.upsert(User, values))).toThrow(refused)
+      expect(() => db.write((tx) => tx.update(ann, values))).toThrow(refused)
+      expect(() => db.find(User, values)).toThrow(refused)
+      expect(() => db.write((tx) => tx.insert('user', values))).toThrow(/has no column "~snapheap"/)
+    }
+    expect(db.count(User)).toBe(1)
+  })
+
+  test('is refused by JSON.stringify, and structuredClone refuses objects', () => {
+    const ann = db.get(User, 1)!
+    expect(() => JSON.stringify({ ...ann, name: 'Eve' })).toThrow(refused)
+    expect(() => structuredClone(ann)).toThrow(refused)
+    expect(() => structuredClone([{ user: ann }])).toThrow(refused)
+    expect(JSON.parse(JSON.stringify(ann))).toEqual({ id: 1, name: 'Ann', posts: 0 })
+    expect(structuredClone({ id: ann.id, name: ann.name })).toEqual({ id: 1, name: 'Ann' })
+  })
+
+  test('may be what a reference is set to: it leads to the same row', () => {
+    const ann = db.get(User, 1)!
+    const post = db.write((tx) => tx.insert(Post, { id: 7, title: 'Seven', author: { ...ann } as User }))
+    expect(post.author.name).toBe('Ann')
+  })
+})
