@@ -30,7 +30,7 @@ import { jsonQueryOf, queryOf, type TableQuery } from './queries'
 import type { ClassQuery, NameOf } from './query-types'
 import { applyPlan } from './schema-apply'
 import { createMissing, differences, ensureNone, lacks } from './table-match'
-import type { Conditions, EntityClass, EntityReader } from './types'
+import type { Conditions, EntityClass, EntityReader, Row } from './types'
 import { type ObjectChange, type Queryable, type Watchable, Watches, type WatchOptions } from './watches'
 import type { IterationOptions, ObjectChanges, QueryChanges } from './watching'
 
@@ -54,12 +54,21 @@ const OPEN_RULES: Readonly<Record<keyof OpenOptions, Rule>> = {
   migrations: [Array.isArray, 'an array of migrations'],
 }
 
+/** The path that stands for a database in memory, as in SQLite. */
+const IN_MEMORY = ':memory:'
+
 /**
- * Opens the database in a file, or one in memory without a path. Classes make their tables and columns where they are
+ * Opens the database in a file, or one in memory without a path (or with ':memory:'). Classes make their tables and columns where they are
  * missing. Throws `NOT_FOUND`, `LOCKED` (naming the other process), `CORRUPT`, `VERSION`, `IO`; `SCHEMA` for a class
  * that is put together wrongly, or that does not fit its table, listing every difference.
  */
-export async function open(path?: string, options: OpenOptions = {}): Promise<Database> {
+export function open(options?: OpenOptions): Promise<Database>
+export function open(path: string, options?: OpenOptions): Promise<Database>
+export function open(path: string | undefined, options?: OpenOptions): Promise<Database>
+export async function open(first?: string | OpenOptions, second?: OpenOptions): Promise<Database> {
+  const isInMemory = first === undefined || first === IN_MEMORY || (typeof first === 'object' && second === undefined)
+  const path = isInMemory ? undefined : (first as string)
+  const options = (typeof first === 'object' ? first : second) ?? {}
   ensureOptions('open()', options, OPEN_RULES)
   ensureNestedOptions(options)
   const registry = new Registry(options.entities ?? [])
@@ -114,24 +123,38 @@ export class Database extends Store implements EntityReader {
     )
   }
 
-  get<T extends object>(type: EntityClass<T>, id: Key): T | undefined {
-    return this.live.get(type, id)
+  get<T extends object>(type: EntityClass<T>, id: Key): T | undefined
+  get(table: string, key: Key): Row | undefined
+  get(of: EntityClass | string, key: Key): object | undefined {
+    return this.live.get(of, key)
   }
 
-  find<T extends object>(type: EntityClass<T>, conditions: Conditions<T>): T[] {
-    return this.live.find(type, conditions)
+  getMany<T extends object>(type: EntityClass<T>, ids: readonly Key[]): (T | undefined)[]
+  getMany(table: string, keys: readonly Key[]): (Row | undefined)[]
+  getMany(of: EntityClass | string, keys: readonly Key[]): unknown[] {
+    return this.live.getMany(of, keys)
   }
 
-  findOne<T extends object>(type: EntityClass<T>, conditions: Conditions<T>): T | undefined {
-    return this.live.findOne(type, conditions)
+  find<T extends object>(type: EntityClass<T>, conditions: Conditions<T>): T[]
+  find(table: string, conditions: Row): Row[]
+  find(of: EntityClass | string, conditions: object): object[] {
+    return this.live.find(of, conditions)
   }
 
-  all<T extends object>(type: EntityClass<T>): Generator<T> {
-    return this.live.all(type)
+  findOne<T extends object>(type: EntityClass<T>, conditions: Conditions<T>): T | undefined
+  findOne(table: string, conditions: Row): Row | undefined
+  findOne(of: EntityClass | string, conditions: object): object | undefined {
+    return this.live.findOne(of, conditions)
   }
 
-  count(type: EntityClass): number {
-    return this.live.count(type)
+  all<T extends object>(type: EntityClass<T>): Generator<T>
+  all(table: string): Generator<Row>
+  all(of: EntityClass | string): Generator<object> {
+    return this.live.all(of)
+  }
+
+  count(of: EntityClass | string): number {
+    return this.live.count(of)
   }
 
   /**
@@ -326,24 +349,38 @@ export class EntitySnapshot extends Snapshot implements EntityReader {
     this.scope = new EntityView(registry, this.catalogue, this)
   }
 
-  get<T extends object>(type: EntityClass<T>, id: Key): T | undefined {
-    return this.scope.get(type, id)
+  get<T extends object>(type: EntityClass<T>, id: Key): T | undefined
+  get(table: string, key: Key): Row | undefined
+  get(of: EntityClass | string, key: Key): object | undefined {
+    return this.scope.get(of, key)
   }
 
-  find<T extends object>(type: EntityClass<T>, conditions: Conditions<T>): T[] {
-    return this.scope.find(type, conditions)
+  getMany<T extends object>(type: EntityClass<T>, ids: readonly Key[]): (T | undefined)[]
+  getMany(table: string, keys: readonly Key[]): (Row | undefined)[]
+  getMany(of: EntityClass | string, keys: readonly Key[]): unknown[] {
+    return this.scope.getMany(of, keys)
   }
 
-  findOne<T extends object>(type: EntityClass<T>, conditions: Conditions<T>): T | undefined {
-    return this.scope.findOne(type, conditions)
+  find<T extends object>(type: EntityClass<T>, conditions: Conditions<T>): T[]
+  find(table: string, conditions: Row): Row[]
+  find(of: EntityClass | string, conditions: object): object[] {
+    return this.scope.find(of, conditions)
   }
 
-  all<T extends object>(type: EntityClass<T>): Generator<T> {
-    return this.scope.all(type)
+  findOne<T extends object>(type: EntityClass<T>, conditions: Conditions<T>): T | undefined
+  findOne(table: string, conditions: Row): Row | undefined
+  findOne(of: EntityClass | string, conditions: object): object | undefined {
+    return this.scope.findOne(of, conditions)
   }
 
-  count(type: EntityClass): number {
-    return this.scope.count(type)
+  all<T extends object>(type: EntityClass<T>): Generator<T>
+  all(table: string): Generator<Row>
+  all(of: EntityClass | string): Generator<object> {
+    return this.scope.all(of)
+  }
+
+  count(of: EntityClass | string): number {
+    return this.scope.count(of)
   }
 
   /** As `Database.query`, of this snapshot. */

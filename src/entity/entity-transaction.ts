@@ -8,7 +8,7 @@ import { ObjectWriter } from './object-writer'
 import { jsonQueryOf, queryOf, type TableQuery } from './queries'
 import type { ClassQuery } from './query-types'
 import { NOBODY, ReferenceKeeper } from './reference-rules'
-import type { Conditions, EntityClass, EntityReader, InsertValues, UpdateValues } from './types'
+import type { Conditions, EntityClass, EntityReader, InsertValues, Row, UpdateValues } from './types'
 
 /**
  * A transaction that also makes, changes and deletes objects. Objects read or made in it live on when it is committed.
@@ -47,20 +47,32 @@ export class EntityTransaction extends Transaction implements EntityReader {
     return this.opened().get(from, key)
   }
 
-  find<T extends object>(type: EntityClass<T>, conditions: Conditions<T>): T[] {
-    return this.opened().find(type, conditions)
+  getMany<T extends object>(type: EntityClass<T>, ids: readonly Key[]): (T | undefined)[]
+  getMany(table: string, keys: readonly Key[]): (Row | undefined)[]
+  getMany(of: EntityClass | string, keys: readonly Key[]): unknown[] {
+    return this.opened().getMany(of, keys)
   }
 
-  findOne<T extends object>(type: EntityClass<T>, conditions: Conditions<T>): T | undefined {
-    return this.opened().findOne(type, conditions)
+  find<T extends object>(type: EntityClass<T>, conditions: Conditions<T>): T[]
+  find(table: string, conditions: Row): Row[]
+  find(of: EntityClass | string, conditions: object): object[] {
+    return this.opened().find(of, conditions)
   }
 
-  all<T extends object>(type: EntityClass<T>): Generator<T> {
-    return this.opened().all(type)
+  findOne<T extends object>(type: EntityClass<T>, conditions: Conditions<T>): T | undefined
+  findOne(table: string, conditions: Row): Row | undefined
+  findOne(of: EntityClass | string, conditions: object): object | undefined {
+    return this.opened().findOne(of, conditions)
   }
 
-  count(type: EntityClass): number {
-    return this.opened().count(type)
+  all<T extends object>(type: EntityClass<T>): Generator<T>
+  all(table: string): Generator<Row>
+  all(of: EntityClass | string): Generator<object> {
+    return this.opened().all(of)
+  }
+
+  count(of: EntityClass | string): number {
+    return this.opened().count(of)
   }
 
   /** As `Database.query`, of what this transaction sees. */

@@ -1,4 +1,4 @@
-import { show } from '../arguments'
+import { ensure, type Rule, show } from '../arguments'
 import { SnapheapError } from '../errors'
 import type { View } from '../heap/view'
 import { CLOSED_GENERATION } from '../heap/view'
@@ -10,7 +10,9 @@ import { readOnlySnapshot } from './entity-errors'
 import { Hooks } from './hooks'
 import { type EntityMapping, mappingOf } from './mapping'
 import { type ReferenceRule, rulesOf } from './reference-rules'
-import type { EntityClass } from './types'
+import type { EntityClass, Row } from './types'
+
+const KEYS: Rule = [Array.isArray, 'an array of keys']
 
 /** The classes of one database. */
 export class Registry {
@@ -106,6 +108,11 @@ function ensureClasses(types: readonly unknown[]): readonly EntityClass[] {
   )
 }
 
+/** Throws `INVALID_ARGUMENT` for anything but an array. */
+export function ensureKeys(keys: unknown): void {
+  ensure('getMany()', keys, KEYS)
+}
+
 /** What changes objects: an open transaction. */
 export interface EntityWriter {
   update(object: object, changes: object): void
@@ -185,36 +192,55 @@ export class EntityView {
     )
   }
 
-  get<T extends object>(type: EntityClass<T>, id: Key): T | undefined {
-    if (this.transaction !== undefined) return this.transaction.get(type, id)
-    return this.source(type).currentGet(id) as T | undefined
+  /** The object of a class, or the row of a table, with a key; undefined without one. */
+  get(of: EntityClass | string, key: Key): object | undefined {
+    if (typeof of === 'string') return this.table(of).get(key)
+    if (this.transaction !== undefined) return this.transaction.get(of, key)
+    return this.source(of).currentGet(key)
   }
 
-  find<T extends object>(type: EntityClass<T>, conditions: object): T[] {
-    const source = this.reader.source(type)
+  getMany(of: EntityClass | string, keys: readonly Key[]): (object | undefined)[] {
+    ensureKeys(keys)
+    if (typeof of === 'string') {
+      const table = this.table(of)
+      return keys.map((key) => table.get(key))
+    }
+    const source = this.reader.source(of)
+    return keys.map((key) => source.currentGet(key))
+  }
+
+  find(of: EntityClass | string, conditions: object): object[] {
+    if (typeof of === 'string') return this.table(of).find(conditions as Row)
+    const source = this.reader.source(of)
     const rows = source.find(conditions)
-    const objects = new Array<T>(rows.length)
-    for (let i = 0; i < rows.length; i++) objects[i] = source.object(rows[i]) as T
+    const objects = new Array<object>(rows.length)
+    for (let i = 0; i < rows.length; i++) objects[i] = source.object(rows[i])
     return objects
   }
 
-  findOne<T extends object>(type: EntityClass<T>, conditions: object): T | undefined {
-    const source = this.reader.source(type)
+  findOne(of: EntityClass | string, conditions: object): object | undefined {
+    if (typeof of === 'string') {
+      const table = this.table(of)
+      const [row] = table.findRows(conditions as Row)
+      return row === undefined ? undefined : table.read(row)
+    }
+    const source = this.reader.source(of)
     const rows = source.find(conditions)
-    return rows.length === 0 ? undefined : (source.object(rows[0]) as T)
+    return rows.length === 0 ? undefined : source.object(rows[0])
   }
 
-  *all<T extends object>(type: EntityClass<T>): Generator<T> {
+  *all(of: EntityClass | string): Generator<object> {
     for (let row = 0; ; row++) {
-      // the version that is read changes between two turns when a transaction begins or ends
-      const source = this.reader.source(type)
-      if (row >= source.table.rowLimit) return
-      if (source.table.hasRow(row)) yield source.object(row) as T
+      // the version that is read changes between two rows when a transaction begins or ends
+      const source = typeof of === 'string' ? undefined : this.reader.source(of)
+      const table = source?.table ?? this.table(of as string)
+      if (row >= table.rowLimit) return
+      if (table.hasRow(row)) yield source === undefined ? table.read(row) : source.object(row)
     }
   }
 
-  count(type: EntityClass): number {
-    return this.reader.source(type).table.rowCount
+  count(of: EntityClass | string): number {
+    return typeof of === 'string' ? this.table(of).rowCount : this.reader.source(of).table.rowCount
   }
 
   /**

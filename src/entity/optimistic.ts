@@ -3,8 +3,8 @@ import { SnapheapError } from '../errors'
 import { hasSameValue, rowChanges } from '../table/row-changes'
 import type { Key, Table } from '../table/table'
 import { BINDING, type EntityObject, ROW } from './binding'
-import type { Registry } from './entity-view'
-import type { Conditions, EntityClass, EntityReader, InsertValues, UpdateValues } from './types'
+import { ensureKeys, type Registry } from './entity-view'
+import type { Conditions, EntityClass, EntityReader, InsertValues, Row, UpdateValues } from './types'
 
 /** A version to read. */
 interface ReadVersion extends EntityReader {
@@ -37,28 +37,43 @@ export class OptimisticTransaction implements EntityReader {
     private readonly registry: Registry,
   ) {}
 
-  get<T extends object>(type: EntityClass<T>, id: Key): T | undefined {
-    const { tableName } = this.registry.mapping(type)
+  get<T extends object>(type: EntityClass<T>, id: Key): T | undefined
+  get(table: string, key: Key): Row | undefined
+  get(of: EntityClass | string, key: Key): object | undefined {
+    const tableName = this.tableName(of)
     const keys = this.keys.get(tableName)
-    if (keys === undefined) this.keys.set(tableName, new Set([id]))
-    else keys.add(id)
-    return this.version.get(type, id)
+    if (keys === undefined) this.keys.set(tableName, new Set([key]))
+    else keys.add(key)
+    return this.version.get(of as EntityClass, key)
   }
 
-  find<T extends object>(type: EntityClass<T>, conditions: Conditions<T>): T[] {
-    return this.whole(type).find(type, conditions)
+  getMany<T extends object>(type: EntityClass<T>, ids: readonly Key[]): (T | undefined)[]
+  getMany(table: string, keys: readonly Key[]): (Row | undefined)[]
+  getMany(of: EntityClass | string, keys: readonly Key[]): unknown[] {
+    ensureKeys(keys)
+    return keys.map((key) => this.get(of as EntityClass, key))
   }
 
-  findOne<T extends object>(type: EntityClass<T>, conditions: Conditions<T>): T | undefined {
-    return this.whole(type).findOne(type, conditions)
+  find<T extends object>(type: EntityClass<T>, conditions: Conditions<T>): T[]
+  find(table: string, conditions: Row): Row[]
+  find(of: EntityClass | string, conditions: object): object[] {
+    return this.whole(of).find(of as string, conditions as Row)
   }
 
-  all<T extends object>(type: EntityClass<T>): Generator<T> {
-    return this.whole(type).all(type)
+  findOne<T extends object>(type: EntityClass<T>, conditions: Conditions<T>): T | undefined
+  findOne(table: string, conditions: Row): Row | undefined
+  findOne(of: EntityClass | string, conditions: object): object | undefined {
+    return this.whole(of).findOne(of as string, conditions as Row)
   }
 
-  count(type: EntityClass): number {
-    return this.whole(type).count(type)
+  all<T extends object>(type: EntityClass<T>): Generator<T>
+  all(table: string): Generator<Row>
+  all(of: EntityClass | string): Generator<object> {
+    return this.whole(of).all(of as string)
+  }
+
+  count(of: EntityClass | string): number {
+    return this.whole(of).count(of)
   }
 
   /** Adds an object at the end. */
@@ -92,9 +107,13 @@ export class OptimisticTransaction implements EntityReader {
     return true
   }
 
-  private whole(type: EntityClass): ReadVersion {
-    this.tables.add(this.registry.mapping(type).tableName)
+  private whole(of: EntityClass | string): ReadVersion {
+    this.tables.add(this.tableName(of))
     return this.version
+  }
+
+  private tableName(of: EntityClass | string): string {
+    return typeof of === 'string' ? of : this.registry.mapping(of).tableName
   }
 
   private read(object: object): { type: EntityClass; key: Key } {

@@ -69,7 +69,7 @@ export class ColumnProperty<V> extends Property<V> {
    * except for booleans.
    */
   index(index: boolean | 'ordered'): ColumnProperty<V> {
-    ensure('The index of a property', index, INDEX)
+    ensure('.index()', index, INDEX)
     return having(this, { index })
   }
 
@@ -85,19 +85,19 @@ export class ColumnProperty<V> extends Property<V> {
   enum<const E extends NonNullable<V>>(
     values: readonly E[] | Readonly<Record<string, E | string>>,
   ): ColumnProperty<E | Extract<V, null>> {
-    ensure('The enum of a property', values, ENUM)
+    ensure('.enum()', values, ENUM)
     return having(this as unknown as ColumnProperty<E>, { enum: values as never })
   }
 
   /** Keeps values of a type of your own, converted to those of the column, also in conditions and results. */
   codec<T>(codec: Codec<T, NonNullable<V>>): ColumnProperty<T | Extract<V, null>> {
-    ensure('The codec of a property', codec, CODEC)
+    ensure('.codec()', codec, CODEC)
     return having(this as unknown as ColumnProperty<T>, { codec: codec as never })
   }
 
   /** The column. Default: the property's name in snake case. */
   column(name: string): ColumnProperty<V> {
-    ensure('The column of a property', name, NAME)
+    ensure('.column()', name, NAME)
     return having(this, { name })
   }
 
@@ -133,13 +133,13 @@ export class ReferenceProperty<T> extends Property<T> {
 
   /** Whether objects can be found by what they refer to without a scan. Default true. */
   index(index: boolean | 'ordered'): ReferenceProperty<T> {
-    ensure('The index of a property', index, INDEX)
+    ensure('.index()', index, INDEX)
     return having(this, { index })
   }
 
   /** The column that has the key. Default: the property's name in snake case. */
   column(name: string): ReferenceProperty<T> {
-    ensure('The column of a property', name, NAME)
+    ensure('.column()', name, NAME)
     return having(this, { name })
   }
 }
@@ -187,7 +187,7 @@ export function ref<T extends object>(
   target: () => EntityClass<T>,
   options: Pick<RefOptions, 'onDelete'> = {},
 ): ReferenceProperty<T> {
-  ensureTarget('What ref() refers to', target)
+  ensureTarget('ref()', target)
   ensureOptions('ref()', options, { onDelete: REF_RULES.onDelete })
   return new ReferenceProperty({ target, options })
 }

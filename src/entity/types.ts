@@ -80,6 +80,9 @@ export type UpdateValues<T> = { [K in PropertyOf<T>]?: Given<T[K]> }
 /** Property values to look for; null means that there is no value. */
 export type Conditions<T> = { readonly [K in PropertyOf<T>]?: Given<T[K]> }
 
+/** A row of a table: its values by the names of the columns. */
+export type Row = Record<string, unknown>
+
 /** How objects are read: from a database (its newest version), a snapshot, or an open transaction. */
 export interface EntityReader {
   /**
@@ -87,16 +90,24 @@ export interface EntityReader {
    * Throws `TYPE` for what cannot be a key, `INVALID_ARGUMENT` for a class that is not registered.
    */
   get<T extends object>(type: EntityClass<T>, id: Key): T | undefined
+  /** The row of a table with this key, as an object of its columns; undefined without one. Throws `NOT_FOUND`, `TYPE`. */
+  get(table: string, key: Key): Row | undefined
+  /** `get` for each of these keys, in their order, at one version. */
+  getMany<T extends object>(type: EntityClass<T>, ids: readonly Key[]): (T | undefined)[]
+  getMany(table: string, keys: readonly Key[]): (Row | undefined)[]
   /**
    * The objects whose properties have these values, by row number: by the index with the fewest hits, or by a scan
    * where no property has one. Throws `INVALID_ARGUMENT` for an unknown property, `TYPE` for a value that its column
    * cannot hold.
    */
   find<T extends object>(type: EntityClass<T>, conditions: Conditions<T>): T[]
+  find(table: string, conditions: Row): Row[]
   /** The first of them, undefined without one. Throws as `find`. */
   findOne<T extends object>(type: EntityClass<T>, conditions: Conditions<T>): T | undefined
+  findOne(table: string, conditions: Row): Row | undefined
   /** Every object, by row number. Those made or deleted while it runs may or may not be among them. */
   all<T extends object>(type: EntityClass<T>): Generator<T>
+  all(table: string): Generator<Row>
   /** How many objects there are. O(1). */
-  count(type: EntityClass): number
+  count(of: EntityClass | string): number
 }

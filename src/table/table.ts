@@ -226,8 +226,13 @@ export class Table {
     }
   }
 
+  /** The rows whose columns have these values, as objects, by row number. Throws as `findRows`. */
+  find(conditions: Readonly<Record<string, unknown>>): Record<string, unknown>[] {
+    return this.findRows(conditions).map((row) => this.read(row))
+  }
+
   /**
-   * The rows, ascending, whose columns have these values (null: no value). Uses the index with the fewest rows; scans
+   * The row numbers, ascending, of the rows whose columns have these values (null: no value). Uses the index with the fewest rows; scans
    * where there is none. Throws `NOT_FOUND` for an unknown column and `TYPE` for a value that its column cannot hold.
    */
   findRows(conditions: Readonly<Record<string, unknown>>): number[] {

@@ -2,24 +2,24 @@ import { describe, expect, expectTypeOf, test } from 'vitest'
 import { z } from 'zod'
 import {
   any,
-  type UpdateValues,
   type Conditions,
   type Database,
   type Decimal,
   decimal,
   type EntityClass,
+  type InsertValues,
   integer,
   json,
   type Key,
   type Many,
   many,
-  type InsertValues,
   open,
   type RowOf,
   ref,
   table,
   text,
   timestamp,
+  type UpdateValues,
 } from '../../src/index'
 
 // a reference in one direction needs no getter, even to what stands further down

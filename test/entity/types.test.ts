@@ -60,8 +60,8 @@ function typesOf(db: Database): void {
   db.write((tx) => tx.insert(Quote, { id: 1 }))
   // @ts-expect-error: of another type
   db.write((tx) => tx.update(db.get(Quote, 1)!, { creationDate: 'today' }))
-  // @ts-expect-error: not a class
-  db.get('quote', 1)
+  // @ts-expect-error: neither a class nor the name of a table
+  db.get(5, 1)
   // @ts-expect-error: an object of another class
   db.find(Quote, { customer: db.get(Quote, 1)! })
 }
