@@ -329,7 +329,16 @@ describe('a table put together wrongly is refused, naming table, property and re
     ],
     [
       'a collection without a reference',
-      () => [tag, table('quote', { id, tags: many(() => tag, (each) => each.name) })],
+      () => [
+        tag,
+        table('quote', {
+          id,
+          tags: many(
+            () => tag,
+            (each) => each.name,
+          ),
+        }),
+      ],
       /^quote\.tags is a collection by tag\.name.*ref\(\(\) => quote\)/,
     ],
     [
