@@ -1,12 +1,12 @@
 import { readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { createRequire } from 'node:module'
-import { join } from 'node:path'
+import { join, resolve } from 'node:path'
 import { defineConfig } from 'tsup'
 
 /** Stands for `import` while CommonJS is made, which would make a `require` of it. */
 const IMPORT = '__import__'
 
-export default defineConfig({
+export default defineConfig(({ outDir = 'dist' }) => ({
   entry: { index: 'src/index.ts', postgres: 'src/postgres.ts', cli: 'src/cli/main.ts' },
   format: ['esm', 'cjs'],
   target: 'node20',
@@ -34,27 +34,27 @@ export default defineConfig({
     },
   ],
   onSuccess: async () => {
-    for (const name of readdirSync('dist').filter((each) => each.endsWith('.cjs'))) {
-      const file = join('dist', name)
+    for (const name of readdirSync(outDir).filter((each) => each.endsWith('.cjs'))) {
+      const file = join(outDir, name)
       writeFileSync(file, readFileSync(file, 'utf8').replaceAll(`${IMPORT}(`, 'import('))
     }
-    for (const entry of ['index', 'postgres']) writeEntryForImport(entry)
+    for (const entry of ['index', 'postgres']) writeEntryForImport(outDir, entry)
   },
-})
+}))
 
 /**
  * What `import` gets in Node: the names of the CommonJS build. So `import` and `require` share one library, and a class
  * or a value of the one is known to the other. Bundlers take the ESM build for both. Loaded by `require`, because Node
  * looks through a CommonJS file that is imported for names: 180 ms of processor time against 90.
  */
-function writeEntryForImport(entry: string): void {
-  const require = createRequire(join(process.cwd(), 'package.json'))
-  const names = Object.keys(require(`./dist/${entry}.cjs`)).sort()
+function writeEntryForImport(outDir: string, entry: string): void {
+  const folder = resolve(outDir)
+  const names = Object.keys(createRequire(join(folder, entry))(`./${entry}.cjs`)).sort()
   const text = `import { createRequire } from 'node:module'
 
 export const {
   ${names.join(',\n  ')},
 } = createRequire(import.meta.url)('./${entry}.cjs')
 `
-  writeFileSync(join('dist', `${entry}.mjs`), text)
+  writeFileSync(join(folder, `${entry}.mjs`), text)
 }

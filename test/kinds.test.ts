@@ -116,6 +116,15 @@ describe('values made by another copy of the library', () => {
   })
 })
 
+test('a class that another copy of the library has defined is refused, saying so', async () => {
+  vi.resetModules()
+  const other = await import('../src/index')
+  const note = other.table('note', { id: other.integer().key() })
+  await expect(open(undefined, { entities: [note as never] })).rejects.toThrow(
+    /defined through another copy of snapheap/,
+  )
+})
+
 test('a subclass of a branded class has only its own instances', () => {
   class Base {}
   brand(Base, 'test')

@@ -162,9 +162,19 @@ const classes = new WeakMap<object, ClassDefinition>()
 /** By the prototype of a class, or by the object that standard decorators share (its `Symbol.metadata`). */
 const properties = new WeakMap<object, Map<string, PropertyRecord>>()
 
+const DEFINED = Symbol.for('snapheap.definedClasses')
+/** The classes that any copy of this library in the process has defined. */
+const defined: WeakSet<object> = ((globalThis as Record<symbol, unknown>)[DEFINED] ??= new WeakSet()) as never
+
 /** Makes a class one whose objects are rows of a table. */
 export function defineClass(type: EntityClass, definition: ClassDefinition): void {
   classes.set(type, definition)
+  defined.add(type)
+}
+
+/** Whether a class without a definition here has one in another copy of this library. */
+export function isDefinedElsewhere(type: EntityClass): boolean {
+  return defined.has(type)
 }
 
 /** Adds to the definition of a property what one decorator, or `table()`, says of it. */

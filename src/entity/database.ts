@@ -25,6 +25,7 @@ import { EntityTransaction } from './entity-transaction'
 import { EntityView, Registry } from './entity-view'
 import type { EntityHooks } from './hooks'
 import { type Migration, migrate } from './migrations'
+import { ensureNoneRenamed } from './new-tables'
 import { conflict, OptimisticTransaction, pauseAfter } from './optimistic'
 import { jsonQueryOf, queryOf, type TableQuery } from './queries'
 import type { ClassQuery, NameOf } from './query-types'
@@ -311,6 +312,7 @@ export class Database extends Store implements EntityReader {
       ensureNone(mappings.flatMap((each) => differences(each, this.catalogue.find(each.tableName))))
     }
     if (schema === 'check') return ensureEmpty(this.drift())
+    if (!this.isReadOnly) ensureNoneRenamed(mappings, this.catalogue)
     if (schema === 'apply' && !this.drift().isEmpty) {
       this.write((transaction) => {
         applyPlan(transaction, this.drift(), mappings)

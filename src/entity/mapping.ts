@@ -3,7 +3,14 @@ import { SnapheapError } from '../errors'
 import { type ColumnType, isColumnType } from '../table/column-type'
 import { type IndexDefinition, orderedBy } from '../table/index-definition'
 import { type ClassCode, hasAccessors, installAccessors } from './accessors'
-import { type DeclaredProperty, definitionOf, type OnDelete, parentOf, propertiesOf } from './class-definition'
+import {
+  type DeclaredProperty,
+  definitionOf,
+  isDefinedElsewhere,
+  type OnDelete,
+  parentOf,
+  propertiesOf,
+} from './class-definition'
 import { CollectionMapping } from './collection-mapping'
 import { derivedType } from './derived-type'
 import { enumValues, PropertyValues } from './property-values'
@@ -79,7 +86,10 @@ export class EntityMapping {
     if (definition === undefined) {
       throw new SnapheapError(
         'SCHEMA',
-        `Class ${type.name} is no entity. Put @Entity() before it, or make it with table().`,
+        isDefinedElsewhere(type)
+          ? `Class ${type.name} was defined through another copy of snapheap in this process. Install snapheap once, ` +
+              'and leave it out of bundles.'
+          : `Class ${type.name} is no entity. Put @Entity() before it, or make it with table().`,
         { class: type.name },
       )
     }

@@ -113,7 +113,7 @@ export class OptimisticTransaction implements EntityReader {
   }
 
   private tableName(of: EntityClass | string): string {
-    return typeof of === 'string' ? of : this.registry.mapping(of).tableName
+    return typeof of === 'string' ? this.version.table(of).name : this.registry.mapping(of).tableName
   }
 
   private read(object: object): { type: EntityClass; key: Key } {

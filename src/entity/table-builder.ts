@@ -10,7 +10,7 @@ import type { StandardSchema } from './validation'
 /** The objects of a table with these properties. */
 export type TableRow<S> = { -readonly [K in keyof S]: S[K] extends Property<infer V> ? V : never }
 
-/** The class of a table's objects. Nothing makes them but `tx.create`; a class may extend it. */
+/** The class of a table's objects. Nothing makes them but `tx.insert`; a class may extend it. */
 export type TableClass<R extends object> = abstract new () => R
 
 /** The type of a table's objects: `type Quote = RowOf<typeof quote>`. */

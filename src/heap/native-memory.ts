@@ -249,11 +249,17 @@ function loadAddon(): Addon | undefined {
   return undefined
 }
 
-/** The folder of this package, upwards from this module, which runs from `src/` as well as from a bundle in `dist/`. */
+/**
+ * The folder of this package, upwards from this module, which runs from `src/` as well as from a bundle in `dist/`. When
+ * it was bundled into another program, the package is looked for as that program would import it.
+ */
 function packageRoot(): string | undefined {
-  if (!import.meta.url?.startsWith('file:')) return undefined // bundled into somebody else's program
-  for (let folder = dirname(fileURLToPath(import.meta.url)); ; folder = dirname(folder)) {
-    if (nameOfPackage(join(folder, 'package.json')) === 'snapheap') return folder
+  const isFile = import.meta.url?.startsWith('file:') === true
+  const start = isFile ? fileURLToPath(import.meta.url) : process.argv[1] // bundled as CommonJS
+  if (start === undefined) return undefined
+  for (let folder = dirname(start); ; folder = dirname(folder)) {
+    for (const each of [folder, join(folder, 'node_modules', 'snapheap')])
+      if (nameOfPackage(join(each, 'package.json')) === 'snapheap') return each
     if (folder === dirname(folder)) return undefined
   }
 }

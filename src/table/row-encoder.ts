@@ -51,8 +51,7 @@ export class RowEncoder {
   encode(values: Readonly<Record<string, unknown>>): RowWords {
     const { interner, table } = this
     this.given.fill(0)
-    if (typeof values !== 'object' || values === null)
-      ensure(`What is written into table ${table.name}`, values, RECORD)
+    if (typeof values !== 'object' || values === null) ensure(`Table ${table.name}`, values, RECORD)
     for (const name of Object.keys(values)) if (!table.hasColumn(name)) table.column(name)
     const { columns } = table
     for (let i = 0; i < columns.length; i++) {

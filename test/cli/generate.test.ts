@@ -226,7 +226,15 @@ describe('the command', () => {
     const main = join(folder, 'main.ts')
     writeFileSync(main, `import { run } from ${JSON.stringify(program)}\nvoid run(['degenerate'])\n`)
     const line =
-      'There is no command degenerate. Usage: snapheap generate --from <file.heap | postgres://…> [--out <classes.ts>]\n'
+      'There is no command degenerate. Usage: snapheap generate --from <file.heap | postgres://…> ' +
+      '[--out <classes.ts>], or snapheap --version\n'
     expect(await runProgram(main)).toEqual({ exitCode: 1, stdout: '', stderr: line })
+  })
+
+  test('says its version', async () => {
+    const main = join(folder, 'main.ts')
+    writeFileSync(main, `import { run } from ${JSON.stringify(program)}\nvoid run(['--version'])\n`)
+    const { version } = JSON.parse(readFileSync(join(here, '../../package.json'), 'utf8')) as { version: string }
+    expect(await runProgram(main)).toEqual({ exitCode: 0, stdout: `${version}\n`, stderr: '' })
   })
 })

@@ -274,3 +274,44 @@ test('changeColumn converts by a function, keeps what it is not told to change, 
   expect(() => db.write((tx) => tx.insert('t', { id: 9, a: 4 }))).toThrow(code('UNIQUE'))
   expect(db.check().problems).toEqual([])
 })
+
+describe('a class that was renamed, by hand or by a build that shortens names,', () => {
+  @Entity()
+  class Invoice {
+    @Id() id!: number
+  }
+  const renamed = (): EntityClass => {
+    class Inv {
+      id!: number
+    }
+    Id({ type: 'integer' })(Inv.prototype, 'id')
+    Entity()(Inv)
+    return Inv
+  }
+
+  test.each(['create', 'apply'] as const)('makes no new table beside the one it had (%s)', async (schema) => {
+    await (await open(path, { entities: [Extra, Invoice] })).close()
+    const refused = open(path, { entities: [Extra, renamed()], schema })
+    await expect(refused).rejects.toThrow(
+      expect.objectContaining({
+        code: 'SCHEMA',
+        message: expect.stringMatching(
+          /Inv would make the new table inv, .* table invoice\. .*@Entity\(\{ name: 'inv' \}\)/,
+        ),
+      }),
+    )
+    await using db = await open(path)
+    expect(db.tableNames).toEqual(['extra', 'invoice'])
+  })
+
+  test('is told from one that is new: where every table has its class, or the new one is named', async () => {
+    await (await open(path, { entities: [Extra] })).close()
+    await (await open(path, { entities: [Extra, Invoice] })).close()
+    @Entity({ name: 'receipt' })
+    class Receipt {
+      @Id() id!: number
+    }
+    await using db = await open(path, { entities: [Receipt] })
+    expect(db.tableNames).toEqual(['extra', 'invoice', 'receipt'])
+  })
+})

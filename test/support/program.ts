@@ -86,16 +86,21 @@ export async function runProgram(
 ): Promise<Output> {
   const { bundle, remove } = await bundleProgram(file)
   try {
-    const child = spawn(process.execPath, [...flags, bundle], {
-      stdio: ['ignore', 'pipe', 'pipe'],
-      env: { ...process.env, ...env },
-      timeout: 110_000, // on a busy machine
-      killSignal: 'SIGKILL',
-    })
-    const exited = new Promise<number | null>((resolve, reject) => child.on('error', reject).on('close', resolve))
-    const [exitCode, stdout, stderr] = await Promise.all([exited, text(child.stdout), text(child.stderr)])
-    return { exitCode, stdout, stderr }
+    return await runFile(bundle, env, flags)
   } finally {
     remove()
   }
+}
+
+/** Runs a program in JavaScript in a process of its own. */
+export async function runFile(file: string, env: Record<string, string> = {}, flags: string[] = []): Promise<Output> {
+  const child = spawn(process.execPath, [...flags, file], {
+    stdio: ['ignore', 'pipe', 'pipe'],
+    env: { ...process.env, ...env },
+    timeout: 110_000, // on a busy machine
+    killSignal: 'SIGKILL',
+  })
+  const exited = new Promise<number | null>((resolve, reject) => child.on('error', reject).on('close', resolve))
+  const [exitCode, stdout, stderr] = await Promise.all([exited, text(child.stdout), text(child.stderr)])
+  return { exitCode, stdout, stderr }
 }
