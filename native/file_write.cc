@@ -8,6 +8,8 @@
 #include <algorithm>
 #include <cerrno>
 
+static_assert(sizeof(off_t) == sizeof(uint64_t), "offsets of files have 64 bits");
+
 namespace snapheap {
 namespace {
 
@@ -37,7 +39,7 @@ std::error_code WriteFile(int fd, uint64_t offset, const std::vector<ByteRange>&
   }
 #ifdef __linux__
   // a size of 0 would mean to the end of the file
-  if (end > offset) sync_file_range(fd, static_cast<off64_t>(offset), static_cast<off64_t>(end - offset), SYNC_FILE_RANGE_WRITE);
+  if (end > offset) sync_file_range(fd, static_cast<off_t>(offset), static_cast<off_t>(end - offset), SYNC_FILE_RANGE_WRITE);
 #endif
   return {};
 }
