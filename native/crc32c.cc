@@ -105,7 +105,8 @@ LaneShift MakeLaneShift() {
 }
 
 uint64_t ShiftLane(const LaneShift& shift, uint64_t crc) {
-  return shift[0][crc & 0xff] ^ shift[1][(crc >> 8) & 0xff] ^ shift[2][(crc >> 16) & 0xff] ^ shift[3][(crc >> 24) & 0xff];
+  return shift[0][crc & 0xff] ^ shift[1][(crc >> 8) & 0xff] ^ shift[2][(crc >> 16) & 0xff] ^
+         shift[3][(crc >> 24) & 0xff];
 }
 
 CRC_TARGET uint32_t Crc32cHardware(const uint8_t* bytes, size_t size, uint32_t seed) {

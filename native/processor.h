@@ -1,7 +1,7 @@
 #pragma once
 
-// Which instructions the processor that runs this has, asked of the processor itself or of the operating system: the run-time
-// libraries of some compilers lack what __builtin_cpu_supports reads.
+// Which instructions the processor that runs this has, asked of the processor itself or of the operating system: the
+// run-time libraries of some compilers lack the variable that __builtin_cpu_supports reads.
 namespace snapheap {
 
 // crc32 (SSE 4.2) on x86-64, crc32c on ARM64.

@@ -1,10 +1,11 @@
-// Builds the addon for this machine into native/prebuilds/<platform>-<arch>[-musl]/snapheap.node, unless it is there already,
-// made from the same sources, by this or by prebuilds.mjs. Needs a C++17 compiler and nothing else: the N-API headers come
-// from npm, so one binary serves every version of Node. On Windows node-gyp, which npm carries, finds Visual Studio.
+// Builds the addon for this machine into native/prebuilds/<platform>-<arch>[-musl]/snapheap.node, unless it is there
+// already, made from the same sources, by this or by prebuilds.mjs. Needs a C++17 compiler and nothing else: the N-API
+// headers come from npm, so one binary serves every version of Node. On Windows node-gyp, which npm carries, finds Visual
+// Studio.
 //
 //   node scripts/build-native.mjs              the binary that the package loads
-//   node scripts/build-native.mjs --sanitize   native/build/sanitized/snapheap.node, under AddressSanitizer and UBSan, and
-//                                              native_test beside it, of the same objects
+//   node scripts/build-native.mjs --sanitize   native/build/sanitized/snapheap.node, under AddressSanitizer and UBSan,
+//                                              and native_test beside it, of the same objects
 import { spawnSync } from 'node:child_process'
 import { copyFileSync, mkdirSync, mkdtempSync, renameSync, rmSync, writeFileSync } from 'node:fs'
 import { basename, dirname, join } from 'node:path'
@@ -48,8 +49,8 @@ function findCompiler() {
   const found = candidates.find((name) => spawnSync(name, ['--version']).status === 0)
   if (found === undefined) {
     fail(
-      `No C++ compiler found (tried ${candidates.join(', ')}). Install one (Debian, Ubuntu: apt install g++; Alpine: apk add g++; ` +
-        'macOS: xcode-select --install) or set CXX to its name.',
+      `No C++ compiler found (tried ${candidates.join(', ')}). Install one (Debian, Ubuntu: apt install g++; ` +
+        'Alpine: apk add g++; macOS: xcode-select --install) or set CXX to its name.',
     )
   }
   return found

@@ -48,8 +48,8 @@ export function binaryOf(platform) {
 }
 
 /**
- * Beside a binary lies what it was made from: the hash of the sources, and the hash of the release recipe if prebuilds.mjs
- * made it.
+ * Beside a binary lies what it was made from: the hash of the sources, and the hash of the release recipe if
+ * prebuilds.mjs made it.
  */
 export function markOf(binary) {
   const file = `${binary}.sha256`

@@ -1,5 +1,6 @@
-// The cross-compiler: zig, which brings a clang, a linker and the C and C++ libraries of every platform. It comes from npm, as
-// native/toolchain/package-lock.json pins it, and is installed by the first call. It keeps compiled libraries in .cache/zig.
+// The cross-compiler: zig, which brings a clang, a linker and the C and C++ libraries of every platform. It comes from
+// npm, as native/toolchain/package-lock.json pins it, and is installed by the first call. It keeps compiled libraries in
+// .cache/zig.
 import { spawnSync } from 'node:child_process'
 import { createHash } from 'node:crypto'
 import { existsSync, mkdirSync, mkdtempSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs'
@@ -16,12 +17,11 @@ const MOST_MS = 60 * 60_000
 
 /** Changes with the compiler and with how it is called for a platform. */
 export function hashOfRecipe(platform) {
+  const parts = [readFileSync(lockFile), JSON.stringify(flagsFor(platform))]
+  if (platform.format === 'ELF') parts.push(readFileSync(join(toolchain, 'exports.map')))
+  if (platform.format === 'PE') parts.push(windowsStub(['symbol']))
   const hash = createHash('sha256')
-    .update(readFileSync(lockFile))
-    .update(JSON.stringify(flagsFor(platform)))
-  for (const file of [join(toolchain, 'exports.map'), join(root, 'scripts', 'prebuilds', 'windows-stub.mjs')]) {
-    hash.update(readFileSync(file))
-  }
+  for (const part of parts) hash.update(part)
   return hash.digest('hex')
 }
 
@@ -43,8 +43,8 @@ export function installCompiler() {
 }
 
 /**
- * Compiles the addon for a platform into `output`, at once or not at all. `nodeSymbols` are the functions of Node that it calls.
- * `check` is given the new file before it takes the place of `output`, and throws to keep it from that.
+ * Compiles the addon for a platform into `output`, at once or not at all. `nodeSymbols` are the functions of Node that
+ * it calls. `check` is given the new file before it takes the place of `output`, and throws to keep it from that.
  */
 export function compile(platform, nodeSymbols, output, check) {
   mkdirSync(join(native, 'build'), { recursive: true })

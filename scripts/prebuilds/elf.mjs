@@ -12,7 +12,7 @@ const DT_NEEDED = 1n
 const SHARED_OBJECT = 3
 const WEAK = 2
 
-/** A 64-bit little-endian ELF file, as the "System V Application Binary Interface" and the "Linux Standard Base" describe it. */
+/** A 64-bit little-endian ELF file, as the "System V Application Binary Interface" describes it. */
 export function inspectElf(bytes) {
   const sections = sectionsOf(bytes)
   const symbols = dynamicSymbols(bytes, sections)

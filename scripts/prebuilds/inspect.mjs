@@ -38,7 +38,7 @@ export function faultsOf(file, platform) {
   if (foreign.length > 0) faults.push(`It needs libraries that not every system has: ${foreign.join(', ')}.`)
   const missing = platform.exports.filter((name) => !found.exports.includes(name))
   if (missing.length > 0) faults.push(`It does not export ${missing.join(', ')}.`)
-  const surplus = found.exports.filter((name) => !platform.exports.includes(name))
+  const surplus = found.exports.filter((name) => !platform.exports.includes(name) && !platform.alsoExports?.test(name))
   if (surplus.length > 0) faults.push(`It exports ${surplus.length} symbols too many: ${some(surplus)}.`)
   if (found.format === 'ELF') faults.push(...versionFaults(found.versions, platform.glibc))
   if (found.format === 'Mach-O') {
@@ -70,5 +70,5 @@ function compare(a, b) {
 }
 
 function some(names) {
-  return names.length > 5 ? `${names.slice(0, 5).join(', ')} …` : names.join(', ')
+  return names.length > 20 ? `${names.slice(0, 20).join(', ')} …` : names.join(', ')
 }

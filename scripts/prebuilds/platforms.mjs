@@ -23,13 +23,15 @@ const windows = {
   // Windows 10 1803 and newer have the placeholders that native/mapping_windows.cc needs
   flags: ['-DNTDDI_VERSION=0x0A000006', '-lapi-ms-win-core-memory-l1-1-6', '-lapi-ms-win-core-memory-l1-1-5'],
   libraries: /^(kernel32|advapi32|ntdll|psapi|ucrtbase|api-ms-win-[\w-]+)\.dll$/i,
+  /** The compiler's own unwinder exports itself. Libraries here look nothing up in each other unasked, so it does no harm. */
+  alsoExports: /^(_Unwind_|_GCC_specific_handler$|_?_?unw_|__(de)?register_frame)/,
   /** Of Node besides Node-API: the others have it from their own C library. */
   ownNodeSymbols: ['uv_get_osfhandle'],
 }
 
 /**
- * `target` is the compiler's name of the platform, `libraries` the shared libraries that every such system has, `exports` what
- * Node looks for in an addon.
+ * `target` is the compiler's name of the platform, `libraries` the shared libraries that every such system has,
+ * `exports` the functions that Node looks for in an addon.
  */
 export const PLATFORMS = [
   { name: 'linux-x64', arch: 'x64', target: `x86_64-linux-gnu.${GLIBC}`, ...glibc },

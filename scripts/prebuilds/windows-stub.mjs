@@ -1,9 +1,9 @@
-// On Windows a library names the file that it imports a function from. Node may have been renamed, or be part of another
-// executable: so the functions are looked up in whatever executable has loaded the addon.
+// On Windows a library names the file that it imports a function from. Node may have been renamed, or be part of
+// another executable: so the functions are looked up in whatever executable has loaded the addon.
 
 /**
- * C++ that defines the pointers through which functions declared `dllimport` are called. Loading the addon fails where one of
- * them is missing, as it does on other platforms.
+ * C++ that defines the pointers through which functions declared `dllimport` are called. Loading the addon fails where
+ * one of them is missing.
  */
 export function windowsStub(names) {
   const pointers = names.map((name) => `void* __imp_${name};`)

@@ -93,8 +93,8 @@ function reasonOf(error: unknown): string {
 }
 
 /**
- * The name of the folder that holds the binary for this process. One for glibc does not load under musl, nor the other way
- * round.
+ * The name of the folder that holds the binary for this process. One for glibc does not load under musl, nor the other
+ * way round.
  */
 export function platformName(): string {
   return `${process.platform}-${process.arch}${isMusl() ? '-musl' : ''}`

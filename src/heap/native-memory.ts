@@ -21,8 +21,8 @@ import { type Addon, loadAddon } from './native-addon'
 import { acquireWriterLock } from './writer-lock'
 
 /**
- * Memory by real mappings. Undefined where the addon cannot be used; a process warning with the code `SNAPHEAP_PLAIN_MEMORY`
- * says so once, with the reason.
+ * Memory by real mappings. Undefined where the addon cannot be used; a process warning with the code
+ * `SNAPHEAP_PLAIN_MEMORY` says so once, with the reason.
  */
 export function loadNativeMemory(): Memory | undefined {
   const addon = loadAddon()
