@@ -3,8 +3,9 @@
 //
 //   npm run test:prebuilds
 //
-// linux-arm64 runs under emulation (Debian: apt install qemu-user-static libc6-arm64-cross libstdc++6-arm64-cross), with a Node
-// from npm; linux-x64-musl in a Bun from npm (Debian: apt install musl). Platforms that cannot be run are listed with the reason.
+// linux-arm64 runs under emulation (Debian: apt install qemu-user-static libc6-arm64-cross libstdc++6-arm64-cross), with a
+// Node from npm; linux-x64-musl in a Bun from npm, where musl and its libstdc++ are installed. Platforms that cannot be run
+// are listed with the reason.
 import { spawnSync } from 'node:child_process'
 import { cpSync, existsSync, mkdirSync, mkdtempSync, rmSync, symlinkSync } from 'node:fs'
 import { tmpdir } from 'node:os'
@@ -33,7 +34,9 @@ const RUNTIMES = {
   'linux-x64-musl': () => {
     if (!isLinuxX64) return 'this is not Linux x64'
     if (!existsSync('/lib/ld-musl-x86_64.so.1')) return 'musl is not installed'
-    return [join(install('@oven/bun-linux-x64-musl', '1'), 'bin', 'bun')]
+    const bun = join(install('@oven/bun-linux-x64-musl', '1'), 'bin', 'bun')
+    const starts = spawnSync(bun, ['--version']).status === 0
+    return starts ? [bun] : 'Bun for musl does not start: it needs a libstdc++.so.6 for musl, as Alpine has it'
   },
 }
 
