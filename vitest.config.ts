@@ -25,6 +25,7 @@ class LongestFirst extends BaseSequencer {
 export default defineConfig({
   test: {
     include: ['test/**/*.test.ts'],
+    globalSetup: 'test/support/require-addon.ts',
     pool: 'forks',
     maxWorkers: 2,
     testTimeout: 120_000,

@@ -3,11 +3,15 @@
 #include <array>
 #include <cstring>
 
+#include "processor.h"
+
+// MinGW defines _M_X64 and _M_ARM64 as MSVC does: only _MSC_VER tells the two apart.
 #if defined(__x86_64__) || defined(_M_X64)
 #include <nmmintrin.h>
 #ifdef _MSC_VER
-#include <intrin.h>
 #define CRC_TARGET
+#elif defined(__clang__)
+#define CRC_TARGET __attribute__((target("sse4.2,crc32")))
 #else
 #define CRC_TARGET __attribute__((target("sse4.2")))
 #endif
@@ -15,13 +19,9 @@
 #elif defined(__aarch64__) || defined(_M_ARM64)
 #ifdef _MSC_VER
 #include <intrin.h>
-#include <windows.h>
 #define CRC_TARGET
 #else
 #include <arm_acle.h>
-#ifdef __linux__
-#include <sys/auxv.h>
-#endif
 #ifdef __clang__
 #define CRC_TARGET __attribute__((target("crc")))
 #else
@@ -105,7 +105,8 @@ LaneShift MakeLaneShift() {
 }
 
 uint64_t ShiftLane(const LaneShift& shift, uint64_t crc) {
-  return shift[0][crc & 0xff] ^ shift[1][(crc >> 8) & 0xff] ^ shift[2][(crc >> 16) & 0xff] ^ shift[3][(crc >> 24) & 0xff];
+  return shift[0][crc & 0xff] ^ shift[1][(crc >> 8) & 0xff] ^ shift[2][(crc >> 16) & 0xff] ^
+         shift[3][(crc >> 24) & 0xff];
 }
 
 CRC_TARGET uint32_t Crc32cHardware(const uint8_t* bytes, size_t size, uint32_t seed) {
@@ -126,23 +127,6 @@ CRC_TARGET uint32_t Crc32cHardware(const uint8_t* bytes, size_t size, uint32_t s
   for (; size >= 8; size -= 8, bytes += 8) crc = Step8(crc, Load64(bytes));
   for (; size > 0; size--, bytes++) crc = Step1(crc, *bytes);
   return ~static_cast<uint32_t>(crc);
-}
-
-bool HasCrcInstruction() {
-#if defined(_M_X64)
-  int registers[4];
-  __cpuid(registers, 1);
-  return (registers[2] & (1 << 20)) != 0;
-#elif defined(__x86_64__)
-  return __builtin_cpu_supports("sse4.2");
-#elif defined(_M_ARM64)
-  return IsProcessorFeaturePresent(PF_ARM_V8_CRC32_INSTRUCTIONS_AVAILABLE) != 0;
-#elif defined(__linux__)
-  constexpr unsigned long kCrc32 = 1ul << 7;  // HWCAP_CRC32
-  return (getauxval(AT_HWCAP) & kCrc32) != 0;
-#else
-  return true;  // every Apple processor of this architecture has it
-#endif
 }
 
 #endif

@@ -1,5 +1,7 @@
 #pragma once
 
+#include "processor.h"
+
 // Loops that compilers turn into wider instructions where the processor that runs them has those: the loop is an
 // ALWAYS_INLINE function, called by a plain function and by one marked WIDE, and HasWideRegisters says which to call.
 #if defined(_MSC_VER)
@@ -18,7 +20,7 @@ namespace snapheap {
 
 inline bool HasWideRegisters() {
 #if defined(__x86_64__) && !defined(_MSC_VER)
-  return __builtin_cpu_supports("avx2");
+  return HasAvx2();
 #else
   return false;
 #endif

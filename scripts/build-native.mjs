@@ -1,67 +1,36 @@
-// Builds the addon into native/prebuilds/<platform>-<arch>[-musl]/snapheap.node, unless it is there already, made from the
-// same sources. Needs a C++17 compiler and nothing else: the N-API headers come from npm, so one binary serves every
-// version of Node. On Windows node-gyp, which npm carries, finds Visual Studio.
+// Builds the addon for this machine into native/prebuilds/<platform>-<arch>[-musl]/snapheap.node, unless it is there
+// already, made from the same sources, by this or by prebuilds.mjs. Needs a C++17 compiler and nothing else: the N-API
+// headers come from npm, so one binary serves every version of Node. On Windows node-gyp, which npm carries, finds Visual
+// Studio.
 //
 //   node scripts/build-native.mjs              the binary that the package loads
-//   node scripts/build-native.mjs --sanitize   native/build/sanitized/snapheap.node, under AddressSanitizer and UBSan, and
-//                                              native_test beside it, of the same objects
+//   node scripts/build-native.mjs --sanitize   native/build/sanitized/snapheap.node, under AddressSanitizer and UBSan,
+//                                              and native_test beside it, of the same objects
 import { spawnSync } from 'node:child_process'
-import { createHash } from 'node:crypto'
-import {
-  copyFileSync,
-  existsSync,
-  mkdirSync,
-  mkdtempSync,
-  readdirSync,
-  readFileSync,
-  renameSync,
-  rmSync,
-  writeFileSync,
-} from 'node:fs'
-import { createRequire } from 'node:module'
+import { copyFileSync, mkdirSync, mkdtempSync, renameSync, rmSync, writeFileSync } from 'node:fs'
 import { basename, dirname, join } from 'node:path'
-import { fileURLToPath } from 'node:url'
-
-const require = createRequire(import.meta.url)
-const native = join(dirname(fileURLToPath(import.meta.url)), '..', 'native')
-const addonApi = dirname(require.resolve('node-addon-api/package.json'))
-const nodeApi = dirname(require.resolve('node-api-headers/package.json'))
+import {
+  binaryOf,
+  flags as commonFlags,
+  hashOfSources,
+  includes,
+  markOf,
+  native,
+  optimised,
+  sources,
+} from './native-sources.mjs'
 
 const isMusl = process.platform === 'linux' && !process.report.getReport().header.glibcVersionRuntime
 const platform = `${process.platform}-${process.arch}${isMusl ? '-musl' : ''}`
 const isSanitized = process.argv.includes('--sanitize')
-const folder = isSanitized ? join(native, 'build', 'sanitized') : join(native, 'prebuilds', platform)
-const binary = join(folder, 'snapheap.node')
+const binary = isSanitized ? join(native, 'build', 'sanitized', 'snapheap.node') : binaryOf(platform)
+const folder = dirname(binary)
 
-const sources = readdirSync(native)
-  .filter((name) => name.endsWith('.cc'))
-  .sort()
-const flags = [
-  '-std=c++17',
-  '-fPIC',
-  '-fvisibility=hidden',
-  '-Wall',
-  '-Wextra',
-  '-pthread',
-  '-DNAPI_VERSION=8',
-  '-DNODE_ADDON_API_CPP_EXCEPTIONS',
-  '-DNODE_API_SWALLOW_UNTHROWABLE_EXCEPTIONS',
-  ...(isSanitized ? ['-O0', '-g1', '-fsanitize=address,undefined', '-fno-sanitize-recover=all'] : ['-O3', '-DNDEBUG']),
-]
+const sanitized = ['-O0', '-g1', '-fsanitize=address,undefined', '-fno-sanitize-recover=all']
+const flags = [...commonFlags, '-fPIC', ...(isSanitized ? sanitized : optimised)]
 const addonFlags = ['-shared', ...(process.platform === 'darwin' ? ['-undefined', 'dynamic_lookup'] : [])]
-const includes = [`-I${addonApi}`, `-I${join(nodeApi, 'include')}`]
 /** Calls what the addon is made of without N-API. Built with sanitizers only. */
 const testProgram = join('test', 'native_test.cc')
-
-function hashOfInputs() {
-  const hash = createHash('sha256')
-  const inputs = readdirSync(native).filter((name) => /\.(cc|h|gyp)$/.test(name))
-  if (isSanitized) inputs.push(testProgram)
-  for (const name of inputs.sort()) hash.update(`${name}\0`).update(readFileSync(join(native, name)))
-  hash.update([...flags, ...addonFlags].join(' '))
-  for (const dependency of [addonApi, nodeApi]) hash.update(require(join(dependency, 'package.json')).version)
-  return hash.digest('hex')
-}
 
 function fail(message) {
   process.stderr.write(`${message}\n`)
@@ -80,8 +49,8 @@ function findCompiler() {
   const found = candidates.find((name) => spawnSync(name, ['--version']).status === 0)
   if (found === undefined) {
     fail(
-      `No C++ compiler found (tried ${candidates.join(', ')}). Install one (Debian, Ubuntu: apt install g++; Alpine: apk add g++; ` +
-        'macOS: xcode-select --install) or set CXX to its name.',
+      `No C++ compiler found (tried ${candidates.join(', ')}). Install one (Debian, Ubuntu: apt install g++; ` +
+        'Alpine: apk add g++; macOS: xcode-select --install) or set CXX to its name.',
     )
   }
   return found
@@ -117,9 +86,8 @@ function compileOnWindows(output) {
   copyFileSync(join(native, 'build', 'Release', 'snapheap.node'), output)
 }
 
-const hash = hashOfInputs()
-const hashFile = `${binary}.sha256`
-const isCurrent = existsSync(binary) && existsSync(hashFile) && readFileSync(hashFile, 'utf8').trim() === hash
+const hash = hashOfSources(isSanitized ? [testProgram] : [])
+const isCurrent = markOf(binary)[0] === hash
 if (isCurrent) {
   console.log(`native addon: up to date (${platform})`)
 } else {
@@ -131,6 +99,6 @@ if (isCurrent) {
   else if (isSanitized) compileSanitized(temporary)
   else compile(temporary)
   renameSync(temporary, binary)
-  writeFileSync(hashFile, `${hash}\n`)
+  writeFileSync(`${binary}.sha256`, `${hash}\n`)
   console.log(`native addon: built (${platform}, ${((performance.now() - startedMs) / 1000).toFixed(1)} s)`)
 }

@@ -1,14 +1,24 @@
 // Checks the package as its users get it: packs it, lints its entry points and types, installs the tarball into an empty
-// folder and runs the README's quick start there, as ESM and as CommonJS.
+// folder and runs the README's quick start there, as ESM and as CommonJS. Prints how large it is and how long it takes to import.
+//
+//   npm run check:package                 with the binaries that are there: that of this machine at least
+//   npm run check:package -- --release    refuses to go on without the binaries of all platforms
 import { spawnSync } from 'node:child_process'
-import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 
+const MIB = 1 << 20
+/** With the binaries of all platforms. Raise them on purpose only: what is installed everywhere counts. */
+const MOST_PACKED_BYTES = 4 * MIB
+const MOST_INSTALLED_BYTES = 10 * MIB
+const MOST_BYTES_WITH_DEPENDENCIES = 25 * MIB
+
 const root = dirname(dirname(fileURLToPath(import.meta.url)))
 const folder = mkdtempSync(join(tmpdir(), 'snapheap-package-'))
 try {
+  if (process.argv.includes('--release')) run(process.execPath, ['scripts/prebuilds.mjs', '--check'], root)
   run('npm', ['pack', '--ignore-scripts', '--pack-destination', folder], root)
   const tarball = join(
     folder,
@@ -18,6 +28,12 @@ try {
   run('npx', ['--no-install', 'attw', tarball, '--profile', 'node16'], root)
   writeFileSync(join(folder, 'package.json'), '{ "private": true, "type": "module" }')
   run('npm', ['install', '--no-audit', '--no-fund', tarball], folder)
+  guard('tarball', statSync(tarball).size, MOST_PACKED_BYTES)
+  guard('installed', bytesIn(join(folder, 'node_modules', 'snapheap')), MOST_INSTALLED_BYTES)
+  guard('installed with dependencies', bytesIn(join(folder, 'node_modules')), MOST_BYTES_WITH_DEPENDENCIES)
+  process.stdout.write(`binaries: ${binaries().join(', ')}\n`)
+  for (const entry of ['snapheap', 'snapheap/postgres'])
+    process.stdout.write(`import ${entry}: ${importMs(entry)} ms\n`)
   writeFileSync(join(folder, 'quick-start.mjs'), quickStart())
   run(process.execPath, ['quick-start.mjs'], folder)
   writeFileSync(
@@ -31,6 +47,9 @@ try {
   )
   run(process.execPath, ['required.cjs'], folder)
   process.stdout.write('The package installs and runs its quick start.\n')
+} catch (error) {
+  process.stderr.write(`${error.message}\n`)
+  process.exitCode = 1
 } finally {
   rmSync(folder, { recursive: true, force: true })
 }
@@ -54,9 +73,33 @@ function question() {
 `
 }
 
+function guard(what, bytes, most) {
+  const size = (count) => `${(count / MIB).toFixed(2)} MiB`
+  process.stdout.write(`${what}: ${size(bytes)} (at most ${size(most)})\n`)
+  if (bytes <= most) return
+  throw new Error(`The package has grown too large: ${what}.`)
+}
+
+function bytesIn(path) {
+  const files = readdirSync(path, { recursive: true, withFileTypes: true }).filter((entry) => entry.isFile())
+  return files.reduce((sum, entry) => sum + statSync(join(entry.parentPath ?? entry.path, entry.name)).size, 0)
+}
+
+function binaries() {
+  return readdirSync(join(folder, 'node_modules', 'snapheap', 'native', 'prebuilds')).sort()
+}
+
+/** The median of five processes, from before the import to after it. */
+function importMs(entry) {
+  const program = `const start = performance.now(); await import('${entry}'); console.log(performance.now() - start)`
+  const times = Array.from({ length: 5 }, () =>
+    Number(run(process.execPath, ['--input-type=module', '-e', program], folder)),
+  )
+  return times.sort((a, b) => a - b)[2].toFixed(0)
+}
+
 function run(command, args, cwd) {
   const { status, stdout, stderr } = spawnSync(command, args, { cwd, encoding: 'utf8' })
-  if (status === 0) return
-  process.stderr.write(`${command} ${args.join(' ')} failed:\n${stdout}${stderr}\n`)
-  process.exit(1)
+  if (status === 0) return stdout
+  throw new Error(`${command} ${args.join(' ')} failed:\n${stdout}${stderr}`)
 }

@@ -29,6 +29,7 @@
 #include "../mapping.h"
 #include "../mapping_registry.h"
 #include "../number_text.h"
+#include "../processor.h"
 #include "../text_groups.h"
 #include "../word_groups.h"
 #include "../word_hash.h"
@@ -76,6 +77,15 @@ void TestChecksums() {
       CHECK(Crc32cSoftware(bytes.data() + from, size - from, seed) == expected);
     }
   }
+}
+
+void TestProcessor() {
+#ifdef __x86_64__
+  CHECK(HasAvx2() == (__builtin_cpu_supports("avx2") != 0));
+  CHECK(HasCrcInstruction() == (__builtin_cpu_supports("sse4.2") != 0));
+#else
+  CHECK(!HasAvx2());
+#endif
 }
 
 void TestFileWindow(const std::string& folder) {
@@ -416,6 +426,7 @@ int main(int count, char** arguments) {
   CHECK(count == 2);
   const std::string folder = arguments[1];
   TestChecksums();
+  TestProcessor();
   TestFileWindow(folder);
   TestAnonymous();
   TestRegistry();

@@ -1,8 +1,3 @@
-import { existsSync, readFileSync } from 'node:fs'
-import { createRequire } from 'node:module'
-import { endianness } from 'node:os'
-import { dirname, join } from 'node:path'
-import { fileURLToPath } from 'node:url'
 import { getSystemErrorMap } from 'node:util'
 import { SnapheapError } from '../errors'
 import { isError } from '../kinds'
@@ -23,40 +18,14 @@ import {
   systemError,
   WindowRegister,
 } from './memory-checks'
+import { type Addon, loadAddon } from './native-addon'
 import { acquireWriterLock } from './writer-lock'
 
-/** What `native/addon.cc` exports. Every function checks its arguments again and throws TypeError or RangeError. */
-interface Addon extends Kernels {
-  mapFile(fd: number, offsetBytes: number, sizeBytes: number): ArrayBuffer
-  allocate(sizeBytes: number): ArrayBuffer
-  unmap(window: ArrayBuffer): void
-  advise(window: ArrayBuffer, offsetBytes: number, sizeBytes: number, advice: number): void
-  incore(window: ArrayBuffer, offsetBytes: number, sizeBytes: number): { residentPages: number; pages: number }
-  sync(window: ArrayBuffer, fd: number, fileOffsetBytes: number, offsetBytes: number, sizeBytes: number): void
-  crc32c(bytes: Uint8Array, seed: number): number
-  copy(
-    target: ArrayBuffer,
-    targetOffsetBytes: number,
-    source: ArrayBuffer,
-    sourceOffsetBytes: number,
-    sizeBytes: number,
-  ): void
-  lockFile(fd: number): boolean
-  /** Not on Windows. */
-  nameFile?(path: string, fd: number): object
-  /** Of what `nameFile` has returned. */
-  isFileInPlace?(name: object, sizeBytes: number): boolean
-  /** Rejects with an error whose `code` is the system's number. Not on Windows. */
-  writeBeside?(fd: number, buffers: readonly Uint8Array[], position: number): Promise<void>
-  syncFolder(path: string): void
-}
-
 /**
- * Memory by real mappings, or undefined where that is impossible: no binary of the addon for this platform, a
- * big-endian host (everything stored is little-endian), or an engine that forbids external buffers, such as Electron's.
+ * Memory by real mappings. Undefined where the addon cannot be used; a process warning with the code
+ * `SNAPHEAP_PLAIN_MEMORY` says so once, with the reason.
  */
 export function loadNativeMemory(): Memory | undefined {
-  if (endianness() !== 'LE' || process.versions.electron !== undefined) return undefined
   const addon = loadAddon()
   return addon === undefined ? undefined : new NativeMemory(addon)
 }
@@ -229,45 +198,4 @@ function kernelError(error: unknown): SnapheapError {
 /** native/addon_calls.h says so. */
 function isOutOfMemory(error: unknown): boolean {
   return isError(error) && 'code' in error && error.code === 'ENOMEM'
-}
-
-/** The first binary that loads: one for glibc does not load under musl, nor the other way round. */
-function loadAddon(): Addon | undefined {
-  const root = packageRoot()
-  if (root === undefined) return undefined
-  const require = createRequire(join(root, 'package.json'))
-  const platform = `${process.platform}-${process.arch}`
-  for (const folder of [platform, `${platform}-musl`]) {
-    const binary = join(root, 'native', 'prebuilds', folder, 'snapheap.node')
-    if (!existsSync(binary)) continue
-    try {
-      const addon: Addon = require(binary)
-      addon.allocate(4096) // throws in an engine without external buffers; collected like any other buffer
-      return addon
-    } catch {}
-  }
-  return undefined
-}
-
-/**
- * The folder of this package, upwards from this module, which runs from `src/` as well as from a bundle in `dist/`. When
- * it was bundled into another program, the package is looked for as that program would import it.
- */
-function packageRoot(): string | undefined {
-  const isFile = import.meta.url?.startsWith('file:') === true
-  const start = isFile ? fileURLToPath(import.meta.url) : process.argv[1] // bundled as CommonJS
-  if (start === undefined) return undefined
-  for (let folder = dirname(start); ; folder = dirname(folder)) {
-    for (const each of [folder, join(folder, 'node_modules', 'snapheap')])
-      if (nameOfPackage(join(each, 'package.json')) === 'snapheap') return each
-    if (folder === dirname(folder)) return undefined
-  }
-}
-
-function nameOfPackage(manifest: string): string | undefined {
-  try {
-    return JSON.parse(readFileSync(manifest, 'utf8')).name
-  } catch {
-    return undefined
-  }
 }

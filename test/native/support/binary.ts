@@ -2,16 +2,15 @@ import { spawnSync } from 'node:child_process'
 import { existsSync } from 'node:fs'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
+import { platformName } from '../../../src/heap/native-addon'
 
 export const ROOT = fileURLToPath(new URL('../../..', import.meta.url))
 
 /** The binary that the package loads here. */
 export function addonBinary(): string {
-  const platform = `${process.platform}-${process.arch}`
-  const candidates = [platform, `${platform}-musl`].map((name) => join(ROOT, 'native/prebuilds', name, 'snapheap.node'))
-  const found = candidates.find(existsSync)
-  if (found === undefined) throw new Error('The native addon is missing. Build it: node scripts/build-native.mjs')
-  return found
+  const binary = join(ROOT, 'native/prebuilds', platformName(), 'snapheap.node')
+  if (!existsSync(binary)) throw new Error('The native addon is missing. Build it: npm run build:native')
+  return binary
 }
 
 export interface Outcome {
