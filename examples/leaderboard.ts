@@ -1,23 +1,18 @@
 // A leaderboard that follows the games: `watch` tells what each commit changed among the best three.
 //
 //   node scripts/run-bundled.mjs examples/leaderboard.ts
-import { Column, Entity, Id, open } from 'snapheap'
+import { integer, open, table, text } from 'snapheap'
 
-@Entity()
-class Player {
-  @Id() id!: number
-  @Column() name!: string
-  @Column({ type: 'integer', index: 'ordered' }) points!: number
-}
+const player = table('player', { id: integer().key(), name: text(), points: integer().index('ordered') })
 
-const db = await open(undefined, { entities: [Player] })
+const db = await open(undefined, { entities: [player] })
 db.write((tx) => {
   for (const [id, name] of ['Ada', 'Bob', 'Cleo', 'Dora', 'Emil'].entries()) {
-    tx.insert(Player, { id, name, points: 10 * (5 - id) })
+    tx.insert(player, { id, name, points: 10 * (5 - id) })
   }
 })
 
-const best = db.query(Player).orderBy('points', 'desc').limit(3)
+const best = db.query(player).orderBy('points', 'desc').limit(3)
 const show = (): string =>
   best
     .collect()
@@ -34,7 +29,7 @@ const stop = db.watch(best, ({ added, removed, moved, changed }) => {
 
 const win = (name: string, points: number): void => {
   db.write((tx) => {
-    tx.findOne(Player, { name })!.points += points
+    tx.findOne(player, { name })!.points += points
   })
 }
 win('Cleo', 15) // passes Bob

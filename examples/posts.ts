@@ -1,49 +1,38 @@
 // Posts and users: conditions through references, projections, groups, pages, and the same question as JSON.
-import { Column, Entity, Id, open, Ref } from 'snapheap'
+import { integer, open, ref, table, text, timestamp } from 'snapheap'
 
-@Entity()
-class User {
-  @Id() id!: number
-  @Column() name!: string
-}
+const user = table('user', { id: integer().key(), name: text() })
+const post = table('post', { id: integer().key(), title: text(), date: timestamp(), author: ref(() => user) })
 
-@Entity()
-class Post {
-  @Id() id!: number
-  @Column() title!: string
-  @Column() date!: Date
-  @Ref(() => User) author!: User
-}
-
-const db = await open(undefined, { entities: [User, Post] })
+const db = await open(undefined, { entities: [user, post] })
 db.write((tx) => {
-  for (const [id, name] of ['Ada', 'Bob'].entries()) tx.insert(User, { id, name })
+  for (const [id, name] of ['Ada', 'Bob'].entries()) tx.insert(user, { id, name })
   const titles = ['Engines', 'Notes', 'On tables', 'Heaps', 'Words', 'Logs']
   for (const [id, title] of titles.entries()) {
-    tx.insert(Post, { id, title, date: new Date(Date.UTC(2024, id)), author: id % 3 === 0 ? 1 : 0 })
+    tx.insert(post, { id, title, date: new Date(Date.UTC(2024, id)), author: id % 3 === 0 ? 1 : 0 })
   }
 })
 
 const since = new Date('2024-02-01')
 const byAda = db
-  .query(Post)
+  .query(post)
   .where({ author: { name: 'Ada' }, date: { gte: since } })
   .orderBy('date', 'desc')
-for (const post of byAda.limit(2)) console.log(post.title, 'by', post.author.name)
+for (const { title, author } of byAda.limit(2)) console.log(title, 'by', author.name)
 console.log(byAda.limit(1).select('title', 'author.name').collect()) // makes no objects of posts or users
 
-const posts = db.query(Post).groupBy('author.name', (group) => ({ posts: group.count(), last: group.max('date') }))
+const posts = db.query(post).groupBy('author.name', (group) => ({ posts: group.count(), last: group.max('date') }))
 for (const { 'author.name': name, posts: count, last } of posts.orderBy('posts')) console.log(name, count, last)
 
 let page = byAda.page(3)
-console.log(page.items.map((post) => post.id))
+console.log(page.items.map(({ id }) => id))
 page = byAda.page(3, page.next) // the cursor is text: send it along, take it back
 console.log(
-  page.items.map((post) => post.id),
+  page.items.map(({ id }) => id),
   page.next,
 )
 
-const request = `{ "from": "Post", "where": { "author": { "name": "Ada" }, "date": { "$gte": "2024-02-01" } },
+const request = `{ "from": "post", "where": { "author": { "name": "Ada" }, "date": { "$gte": "2024-02-01" } },
                    "select": ["title"], "sort": { "date": -1 }, "limit": 2 }`
 console.log(db.queryJson(JSON.parse(request)).collect())
 await db.close()

@@ -96,7 +96,7 @@ function seen(version: number, time: Date, annotation: string): void {
     expect(stdout).toContain("0 2 { id: 3, name: 'ant', legs: 6 }")
   })
 
-  test('the classes over mirrored tables are well typed, and show what Postgres has', async () => {
+  test('the mirrored tables as objects are well typed, and show what Postgres has', async () => {
     await using server = await startPostgres()
     const { database } = await server.createDatabase('shop')
     await server.query(
@@ -184,20 +184,21 @@ function runnable(code: string): string {
     ["'shop.heap'", "new URL('shop.heap', import.meta.url).pathname"],
     ["'postgres://localhost/shop'", 'process.env.DATABASE_URL!'],
     ['await shop.waitFor(lsn)', 'const lsn = await rename("Bob")\nawait shop.waitFor(lsn)'],
-    ['db.get(Quote, 12345)?.customer.name', 'console.log(db.get(Quote, 12345)?.customer.name)'],
-    ["db.find(Quote, { status: 'open' })", "for (const quote of db.find(Quote, { status: 'open' })) show(quote)"],
+    ['db.get(quote, 12345)?.customer.name', 'console.log(db.get(quote, 12345)?.customer.name)'],
+    ["db.find(quote, { status: 'open' })", "for (const each of db.find(quote, { status: 'open' })) show(each)"],
   ].reduce((text, [from, to]) => {
     expect(text.split(from)).toHaveLength(2)
     return text.replace(from, to)
   }, code)
   return `import pg from 'pg'
+import type { RowOf } from 'snapheap'
 ${replaced}
 await shop.waitFor(await rename('Cy'))
-console.log('now', db.get(Customer, 1)?.name + ',', 'at the snapshot', snap.get(Customer, 1)?.name)
+console.log('now', db.get(customer, 1)?.name + ',', 'at the snapshot', snap.get(customer, 1)?.name)
 await shop.close({ dropSlot: true })
 await db.close()
 
-function show({ id, creationDate, status, customer }: Quote): void {
+function show({ id, creationDate, status, customer }: RowOf<typeof quote>): void {
   console.log(id, creationDate.toISOString(), status, customer.name)
 }
 

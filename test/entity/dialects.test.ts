@@ -20,7 +20,7 @@ beforeAll(async () => {
 })
 afterAll(() => rmSync(folder, { recursive: true, force: true }))
 
-const { ES2022, ESNext } = ts.ScriptTarget
+const { ES2015, ES2022 } = ts.ScriptTarget
 const byTypescript = (options: ts.CompilerOptions) => (source: string) =>
   ts.transpileModule(source, { compilerOptions: { module: ts.ModuleKind.ESNext, target: ES2022, ...options } })
     .outputText
@@ -47,7 +47,7 @@ const DIALECTS: Readonly<Record<string, Compile>> = {
   }),
   'TypeScript, standard decorators': byTypescript({}),
   'TypeScript, standard decorators, fields assigned': byTypescript({ useDefineForClassFields: false }),
-  'TypeScript, standard decorators, target ES2015': byTypescript({ target: ts.ScriptTarget.ES2015 }),
+  'TypeScript, standard decorators, target ES2015': byTypescript({ target: ES2015 }),
   'esbuild, standard decorators': byEsbuild({}, 'es2022'),
   'esbuild, standard decorators, target ES2020': byEsbuild({}, 'es2020'),
   'esbuild, legacy decorators': byEsbuild(LEGACY, 'es2022'),
@@ -219,7 +219,7 @@ await db.close()
   expect(stdout).toBe("[ 'integer', 'string', 'timestamp' ]\n")
 })
 
-test('tables need nothing but their types taken out', async () => {
+test('tables need no compiler: nothing but their types is taken out', async () => {
   const source = `import { integer, many, open, ref, table, text } from 'snapheap'
 const customer = table('customer', { id: integer().key(), get quotes() { return many(() => Quote, (quote) => quote.customer) } })
 class Quote extends table('quote', { id: integer().key(), status: text(), customer: ref(() => customer) }) {
@@ -230,6 +230,6 @@ db.write((tx) => tx.insert(Quote, { id: 1, status: 'open', customer: tx.insert(c
 console.log(db.get(customer, 1)!.quotes.at(0)!.isOpen)
 await db.close()
 `
-  const { options } = ts.convertCompilerOptionsFromJson({ erasableSyntaxOnly: true, verbatimModuleSyntax: true }, here)
-  expect(await runAs(byTypescript({ ...options, target: ESNext }), source)).toMatchObject({ stdout: 'true\n' })
+  const erase: Compile = (text) => text.replaceAll(/: boolean|!(?=\.)/g, '')
+  expect(await runAs(erase, source)).toEqual({ exitCode: 0, stdout: 'true\n', stderr: '' })
 })
