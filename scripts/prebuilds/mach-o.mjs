@@ -15,6 +15,7 @@ const LC_DYLD_INFO_ONLY = 0x80000022
 const LC_DYLD_EXPORTS_TRIE = 0x80000033
 const LOOKED_UP_ANYWHERE = 0xfe
 const WEAK_REFERENCE = 0x40
+const DEBUG = 0xe0
 
 /** A 64-bit Mach-O file for one architecture, as <mach-o/loader.h> and <mach-o/nlist.h> describe it. */
 export function inspectMachO(bytes) {
@@ -28,7 +29,7 @@ export function inspectMachO(bytes) {
     format: 'Mach-O',
     arch: ARCHES.get(bytes.readUInt32LE(4)),
     isLibrary: type === DYLIB || type === BUNDLE,
-    isStripped: symbols.local === 0,
+    isStripped: !symbols.hasDebug,
     isSigned: one(LC_CODE_SIGNATURE) !== undefined,
     system: build === undefined ? undefined : `${bytes.readUInt16LE(build + 14)}.${bytes[build + 13]}`,
     libraries: loads.map(({ at }) => stringAt(bytes, at + bytes.readUInt32LE(at + 8))),
@@ -53,7 +54,7 @@ function commandsOf(bytes) {
 const withoutUnderscore = (name) => name.replace(/^_/, '')
 
 function symbolsOf(bytes, table, dynamic) {
-  if (table === undefined || dynamic === undefined) return { local: 0, undefined: [] }
+  if (table === undefined || dynamic === undefined) return { hasDebug: false, undefined: [] }
   const start = bytes.readUInt32LE(table + 8)
   const names = bytes.readUInt32LE(table + 16)
   const first = bytes.readUInt32LE(dynamic + 24)
@@ -66,7 +67,9 @@ function symbolsOf(bytes, table, dynamic) {
       isWeak: (description & WEAK_REFERENCE) !== 0,
     }
   })
-  return { local: bytes.readUInt32LE(dynamic + 12), undefined: symbols }
+  const local = bytes.readUInt32LE(dynamic + 8)
+  const types = Array.from({ length: bytes.readUInt32LE(dynamic + 12) }, (_, i) => bytes[start + (local + i) * 16 + 4])
+  return { hasDebug: types.some((type) => (type & DEBUG) !== 0), undefined: symbols }
 }
 
 function exportsOf(bytes, info, trie) {

@@ -17,6 +17,8 @@ const darwin = {
   format: 'Mach-O',
   flags: ['-fPIC', '-Wl,-undefined,dynamic_lookup', '-Wl,-install_name,@rpath/snapheap.node'],
   libraries: /^\/usr\/lib\/libSystem\.B\.dylib$/,
+  /** This linker has no list of exports. C++'s new and delete are weak: the loader takes one definition for all libraries. */
+  alsoExports: /^(_Zn[aw]|_Zd[al]P|__dso_handle$|_?mh_dylib_header$)/,
 }
 const windows = {
   format: 'PE',
