@@ -13,7 +13,8 @@ const LC_CODE_SIGNATURE = 0x1d
 const LC_BUILD_VERSION = 0x32
 const LC_DYLD_INFO_ONLY = 0x80000022
 const LC_DYLD_EXPORTS_TRIE = 0x80000033
-const LOOKED_UP_ANYWHERE = 0xfe
+/** Library ordinals from 1 to this name a library. Others (0 by this linker, 0xfe by Apple's) leave the search open. */
+const LAST_LIBRARY = 0xfd
 const WEAK_REFERENCE = 0x40
 const DEBUG = 0xe0
 
@@ -36,7 +37,7 @@ export function inspectMachO(bytes) {
     exports: exportsOf(bytes, one(LC_DYLD_INFO_ONLY), one(LC_DYLD_EXPORTS_TRIE)),
     /** Only those that no library is named for: the process that loads the file must have them. */
     imports: symbols.undefined
-      .filter(({ library, isWeak }) => library === LOOKED_UP_ANYWHERE && !isWeak)
+      .filter(({ library, isWeak }) => (library === 0 || library > LAST_LIBRARY) && !isWeak)
       .map(({ name }) => name),
   }
 }
