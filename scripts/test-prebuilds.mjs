@@ -1,11 +1,11 @@
-// Runs the binaries of native/prebuilds that this machine can run: each in an installed package of its own, so that no other
-// binary can stand in for it. Builds nothing in native/; run `npm run prebuilds` before.
+// Runs the binaries of native/prebuilds that this machine can run: each in an installed package of its own, so that no
+// other binary can stand in for it. Builds nothing in native/; run `npm run prebuilds` before.
 //
 //   npm run test:prebuilds
 //
-// linux-arm64 runs under emulation (Debian: apt install qemu-user-static libc6-arm64-cross libstdc++6-arm64-cross), with a
-// Node from npm; linux-x64-musl in a Bun from npm, where musl and its libstdc++ are installed. Platforms that cannot be run
-// are listed with the reason.
+// linux-arm64 runs under emulation, with a Node from npm (Debian: apt install qemu-user-static libc6-arm64-cross
+// libstdc++6-arm64-cross); linux-x64-musl in a Bun from npm, where musl and its libstdc++ are installed. Platforms that
+// cannot be run are listed with the reason.
 import { spawnSync } from 'node:child_process'
 import { cpSync, existsSync, mkdirSync, mkdtempSync, rmSync, symlinkSync } from 'node:fs'
 import { tmpdir } from 'node:os'

@@ -61,8 +61,15 @@ describe('README.md', () => {
     expect(await runProgram(programFile(code))).toEqual({ exitCode: 0, stdout: promised.join(''), stderr: '' })
   })
 
-  test('what it shows of the log runs, and the past is what it was', async () => {
-    const code = block(readme, 'mjs').replaceAll(/'((shop|an-hour-ago)\.heap)'/g, "file('$1')")
+  test('has at most 700 words', () => {
+    expect(readme.split(/\s+/).filter((word) => word !== '').length).toBeLessThanOrEqual(700)
+  })
+
+  test('what docs/durability.md shows of the log runs, and the past is what it was', async () => {
+    const code = block(readFileSync(join(docs, 'durability.md'), 'utf8'), 'mjs').replaceAll(
+      /'((shop|an-hour-ago)\.heap)'/g,
+      "file('$1')",
+    )
     const file = programFile(`import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { open as openFirst } from 'snapheap'

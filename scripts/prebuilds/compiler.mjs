@@ -1,6 +1,6 @@
 // The cross-compiler: zig, which brings a clang, a linker and the C and C++ libraries of every platform. It comes from
-// npm, as native/toolchain/package-lock.json pins it, and is installed by the first call. It keeps compiled libraries in
-// .cache/zig.
+// npm, as native/toolchain/package-lock.json pins it, and is installed by the first call. It keeps compiled libraries
+// in .cache/zig.
 import { spawnSync } from 'node:child_process'
 import { createHash } from 'node:crypto'
 import { existsSync, mkdirSync, mkdtempSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs'

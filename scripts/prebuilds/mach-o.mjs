@@ -13,8 +13,10 @@ const LC_CODE_SIGNATURE = 0x1d
 const LC_BUILD_VERSION = 0x32
 const LC_DYLD_INFO_ONLY = 0x80000022
 const LC_DYLD_EXPORTS_TRIE = 0x80000033
-const LOOKED_UP_ANYWHERE = 0xfe
+/** Library ordinals from 1 to this name a library. Others (0 by this linker, 0xfe by Apple's) leave the search open. */
+const LAST_LIBRARY = 0xfd
 const WEAK_REFERENCE = 0x40
+const DEBUG = 0xe0
 
 /** A 64-bit Mach-O file for one architecture, as <mach-o/loader.h> and <mach-o/nlist.h> describe it. */
 export function inspectMachO(bytes) {
@@ -28,14 +30,14 @@ export function inspectMachO(bytes) {
     format: 'Mach-O',
     arch: ARCHES.get(bytes.readUInt32LE(4)),
     isLibrary: type === DYLIB || type === BUNDLE,
-    isStripped: symbols.local === 0,
+    isStripped: !symbols.hasDebug,
     isSigned: one(LC_CODE_SIGNATURE) !== undefined,
     system: build === undefined ? undefined : `${bytes.readUInt16LE(build + 14)}.${bytes[build + 13]}`,
     libraries: loads.map(({ at }) => stringAt(bytes, at + bytes.readUInt32LE(at + 8))),
     exports: exportsOf(bytes, one(LC_DYLD_INFO_ONLY), one(LC_DYLD_EXPORTS_TRIE)),
     /** Only those that no library is named for: the process that loads the file must have them. */
     imports: symbols.undefined
-      .filter(({ library, isWeak }) => library === LOOKED_UP_ANYWHERE && !isWeak)
+      .filter(({ library, isWeak }) => (library === 0 || library > LAST_LIBRARY) && !isWeak)
       .map(({ name }) => name),
   }
 }
@@ -53,7 +55,7 @@ function commandsOf(bytes) {
 const withoutUnderscore = (name) => name.replace(/^_/, '')
 
 function symbolsOf(bytes, table, dynamic) {
-  if (table === undefined || dynamic === undefined) return { local: 0, undefined: [] }
+  if (table === undefined || dynamic === undefined) return { hasDebug: false, undefined: [] }
   const start = bytes.readUInt32LE(table + 8)
   const names = bytes.readUInt32LE(table + 16)
   const first = bytes.readUInt32LE(dynamic + 24)
@@ -66,7 +68,9 @@ function symbolsOf(bytes, table, dynamic) {
       isWeak: (description & WEAK_REFERENCE) !== 0,
     }
   })
-  return { local: bytes.readUInt32LE(dynamic + 12), undefined: symbols }
+  const local = bytes.readUInt32LE(dynamic + 8)
+  const types = Array.from({ length: bytes.readUInt32LE(dynamic + 12) }, (_, i) => bytes[start + (local + i) * 16 + 4])
+  return { hasDebug: types.some((type) => (type & DEBUG) !== 0), undefined: symbols }
 }
 
 function exportsOf(bytes, info, trie) {

@@ -17,13 +17,15 @@ const darwin = {
   format: 'Mach-O',
   flags: ['-fPIC', '-Wl,-undefined,dynamic_lookup', '-Wl,-install_name,@rpath/snapheap.node'],
   libraries: /^\/usr\/lib\/libSystem\.B\.dylib$/,
+  /** This linker has no list of exports. C++'s new and delete are weak: the loader takes one definition for all. */
+  alsoExports: /^(_Zn[aw]|_Zd[al]P|__dso_handle$|_?mh_dylib_header$)/,
 }
 const windows = {
   format: 'PE',
   // Windows 10 1803 and newer have the placeholders that native/mapping_windows.cc needs
   flags: ['-DNTDDI_VERSION=0x0A000006', '-lapi-ms-win-core-memory-l1-1-6', '-lapi-ms-win-core-memory-l1-1-5'],
   libraries: /^(kernel32|advapi32|ntdll|psapi|ucrtbase|api-ms-win-[\w-]+)\.dll$/i,
-  /** The compiler's own unwinder exports itself. Libraries here look nothing up in each other unasked, so it does no harm. */
+  /** The compiler's own unwinder exports itself. It does no harm: a library here names what it imports from where. */
   alsoExports: /^(_Unwind_|_GCC_specific_handler$|_?_?unw_|__(de)?register_frame)/,
   /** Of Node besides Node-API: the others have it from their own C library. */
   ownNodeSymbols: ['uv_get_osfhandle'],

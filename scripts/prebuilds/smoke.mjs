@@ -1,5 +1,5 @@
-// Runs in an installed package, under the runtime of a platform: the addon by itself, then the library with a file. Exits with
-// an error if anything is wrong, a warning included.
+// Runs in an installed package, under the runtime of a platform: the addon by itself, then the library with a file.
+// Exits with an error if anything is wrong, a warning included.
 import assert from 'node:assert/strict'
 import { mkdtempSync, rmSync } from 'node:fs'
 import { createRequire } from 'node:module'
