@@ -18,8 +18,8 @@ const BATCHES = 10
 const UNSYNCED = { intervalMs: 2 ** 31 - 1, intervalBytes: Number.POSITIVE_INFINITY }
 
 /**
- * Transactions that each update all five indexed columns of 1,000 random rows; nobody syncs, everybody with a file hands what was
- * committed to the operating system.
+ * Transactions that each update all five indexed columns of 1,000 random rows; nobody syncs, everybody with a file
+ * hands what was committed to the operating system.
  */
 export const task: Apart = {
   rows: 100_000,

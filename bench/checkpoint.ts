@@ -17,12 +17,13 @@ const BATCH_ROWS = 100
 const DELAY_RESOLUTION_MS = 1
 
 /**
- * Making a database of 256 MB durable in its own file after a share of it has changed; and `cp` of as many bytes, both with
- * its fsync (`…MbPerSecond`, what a checkpoint is compared with) and without (`…UnsyncedMbPerSecond`). Each copy is a new
- * file beside the earlier ones, as the database's file grows: a copy over one just removed takes over its memory, still warm,
- * which in a virtual machine is several times as fast as memory that the host has to find first. A checkpoint too frees
- * memory, so the two take turns at going first. Bytes written are counted where the database writes, over all rounds: now and
- * then a round rewrites the file. That taking turns is why both are in one process. `…DelayMaxMs` is the longest time that the event loop stood still in any round.
+ * Making a database of 256 MB durable in its own file after a share of it has changed; and `cp` of as many bytes, both
+ * with its fsync (`…MbPerSecond`, what a checkpoint is compared with) and without (`…UnsyncedMbPerSecond`). Each copy
+ * is a new file beside the earlier ones, as the database's file grows: a copy over one just removed takes over its
+ * memory, still warm, which in a virtual machine is several times as fast as memory that the host has to find first. A
+ * checkpoint too frees memory, so the two take turns at going first. Bytes written are counted where the database
+ * writes, over all rounds: now and then a round rewrites the file. That taking turns is why both are in one process.
+ * `…DelayMaxMs` is the longest time that the event loop stood still in any round.
  */
 export const task: Together = {
   rows: 2 ** 28 / 2 ** 15,

@@ -7,8 +7,8 @@ const BATCH_ROWS = 4096
 export type ValueAt = (id: number) => number | string
 
 /**
- * Adds rows from 0 on to a table, one value of each column after the other: several times as fast as from objects, for benchmarks
- * whose rows are too many to make one for each. Every column of the table is named.
+ * Adds rows from 0 on to a table, one value of each column after the other: several times as fast as from objects, for
+ * benchmarks whose rows are too many to make one for each. Every column of the table is named.
  */
 export function insertColumns(writer: TableWriter, rows: number, columns: Record<string, ValueAt>): void {
   const batch = new RowBatch(writer.table.columns.length, BATCH_ROWS)

@@ -20,9 +20,9 @@ const GROUP = 100
 const OPERATIONS_TO_AGREE = 300
 
 /**
- * An update of all five indexed columns of one row, each a transaction. `fdatasync` is an append of as many bytes as snapheap's
- * record, and its sync. Who syncs comes before who does not, and each file is gone with its process: what some leave unsynced
- * would be written to the disk together with what others sync.
+ * An update of all five indexed columns of one row, each a transaction. `fdatasync` is an append of as many bytes as
+ * snapheap's record, and its sync. Who syncs comes before who does not, and each file is gone with its process: what
+ * some leave unsynced would be written to the disk together with what others sync.
  */
 export const task: Apart = {
   rows: 100_000,

@@ -13,8 +13,9 @@ const UNSYNCED = 'durability interval, showUnsynced: true'
 const DURABLE = 'durability commit'
 
 /**
- * From `write` returning to another thread, or another process, seeing the version, at 500 one-row updates a second, as far as the
- * device comes along: of a writer that does not wait for the device and a reader that does not either, and of both that do.
+ * From `write` returning to another thread, or another process, seeing the version, at 500 one-row updates a second, as
+ * far as the device comes along: of a writer that does not wait for the device and a reader that does not either, and
+ * of both that do.
  */
 export const task: Apart = {
   rows: 100_000,

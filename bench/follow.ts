@@ -16,8 +16,9 @@ const BACKLOG = 100_000
 const COMMIT = 0x43
 
 /**
- * From a commit in Postgres to the value being readable here, at 500 transactions a second; and how fast a backlog is drained,
- * next to a client that reads the same stream and throws it away. Each process has a server and a backlog of its own.
+ * From a commit in Postgres to the value being readable here, at 500 transactions a second; and how fast a backlog is
+ * drained, next to a client that reads the same stream and throws it away. Each process has a server and a backlog of
+ * its own.
  */
 export const task: Apart = {
   rows: 100_000,
@@ -99,7 +100,10 @@ async function readAndThrowAway(connection: ServerConnection): Promise<number> {
   return took
 }
 
-/** Commits one-row updates at a steady rate. Returns, for each, the milliseconds from its commit being known to its value being read. */
+/**
+ * Commits one-row updates at a steady rate. Returns, for each, the milliseconds from its commit being known to its
+ * value being read.
+ */
 async function commitAndWatch(client: pg.Client, amountOf: (id: number) => number): Promise<number[]> {
   const delays: number[] = []
   const begin = performance.now()

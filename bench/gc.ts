@@ -18,9 +18,9 @@ function rowAt(id: number, change = 0): Row {
 }
 
 /**
- * Rows of ten numbers, 100 M values in all, then a minute of reads and writes: the longest garbage collection, the longest turn of
- * the event loop beyond its due, and its 99.9th percentile; next to the same work on 1,000 rows, and to a `Map` of objects. Once each:
- * a longest pause is no median.
+ * Rows of ten numbers, 100 M values in all, then a minute of reads and writes: the longest garbage collection, the
+ * longest turn of the event loop beyond its due, and its 99.9th percentile; next to the same work on 1,000 rows, and to
+ * a `Map` of objects. Once each: a longest pause is no median.
  */
 export const task: Apart = {
   rows: 10_000_000,

@@ -4,7 +4,10 @@ import { cpus } from 'node:os'
 /** What was measured, by name with its unit: `nsPerOp`, `perSecond`, `p99Ms` … */
 export type Figures = Readonly<Record<string, number>>
 
-/** What one contender achieved: of each figure the median over the rounds, and with `min` and `max` before its name the range. */
+/**
+ * What one contender achieved: of each figure the median over the rounds, and with `min` and `max` before its name the
+ * range.
+ */
 export type Result = Figures
 
 export interface TaskReport {
@@ -29,7 +32,9 @@ export interface Entrant {
   readonly leftOut?: string | undefined
   /** Processes that it is measured in, where one takes a minute: fewer than the others'. */
   readonly rounds?: number
-  /** Starts what all its processes use, a server that ends with this process. Returns what they are told of it, as JSON. */
+  /**
+   * Starts what all its processes use, a server that ends with this process. Returns what they are told of it, as JSON.
+   */
   share?(): Promise<unknown>
 }
 
@@ -53,7 +58,10 @@ interface InRounds {
   readonly rounds?: number
 }
 
-/** A task whose contenders do the same operations on the same rows, each in processes of its own, which hold nothing else. */
+/**
+ * A task whose contenders do the same operations on the same rows, each in processes of its own, which hold nothing
+ * else.
+ */
 export interface Race extends InRounds {
   /** How many operations each does to show that it gives the same answer as the others. */
   readonly operationsToAgree: number
@@ -93,7 +101,10 @@ export async function measure(runner: Runner, operationsToAgree: number, shared:
   return { answer, figures: { nsPerOp: await nsPerOperation(run, runner.operations) } }
 }
 
-/** The median of some rounds, in nanoseconds for each operation, after two that are not counted; of long rounds one each. */
+/**
+ * The median of some rounds, in nanoseconds for each operation, after two that are not counted; of long rounds one
+ * each.
+ */
 export async function nsPerOperation(run: Operation, operations: number): Promise<number> {
   const samples: number[] = []
   for (let round = -ROUNDS_BEFORE; round < ROUNDS_IN_PROCESS; round++) {

@@ -9,7 +9,10 @@ import { type Apart, once } from './harness'
 /** Copied before, uncounted: what a process does once, at its start, it does before its loops are compiled. */
 const ROWS_BEFORE = 300_000
 
-/** Copying a table of one server into a heap, every column indexed, next to reading `COPY TO STDOUT` and throwing it away. */
+/**
+ * Copying a table of one server into a heap, every column indexed, next to reading `COPY TO STDOUT` and throwing it
+ * away.
+ */
 export const task: Apart = {
   rows: 1_000_000,
   contenders(rows) {

@@ -18,7 +18,10 @@ export const INDEXED = {
   note: 'string',
 } as const
 
-/** The same rows and changes in every run: what row `id` holds once change number `change` has given all columns new values. */
+/**
+ * The same rows and changes in every run: what row `id` holds once change number `change` has given all columns new
+ * values.
+ */
 export function itemAt(id: number, change = 0): Item {
   return {
     id,

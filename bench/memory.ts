@@ -16,8 +16,9 @@ function numbersAt(id: number, rows: number): Numbers {
 }
 
 /**
- * Bytes for one indexed number: in the file, in the memory of the process, and of that in the heap of JavaScript, which is what
- * garbage collections walk. The `Map` has an index of every column too: value -> ids. Once each, because memory does not vary as time does.
+ * Bytes for one indexed number: in the file, in the memory of the process, and of that in the heap of JavaScript, which
+ * is what garbage collections walk. The `Map` has an index of every column too: value -> ids. Once each, because memory
+ * does not vary as time does.
  */
 export const task: Apart = {
   rows: 1_000_000,

@@ -19,9 +19,10 @@ const APPLY_INTERVAL_MS = 10
 const MIRRORED = ['pgbench_accounts', 'pgbench_tellers', 'pgbench_branches']
 
 /**
- * What a mirror costs its server: the transactions of pgbench (its built-in script "tpcb-like", PostgreSQL manual, pgbench) at
- * half the rate that the server alone can do, without a mirror, with one of three of the four tables on the same machine, and
- * with one that applies changes every 10 ms. The fourth table has no key. A latency counts from when its transaction was due, as with `pgbench --rate`. Commits are synced.
+ * What a mirror costs its server: the transactions of pgbench (its built-in script "tpcb-like", PostgreSQL manual,
+ * pgbench) at half the rate that the server alone can do, without a mirror, with one of three of the four tables on the
+ * same machine, and with one that applies changes every 10 ms. The fourth table has no key. A latency counts from when
+ * its transaction was due, as with `pgbench --rate`. Commits are synced.
  */
 export const task: Together = {
   rows: 1_000_000,
@@ -95,8 +96,8 @@ class Bank {
   }
 
   /**
-   * Runs transactions for so long: so many a second on the average, at random moments, or without a rate one after the other.
-   * Returns how many milliseconds after it was due each was committed.
+   * Runs transactions for so long: so many a second on the average, at random moments, or without a rate one after the
+   * other. Returns how many milliseconds after it was due each was committed.
    */
   async run(perSecond: number | undefined, lastsMs: number): Promise<number[]> {
     const latencies: number[] = []

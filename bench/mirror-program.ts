@@ -5,7 +5,10 @@ import { open } from '../src/index'
 import { type MirrorOptions, mirror } from '../src/postgres'
 import { diskFolder } from './folders'
 
-/** The file that this module is bundled into: what the mirroring process runs, with the options of its mirror as argument. */
+/**
+ * The file that this module is bundled into: what the mirroring process runs, with the options of its mirror as
+ * argument.
+ */
 const program = import.meta.filename
 
 /** A process that mirrors tables. */

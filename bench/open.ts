@@ -21,8 +21,8 @@ interface Opened {
 
 /**
  * Opening a file and reading one value: a heap of 10 GB of addresses with 100 blocks written, a full one of 2 GB, and a
- * database of a million orders. Next to that a page of 4 KiB mapped and touched, which is one page fault, read by `read`, and read
- * as a whole file. All of them are in the page cache.
+ * database of a million orders. Next to that a page of 4 KiB mapped and touched, which is one page fault, read by
+ * `read`, and read as a whole file. All of them are in the page cache.
  */
 export const task: Apart = {
   rows: 2 * GIGABYTE_WORDS,

@@ -14,10 +14,10 @@ const READS_A_CALL = 256
 const CHAIN = 'each row is known only when the value before has been read, so that reads wait one for the other'
 
 /**
- * One column of a random row by its id. The loops of the fastest are written out: a call would be most of what they cost. They are
- * functions that are called often, and so compiled as a program's own are: a loop entered once, while it runs, is compiled by some
- * versions of Node to one that makes an object of its sum at every turn. Many rows are read at more places, so that those of one
- * round do not all fit the caches.
+ * One column of a random row by its id. The loops of the fastest are written out: a call would be most of what they
+ * cost. They are functions that are called often, and so compiled as a program's own are: a loop entered once, while it
+ * runs, is compiled by some versions of Node to one that makes an object of its sum at every turn. Many rows are read
+ * at more places, so that those of one round do not all fit the caches.
  */
 export const task: Race = {
   rows: 1_000_000,

@@ -7,7 +7,9 @@ import { digest, type Item, someIds } from './items'
 export interface Questions {
   /** Its version, once it is ready. */
   start: { asked: undefined; answered: number }
-  /** When it saw which version (`process.hrtime`, in milliseconds), once it has seen the last; and what it holds then. */
+  /**
+   * When it saw which version (`process.hrtime`, in milliseconds), once it has seen the last; and what it holds then.
+   */
   follow: {
     asked: { version: number; rows: number }
     answered: { seen: [version: number, atMs: number][]; state: number }
@@ -16,7 +18,10 @@ export interface Questions {
   read: { asked: { reads: number; rows: number; seed: number }; answered: { total: number; tookMs: number } }
 }
 
-/** The file that this module is bundled into: what a reading thread or process runs, with the path of a database as argument, and `showUnsynced`. */
+/**
+ * The file that this module is bundled into: what a reading thread or process runs, with the path of a database as
+ * argument, and `showUnsynced`.
+ */
 export const program = import.meta.filename
 
 export function nowMs(): number {

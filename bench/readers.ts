@@ -7,7 +7,10 @@ import { startReader } from './reader'
 const READS = 2_000_000
 const ROUNDS_IN_PROCESS = 5
 
-/** Random columns of random rows by id, read by one process that follows the database, and by two at the same time, which is why they are measured together. */
+/**
+ * Random columns of random rows by id, read by one process that follows the database, and by two at the same time,
+ * which is why they are measured together.
+ */
 export const task: Together = {
   rows: 1_000_000,
   async measure(rows) {

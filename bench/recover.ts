@@ -11,9 +11,9 @@ const TABLE_ROWS = 100_000
 const ROUNDS_IN_PROCESS = 4
 
 /**
- * Opening a database with so many logged transactions, each an update of five indexed columns; and reading the log's bytes. All
- * processes open the same files, which that leaves as they are. `firstMs` is the first time in a process, as after a crash; the
- * others are medians of the three that follow.
+ * Opening a database with so many logged transactions, each an update of five indexed columns; and reading the log's
+ * bytes. All processes open the same files, which that leaves as they are. `firstMs` is the first time in a process, as
+ * after a crash; the others are medians of the three that follow.
  */
 export const task: Apart = {
   rows: 200_000,

@@ -63,7 +63,10 @@ export const GROWTH: Record<string, Growth> = {
   'initial-copy': { sizes: UP_TO_10_M, contenders: ['snapheap', 'copy-to-stdout'] },
 }
 
-/** What is measured on each version of Node, on rows that the caches hold: what differs is the code that its engine makes. */
+/**
+ * What is measured on each version of Node, on rows that the caches hold: what differs is the code that its engine
+ * makes.
+ */
 export const ON_NODES = {
   task: 'point-read',
   rows: 10_000,

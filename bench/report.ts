@@ -1,4 +1,5 @@
-// npm run --silent bench:report -- [TASK ...]   (growth, nodes: those parts; draw: only writes what was measured before)
+// npm run --silent bench:report -- [TASK ...]   (growth, nodes: those parts; draw: only writes what was measured
+// before)
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
@@ -9,7 +10,10 @@ import { fail, jsonFrom } from './process'
 import { GROWTH, ON_NODES, TASKS } from './report-tasks'
 import { mainFigure, tableBy, tableOf } from './report-text'
 
-/** What was measured so far: of growth by task and rows, of versions of Node by version. A report of some parts keeps the others'. */
+/**
+ * What was measured so far: of growth by task and rows, of versions of Node by version. A report of some parts keeps
+ * the others'.
+ */
 interface Measured {
   machine: string
   tasks: Record<string, TaskReport & { day: string }>

@@ -7,7 +7,10 @@ import { snapheapOrders } from './orders'
 
 const ROUNDS_IN_PROCESS = 3
 
-/** Writing a snapshot file of its own, saving 1 % of changed rows into the database's own file; and `cp` of as many bytes, synced. */
+/**
+ * Writing a snapshot file of its own, saving 1 % of changed rows into the database's own file; and `cp` of as many
+ * bytes, synced.
+ */
 export const task: Apart = {
   rows: 1_000_000,
   contenders: (rows) => ({

@@ -1,5 +1,6 @@
-// The N-API boundary: checks arguments, turns them into plain C++ and results into JavaScript. A wrong argument throws a
-// TypeError or RangeError, a refusal by the operating system or of memory an Error with `code`. The work is done elsewhere.
+// The N-API boundary: checks arguments, turns them into plain C++ and results into JavaScript. A wrong argument throws
+// a TypeError or RangeError, a refusal by the operating system or of memory an Error with `code`. The work is done
+// elsewhere.
 #include <napi.h>
 
 #include <memory>
@@ -111,8 +112,8 @@ Napi::Value Allocate(const Napi::CallbackInfo& info) {
   return WrapWindow(info.Env(), std::move(mapping));
 }
 
-// Detached first: from then on no JavaScript reaches the memory. FinalizeWindow deletes the Mapping; an engine that runs it
-// within Detach has taken it out of the registry by then.
+// Detached first: from then on no JavaScript reaches the memory. FinalizeWindow deletes the Mapping; an engine that
+// runs it within Detach has taken it out of the registry by then.
 void Unmap(const Napi::CallbackInfo& info) {
   Mapping* mapping = Window(info, 0);
   const void* address = mapping->data();

@@ -60,9 +60,9 @@ inline void CheckApart(Napi::Env env, const void* one, size_t one_bytes, const v
   if (a < b + other_bytes && b < a + one_bytes) throw Napi::RangeError::New(env, "the arrays overlap");
 }
 
-// A block table and the array of windows that it leads to. An element of that may be anything, a getter too: take it before any
-// other argument, whose memory such a getter could take away. `kept` gets what has to be kept from the collector for work that goes on
-// after the call.
+// A block table and the array of windows that it leads to. An element of that may be anything, a getter too: take it
+// before any other argument, whose memory such a getter could take away. `kept` gets what has to be kept from the
+// collector for work that goes on after the call.
 inline HeapWords Words(const Napi::CallbackInfo& info, size_t index, std::vector<Napi::ObjectReference>* kept = nullptr) {
   if (!info[index + 1].IsArray()) throw Napi::TypeError::New(info.Env(), "windows must be an array");
   const auto array = info[index + 1].As<Napi::Array>();

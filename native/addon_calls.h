@@ -8,8 +8,9 @@
 #include <utility>
 #include <vector>
 
-// How a call crosses the N-API boundary. No C++ exception but a Napi::Error may: it would end the process. What is called throws
-// others only for memory that it cannot get; JavaScript sees an Error with the code ENOMEM. What it was to write is undefined then.
+// How a call crosses the N-API boundary. No C++ exception but a Napi::Error may: it would end the process. What is
+// called throws others only for memory that it cannot get; JavaScript sees an Error with the code ENOMEM. What it was
+// to write is undefined then.
 namespace snapheap {
 
 inline Napi::Error NoMemory(Napi::Env env) {
@@ -48,7 +49,8 @@ void Export(Napi::Env env, Napi::Object exports, const char* name) {
   exports.Set(name, Napi::Function::New<Guarded<Call>>(env, name));
 }
 
-// Work in a thread of libuv's pool, and the promise that it settles. Queue() it and forget it: it deletes itself when it is done.
+// Work in a thread of libuv's pool, and the promise that it settles. Queue() it and forget it: it deletes itself when
+// it is done.
 class PoolWork : public Napi::AsyncWorker {
  public:
   PoolWork(Napi::Env env, const char* name) : Napi::AsyncWorker(env, name), done_(Napi::Promise::Deferred::New(env)) {}

@@ -37,7 +37,8 @@ class WriteWork : public PoolWork {
   std::error_code error_;
 };
 
-// (fd, Uint8Arrays, position) -> a promise. All elements are taken before the memory of any: one may be a getter that takes it away.
+// (fd, Uint8Arrays, position) -> a promise. All elements are taken before the memory of any: one may be a getter that
+// takes it away.
 Napi::Value WriteBeside(const Napi::CallbackInfo& info) {
   const int fd = Descriptor(info, 0);
   if (!info[1].IsArray()) throw Napi::TypeError::New(info.Env(), "buffers must be an array");

@@ -1,5 +1,5 @@
-// The kernels of indexes at the N-API boundary: of what src/heap/kernels.ts declares, those that sort words and lay lists and hash
-// segments out. The work is done elsewhere.
+// The kernels of indexes at the N-API boundary: of what src/heap/kernels.ts declares, those that sort words and lay
+// lists and hash segments out. The work is done elsewhere.
 #include <algorithm>
 #include <vector>
 
@@ -84,8 +84,8 @@ Napi::Value GroupRecordsOf(const Napi::CallbackInfo& info) {
   return Napi::Number::New(info.Env(), static_cast<double>(made));
 }
 
-// Sorts the words of a column in a thread of the pool. The arrays and windows are kept until it is done; until then nobody else may
-// touch the arrays, change the words or give a window back.
+// Sorts the words of a column in a thread of the pool. The arrays and windows are kept until it is done; until then
+// nobody else may touch the arrays, change the words or give a window back.
 class SortWork : public PoolWork {
  public:
   SortWork(Napi::Env env, HeapWords heap, const IndexedWords& words, const SortSizes& most, const SortedNumbers& sorted,
@@ -113,7 +113,8 @@ class SortWork : public PoolWork {
   uint32_t* const totals_;
 };
 
-// (table, windows, base, limit, seed, bucket words, pass words, numbers, ends, hashes, totals) -> a promise; fills totals
+// (table, windows, base, limit, seed, bucket words, pass words, numbers, ends, hashes, totals) -> a promise; fills
+// totals
 Napi::Value SortIndexOf(const Napi::CallbackInfo& info) {
   std::vector<Napi::ObjectReference> kept;
   HeapWords heap = Words(info, 0, &kept);
@@ -199,8 +200,8 @@ void LayListsOf(const Napi::CallbackInfo& info) {
   }
 }
 
-// The segment of so many words at a half of an array: its number is argument `index`, the half's the next. Its first word is its
-// head.
+// The segment of so many words at a half of an array: its number is argument `index`, the half's the next. Its first
+// word is its head.
 uint32_t* Segment(const Napi::CallbackInfo& info, size_t index, uint32_t words) {
   const auto halves = TypedArray<int32_t>(info, index, "halves", napi_int32_array);
   const auto at = static_cast<size_t>(Integer(info, index + 1, "at", static_cast<double>(halves.length)));

@@ -1,4 +1,5 @@
-// The kernels of received lines at the N-API boundary. Preparing them runs in a thread of the pool, as it needs nothing of the heap.
+// The kernels of received lines at the N-API boundary. Preparing them runs in a thread of the pool, as it needs nothing
+// of the heap.
 #include <algorithm>
 
 #include "addon_arguments.h"

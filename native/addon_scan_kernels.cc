@@ -1,5 +1,5 @@
-// The kernels of scans and groups at the N-API boundary: of what src/heap/kernels.ts declares, those that read words. The work is
-// done elsewhere.
+// The kernels of scans and groups at the N-API boundary: of what src/heap/kernels.ts declares, those that read words.
+// The work is done elsewhere.
 #include <algorithm>
 #include <string>
 

@@ -1,5 +1,5 @@
-// The kernels of texts at the N-API boundary: of what src/heap/kernels.ts declares, those that group strings and lay them out.
-// The work is done elsewhere.
+// The kernels of texts at the N-API boundary: of what src/heap/kernels.ts declares, those that group strings and lay
+// them out. The work is done elsewhere.
 #include <algorithm>
 #include <cmath>
 

@@ -48,7 +48,8 @@ size_t CopyDataBytes(const uint8_t* bytes, size_t size, size_t position) {
   return size_t{payload} + 1;
 }
 
-// Finds the fields of the line [start, end), whose last byte is its newline. False when it is not one line of so many fields.
+// Finds the fields of the line [start, end), whose last byte is its newline. False when it is not one line of so many
+// fields.
 bool FindFields(const uint8_t* bytes, size_t start, size_t end, const Fields& fields, size_t line, bool* has_escapes) {
   size_t field = 0;
   size_t field_start = start;

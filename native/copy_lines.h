@@ -18,9 +18,10 @@ struct SplitResult {
   size_t lines;
 };
 
-// Splits CopyData messages that each hold one line in COPY's text format, from `position` of `bytes` on, into fields, those
-// of the first line at number `first`. Escapes are resolved in place, as CopyTextParser of src/mirror/copy.ts does. Stops
-// before the first message that is not whole or holds anything else, which is left untouched, and when `capacity` lines are there.
+// Splits CopyData messages that each hold one line in COPY's text format, from `position` of `bytes` on, into fields,
+// those of the first line at number `first`. Escapes are resolved in place, as CopyTextParser of src/mirror/copy.ts
+// does. Stops before the first message that is not whole or holds anything else, which is left untouched, and when
+// `capacity` lines are there.
 SplitResult SplitLines(uint8_t* bytes, size_t size, size_t position, const Fields& fields, size_t first);
 
 }  // namespace snapheap

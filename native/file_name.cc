@@ -17,8 +17,8 @@ struct Identity {
 };
 
 #ifdef STATX_INO
-// Asks for no times. Linux 6.13 and later give a file a time of its own for the next write after someone has read its times,
-// which makes the sync of that write a third slower.
+// Asks for no times. Linux 6.13 and later give a file a time of its own for the next write after someone has read its
+// times, which makes the sync of that write a third slower.
 constexpr unsigned int kFields = STATX_TYPE | STATX_INO | STATX_SIZE;
 
 // False where the system knows no statx, or the file is not there.

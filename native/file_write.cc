@@ -13,8 +13,8 @@ static_assert(sizeof(off_t) == sizeof(uint64_t), "offsets of files have 64 bits"
 namespace snapheap {
 namespace {
 
-// Written with one call. For larger ones Linux takes larger pieces of memory into its page cache. In a virtual machine its
-// host has to find most of those first: several times as slow.
+// Written with one call. For larger ones Linux takes larger pieces of memory into its page cache. In a virtual machine
+// its host has to find most of those first: several times as slow.
 constexpr size_t kMostBytesACall = size_t{1} << 16;
 
 std::error_code WriteRange(int fd, uint64_t offset, ByteRange range) {

@@ -16,7 +16,8 @@ class GroupSlots {
     slots_.assign(size, 0);
   }
 
-  // The slot of the group with this hash for which `is_equal(group)` holds. It holds 1 + group, or 0 for the caller to fill.
+  // The slot of the group with this hash for which `is_equal(group)` holds. It holds 1 + group, or 0 for the caller to
+  // fill.
   template <typename IsEqual>
   uint32_t& Of(uint32_t hash, IsEqual is_equal) {
     const size_t mask = slots_.size() - 1;

@@ -9,7 +9,8 @@
 namespace snapheap {
 namespace {
 
-// Calls visit(words, count, number) for the words of each block. False when one is outside the heap, or `visit` says so.
+// Calls visit(words, count, number) for the words of each block. False when one is outside the heap, or `visit` says
+// so.
 template <typename Visit>
 bool EachBlock(const HeapWords& heap, const IndexedWords& words, Visit visit) {
   for (uint32_t number = 0; number < words.limit;) {

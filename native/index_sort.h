@@ -29,7 +29,8 @@ struct SortedNumbers {
   uint32_t words;
 };
 
-// What IndexBuilder.sort of src/table/index-builder.ts does, all of it: absent words are left out. False when the words lead outside the heap.
+// What IndexBuilder.sort of src/table/index-builder.ts does, all of it: absent words are left out. False when the words
+// lead outside the heap.
 bool SortIndex(const HeapWords& heap, const IndexedWords& words, const SortSizes& sizes, SortedNumbers* sorted);
 
 }  // namespace snapheap

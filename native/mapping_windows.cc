@@ -33,8 +33,8 @@ size_t PageBytes() {
 }  // namespace
 
 // A section cannot reach past the end of its file here, so the whole range is reserved as a placeholder, and the part
-// that the file covers is replaced by a view of it (VirtualAlloc2 and MapViewOfFile3: Windows 10 1803). Growth replaces the view
-// by a longer one at the same address.
+// that the file covers is replaced by a view of it (VirtualAlloc2 and MapViewOfFile3: Windows 10 1803). Growth replaces
+// the view by a longer one at the same address.
 std::error_code Mapping::MapFile(int fd, uint64_t offset, size_t size) {
   void* address = VirtualAlloc2(nullptr, nullptr, size, MEM_RESERVE | MEM_RESERVE_PLACEHOLDER, PAGE_NOACCESS, nullptr, 0);
   if (address == nullptr) return LastError();

@@ -10,8 +10,8 @@ namespace {
 constexpr int kExactDigits = 15;
 constexpr double kPowersOfTen[] = {1e0, 1e1, 1e2, 1e3, 1e4, 1e5, 1e6, 1e7, 1e8, 1e9, 1e10, 1e11, 1e12, 1e13, 1e14, 1e15};
 
-// At most 15 digits and a small power of ten: one correctly rounded division gives the nearest double (W. D. Clinger, "How to
-// Read Floating Point Numbers Accurately", 1990).
+// At most 15 digits and a small power of ten: one correctly rounded division gives the nearest double (W. D. Clinger,
+// "How to Read Floating Point Numbers Accurately", 1990).
 bool ParseNumber(const uint8_t* text, const uint8_t* end, bool is_integer, double* value) {
   const bool is_negative = text < end && *text == '-';
   if (is_negative) text++;

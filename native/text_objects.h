@@ -13,10 +13,12 @@ struct TextGroups {
   size_t size;
 };
 
-// What TextCreator of src/value/text-creator.ts does. Each returns false, or kOutside, where the arguments do not fit each other.
+// What TextCreator of src/value/text-creator.ts does. Each returns false, or kOutside, where the arguments do not fit
+// each other.
 
-// Orders the first `count` groups that have no address by the words of their objects, those of more than `most_words` last. Fills
-// `ordered` (room for `count`) and `ends` (most_words + 2), where those of each number of words end. Returns how many there are.
+// Orders the first `count` groups that have no address by the words of their objects, those of more than `most_words`
+// last. Fills `ordered` (room for `count`) and `ends` (most_words + 2), where those of each number of words end.
+// Returns how many there are.
 int64_t OrderTexts(const Texts& texts, const TextGroups& groups, size_t count, uint32_t most_words, uint32_t* ordered,
                    uint32_t* ends);
 

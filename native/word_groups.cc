@@ -58,8 +58,8 @@ WIDE void HashWidely(const Pairs& pairs, uint32_t mask, uint32_t* places) { Hash
 
 const auto kHash = HasWideRegisters() ? HashWidely : HashPlainly;
 
-// Numbers pairs, at most kAtOnce. Returns how many: it stops at a new one that there is no room for, and where no place is free,
-// which no dictionary lets come.
+// Numbers pairs, at most kAtOnce. Returns how many: it stops at a new one that there is no room for, and where no place
+// is free, which no dictionary lets come.
 size_t Number(const Pairs& pairs, size_t count, PairNumbers* dictionary, int32_t* numbers) {
   const size_t mask = dictionary->mask;
   int32_t* const places = dictionary->places;

@@ -14,8 +14,8 @@ struct WordArray {
   uint32_t size;
 };
 
-// What src/query/scan-program.ts asks of the words at one position of several arrays: tests and what joins them, in postfix
-// order. A step is kStepHalves halves: what it does, the array that it is about, then what the names below say.
+// What src/query/scan-program.ts asks of the words at one position of several arrays: tests and what joins them, in
+// postfix order. A step is kStepHalves halves: what it does, the array that it is about, then what the names below say.
 constexpr size_t kStepHalves = 6;
 
 enum class TestStep : int32_t {
@@ -52,9 +52,9 @@ class WordTests {
   bool Parse(const int32_t* steps, size_t count, const int32_t* words, size_t word_count, const WordArray* arrays,
              size_t array_count);
 
-  // The positions from `from`, a multiple of a block's words, to before `to` that pass and whose bit is set in the array of
-  // bits at `bits` (0: in none), ascending, into `found`, which may be null. Returns how many; kUnusual where a word has to
-  // be looked at by somebody who knows what it means, kOutside where an address leads outside the heap.
+  // The positions from `from`, a multiple of a block's words, to before `to` that pass and whose bit is set in the
+  // array of bits at `bits` (0: in none), ascending, into `found`, which may be null. Returns how many; kUnusual where
+  // a word has to be looked at by somebody who knows what it means, kOutside where an address leads outside the heap.
   int64_t Scan(const HeapWords& heap, uint32_t bits, uint32_t from, uint32_t to, int32_t* found);
 
   static constexpr int64_t kUnusual = -1;

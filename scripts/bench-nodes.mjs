@@ -1,5 +1,5 @@
-// Runs a benchmark on each supported Node version, with binaries from npm (Linux x64). Packages whose addons are built for one
-// version cannot be measured on others: name who is.
+// Runs a benchmark on each supported Node version, with binaries from npm (Linux x64). Packages whose addons are built
+// for one version cannot be measured on others: name who is.
 //
 //   npm run --silent bench:nodes -- point-read --only raw,snapheap-column [--json]
 import { spawnSync } from 'node:child_process'

@@ -1,7 +1,7 @@
 // Builds the addon for this machine into native/prebuilds/<platform>-<arch>[-musl]/snapheap.node, unless it is there
 // already, made from the same sources, by this or by prebuilds.mjs. Needs a C++17 compiler and nothing else: the N-API
-// headers come from npm, so one binary serves every version of Node. On Windows node-gyp, which npm carries, finds Visual
-// Studio.
+// headers come from npm, so one binary serves every version of Node. On Windows node-gyp, which npm carries, finds
+// Visual Studio.
 //
 //   node scripts/build-native.mjs              the binary that the package loads
 //   node scripts/build-native.mjs --sanitize   native/build/sanitized/snapheap.node, under AddressSanitizer and UBSan,

@@ -1,5 +1,6 @@
-// Checks the package as its users get it: packs it, lints its entry points and types, installs the tarball into an empty
-// folder and runs the README's quick start there, as ESM and as CommonJS. Prints how large it is and how long it takes to import.
+// Checks the package as its users get it: packs it, lints its entry points and types, installs the tarball into an
+// empty folder and runs the README's quick start there, as ESM and as CommonJS. Prints how large it is and how long it
+// takes to import.
 //
 //   npm run check:package                 with the binaries that are there: that of this machine at least
 //   npm run check:package -- --release    refuses to go on without the binaries of all platforms

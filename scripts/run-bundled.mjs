@@ -14,7 +14,8 @@ if (file === undefined) {
   process.exit(2)
 }
 const entry = resolve(file)
-// Beside the source, so that packages are found as the source finds them; one folder per process, so that runs do not meet.
+// Beside the source, so that packages are found as the source finds them; one folder per process, so that runs do not
+// meet.
 const runs = join(dirname(entry), '.run')
 const outDir = join(runs, String(process.pid))
 removeLeftovers()

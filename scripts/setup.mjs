@@ -1,4 +1,5 @@
-// Makes a fresh clone ready: installs the dependencies and builds the addon. Does nothing, quickly, when nothing changed.
+// Makes a fresh clone ready: installs the dependencies and builds the addon. Does nothing, quickly, when nothing
+// changed.
 //
 //   node scripts/setup.mjs           what the tests and the demo need
 //   node scripts/setup.mjs bench     also the databases that the benchmarks compare with

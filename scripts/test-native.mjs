@@ -1,5 +1,5 @@
-// Runs the tests of what native code does with the addon under AddressSanitizer and UBSan: anything that reads or writes
-// outside its memory ends its process, and so its test. Needs Linux and GCC with its libraries of the two.
+// Runs the tests of what native code does with the addon under AddressSanitizer and UBSan: anything that reads or
+// writes outside its memory ends its process, and so its test. Needs Linux and GCC with its libraries of the two.
 //
 //   npm run test:native
 import { spawnSync } from 'node:child_process'

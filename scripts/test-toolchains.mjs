@@ -1,9 +1,10 @@
-// Packs this library and uses the tarball in empty folders, with one toolchain each: `npm run test:toolchains`. Ends with a table,
-// and with exit code 1 where a toolchain fails that must work.
+// Packs this library and uses the tarball in empty folders, with one toolchain each: `npm run test:toolchains`. Ends
+// with a table, and with exit code 1 where a toolchain fails that must work.
 //
 //   node scripts/test-toolchains.mjs                 all, from npm
 //   node scripts/test-toolchains.mjs vitest webpack  those whose name has one of these words in it
-//   node scripts/test-toolchains.mjs --quick         those that need nothing but what this repository has installed; without
+//   node scripts/test-toolchains.mjs --quick         those that need nothing but what this repository has installed;
+// without
 //                                                    declarations of types, which take a minute to build
 //   node scripts/test-toolchains.mjs --tarball FILE  with this tarball, not one that is packed now
 import { spawnSync } from 'node:child_process'

@@ -36,8 +36,8 @@ function isObjectPrototype(prototype: object): boolean {
 }
 
 /**
- * Has `instanceof` recognize the objects of a class by a mark that every copy of this library knows. Subclasses are told
- * apart as usual.
+ * Has `instanceof` recognize the objects of a class by a mark that every copy of this library knows. Subclasses are
+ * told apart as usual.
  */
 export function brand(type: abstract new (...given: never[]) => object, name: string): void {
   const mark = Symbol.for(`snapheap.${name}`)

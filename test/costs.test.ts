@@ -2,7 +2,10 @@ import { fileURLToPath } from 'node:url'
 import { beforeAll, describe, expect, test } from 'vitest'
 import { runProgram } from './support/program'
 
-/** What is counted of each operation, and how much more than it was is still no change: the engine's own, and chance of hashes. */
+/**
+ * What is counted of each operation, and how much more than it was is still no change: the engine's own, and chance of
+ * hashes.
+ */
 interface Costs {
   reads: Record<string, { nativeCalls: number; heapBytes: number }>
   writes: Record<string, number>
@@ -10,8 +13,8 @@ interface Costs {
 }
 
 /**
- * Bytes of JavaScript's heap for one read, on Node 20: an object takes 40, a number that is handed on as any value 16. Node 24 and 26
- * make up to an eighth more.
+ * Bytes of JavaScript's heap for one read, on Node 20: an object takes 40, a number that is handed on as any value 16.
+ * Node 24 and 26 make up to an eighth more.
  */
 const READ_HEAP_BYTES = {
   'a number by row': 0,

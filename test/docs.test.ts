@@ -183,8 +183,8 @@ function programFile(code: string): string {
 }
 
 /**
- * The README's block with what it leaves to the reader: where file and server are, a commit whose LSN is waited for, and
- * somebody to look at what its expressions give.
+ * The README's block with what it leaves to the reader: where file and server are, a commit whose LSN is waited for,
+ * and somebody to look at what its expressions give.
  */
 function runnable(code: string): string {
   const replaced = [

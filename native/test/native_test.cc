@@ -209,7 +209,8 @@ void TestFileWrite(const std::string& folder) {
   CHECK(WriteFile(fd, 0, {{nullptr, 1}}).value() == EFAULT && WriteFile(-1, 0, ranges).value() == EBADF);
   const int read_only = open((folder + "/written").c_str(), O_RDONLY);
   CHECK(WriteFile(read_only, 0, ranges).value() == EBADF && !WriteFile(read_only, 0, {}));
-  // A file may get no longer than this: the call that crosses the limit writes less than it is given, the next one fails.
+  // A file may get no longer than this: the call that crosses the limit writes less than it is given, the next one
+  // fails.
   signal(SIGXFSZ, SIG_IGN);
   rlimit earlier;
   CHECK(getrlimit(RLIMIT_FSIZE, &earlier) == 0);

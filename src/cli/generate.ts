@@ -13,7 +13,8 @@ const SOURCES = { tables: tableSource, classes: classSource }
 
 /**
  * Writes definitions for the tables that there are, in a file or in Postgres: by `table()`, or as classes with
- * decorators where `--style` says so; to `--out`, which it replaces, or to the standard output. Throws `INVALID_ARGUMENT` for wrong options, `IO`, and what reading the tables throws.
+ * decorators where `--style` says so; to `--out`, which it replaces, or to the standard output. Throws
+ * `INVALID_ARGUMENT` for wrong options, `IO`, and what reading the tables throws.
  */
 export async function generate(args: readonly string[]): Promise<void> {
   const { from, out, style } = optionsOf(args)

@@ -139,8 +139,8 @@ export class Store {
   }
 
   /**
-   * Whether the newest state in the file is damaged and the database began with the one before: the next checkpoint takes
-   * the place of the damaged one. @internal
+   * Whether the newest state in the file is damaged and the database began with the one before: the next checkpoint
+   * takes the place of the damaged one. @internal
    */
   get isRebuilt(): boolean {
     return this.heap.mapped?.file.skipped !== undefined

@@ -117,8 +117,8 @@ ${numbers.map(numberGetter).join('')}  },
 }`
 
 /**
- * Where a column's words are, beside the binding's generation: a read then need not look at the column, nor at the list of
- * them.
+ * Where a column's words are, beside the binding's generation: a read then need not look at the column, nor at the list
+ * of them.
  */
 const placeOf = (position: number): string => `
     this.first${position} = columns[${position}].firstAddress

@@ -21,9 +21,9 @@ export interface EntityObject {
 export const NO_GENERATION = -3
 
 /**
- * What objects share that were known to exist at the same time. While `generation` is the view's, their rows still exist and
- * `columns` are up to date; otherwise `source.verify` finds out. A binding made while a transaction is open, which
- * could remove their rows or be rolled back, has no generation.
+ * What objects share that were known to exist at the same time. While `generation` is the view's, their rows still
+ * exist and `columns` are up to date; otherwise `source.verify` finds out. A binding made while a transaction is open,
+ * which could remove their rows or be rolled back, has no generation.
  */
 export class Binding {
   /** The first property that `structuredClone` comes to: it refuses a symbol, with the description as its message. */

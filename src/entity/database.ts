@@ -59,9 +59,9 @@ const OPEN_RULES: Readonly<Record<keyof OpenOptions, Rule>> = {
 const IN_MEMORY = ':memory:'
 
 /**
- * Opens the database in a file, or one in memory without a path (or with ':memory:'). Classes make their tables and columns where they are
- * missing. Throws `NOT_FOUND`, `LOCKED` (naming the other process), `CORRUPT`, `VERSION`, `IO`; `SCHEMA` for a class
- * that is put together wrongly, or that does not fit its table, listing every difference.
+ * Opens the database in a file, or one in memory without a path (or with ':memory:'). Classes make their tables and
+ * columns where they are missing. Throws `NOT_FOUND`, `LOCKED` (naming the other process), `CORRUPT`, `VERSION`, `IO`;
+ * `SCHEMA` for a class that is put together wrongly, or that does not fit its table, listing every difference.
  */
 export function open(options?: OpenOptions): Promise<Database>
 export function open(path: string, options?: OpenOptions): Promise<Database>

@@ -8,8 +8,8 @@ const OWN = /^snapheap[._]/
 
 /**
  * Makes sure that no class makes a table because it was renamed, by hand or by a build that shortens names: one whose
- * table is named by the class alone, and missing, is refused as long as there is a table that no class has, which may be
- * its own. Throws `SCHEMA`.
+ * table is named by the class alone, and missing, is refused as long as there is a table that no class has, which may
+ * be its own. Throws `SCHEMA`.
  */
 export function ensureNoneRenamed(mappings: readonly EntityMapping[], catalogue: Catalogue): void {
   const renamed = mappings.find((each) => !each.isNamed && catalogue.find(each.tableName) === undefined)

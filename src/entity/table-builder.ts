@@ -33,15 +33,16 @@ export interface TableOptions<N extends string = string> {
 type NamesOf<S> = Extract<keyof S, string>
 
 /**
- * A table, as the class of its objects: `table('quote', { id: integer().key(), creationDate: timestamp() })` is the table
- * "quote" with the columns "id" and "creation_date". It is given to `open`, `get`, `find`, `query` and all others that
- * take a class; `RowOf<typeof quote>` is the type of its objects. With `extends` it has what another table has, too, whose
- * key it shares. Throws `INVALID_ARGUMENT`, `SCHEMA` for what cannot be a table or a property.
+ * A table, as the class of its objects: `table('quote', { id: integer().key(), creationDate: timestamp() })` is the
+ * table "quote" with the columns "id" and "creation_date". It is given to `open`, `get`, `find`, `query` and all others
+ * that take a class; `RowOf<typeof quote>` is the type of its objects. With `extends` it has what another table has,
+ * too, whose key it shares. Throws `INVALID_ARGUMENT`, `SCHEMA` for what cannot be a table or a property.
  *
- * A class can extend it to add getters and methods: `class Quote extends table('quote', { … }) { … }`. That class is then
- * registered in its place.
+ * A class can extend it to add getters and methods: `class Quote extends table('quote', { … }) { … }`. That class is
+ * then registered in its place.
  */
-// biome-ignore lint/suspicious/noExplicitAny: any other constraint has the compiler look into getters, which is a circle
+// another constraint makes the compiler look into getters, which is a circle
+// biome-ignore lint/suspicious/noExplicitAny: see above
 export function table<S extends Record<string, any>>(
   name: string,
   properties: S,

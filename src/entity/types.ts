@@ -90,7 +90,9 @@ export interface EntityReader {
    * Throws `TYPE` for what cannot be a key, `INVALID_ARGUMENT` for a class that is not registered.
    */
   get<T extends object>(type: EntityClass<T>, id: Key): T | undefined
-  /** The row of a table with this key, as an object of its columns; undefined without one. Throws `NOT_FOUND`, `TYPE`. */
+  /**
+   * The row of a table with this key, as an object of its columns; undefined without one. Throws `NOT_FOUND`, `TYPE`.
+   */
   get(table: string, key: Key): Row | undefined
   /** `get` for each of these keys, in their order, at one version. */
   getMany<T extends object>(type: EntityClass<T>, ids: readonly Key[]): (T | undefined)[]

@@ -108,8 +108,8 @@ function isMusl(): boolean {
 }
 
 /**
- * The folder of this package, upwards from this module, which runs from `src/` as well as from a bundle in `dist/`. When
- * it was bundled into another program, the package is looked for as that program would import it.
+ * The folder of this package, upwards from this module, which runs from `src/` as well as from a bundle in `dist/`.
+ * When it was bundled into another program, the package is looked for as that program would import it.
  */
 function packageRoot(): string | undefined {
   const isFile = import.meta.url?.startsWith('file:') === true

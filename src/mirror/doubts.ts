@@ -39,7 +39,10 @@ export class Doubts {
     return true
   }
 
-  /** Takes the error that has ended a session. True if the server fails again and again to decode the same log for the slot. */
+  /**
+   * Takes the error that has ended a session. True if the server fails again and again to decode the same log for the
+   * slot.
+   */
   isStuck(error: unknown, slot: string, appliedLsn: Lsn | undefined): error is SnapheapError {
     if (!(error instanceof SnapheapError) || error.details.undecodedSlot !== slot) return false
     if (appliedLsn === undefined) return false

@@ -226,8 +226,8 @@ export class ReplicationStream {
 
 /**
  * The slot, or before version 18 the publication, was dropped under the stream (undefined_object): the next
- * session finds that out, and makes it anew. An error of another kind than those of connections, resources and operators
- * (classes 08, 28, 53, 55, 57 and 58) is one of decoding.
+ * session finds that out, and makes it anew. An error of another kind than those of connections, resources and
+ * operators (classes 08, 28, 53, 55, 57 and 58) is one of decoding.
  */
 function endedBy(error: unknown, slot: string): unknown {
   if (!(error instanceof SnapheapError) || typeof error.details.sqlState !== 'string') return error

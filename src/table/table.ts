@@ -232,8 +232,9 @@ export class Table {
   }
 
   /**
-   * The row numbers, ascending, of the rows whose columns have these values (null: no value). Uses the index with the fewest rows; scans
-   * where there is none. Throws `NOT_FOUND` for an unknown column and `TYPE` for a value that its column cannot hold.
+   * The row numbers, ascending, of the rows whose columns have these values (null: no value). Uses the index with the
+   * fewest rows; scans where there is none. Throws `NOT_FOUND` for an unknown column and `TYPE` for a value that its
+   * column cannot hold.
    */
   findRows(conditions: Readonly<Record<string, unknown>>): number[] {
     if (typeof conditions !== 'object' || conditions === null) ensure('table.findRows()', conditions, RECORD)
@@ -392,7 +393,9 @@ export function integerOf(low: number, high: number): number {
   return high === CONSTANT_HIGH && low === CONSTANT.zero ? 0 : number
 }
 
-/** Whether null is a value of the column, not the absence of one: a document may be null where each row has a document. */
+/**
+ * Whether null is a value of the column, not the absence of one: a document may be null where each row has a document.
+ */
 function keepsNull(column: Column): boolean {
   return column.type === 'any' || (column.type === 'json' && !column.isNullable)
 }

@@ -359,7 +359,8 @@ test('a text that takes the freed place of another is told as a change', async (
   }
   const before = word()
   const changes = db.changes(Person, { buffer: 1 })
-  db.write((tx) => tx.insert(Person, { id: 2, name: 'other', age: 2 })) // fills the buffer: what follows is told as one with it
+  // fills the buffer: what follows is told as one with it
+  db.write((tx) => tx.insert(Person, { id: 2, name: 'other', age: 2 }))
   let last = ''
   for (let i = 1; last === '' || word() !== before; i++) {
     expect(i).toBeLessThan(1000) // the place is taken again sooner or later

@@ -82,7 +82,8 @@ test.each(WRITERS)('what %s writes may be forgotten by everybody else meanwhile'
   onTestFinished(() => closeSync(fd))
   const pieces = (text: string): Buffer[] =>
     Array.from({ length: 100 }, (_, i) => Buffer.alloc(1 << 20, `${text} ${i}, `))
-  const begin = (): Promise<void> => files.writeAsync(fd, pieces('piece'), 0) // no frame that goes on may hold the pieces
+  // no frame that goes on may hold the pieces
+  const begin = (): Promise<void> => files.writeAsync(fd, pieces('piece'), 0)
   const written = begin()
   collect()
   pieces('what takes the memory over')

@@ -41,7 +41,10 @@ const step = fc.oneof(
   { weight: 1, arbitrary: fc.record({ kind: fc.constant('reopen' as const) }) },
 )
 
-/** A heap in a file, beside models of its newest version, of every version since the last reopening, and of its snapshots. */
+/**
+ * A heap in a file, beside models of its newest version, of every version since the last reopening, and of its
+ * snapshots.
+ */
 class FilePlay {
   private heap: Heap
   private committed: WordModel

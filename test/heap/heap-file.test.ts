@@ -129,7 +129,8 @@ describe.each(HEAP_MEMORIES)('heap file on %s memory', (name, makeMemory) => {
         await heap.save()
         expect(heap.statistics().fileBlocks).toBe(fileBlocks + 1 + 3 * map)
         const { states, blocks } = await verifyFile(memory, nodeFiles, heap.path!)
-        expect([states, blocks]).toEqual([4, heap.statistics().writtenBlocks + 1]) // and what the changed block was before
+        // and what the changed block was before
+        expect([states, blocks]).toEqual([4, heap.statistics().writtenBlocks + 1])
       }),
     ))
 

@@ -11,7 +11,9 @@ import { temporaryFolder } from './support/memories'
 const WRITE = { create: true, readOnly: false }
 const BLOCKS = 6
 
-/** A heap of which one block of the file has a flipped bit; `damaged` and `sound` are addresses in two of its blocks. */
+/**
+ * A heap of which one block of the file has a flipped bit; `damaged` and `sound` are addresses in two of its blocks.
+ */
 async function damagedHeap(memory: Memory): Promise<{ heap: Heap; path: string; damaged: number; sound: number }> {
   const path = join(temporaryFolder(), 'heap')
   const first = Heap.open(memory, path, WRITE)

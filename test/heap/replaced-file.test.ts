@@ -13,8 +13,8 @@ function systemError(code: string): Error {
 }
 
 /**
- * Files as Windows has them: no file takes the name of another that is in use, nor is one removed that is. The process ends before
- * change number `diesAt` of a name, counted from `arm` on; from then on nothing is changed.
+ * Files as Windows has them: no file takes the name of another that is in use, nor is one removed that is. The process
+ * ends before change number `diesAt` of a name, counted from `arm` on; from then on nothing is changed.
  */
 class WindowsFiles {
   readonly files: Files

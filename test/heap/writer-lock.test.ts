@@ -261,7 +261,9 @@ test('every thread of a process has the same identity, so none takes over the lo
   expect(Math.abs(started - ownIdentity().started)).toBeLessThan(isLinux ? 1 : 1000)
 })
 
-/** A command that runs another in a pid namespace of its own, as a container is; undefined where that is not permitted. */
+/**
+ * A command that runs another in a pid namespace of its own, as a container is; undefined where that is not permitted.
+ */
 const inNamespace = ['unshare', '-pf', '--mount-proc', '--kill-child']
 const hasNamespaces = isLinux && spawnSync(inNamespace[0], [...inNamespace.slice(1), 'true']).status === 0
 

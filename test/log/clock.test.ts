@@ -117,7 +117,8 @@ describe.each([
       expect(kept.at(-1)).toBe(sound.at(-1))
       for (const [hour, each] of kept.entries()) {
         expect(each).toBeGreaterThanOrEqual(sound[hour])
-        expect(each).toBeLessThanOrEqual(sound[hour] + 10) // not for ever: those of the wrong hour at most, and of the one after
+        // not for ever: those of the wrong hour at most, and of the one after
+        expect(each).toBeLessThanOrEqual(sound[hour] + 10)
       }
     }
   })

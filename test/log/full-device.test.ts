@@ -86,7 +86,8 @@ describe.each(MEMORIES.slice(0, 2))('a full device, on %s memory', (_name, makeM
       }
       refusing.left = Number.POSITIVE_INFINITY
       expect(store.check().problems).toEqual([])
-      if (outcome === 'ENOSPC' && refusing.wroteRoot && name === 'bulkWrite without log') break // refused from now on: nobody knows what it holds
+      // refused from now on: nobody knows what it holds
+      if (outcome === 'ENOSPC' && refusing.wroteRoot && name === 'bulkWrite without log') break
       await store.saveAs(`${path}.copy`, { replace: true })
       rmSync(`${path}.copy`)
     }

@@ -20,7 +20,9 @@ const ROUNDS = IS_LONG ? 300 : 40
 const NEWEST = 40
 const FORK = 26
 
-/** Commits versions from `from` to `to`, with checkpoints at 10 and 20, and adds the rows of each version to `states`. */
+/**
+ * Commits versions from `from` to `to`, with checkpoints at 10 and 20, and adds the rows of each version to `states`.
+ */
 async function build(path: string, from: number, to: number, word: string, states: string[]): Promise<void> {
   const store = Store.open(path, { memory, segmentBytes: 3000 })
   const random = seeded(from)
@@ -69,7 +71,10 @@ beforeAll(async () => {
   return () => rmSync(folder, { recursive: true, force: true })
 })
 
-/** Damages a copy, and opens it. An error must be typed and name a path; without one, rows must be those of some version. */
+/**
+ * Damages a copy, and opens it. An error must be typed and name a path; without one, rows must be those of some
+ * version.
+ */
 async function expectHarmless(damage: Damage, seed: number, isLog: boolean, options: StoreOptions): Promise<void> {
   await withFolder(async (folder) => {
     cpSync(dirname(original), folder, { recursive: true })

@@ -32,7 +32,9 @@ function rows(store: Store): Record<string, unknown> {
   return Object.fromEntries([...table.rows()].map((row) => [table.read(row).id, table.read(row).text]))
 }
 
-/** Two copies of one database that have gone on apart: `a` with `ofA` commits and a checkpoint, `b` with `ofB` commits. */
+/**
+ * Two copies of one database that have gone on apart: `a` with `ofA` commits and a checkpoint, `b` with `ofB` commits.
+ */
 async function apart(ofA: number, ofB: number): Promise<{ a: string; b: string }> {
   const folder = temporaryFolder()
   const [a, b] = [join(folder, 'a', 'x.heap'), join(folder, 'b', 'x.heap')]

@@ -21,7 +21,10 @@ function recordsIn(segment: string): number[] {
   return places
 }
 
-/** A follower that has not looked yet since record `damaged` was written, which is not whole any more, and others behind it. */
+/**
+ * A follower that has not looked yet since record `damaged` was written, which is not whole any more, and others behind
+ * it.
+ */
 function stuck(damage: { at: number; bytes: Uint8Array }, onFailure?: (error: SnapheapError) => void) {
   const path = temporaryPath()
   const writer = fileStore(path)

@@ -7,7 +7,8 @@ import type { FaultyFiles } from './support/faulty-files'
 import { ids, type Machine, machine, put, turn } from './support/machine'
 import type { StoreOverFiles } from './support/store-over-files'
 
-// A follower that does not wait for the device shows a commit once it is written. What the log then does not keep, it must not go on showing.
+// A follower that does not wait for the device shows a commit once it is written. What the log then does not keep, it
+// must not go on showing.
 
 /** The versions that a follower says it shows. */
 function changesOf(follower: StoreOverFiles): number[] {

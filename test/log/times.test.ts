@@ -155,7 +155,9 @@ describe('the order of times', () => {
   })
 })
 
-/** The most commits in one sequence that never goes back and, where now is in it, ends by now, which weighs half of all. */
+/**
+ * The most commits in one sequence that never goes back and, where now is in it, ends by now, which weighs half of all.
+ */
 function mostInOrder(clocks: readonly number[], now: number): number {
   const longest = (most: number): number => {
     const ends: number[] = []

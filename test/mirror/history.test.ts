@@ -38,7 +38,9 @@ function copyData(from: string, to: string): void {
   execFileSync('cp', ['-a', join(host, from), join(host, to)])
 }
 
-/** The server goes on from the copy, on a way of its own, until its log is longer (or shorter) than what was mirrored. */
+/**
+ * The server goes on from the copy, on a way of its own, until its log is longer (or shorter) than what was mirrored.
+ */
 async function restoreAndGoOn(isLonger: boolean): Promise<void> {
   await server.stop()
   execFileSync('rm', ['-rf', join(server.connection.host, 'data')])

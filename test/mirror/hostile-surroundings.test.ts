@@ -100,7 +100,8 @@ test('the mirror saves beside a long transaction of the application, and has not
     transaction.createTable('own', { key: 'id', columns: { id: 'integer' } })
     while (!isOver) await new Promise((resolve) => setTimeout(resolve, 5))
   })
-  await bench.query(`INSERT INTO noise SELECT i FROM generate_series(1, 400000) i`) // more than a file of the server's log
+  // more than a file of the server's log
+  await bench.query(`INSERT INTO noise SELECT i FROM generate_series(1, 400000) i`)
   await bench.query(`UPDATE t SET note = 'two'`)
   await new Promise((resolve) => setTimeout(resolve, 100))
   isOver = true

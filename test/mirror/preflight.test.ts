@@ -396,7 +396,10 @@ async function findingsOf({ connection }: PostgresServer, ...tables: string[]): 
   }
 }
 
-/** Runs SQL and starts the server again with the settings that it has changed, which those of `startPostgres` would hide. */
+/**
+ * Runs SQL and starts the server again with the settings that it has changed, which those of `startPostgres` would
+ * hide.
+ */
 async function restartWith(poor: PostgresServer, sql: string[]): Promise<void> {
   for (const each of sql) await poor.query(each)
   const { rows } = await poor.query(

@@ -110,7 +110,8 @@ test('random changes of many tables by many clients: the same rows at the same L
     for (let round = 0; round < 3; round++) {
       const working = Promise.all(clients.map((client, i) => work(client, seeded(round * 100 + i), 12)))
       working.catch(() => undefined) // awaited below
-      expect((await bench.verify()).tables.filter(({ examples }) => examples.length > 0)).toEqual([]) // while changes go on
+      // while changes go on
+      expect((await bench.verify()).tables.filter(({ examples }) => examples.length > 0)).toEqual([])
       await working
       if (round === 1) {
         isAway = true

@@ -28,7 +28,10 @@ async function start(options: Partial<MirrorOptions> = {}): Promise<void> {
   bench = await MirrorBench.start(server, TABLES, { tables: ['item', 'event'], checkIntervalMs: 25, ...options })
 }
 
-/** A change that says nothing in the stream, or the wrong thing, and leaves the mirror with other rows than Postgres has. */
+/**
+ * A change that says nothing in the stream, or the wrong thing, and leaves the mirror with other rows than Postgres
+ * has.
+ */
 const UNSAID: [what: string, ...sql: string[]][] = [
   ['a column made anew under its name', 'ALTER TABLE item DROP b', 'ALTER TABLE item ADD b int'],
   [

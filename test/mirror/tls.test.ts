@@ -172,7 +172,10 @@ async function waitForTls(port: number): Promise<void> {
   }
 }
 
-/** Ends the encryption of a client with a certificate of its own, and passes on what it reads over another encrypted connection. */
+/**
+ * Ends the encryption of a client with a certificate of its own, and passes on what it reads over another encrypted
+ * connection.
+ */
 async function interceptor(upstreamPort: number, own: { cert: string; key: string }) {
   const sockets = new Set<net.Socket>()
   const keep = <S extends net.Socket>(socket: S): S => {

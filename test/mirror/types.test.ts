@@ -72,7 +72,9 @@ const arrayOf = (element: fc.Arbitrary<string>, type: string) =>
     .array(fc.option(element, { nil: 'NULL', freq: 5 }), { maxLength: 6 })
     .map((items) => `ARRAY[${items.join(', ')}]::${type}[]`)
 
-/** Columns: declaration, SQL expressions to fill them, and how the value read back must relate to what SQL says of it. */
+/**
+ * Columns: declaration, SQL expressions to fill them, and how the value read back must relate to what SQL says of it.
+ */
 interface Case {
   type: string
   columnType: ColumnType

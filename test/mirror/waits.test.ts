@@ -23,7 +23,8 @@ afterAll(async () => {
   await server.close()
 })
 afterEach(async () => {
-  for (const each of opened.splice(0)) await each.close().catch(() => undefined) // one has told its test that it could not
+  // one has told its test that it could not
+  for (const each of opened.splice(0)) await each.close().catch(() => undefined)
   network.reset()
   network.isSilentToNew = false
   network.onAnswer = network.onRequest = (bytes) => bytes

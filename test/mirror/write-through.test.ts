@@ -106,7 +106,8 @@ test.each([
     { code: 'CLOSED', message: expect.stringContaining('is rolled back') },
     { code: 'CLOSED', message: expect.stringContaining('before the transaction began') },
   ])
-  while ((await backends(bench)).length > 1) await new Promise((resolve) => setTimeout(resolve, 5)) // the holder's alone
+  // the holder's alone
+  while ((await backends(bench)).length > 1) await new Promise((resolve) => setTimeout(resolve, 5))
   await holder.end()
   expect(await bench.query('SELECT balance FROM account WHERE id = 1')).toEqual([{ balance: 100 }])
   await bench.close()

@@ -8,7 +8,9 @@ const TIMES = [new Date(0), new Date(-5), new Date(1e12), null]
 const DAYS = ['1969-12-31', '2024-02-29', '1970-01-01', null]
 const TEXTS = ['', 'a', 'paid', 'a text that is too long for a word', null]
 
-/** Rows with all that words can be, holes among the rows, a column of few rows and one that nothing was ever put into. */
+/**
+ * Rows with all that words can be, holes among the rows, a column of few rows and one that nothing was ever put into.
+ */
 async function filled(memory: 'native' | 'plain'): Promise<Database> {
   const db = await open(undefined, memory === 'plain' ? { memory: plainMemory() } : {})
   db.write((tx) => {

@@ -6,7 +6,9 @@ import { ROOT } from '../../src/heap/layout'
 import { LARGEST_POSTING, MutablePostingList, PostingList } from '../../src/struct/posting-list'
 import { type Drawn, fingerprint, HEAP_MEMORIES, inTransaction, withHeap } from '../support/heap'
 
-/** Stretches of numbers: single ones, sparse and dense runs, around the edges of chunks and at the ends of the range. */
+/**
+ * Stretches of numbers: single ones, sparse and dense runs, around the edges of chunks and at the ends of the range.
+ */
 const start = fc.oneof(
   fc.nat(200_000),
   fc.constantFrom(0, 65_535, 65_536, 131_071, LARGEST_POSTING, LARGEST_POSTING - 65_536),

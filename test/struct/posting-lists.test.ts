@@ -71,7 +71,8 @@ describe.each(HEAP_MEMORIES)('posting lists made at once on %s memory', (_name, 
 
   test('are whole where those of one size go on from one block to the next', () =>
     withHeap(memory, (heap) => {
-      const each = Array.from({ length: 3000 }, (_, i) => (i < 2000 ? 4 : 12)) // lists of 4 and of 8 words, which fill blocks
+      // lists of 4 and of 8 words, which fill blocks
+      const each = Array.from({ length: 3000 }, (_, i) => (i < 2000 ? 4 : 12))
       const groups = groupsOf(each)
       heap.begin()
       const base = heap.allocator.allocate(2 ** 17)

@@ -43,7 +43,10 @@ export class CopyNetwork implements AsyncDisposable {
     return this.network.port
   }
 
-  /** Holds back rows of a table after so many more bytes of them, until `goOn` or `cut`. Resolves when it has come to that. */
+  /**
+   * Holds back rows of a table after so many more bytes of them, until `goOn` or `cut`. Resolves when it has come to
+   * that.
+   */
   stopAt(table: string, afterBytes: number): Promise<void> {
     return new Promise((reached) => {
       this.stop = { table, afterBytes, passedBytes: 0, reached, held: [] }

@@ -80,8 +80,8 @@ function fill(db: Database): void {
 }
 
 /**
- * Native calls and bytes of JavaScript's heap for each of many operations, once the engine has optimized them. Each is run by a
- * loop of its own, as in a program: one that all share is told numbers in boxes of 16 bytes.
+ * Native calls and bytes of JavaScript's heap for each of many operations, once the engine has optimized them. Each is
+ * run by a loop of its own, as in a program: one that all share is told numbers in boxes of 16 bytes.
  */
 function costOf(operation: (i: number) => unknown): { nativeCalls: number; heapBytes: number } {
   const loop = `return () => { // of its own by this number: ${loops++}
@@ -172,7 +172,10 @@ async function writes(folder: string): Promise<object> {
   return result
 }
 
-/** Bytes of JavaScript's heap for a row updated in five indexed columns, without the row given, once the engine has optimized it. */
+/**
+ * Bytes of JavaScript's heap for a row updated in five indexed columns, without the row given, once the engine has
+ * optimized it.
+ */
 function heapBytesOf(db: Database): number {
   const updates = 500
   const rounds: number[] = []

@@ -1,4 +1,5 @@
-// A process that mirrors until it is killed: node scripts/run-bundled.mjs test/support/mirror-child.ts FILE CONNECTION [OPTIONS]
+// A process that mirrors until it is killed: node scripts/run-bundled.mjs test/support/mirror-child.ts FILE CONNECTION
+// [OPTIONS]
 import { Store } from '../../src/db/store'
 import { mirror } from '../../src/mirror/mirror'
 

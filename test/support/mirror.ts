@@ -70,7 +70,10 @@ export class MirrorBench {
     expect(this.db.check().problems).toEqual([])
   }
 
-  /** The same after a change that the stream does not tell of: once the mirror has looked, and has brought itself into step. */
+  /**
+   * The same after a change that the stream does not tell of: once the mirror has looked, and has brought itself into
+   * step.
+   */
   async expectSameSoon(withinMs = 30_000): Promise<void> {
     await this.inStep()
     const end = Date.now() + withinMs

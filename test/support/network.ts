@@ -5,7 +5,10 @@ import { type AddressInfo, connect, createServer, type Socket } from 'node:net'
 export interface NetworkPair {
   readonly client: Socket
   readonly server: Socket
-  /** Nothing is passed on, and the end of one side is not told to the other: as where a firewall has forgotten a connection. */
+  /**
+   * Nothing is passed on, and the end of one side is not told to the other: as where a firewall has forgotten a
+   * connection.
+   */
   isSilent: boolean
 }
 

@@ -157,7 +157,9 @@ function start(settings) {
   })
 }
 
-/** SIGINT: fast shutdown, clean. SIGQUIT: immediate, as after a crash; also what a fast one turns into when it hangs. */
+/**
+ * SIGINT: fast shutdown, clean. SIGQUIT: immediate, as after a crash; also what a fast one turns into when it hangs.
+ */
 function stop(signal) {
   const child = server
   if (child === undefined) return Promise.resolve()

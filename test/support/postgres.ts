@@ -14,7 +14,9 @@ export interface ServerConnection {
   database: string
 }
 
-/** A real Postgres server of its own folder, port and socket; gone with the process that started it, however it ends. */
+/**
+ * A real Postgres server of its own folder, port and socket; gone with the process that started it, however it ends.
+ */
 export interface PostgresServer extends AsyncDisposable {
   /** Over the unix socket (over TCP on Windows), as superuser. */
   readonly connection: ServerConnection

@@ -21,7 +21,10 @@ const keepSourceUrl: Plugin = {
   transform: (code, id) => code.replaceAll('import.meta.url', JSON.stringify(pathToFileURL(id).href)),
 }
 
-/** What the compiler has against a program that imports this library by its package name, in its words. The library is checked by itself. */
+/**
+ * What the compiler has against a program that imports this library by its package name, in its words. The library is
+ * checked by itself.
+ */
 export function typeErrors(file: string): string[] {
   const { config } = ts.readConfigFile(join(root, 'tsconfig.json'), ts.sys.readFile)
   const { options } = ts.convertCompilerOptionsFromJson(config.compilerOptions, root)
@@ -76,8 +79,8 @@ export async function bundleProgram(file: string): Promise<{ bundle: string; rem
 }
 
 /**
- * Runs a TypeScript program in a process of its own, as a user's build would leave it: bundled, importing this library by
- * its package name. `flags` are for node.
+ * Runs a TypeScript program in a process of its own, as a user's build would leave it: bundled, importing this library
+ * by its package name. `flags` are for node.
  */
 export async function runProgram(
   file: string,

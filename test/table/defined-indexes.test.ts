@@ -196,7 +196,10 @@ function create(store: Store, isBefore: boolean): void {
   store.write((tx) => tx.createTable('t', { key: 'id', columns: COLUMNS, indexes: isBefore ? INDEXES : [] }))
 }
 
-/** By index: which of the damages below leave it as it should be. Where no two rows share the first value, the second one orders nothing. */
+/**
+ * By index: which of the damages below leave it as it should be. Where no two rows share the first value, the second
+ * one orders nothing.
+ */
 const UNDAMAGED: Readonly<Record<string, readonly number[]>> = {
   b_ordered: [1],
   ab: [1, 3],

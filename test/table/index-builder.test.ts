@@ -122,7 +122,10 @@ describe('an index built over existing rows', () => {
   })
 })
 
-/** Words of a column, by row: absent, one of a few values, or one of many; some with the same halves the other way round. */
+/**
+ * Words of a column, by row: absent, one of a few values, or one of many; some with the same halves the other way
+ * round.
+ */
 const word = fc.oneof(
   { weight: 2, arbitrary: fc.constant<Word>([0, 0]) },
   { weight: 4, arbitrary: fc.nat(3).map<Word>((i) => [i, 7]) },

@@ -1,5 +1,5 @@
-// Each case has a project of its own. `packages` are installed from npm in the versions of `versions.json`; `isQuick` ones need
-// nothing but what this repository installs. A case that is not `isRequired` is only tried.
+// Each case has a project of its own. `packages` are installed from npm in the versions of `versions.json`; `isQuick`
+// ones need nothing but what this repository installs. A case that is not `isRequired` is only tried.
 import ts from 'typescript'
 import { ensureNative, javascript, program } from './project.mjs'
 

@@ -1,6 +1,6 @@
-// Run as a process of its own: `contend-store.ts native|plain PATH NUMBER ROWS`. Opens the database for writing, adds one row, closes it,
-// and prints the row's id once `close` has resolved; again until it has added its rows. Where another process has the
-// database it tries again.
+// Run as a process of its own: `contend-store.ts native|plain PATH NUMBER ROWS`. Opens the database for writing, adds
+// one row, closes it, and prints the row's id once `close` has resolved; again until it has added its rows. Where
+// another process has the database it tries again.
 import { Store } from '../../../src/db/store'
 import { SnapheapError } from '../../../src/errors'
 import { plainMemory } from '../../../src/heap/plain-memory'

@@ -1,5 +1,5 @@
-// Run as a process of its own: `hold-store.ts native|plain PATH`. Opens the database for writing, saves one row, says so on
-// standard output and holds it until it dies.
+// Run as a process of its own: `hold-store.ts native|plain PATH`. Opens the database for writing, saves one row, says
+// so on standard output and holds it until it dies.
 import { Store } from '../../../src/db/store'
 import { plainMemory } from '../../../src/heap/plain-memory'
 

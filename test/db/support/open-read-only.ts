@@ -1,4 +1,5 @@
-// Run as a process of its own: `open-read-only.ts PATH`, a database on a read-only file system. Prints as JSON what became of opening it.
+// Run as a process of its own: `open-read-only.ts PATH`, a database on a read-only file system. Prints as JSON what
+// became of opening it.
 import { Store } from '../../../src/db/store'
 import type { SnapheapError } from '../../../src/errors'
 import { loadNativeMemory } from '../../../src/heap/native-memory'

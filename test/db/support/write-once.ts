@@ -1,5 +1,5 @@
-// Run as a process of its own: `write-once.ts native|plain PATH ID`. Opens the database for writing, adds a row, closes it, and prints
-// `written`, or the code and message of the error.
+// Run as a process of its own: `write-once.ts native|plain PATH ID`. Opens the database for writing, adds a row, closes
+// it, and prints `written`, or the code and message of the error.
 import { Store } from '../../../src/db/store'
 import { plainMemory } from '../../../src/heap/plain-memory'
 

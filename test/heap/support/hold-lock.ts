@@ -1,5 +1,6 @@
-// Run as a process of its own: `hold-lock.ts native|plain`. Takes orders on standard input: `lock PATH` tries the lock and answers
-// `held` or the error's code and message on a line; `release` gives back what it holds and answers `released`.
+// Run as a process of its own: `hold-lock.ts native|plain`. Takes orders on standard input: `lock PATH` tries the lock
+// and answers `held` or the error's code and message on a line; `release` gives back what it holds and answers
+// `released`.
 import { createInterface } from 'node:readline'
 import { SnapheapError } from '../../../src/errors'
 import type { FileLock } from '../../../src/heap/memory'

@@ -7,7 +7,10 @@ import { bundleOnce } from '../../support/bundle-once'
 
 const script = fileURLToPath(new URL('./hold-lock.ts', import.meta.url))
 
-/** Another process that takes locks on request; killed after the test. `within` is a command that runs it elsewhere, like `unshare`. */
+/**
+ * Another process that takes locks on request; killed after the test. `within` is a command that runs it elsewhere,
+ * like `unshare`.
+ */
 export class LockHolder {
   private readonly answers: AsyncIterator<string>
 

@@ -2,7 +2,9 @@ import type { Store } from '../../../src/db/store'
 import { Decimal } from '../../../src/value/decimal'
 import { Timestamp } from '../../../src/value/timestamp'
 
-/** What golden files hold. Files of earlier formats hold it too: a change here needs other files, so never change it. */
+/**
+ * What golden files hold. Files of earlier formats hold it too: a change here needs other files, so never change it.
+ */
 export const GOLDEN_ROWS = Array.from({ length: 40 }, (_, i) => ({
   id: i,
   flag: i % 2 === 0,

@@ -129,8 +129,8 @@ export class Device {
   }
 
   /**
-   * Cuts the power: what is left, in a new folder of its own, as the machine finds it when it starts again. Without `random`,
-   * exactly what was synced.
+   * Cuts the power: what is left, in a new folder of its own, as the machine finds it when it starts again. Without
+   * `random`, exactly what was synced.
    */
   cut(random: (() => number) | undefined, folder: string): Device {
     return new Device(folder, leave(this.root, random, folder))

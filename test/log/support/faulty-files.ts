@@ -44,9 +44,9 @@ interface InFlight {
 }
 
 /**
- * The file system of one process on a device: real files, because memory is mapped from them, and a record of all that was
- * asked. Any operation can be made to fail. What is asynchronous ends in an order that `random` alone decides, and syncs
- * reach the device only then.
+ * The file system of one process on a device: real files, because memory is mapped from them, and a record of all that
+ * was asked. Any operation can be made to fail. What is asynchronous ends in an order that `random` alone decides, and
+ * syncs reach the device only then.
  */
 export class FaultyFiles implements Files {
   readonly fileMode = nodeFiles.fileMode

@@ -1,5 +1,6 @@
-// Run as a process of its own, with a path on a small device: changes rows and saves without end, goes on after each failure, and
-// prints the number of each change that was acknowledged, and "full" for each that was refused for want of space.
+// Run as a process of its own, with a path on a small device: changes rows and saves without end, goes on after each
+// failure, and prints the number of each change that was acknowledged, and "full" for each that was refused for want of
+// space.
 import { Store } from '../../../src/db/store'
 import { SnapheapError } from '../../../src/errors'
 

@@ -1,5 +1,5 @@
-// Run as a process of its own: `follow-store.ts PATH`. Follows the database and prints, for each change it sees, version,
-// sum and number of rows of table "t", read in one turn.
+// Run as a process of its own: `follow-store.ts PATH`. Follows the database and prints, for each change it sees,
+// version, sum and number of rows of table "t", read in one turn.
 import { Store } from '../../../src/db/store'
 
 const [path] = process.argv.slice(-1)

@@ -1,5 +1,5 @@
-// Run as a worker thread, with the path of a database as its data: follows it, and posts for each change it sees version, sum
-// and number of rows of table "t", read in one turn.
+// Run as a worker thread, with the path of a database as its data: follows it, and posts for each change it sees
+// version, sum and number of rows of table "t", read in one turn.
 import { parentPort, workerData } from 'node:worker_threads'
 import { Store } from '../../../src/db/store'
 

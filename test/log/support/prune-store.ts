@@ -1,4 +1,5 @@
-// Run as a process of its own, with a path and "none" or "retain": commits, makes checkpoints, rewrites and removes log without end.
+// Run as a process of its own, with a path and "none" or "retain": commits, makes checkpoints, rewrites and removes log
+// without end.
 import { Store } from '../../../src/db/store'
 
 const [path, retain] = process.argv.slice(2)

@@ -1,5 +1,5 @@
-// Run as a process of its own, with the path of a database and that of a copy: fills the database, says so, and saves the copy
-// again and again, saying each time that it has.
+// Run as a process of its own, with the path of a database and that of a copy: fills the database, says so, and saves
+// the copy again and again, saying each time that it has.
 import { Store } from '../../../src/db/store'
 
 const [path, copy] = process.argv.slice(2)

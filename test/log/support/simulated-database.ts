@@ -50,7 +50,9 @@ export class SimulatedDatabase {
   private mayRefuse = false
   /** What it comes to. */
   private beside: { readonly version: number; readonly state: State; readonly isBulk: boolean } | undefined
-  /** Failures there were when nothing was under way: a later error of something under way is excused by later ones only. */
+  /**
+   * Failures there were when nothing was under way: a later error of something under way is excused by later ones only.
+   */
   private quietFaults = 0
   private failure: SimulationFailure | undefined
   private plan: FaultPlan = () => undefined
@@ -183,7 +185,10 @@ export class SimulatedDatabase {
     if (state !== undefined && !this.isPoisoned && !this.files.isDead) this.rejected.push({ version, state })
   }
 
-  /** What was rejected has left nothing: from the rejection on or, while something is under way, as soon as that has ended. */
+  /**
+   * What was rejected has left nothing: from the rejection on or, while something is under way, as soon as that has
+   * ended.
+   */
   private expectTakenBack(): void {
     const isQuiet = this.isQuiet && !this.isBesideOpen
     for (const { version, state } of this.rejected.splice(0)) {

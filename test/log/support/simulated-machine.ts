@@ -125,7 +125,8 @@ export class SimulatedMachine {
       session = new WriterSession(process, path, this.registry, this.anyOptions())
     } catch (error) {
       const hasFailed = process.files.faults > faults || process.files.isDead
-      // one that was robbed of its lock, and has been followed by another since, still holds the kernel's locks on its files
+      // one that was robbed of its lock, and has been followed by another since, still holds the kernel's locks on its
+      // files
       if (error instanceof SnapheapError && (hasFailed || (this.isOpen(path) && error.code === 'LOCKED'))) return
       path.expectExcused(error, 'a writer')
       return
@@ -307,7 +308,8 @@ export class SimulatedMachine {
     const folder = `backup-${this.names++}`
     await this.idle() // what a failed backup leaves is removed in real time
     const least = session.shown()
-    // a backup begins with a checkpoint where the file does not hold, or the log does not lead to, all that was committed
+    // a backup begins with a checkpoint where the file does not hold, or the log does not lead to, all that was
+    // committed
     if (!session.logsCommits || !this.tools.files.exists(session.path.in(this.device))) session.path.checkpoints++
     const backUp = async (): Promise<void> => {
       const onProgress = (): void => this.useBesideBackup(session)

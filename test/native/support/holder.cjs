@@ -7,7 +7,8 @@ const addon = require(binary)
 const fd = openSync(file, 'r')
 const held = [addon.lockFile(openSync(lock, 'w')), addon.mapFile(fd, 0, 2 ** 31), addon.allocate(2 ** 31)]
 new Uint8Array(held[2])[12345] = 1
-// In a thread of the pool, which reads a window and writes arrays for as long as it takes: longer than this worker lives.
+// In a thread of the pool, which reads a window and writes arrays for as long as it takes: longer than this worker
+// lives.
 const words = 2 ** 18
 const table = Uint32Array.from({ length: words / 4096 }, (_, block) => block)
 new Float64Array(held[2]).fill(1.5, 0, words)

@@ -66,7 +66,10 @@ interface Made {
   readonly target: Made | undefined
 }
 
-/** What ids are made of; as row numbers they lie on both sides of a block's border, since the code that scans goes block by block. */
+/**
+ * What ids are made of; as row numbers they lie on both sides of a block's border, since the code that scans goes block
+ * by block.
+ */
 const IDS = [...Array.from({ length: 30 }, (_, i) => i), ...Array.from({ length: 30 }, (_, i) => 4081 + i)]
 
 interface Leaf {

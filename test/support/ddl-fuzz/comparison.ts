@@ -22,7 +22,10 @@ interface ExpectedRow {
   unfit: string | null
 }
 
-/** The tables that names stand for: those called so, else those that the mirror knows by them, unless they have another's name. */
+/**
+ * The tables that names stand for: those called so, else those that the mirror knows by them, unless they have
+ * another's name.
+ */
 export async function readExpected(
   client: pg.Client,
   names: readonly string[],

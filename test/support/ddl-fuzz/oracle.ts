@@ -37,8 +37,8 @@ interface Place {
 /** Between two looks of the mirror at the catalogue. */
 export const LOOK_INTERVAL_MS = 25
 /**
- * A mirror that has ended so many looks, and been live all the time, is taken by its word: a change is seen by the first
- * look that begins after it, and acted on by the second or third.
+ * A mirror that has ended so many looks, and been live all the time, is taken by its word: a change is seen by the
+ * first look that begins after it, and acted on by the second or third.
  */
 const LOOKS_ALLOWED = 12
 /** And that for at least so long: what the stream has to bring is not a matter of looks. */
@@ -61,7 +61,10 @@ export class Oracle {
     return found && `${found.name}: ${found.unfit}`
   }
 
-  /** Throws `Failure` unless the mirror is right, or says rightly that it cannot be. `looks`: how many of them to wait for at least. */
+  /**
+   * Throws `Failure` unless the mirror is right, or says rightly that it cannot be. `looks`: how many of them to wait
+   * for at least.
+   */
   async check(running: Running, looks: number): Promise<void> {
     const expected = await this.expected()
     const unfit = expected.filter((table) => table.unfit !== undefined)

@@ -42,8 +42,8 @@ export interface DdlOptions {
 }
 
 /**
- * Lives through as many histories of random changes of schema and rows, of the seeds from `seed` on, each in a database of
- * its own, and compares the mirror with the server after every step. Goes on after a failure.
+ * Lives through as many histories of random changes of schema and rows, of the seeds from `seed` on, each in a database
+ * of its own, and compares the mirror with the server after every step. Goes on after a failure.
  */
 export async function ddlRounds(
   rounds: number,

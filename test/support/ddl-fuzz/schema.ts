@@ -15,7 +15,10 @@ const PLAIN_COLUMNS = [
   'doc jsonb, day date, at timestamptz, big bigint NOT NULL DEFAULT 5, body text, l label',
 ]
 
-/** The columns called `body` are not compressed, so that large values of them are TOASTed. `STORAGE` is new in Postgres 16. */
+/**
+ * The columns called `body` are not compressed, so that large values of them are TOASTed. `STORAGE` is new in Postgres
+ * 16.
+ */
 function createTable(name: string, columns: string, options = ''): string {
   const create = `CREATE TABLE ${name} (${columns})${options}`
   return /\bbody\b/.test(columns) ? `${create}; ALTER TABLE ${name} ALTER body SET STORAGE EXTERNAL` : create

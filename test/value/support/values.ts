@@ -38,7 +38,9 @@ export const anyNumber = fc.oneof(
 
 const SURROGATES = { first: 0xd800, count: 0x800 }
 
-/** Any character. (fast-check's own unit `binary` makes a table of all 1.1 million, which takes it more than a second.) */
+/**
+ * Any character. (fast-check's own unit `binary` makes a table of all 1.1 million, which takes it more than a second.)
+ */
 const anyCharacter = fc.nat(0x10ffff - SURROGATES.count).map(
   (place) => String.fromCodePoint(place < SURROGATES.first ? place : place + SURROGATES.count),
   (character) => {
