@@ -21,6 +21,7 @@ export type {
   RefOptions,
   ThroughOptions,
 } from './entity/class-definition'
+export type { Collection } from './entity/collection'
 export {
   type Database,
   type EntitySnapshot,

@@ -1,6 +1,7 @@
 import { snakeCase } from '../entity/mapping'
 import type { ColumnType, ScalarType } from '../table/column-type'
-import type { ColumnModel, TableModel } from './table-models'
+import { isRenamed, type NamedColumn, namesOf, pascalCase, propertiesOf, quoted } from './generated-names'
+import type { TableModel } from './table-models'
 
 /** What each type of column reads as, and whether the compiler's metadata tells it from every other. */
 const TYPES: Readonly<Record<ScalarType, { readonly type: string; readonly isTold: boolean }>> = {
@@ -19,39 +20,11 @@ const TYPES: Readonly<Record<ScalarType, { readonly type: string; readonly isTol
   json: { type: 'unknown', isTold: false },
 }
 
-/** Names that a class of the source cannot have: what it imports, what its types mean, and what the language keeps. */
-const TAKEN: ReadonlySet<string> = new Set(
-  [
-    'Column',
-    'Decimal',
-    'Entity',
-    'Id',
-    'Ref',
-    'Reference',
-    'Date',
-    'Uint8Array',
-    'Object',
-    'Function',
-    'Symbol',
-  ].concat([
-    'Array',
-    'String',
-    'Number',
-    'Boolean',
-    'Promise',
-    'Error',
-    'Map',
-    'Set',
-    'Proxy',
-    'Reflect',
-    'JSON',
-    'Math',
-  ]),
-)
+const IMPORTED = ['Column', 'Decimal', 'Entity', 'Id', 'Ref', 'Reference']
 
 /** The source of a module with a class for each table. */
 export function classSource(tables: readonly TableModel[]): string {
-  const names = classNames(tables)
+  const names = namesOf(tables, pascalCase, IMPORTED)
   const classes = tables.map((table) => classOf(table, tables, names))
   const text = classes.join('\n')
   const imports = ['Column', 'Decimal', 'Entity', 'Id', 'Ref'].filter((name) =>
@@ -69,36 +42,18 @@ function types(text: string): string {
   return [...text.matchAll(/!: (.*)$/gm)].map(([, type]) => type).join('\n')
 }
 
-function classNames(tables: readonly TableModel[]): Map<string, string> {
-  const names = new Map<string, string>()
-  const taken = new Set(TAKEN)
-  for (const { name } of tables) names.set(name, unique(pascalCase(name) || 'Table', taken))
-  return names
-}
-
 function classOf(table: TableModel, tables: readonly TableModel[], names: ReadonlyMap<string, string>): string {
   const name = names.get(table.name)!
-  const taken = new Set(['constructor', 'toJSON'])
-  const columns = [
-    ...table.key.map((key) => table.columns.find((each) => each.name === key)!),
-    ...table.columns.filter((each) => !table.key.includes(each.name)),
-  ]
-  const plain = new Set(columns.map((each) => camelCase(each.name)))
-  const lines = columns.map((column) => {
-    const target = tables.find((each) => each.name === column.refersTo && each.key.length === 1)
-    const short = camelCase(column.name).replace(/Id$/, '')
-    const wanted = target !== undefined && short !== '' && !plain.has(short) ? short : camelCase(column.name)
-    const property = unique(wanted || 'column', taken)
-    const refersTo = target === undefined ? undefined : names.get(target.name)
-    return `  ${line(column, property, table.key.includes(column.name), refersTo)}\n`
-  })
-  const options = snakeCase(name) === table.name ? '' : `{ name: ${quoted(table.name)} }`
+  const lines = propertiesOf(table, tables).map((each) => `  ${line(each, names)}\n`)
+  const isDerived = snakeCase(name) === table.name && name.length >= 3
+  const options = isDerived ? '' : `{ name: ${quoted(table.name)} }`
   return `@Entity(${options})\nexport class ${name} {\n${lines.join('')}}\n`
 }
 
-function line(column: ColumnModel, property: string, isKey: boolean, refersTo: string | undefined): string {
+function line(named: NamedColumn, names: ReadonlyMap<string, string>): string {
+  const { column, property, isKey, target } = named
   const isNullable = column.nullable && !isKey && column.type !== 'any'
-  const name = snakeCase(property) === column.name ? [] : [`name: ${quoted(column.name)}`]
+  const name = isRenamed(named) ? [`name: ${quoted(column.name)}`] : []
   const more = isKey
     ? []
     : [
@@ -108,7 +63,8 @@ function line(column: ColumnModel, property: string, isKey: boolean, refersTo: s
           ? []
           : [`index: ${column.index === 'ordered' ? quoted(column.index) : column.index}`]),
       ]
-  if (refersTo !== undefined) {
+  if (target !== undefined) {
+    const refersTo = names.get(target.name)!
     const options = [...name, ...more]
     const given = options.length === 0 ? '' : `, { ${options.join(', ')} }`
     const type = `Reference<${refersTo}>${isNullable ? ' | null' : ''}`
@@ -126,28 +82,4 @@ function typeOf(type: ColumnType): { type: string; isTold: boolean } {
   if (!type.endsWith('[]')) return TYPES[type as ScalarType]
   const element = TYPES[type.slice(0, -2) as ScalarType].type
   return { type: element === 'unknown' ? 'unknown[]' : `(${element} | null)[]`, isTold: false }
-}
-
-/** "order_line" -> "OrderLine"; letters and digits only, beginning with a letter. */
-function pascalCase(name: string): string {
-  const words = name.split(/[^\p{L}\p{N}]+/u).filter((each) => each !== '')
-  const text = words.map((each) => each[0].toUpperCase() + each.slice(1)).join('')
-  return /^\p{N}/u.test(text) ? `_${text}` : text
-}
-
-function camelCase(name: string): string {
-  const text = pascalCase(name)
-  return text.replace(/^(\p{Lu}+)(?=\p{Lu}\p{Ll}|\P{L}|$)|^\p{Lu}/u, (start) => start.toLowerCase())
-}
-
-/** The name, or the first of name2, name3 … that is free; taken from then on. */
-function unique(name: string, taken: Set<string>): string {
-  let free = name
-  for (let i = 2; taken.has(free); i++) free = `${name}${i}`
-  taken.add(free)
-  return free
-}
-
-function quoted(text: string): string {
-  return `'${text.replaceAll('\\', '\\\\').replaceAll("'", "\\'").replaceAll('\n', '\\n').replaceAll('\r', '\\r')}'`
 }

@@ -4,15 +4,19 @@ import { SnapheapError } from '../errors'
 import { isSameFile, nodeFiles } from '../heap/files'
 import { classSource } from './class-source'
 import { tablesInFile, tablesInPostgres } from './table-models'
+import { tableSource } from './table-source'
 
-export const GENERATE_USAGE = 'snapheap generate --from <file.heap | postgres://…> [--out <classes.ts>]'
+export const GENERATE_USAGE =
+  'snapheap generate --from <file.heap | postgres://…> [--out <tables.ts>] [--style <tables | classes>]'
+
+const SOURCES = { tables: tableSource, classes: classSource }
 
 /**
- * Writes classes for the tables that there are, in a file or in Postgres: to `--out`, which it replaces, or to the
- * standard output. Throws `INVALID_ARGUMENT` for wrong options, `IO`, and what reading the tables throws.
+ * Writes definitions for the tables that there are, in a file or in Postgres: by `table()`, or as classes with
+ * decorators where `--style` says so; to `--out`, which it replaces, or to the standard output. Throws `INVALID_ARGUMENT` for wrong options, `IO`, and what reading the tables throws.
  */
 export async function generate(args: readonly string[]): Promise<void> {
-  const { from, out } = optionsOf(args)
+  const { from, out, style } = optionsOf(args)
   const isServer = /^postgres(ql)?:\/\//.test(from)
   if (!isServer && out !== undefined && isSameFile(nodeFiles.identity(out), nodeFiles.identity(from))) {
     throw new SnapheapError(
@@ -21,7 +25,7 @@ export async function generate(args: readonly string[]): Promise<void> {
       { path: out },
     )
   }
-  const source = classSource(await (isServer ? tablesInPostgres(from) : tablesInFile(from)))
+  const source = SOURCES[style](await (isServer ? tablesInPostgres(from) : tablesInFile(from)))
   if (out === undefined) {
     process.stdout.write(source)
     return
@@ -38,15 +42,23 @@ export async function generate(args: readonly string[]): Promise<void> {
   }
 }
 
-function optionsOf(args: readonly string[]): { from: string; out: string | undefined } {
+interface GenerateOptions {
+  readonly from: string
+  readonly out: string | undefined
+  readonly style: keyof typeof SOURCES
+}
+
+function optionsOf(args: readonly string[]): GenerateOptions {
   let problem = 'It needs --from.'
   try {
     const { values } = parseArgs({
       args: [...args],
-      options: { from: { type: 'string' }, out: { type: 'string' } },
+      options: { from: { type: 'string' }, out: { type: 'string' }, style: { type: 'string', default: 'tables' } },
       strict: true,
     })
-    if (values.from !== undefined && values.from !== '') return { from: values.from, out: values.out }
+    const { from, out, style } = values
+    if (!Object.hasOwn(SOURCES, style)) problem = `--style is tables or classes, not ${style}.`
+    else if (from !== undefined && from !== '') return { from, out, style: style as GenerateOptions['style'] }
   } catch (error) {
     problem = (error as Error).message
   }

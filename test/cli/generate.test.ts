@@ -73,7 +73,7 @@ describe('classes generated from a file', () => {
       })
     }
     const out = join(folder, 'classes.ts')
-    await generate(['--from', path, '--out', out])
+    await generate(['--from', path, '--out', out, '--style', 'classes'])
     const source = readFileSync(out, 'utf8')
     expect(source).toBe(EXPECTED.replace("{ nullable: true, type: 'decimal' }", "{ type: 'decimal', nullable: true }"))
     const program = join(folder, 'program.ts')
@@ -90,49 +90,120 @@ await db.close()
     expect(typeErrors(program)).toEqual([])
     expect(await runProgram(program)).toEqual({ exitCode: 0, stdout: "Ann Ann [ 'x' ]\n", stderr: '' })
   })
+})
 
-  test('have names that the language allows, whatever tables and columns are called', async () => {
-    const path = join(folder, 'odd.heap')
-    const columns = [
-      'constructor',
-      'toJSON',
-      'a b',
-      'a-b',
-      "it's",
-      'ID',
-      '2nd',
-      'class',
-      '€',
-      'HTTPStatus',
-      'x_1',
-      '\\',
-    ] as const
-    const tables = ['date', 'Date', 'column', 'my-table', 'my_table', '1st', '!!', "o'clock", 'Reference']
-    {
-      await using db = await open(path)
-      db.write((tx) => {
-        const all = Object.fromEntries(columns.map((name) => [name, { type: 'timestamp', nullable: true } as const]))
-        for (const name of tables)
-          tx.createTable(name, { key: 'key part', columns: { 'key part': 'uuid', ...all, any: 'any' } })
-      })
-    }
-    const out = join(folder, 'classes.ts')
-    await generate(['--from', path, '--out', out])
-    const names = [...readFileSync(out, 'utf8').matchAll(/^export class (\S+)/gm)].map(([, name]) => name)
-    expect(new Set(names).size).toBe(tables.length)
-    const program = join(folder, 'program.ts')
-    writeFileSync(
-      program,
-      `import { open } from 'snapheap'
-import * as classes from './classes'
-const db = await open(${JSON.stringify(path)}, { entities: Object.values(classes), schema: 'check' })
+const EXPECTED_TABLES = `// Written by \`snapheap generate\`: a definition for each table, to be changed as you like.
+import { bigint, decimal, integer, json, number, ref, table, text, type RowOf } from 'snapheap'
+
+export const customer = table('customer', {
+  id: bigint().key(),
+  name: text(),
+  get recommendedBy() {
+    return ref(() => customer).nullable()
+  },
+})
+export type Customer = RowOf<typeof customer>
+
+export const orderLine = table('order line', {
+  customer: ref(() => customer).key(),
+  position: integer().key(),
+  price: decimal().nullable(),
+  serial: text().unique(),
+  text: text().index(false),
+  tags: text().array(),
+  weight: number().index('ordered'),
+  extra: json().nullable(),
+  payer: ref(() => customer).nullable().column('payer_id'),
+})
+export type OrderLine = RowOf<typeof orderLine>
+`
+
+test('tables generated from a file are well typed, refer to each other, and open it without a difference', async () => {
+  const path = join(folder, 'shop.heap')
+  {
+    await using db = await open(path, { entities: [Customer, OrderLine] })
+    db.write((tx) => {
+      const ann = tx.create(Customer, { id: 1n, name: 'Ann' })
+      tx.create(Customer, { id: 2n, name: 'Bob', recommendedBy: ann })
+      tx.create(OrderLine, { customer: ann, position: 1, serial: 's', text: 't', tags: ['x'], weight: 1, payer: 2n })
+    })
+  }
+  const out = join(folder, 'tables.ts')
+  await generate(['--from', path, '--out', out])
+  expect(readFileSync(out, 'utf8')).toBe(EXPECTED_TABLES)
+  const program = join(folder, 'program.ts')
+  writeFileSync(
+    program,
+    `import { open } from 'snapheap'
+import { customer, type OrderLine, orderLine } from './tables'
+const db = await open(${JSON.stringify(path)}, { entities: [customer, orderLine], schema: 'check' })
+const line: OrderLine | undefined = db.get(orderLine, [1n, 1])
+console.log(line?.customer.name, line?.payer?.recommendedBy?.name, line?.tags)
+await db.close()
+`,
+  )
+  expect(typeErrors(program)).toEqual([])
+  expect(await runProgram(program)).toEqual({ exitCode: 0, stdout: "Ann Ann [ 'x' ]\n", stderr: '' })
+})
+
+test.each(['tables', 'classes'])('%s have names that the language allows and has nothing else under', async (style) => {
+  const path = join(folder, 'odd.heap')
+  const columns = [
+    'constructor',
+    'toJSON',
+    'value_of',
+    'a b',
+    'a-b',
+    "it's",
+    'ID',
+    '2nd',
+    'class',
+    '€',
+    'HTTPStatus',
+    'x_1',
+    '\\',
+  ] as const
+  const names = [
+    'date',
+    'Date',
+    'column',
+    'my-table',
+    'my_table',
+    '1st',
+    '!!',
+    "o'clock",
+    'Reference',
+    'TV',
+    'RowOf',
+  ].concat(['big_int', 'table', 'text', 'ref', 'class', 'await', 'is_nan', 'object', 'number', 'undefined'])
+  {
+    await using db = await open(path)
+    db.write((tx) => {
+      const all = Object.fromEntries(columns.map((name) => [name, { type: 'timestamp', nullable: true } as const]))
+      for (const name of names) {
+        const key = { 'key part': 'uuid', n: 'bigint' } as const
+        tx.createTable(name, { key: 'key part', columns: { ...key, ...all, any: 'any' } })
+      }
+    })
+  }
+  const out = join(folder, 'definitions.ts')
+  await generate(['--from', path, '--out', out, '--style', style])
+  const made = [...readFileSync(out, 'utf8').matchAll(/^export (?:class|const) (\S+)/gm)].map(([, name]) => name)
+  expect(new Set(made).size).toBe(names.length)
+  const others = 'BigInt Date Object Number Reference undefined class await table text ref'.split(' ')
+  expect(made.filter((name) => others.includes(name))).toEqual([])
+  const program = join(folder, 'program.ts')
+  writeFileSync(
+    program,
+    `import { open } from 'snapheap'
+import * as definitions from './definitions'
+const db = await open(${JSON.stringify(path)}, { entities: Object.values(definitions), schema: 'check' })
 console.log(db.tableNames.length)
 await db.close()
 `,
-    )
-    expect(typeErrors(program)).toEqual([])
-    expect(await runProgram(program)).toEqual({ exitCode: 0, stdout: `${tables.length}\n`, stderr: '' })
-  })
+  )
+  expect(typeErrors(program)).toEqual([])
+  expect(await runProgram(program)).toEqual({ exitCode: 0, stdout: `${names.length}\n`, stderr: '' })
 })
 
 test('classes generated from Postgres are well typed and show what is mirrored, references included', async () => {
@@ -151,7 +222,7 @@ test('classes generated from Postgres are well typed and show what is mirrored, 
   const { host, port, user } = server.tcpConnection
   const url = `postgres://${user}@${host}:${port}/${database}`
   const out = join(folder, 'classes.ts')
-  await generate(['--from', url, '--out', out])
+  await generate(['--from', url, '--out', out, '--style', 'classes'])
   const program = join(folder, 'program.ts')
   writeFileSync(
     program,
@@ -210,13 +281,14 @@ describe('the command', () => {
     )
     const { exitCode, stdout, stderr } = await runProgram(main)
     expect([exitCode, stderr]).toEqual([0, ''])
-    expect(stdout).toContain('export class Customer {')
+    expect(stdout).toContain("export const customer = table('customer', {")
   })
 
   test.each<[string, string[], RegExp]>([
     ['no options', [], /^It needs --from\. Usage: snapheap generate/],
     ['an unknown option', ['--form', 'x'], /^Unknown option '--form'.* Usage: snapheap generate/],
     ['a file that is not there', ['--from', join(here, 'none.heap')], /none\.heap/],
+    ['an unknown style', ['--from', 'x', '--style', 'rows'], /^--style is tables or classes, not rows\. Usage/],
     ['no server', ['--from', 'postgres://127.0.0.1:1/none'], /connecting failed/],
   ])('refuses %s', async (_, args, message) => {
     await expect(generate(args)).rejects.toThrow(expect.objectContaining({ message: expect.stringMatching(message) }))
@@ -226,8 +298,8 @@ describe('the command', () => {
     const main = join(folder, 'main.ts')
     writeFileSync(main, `import { run } from ${JSON.stringify(program)}\nvoid run(['degenerate'])\n`)
     const line =
-      'There is no command degenerate. Usage: snapheap generate --from <file.heap | postgres://…> ' +
-      '[--out <classes.ts>], or snapheap --version\n'
+      'There is no command degenerate. Usage: snapheap generate --from <file.heap | postgres://…> [--out <tables.ts>] ' +
+      '[--style <tables | classes>], or snapheap --version\n'
     expect(await runProgram(main)).toEqual({ exitCode: 1, stdout: '', stderr: line })
   })
 
