@@ -12,7 +12,7 @@ import { cpSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync } fro
 import { join } from 'node:path'
 import { parseArgs } from 'node:util'
 import { CASES } from '../test/toolchains/cases.mjs'
-import { Project, root } from '../test/toolchains/project.mjs'
+import { Project, root, Skipped } from '../test/toolchains/project.mjs'
 
 const { values: options, positionals: words } = parseArgs({
   allowPositionals: true,
@@ -69,6 +69,7 @@ function runCase({ name, packages, manifest, isInstalledByCase = false, isRequir
     const note = run(project, { ...library, version: (each) => versions[each] })
     return done('works', typeof note === 'string' ? `works (${note})` : 'works')
   } catch (error) {
+    if (error instanceof Skipped) return done('skipped', `skipped: ${error.message}`)
     process.stderr.write(`${error.message}\n`)
     return done('fails', `does not: ${reasonOf(error)}`)
   } finally {

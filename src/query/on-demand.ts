@@ -13,7 +13,9 @@ interface Packages {
 /** Throws `NOT_FOUND` where the package is not installed: it was left out when the program was bundled. */
 export function loadPackage<Name extends keyof Packages>(name: Name): Packages[Name] {
   try {
-    return createRequire(import.meta.url)(name)
+    // not written as one expression, which bundlers replace by a look-up in the bundle
+    const from: string | undefined = import.meta.url ?? process.argv[1] // undefined where it was bundled as CommonJS
+    return createRequire(from)(name)
   } catch (error) {
     const [reason] = String(error).split('\n')
     throw new SnapheapError(

@@ -1,7 +1,6 @@
 // A folder as a user's project is: this library installed from a tarball, the tools of one toolchain, and a program.
 import { spawnSync } from 'node:child_process'
 import { cpSync, mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
-import { createRequire } from 'node:module'
 import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
@@ -9,7 +8,6 @@ import ts from 'typescript'
 
 const here = dirname(fileURLToPath(import.meta.url))
 export const root = join(here, '../..')
-const require = createRequire(import.meta.url)
 const versions = JSON.parse(readFileSync(join(here, 'versions.json'), 'utf8'))
 
 const RUN = '\nmain().then((line) => console.log(line), (error) => { console.error(error); process.exit(1) })\n'
@@ -85,12 +83,10 @@ export function javascript(tables, { isRun = true, module = ts.ModuleKind.ESNext
   return ts.transpileModule(program(tables, { isRun }), { compilerOptions }).outputText
 }
 
+/** Thrown by a case that cannot be run here. */
+export class Skipped extends Error {}
+
 /** Throws unless the output of the program says that it ran, in native memory. */
 export function ensureNative(output) {
   if (!output.includes('native memory')) throw new Error(`The program printed:\n${output}`)
-}
-
-/** Where a package of this repository lies. */
-export function resolveOwn(name) {
-  return dirname(require.resolve(`${name}/package.json`))
 }
