@@ -24,7 +24,7 @@ const LAYERS = [
   'cli',
 ]
 
-/** Words that belong to a layer: no layer below it speaks them, in code or comments. */
+/** Words that belong to a layer: no layer below it has them in its code. Comments may explain with any word. */
 const VOCABULARY: Readonly<Record<string, RegExp>> = {
   struct: /\b(posting list|hash table)s?\b/i,
   value: /\b(interned|decimal|timestamp)s?\b/i,
@@ -44,6 +44,31 @@ const ALLOWED: readonly { readonly file: string; readonly word: RegExp }[] = [
 const files = readdirSync(join(root, 'src'), { recursive: true, encoding: 'utf8' })
   .filter((name) => name.endsWith('.ts'))
   .map((name) => join('src', name))
+
+function filesIn(folder: string, names: RegExp): string[] {
+  return readdirSync(join(root, folder), { recursive: true, encoding: 'utf8' })
+    .filter((name) => names.test(name) && !name.includes('node_modules'))
+    .map((name) => join(folder, name))
+}
+
+/** What is left of a source without comments and texts. */
+function codeOf(source: string): string {
+  return source.replaceAll(/\/\*[\s\S]*?\*\/|\/\/.*$|'(?:[^'\\\n]|\\.)*'|`(?:[^`\\]|\\.)*`/gm, '')
+}
+
+/** The files whose values a file imports. */
+function importedBy(file: string): string[] {
+  const source = readFileSync(join(root, file), 'utf8')
+  const statements = source.matchAll(/^(?:import|export)\s+(type\s)?([^;'"]*?)from\s+'(\.[^']+)'/gm)
+  return [...statements].flatMap(([, type, names, target]) => {
+    const listed = names!
+      .replaceAll(/[{}\s]/g, ' ')
+      .split(',')
+      .filter((each) => each.trim() !== '')
+    if (type !== undefined || listed.every((each) => each.trim().startsWith('type '))) return []
+    return [`${normalize(join(dirname(file), target!))}.ts`]
+  })
+}
 
 function layerOf(file: string): string {
   return file.split('/')[1].replace(/\.ts$/, '')
@@ -68,10 +93,23 @@ describe('layers', () => {
     expect(upward).toEqual([])
   })
 
+  test('no file imports itself by way of others', () => {
+    const imports = new Map(files.map((file) => [file, importedBy(file)]))
+    const circles: string[] = []
+    const done = new Set<string>()
+    const visit = (file: string, path: readonly string[]): void => {
+      if (path.includes(file)) circles.push([...path.slice(path.indexOf(file)), file].join(' -> '))
+      else if (!done.has(file)) for (const each of imports.get(file) ?? []) visit(each, [...path, file])
+      done.add(file)
+    }
+    for (const file of files) visit(file, [])
+    expect(circles).toEqual([])
+  })
+
   test('no layer speaks the words of a higher one', () => {
     const strays: string[] = []
     for (const file of files) {
-      const text = readFileSync(join(root, file), 'utf8')
+      const text = codeOf(readFileSync(join(root, file), 'utf8'))
       for (const [owner, words] of Object.entries(VOCABULARY)) {
         if (LAYERS.indexOf(layerOf(file)) >= LAYERS.indexOf(owner)) continue
         for (const [word] of text.matchAll(new RegExp(words, 'gi'))) {
@@ -89,6 +127,21 @@ describe('layers', () => {
     )
     expect(sources.length).toBeGreaterThan(4)
     for (const name of sources) expect(readFileSync(join(root, 'native', name), 'utf8')).not.toMatch(/napi|node_api/)
+  })
+
+  test('lines have at most 120 columns', () => {
+    const code = ['src', 'examples', 'scripts'].flatMap((folder) => filesIn(folder, /\.(ts|mjs)$/))
+    const text = [...filesIn('docs', /\.md$/), 'README.md', 'CHANGELOG.md', 'CONTRIBUTING.md', 'SECURITY.md']
+    expect([code.length > 100, text.length > 10]).toEqual([true, true])
+    const lines = [...code, ...text].flatMap((file) => {
+      const content = readFileSync(join(root, file), 'utf8')
+      // tables and blocks of code in documents cannot be wrapped
+      const prose = file.endsWith('.md')
+        ? content.replaceAll(/^```[\s\S]*?^```/gm, '').replaceAll(/^\|.*$/gm, '')
+        : content
+      return prose.split('\n').flatMap((line) => (line.length > 120 ? [`${file}: ${line}`] : []))
+    })
+    expect(lines).toEqual([])
   })
 
   test('files stay small enough to be read in one sitting', () => {

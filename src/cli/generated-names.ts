@@ -6,9 +6,10 @@ import type { ColumnModel, TableModel } from './table-models'
 const GLOBALS = runInNewContext('Object.getOwnPropertyNames(globalThis)') as readonly string[]
 
 const KEYWORDS =
-  'arguments as async await break case catch class const continue debugger default delete do else enum export extends ' +
-  'false finally for from function get if implements import in instanceof interface let new null of package private ' +
-  'protected public return set static super switch this throw true try type typeof var void while with yield'
+  'arguments as async await break case catch class const continue debugger default delete do else enum export ' +
+  'extends false finally for from function get if implements import in instanceof interface let new null of ' +
+  'package private protected public return set static super switch this throw true try type typeof var void while ' +
+  'with yield'
 
 /** What cannot be a property: every object has something else under these names. */
 const EVERY_OBJECT = [...Object.getOwnPropertyNames(Object.prototype), 'toJSON']

@@ -254,7 +254,8 @@ export class EntityView {
     if (from === undefined) {
       throw new SnapheapError(
         'INVALID_ARGUMENT',
-        'Expected an object that was read from this database. Look it up with get or find, or make it with tx.insert().',
+        'Expected an object that was read from this database. Look it up with get or find, or make it with ' +
+          'tx.insert().',
       )
     }
     const { className, type } = from.mapping

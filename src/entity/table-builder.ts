@@ -78,7 +78,8 @@ function ensureName(name: unknown): void {
   if (typeof name === 'string' && name !== '' && name.length <= 200 && name !== '__proto__') return
   throw new SnapheapError(
     'INVALID_ARGUMENT',
-    `table() expects the table's name, a string of 1 to 200 characters, got ${show(name)}. Write table('quote', { … }).`,
+    `table() expects the table's name, a string of 1 to 200 characters, got ${show(name)}. ` +
+      "Write table('quote', { … }).",
   )
 }
 

@@ -151,7 +151,10 @@ function propertyDifference(mapping: EntityMapping, property: MappedProperty, ta
   if (!table.hasColumn(property.column)) {
     const missing = `needs column ${name}, which is missing.`
     if (isManaged(table))
-      return `${missing} Name another one with ${mapping.spelling.nameColumn}; the table has ${table.columnNames.join(', ')}.`
+      return (
+        `${missing} Name another one with ${mapping.spelling.nameColumn}; the table has ` +
+        `${table.columnNames.join(', ')}.`
+      )
     return (
       `${missing} Declare it nullable or with a default, or add the column with tx.addColumn, giving a value ` +
       'for the rows there are.'
