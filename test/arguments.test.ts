@@ -129,7 +129,7 @@ const CASES: Case[] = [
   ['defineIndexType({ terms })', (x) => defineIndexType({ name: 'some type', terms: x }), isFunction],
   ['defineIndexType({ asked })', (x) => defineIndexType({ name: 'a type', terms: () => [], asked: x }), isFunction],
   // opening and files
-  ['open(path)', (x) => open(x), isAbsent],
+  ['open(path)', (x) => open(x), isOptions],
   ['open(path, options)', (x) => open(freshPath(), x), isOptions],
   ['open(path, { create })', (x) => open(freshPath(), { create: x }), isFlag],
   ['open(path, { readOnly })', (x) => open(freshPath(), { readOnly: x }), isFlag],

@@ -45,7 +45,7 @@ export interface ColumnOptions {
   readonly index?: boolean | 'ordered'
   /**
    * What an object gets that is made without it, and what rows get that were there before the column: a value, or a
-   * function that makes one. With the type `Default<T>` the property may be left out of `create`.
+   * function that makes one. With the type `Default<T>` the property may be left out of `insert`.
    */
   readonly default?: unknown
   /** The values that it may have: an enum of TypeScript, or an array of strings or numbers. Any other is refused. */

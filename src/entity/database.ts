@@ -1,4 +1,4 @@
-import { ensure, ensureOptions, FUNCTION, PATH, type Rule } from '../arguments'
+import { ensure, ensureOptions, FUNCTION, isRecord, PATH, type Rule } from '../arguments'
 import { checkAsync } from '../db/block-check'
 import type { CommitChange } from '../db/commit-feed'
 import {
@@ -67,9 +67,9 @@ export function open(options?: OpenOptions): Promise<Database>
 export function open(path: string, options?: OpenOptions): Promise<Database>
 export function open(path: string | undefined, options?: OpenOptions): Promise<Database>
 export async function open(first?: string | OpenOptions, second?: OpenOptions): Promise<Database> {
-  const isInMemory = first === undefined || first === IN_MEMORY || (typeof first === 'object' && second === undefined)
-  const path = isInMemory ? undefined : (first as string)
-  const options = (typeof first === 'object' ? first : second) ?? {}
+  const isWithoutPath = second === undefined && isRecord(first)
+  const path = isWithoutPath || first === IN_MEMORY ? undefined : (first as string | undefined)
+  const options = isWithoutPath ? (first as OpenOptions) : second === undefined ? {} : second
   ensureOptions('open()', options, OPEN_RULES)
   ensureNestedOptions(options)
   const registry = new Registry(options.entities ?? [])

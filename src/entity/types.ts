@@ -43,7 +43,7 @@ export type PropertyOf<T> = {
 declare const DEFAULT: unique symbol
 
 /**
- * The type of a property with a default: T, which `create` can do without. `@Column({ type: 'integer', default: 0 })
+ * The type of a property with a default: T, which `insert` can do without. `@Column({ type: 'integer', default: 0 })
  * likes!: Default<number>`.
  */
 export type Default<T> = T & { readonly [DEFAULT]?: never }

@@ -287,7 +287,7 @@ describe('a table put together wrongly is refused, naming table, property and re
       'a table where a function belongs',
       () => ref(anything(table('quote', { id }))),
       'INVALID_ARGUMENT',
-      /^What ref\(\) refers to .*\(\) => Customer/,
+      /^ref\(\) expects .*\(\) => Customer/,
     ],
     [
       'an unknown rule',

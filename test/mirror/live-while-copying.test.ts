@@ -149,7 +149,7 @@ test('waitFor and write refuse a table that is not mirrored, and what is no list
     for (const tables of ['small', [], [1], {}, null])
       await expect(call(tables)).rejects.toMatchObject({
         code: 'INVALID_ARGUMENT',
-        message: expect.stringContaining(`The option tables of ${name} is`),
+        message: expect.stringMatching(new RegExp(`^mirror\\.${name}\\(\\) expects .* as option "tables", got `)),
       })
   }
   expect(isRun).toBe(false)
