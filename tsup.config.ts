@@ -7,7 +7,12 @@ import { defineConfig } from 'tsup'
 const IMPORT = '__import__'
 
 export default defineConfig(({ outDir = 'dist' }) => ({
-  entry: { index: 'src/index.ts', postgres: 'src/postgres.ts', cli: 'src/cli/main.ts' },
+  entry: {
+    index: 'src/index.ts',
+    functions: 'src/functions.ts',
+    postgres: 'src/postgres.ts',
+    cli: 'src/cli/main.ts',
+  },
   format: ['esm', 'cjs'],
   target: 'node20',
   platform: 'node',
@@ -38,7 +43,7 @@ export default defineConfig(({ outDir = 'dist' }) => ({
       const file = join(outDir, name)
       writeFileSync(file, readFileSync(file, 'utf8').replaceAll(`${IMPORT}(`, 'import('))
     }
-    for (const entry of ['index', 'postgres']) writeEntryForImport(outDir, entry)
+    for (const entry of ['index', 'functions', 'postgres']) writeEntryForImport(outDir, entry)
   },
 }))
 

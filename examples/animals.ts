@@ -1,5 +1,6 @@
 // Animals and their legs: one question in both orders of its conditions, answered by one plan.
-import { collect, columnEqual, count, exists, getColumn, indexLookup, open, query } from 'snapheap'
+import { open } from 'snapheap'
+import { collect, columnEqual, count, exists, getColumn, indexLookup, query } from 'snapheap/functions'
 
 const db = await open()
 db.write((tx) => {

@@ -33,7 +33,7 @@ try {
   guard('installed', bytesIn(join(folder, 'node_modules', 'snapheap')), MOST_INSTALLED_BYTES)
   guard('installed with dependencies', bytesIn(join(folder, 'node_modules')), MOST_BYTES_WITH_DEPENDENCIES)
   process.stdout.write(`binaries: ${binaries().join(', ')}\n`)
-  for (const entry of ['snapheap', 'snapheap/postgres'])
+  for (const entry of ['snapheap', 'snapheap/functions', 'snapheap/postgres'])
     process.stdout.write(`import ${entry}: ${importMs(entry)} ms\n`)
   writeFileSync(join(folder, 'quick-start.mjs'), quickStart())
   run(process.execPath, ['quick-start.mjs'], folder)

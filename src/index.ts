@@ -98,33 +98,6 @@ export type { ArrowTable } from './query/arrow'
 export { and, not, or, type QueryBuilder, type RecordQuery } from './query/builder'
 export type { Cursor } from './query/cursor'
 export type { ExplainedStep, ExplainOptions, Explanation } from './query/explain'
-export {
-  allValues,
-  apply,
-  collect,
-  columnEqual,
-  columnNotEqual,
-  columnSatisfies,
-  compose,
-  constant,
-  count,
-  exists,
-  first,
-  getColumn,
-  indexLookup,
-  inSub,
-  naturals,
-  notInSub,
-  product,
-  type QueryPart,
-  query,
-  reduce,
-  rows,
-  satisfies,
-  type Terminal,
-  union,
-  unique,
-} from './query/functions'
 export { JSON_LIMITS } from './query/json-limits'
 export type { QueryReader } from './query/pipeline'
 export { Parameter, type Plan } from './query/plan'

@@ -19,6 +19,7 @@ const LAYERS = [
   'query',
   'entity',
   'index',
+  'functions',
   'mirror',
   'postgres',
   'cli',

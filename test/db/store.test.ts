@@ -128,7 +128,7 @@ describe.each(MEMORIES.slice(0, 2))('a database in a file on %s memory', (name, 
     await store.saveAs(`${path}.copy`, { replace: true })
     expect(fileStore(`${path}.copy`, { memory }).table('t').rowCount).toBe(9)
     const inMemory = memoryStore({ memory })
-    expect((await rejectionOf(inMemory.checkpoint())).message).toContain('save(path)')
+    expect((await rejectionOf(inMemory.checkpoint())).message).toContain('saveAs(path)')
     fill(inMemory, 5)
     await inMemory.saveAs(`${path}.from-memory`)
     expect(fileStore(`${path}.from-memory`, { memory }).table('t').rowCount).toBe(5)

@@ -4,7 +4,8 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import fc from 'fast-check'
 import { afterEach, expect, test } from 'vitest'
-import { apply, Column, type Database, Entity, Id, open, query, Ref, rows } from '../../src/index'
+import { apply, query, rows } from '../../src/functions'
+import { Column, type Database, Entity, Id, open, Ref } from '../../src/index'
 
 @Entity()
 class Person {

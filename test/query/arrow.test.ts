@@ -1,6 +1,7 @@
 import { type Table as Arrow, tableFromIPC, tableToIPC } from 'apache-arrow'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
-import { constant, type Database, Decimal, open, query, SnapheapError, Timestamp } from '../../src/index'
+import { constant, query } from '../../src/functions'
+import { type Database, Decimal, open, SnapheapError, Timestamp } from '../../src/index'
 import { loadArrow } from '../../src/query/arrow'
 import { Animal, zoo } from './support/zoo'
 

@@ -10,7 +10,7 @@ import {
   query,
   rows,
   union,
-} from '../../src/index'
+} from '../../src/functions'
 import { Animal, zoo } from './support/zoo'
 
 describe('explain', () => {

@@ -24,7 +24,7 @@ import {
   satisfies,
   union,
   unique,
-} from '../../src/index'
+} from '../../src/functions'
 import { columnPath, frozen } from '../../src/query/plan'
 import { errorOf } from '../support/store'
 import { numbers, zoo } from './support/zoo'

@@ -1,15 +1,6 @@
 import { expect, test } from 'vitest'
-import {
-  allValues,
-  collect,
-  compose,
-  count,
-  type Database,
-  Decimal,
-  indexLookup,
-  plainMemory,
-  query,
-} from '../../src/index'
+import { allValues, collect, compose, count, indexLookup, query } from '../../src/functions'
+import { type Database, Decimal, plainMemory } from '../../src/index'
 import { opened } from './support/zoo'
 
 const decimals = (...texts: string[]): Decimal[] => texts.map((text) => Decimal.parse(text))

@@ -1,16 +1,7 @@
 import diagnosticsChannel from 'node:diagnostics_channel'
 import { expect, test } from 'vitest'
-import {
-  apply,
-  columnSatisfies,
-  type Database,
-  getColumn,
-  open,
-  Query,
-  type QueryMessage,
-  query,
-  rows,
-} from '../../src/index'
+import { apply, columnSatisfies, getColumn, query, rows } from '../../src/functions'
+import { type Database, open, Query, type QueryMessage } from '../../src/index'
 
 const ROWS = 100_000
 /** Longer than a slice: what takes it ends the slice that it is in, however fast everything else is. */

@@ -1,6 +1,5 @@
 import { describe, expect, test } from 'vitest'
 import {
-  and,
   apply,
   collect,
   columnEqual,
@@ -8,14 +7,13 @@ import {
   constant,
   getColumn,
   inSub,
-  not,
-  or,
   product,
   type QueryPart,
   query,
   rows,
   union,
-} from '../../src/index'
+} from '../../src/functions'
+import { and, not, or } from '../../src/index'
 import { PLAN_LIMITS } from '../../src/query/plan'
 import { errorOf } from '../support/store'
 import { Animal, opened, zoo } from './support/zoo'

@@ -1,15 +1,6 @@
 import { expect, onTestFinished, test } from 'vitest'
-import {
-  columnEqual,
-  columnNotEqual,
-  type Database,
-  type Memory,
-  not,
-  open,
-  plainMemory,
-  query,
-  rows,
-} from '../../src/index'
+import { columnEqual, columnNotEqual, query, rows } from '../../src/functions'
+import { type Database, type Memory, not, open, plainMemory } from '../../src/index'
 import { CONSTANT, CONSTANT_HIGH } from '../../src/value/word'
 
 /** Enough for native code to scan. */

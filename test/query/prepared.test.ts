@@ -1,16 +1,6 @@
 import { describe, expect, test } from 'vitest'
-import {
-  apply,
-  collect,
-  columnSatisfies,
-  constant,
-  type Database,
-  getColumn,
-  indexLookup,
-  open,
-  query,
-  rows,
-} from '../../src/index'
+import { apply, collect, columnSatisfies, constant, getColumn, indexLookup, query, rows } from '../../src/functions'
+import { type Database, open } from '../../src/index'
 import { errorOf } from '../support/store'
 import { numbers, opened, zoo } from './support/zoo'
 

@@ -1,6 +1,7 @@
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
-import { collect, columnEqual, getColumn, indexLookup, or, query, rows } from '../../src/index'
+import { collect, columnEqual, getColumn, indexLookup, query, rows } from '../../src/functions'
+import { or } from '../../src/index'
 import { Animal, numbers, opened, zoo } from './support/zoo'
 
 /** What rows were found by and how many were looked at. */

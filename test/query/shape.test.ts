@@ -10,7 +10,7 @@ import {
   product,
   rows,
   union,
-} from '../../src/index'
+} from '../../src/functions'
 import { columnPath, type Path, type Plan } from '../../src/query/plan'
 import { shapeOf } from '../../src/query/shape'
 

@@ -11,6 +11,7 @@ const root = join(dirname(fileURLToPath(import.meta.url)), '../..')
 /** What a user's program imports, and the source that stands for it. */
 const PACKAGE_SOURCES = {
   snapheap: join(root, 'src/index.ts'),
+  'snapheap/functions': join(root, 'src/functions.ts'),
   'snapheap/postgres': join(root, 'src/postgres.ts'),
 }
 

@@ -1,31 +1,33 @@
 import { deepStrictEqual } from 'node:assert'
 import fc, { type GeneratorValue } from 'fast-check'
 import {
-  and,
-  Column,
-  type ColumnType,
   columnEqual,
   columnNotEqual,
   columnSatisfies,
   compose,
+  getColumn,
+  indexLookup,
+  inSub,
+  notInSub,
+  type QueryPart,
+  query,
+  rows,
+  union,
+} from '../../../src/functions'
+import {
+  and,
+  Column,
+  type ColumnType,
   Decimal,
   Entity,
   type EntityClass,
-  getColumn,
   Id,
-  indexLookup,
-  inSub,
   type Key,
   not,
-  notInSub,
   open,
   or,
-  type QueryPart,
-  query,
   Ref,
-  rows,
   Timestamp,
-  union,
 } from '../../../src/index'
 import { frozen, type Path, type Step } from '../../../src/query/plan'
 import { canonical, exactSum, inOrder, isComparable } from './naive'
