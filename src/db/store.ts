@@ -127,7 +127,7 @@ export class Store {
     return this.heap.live.kernels
   }
 
-  /** `Heap.readBeside`: for work on the newest version that goes on in other threads. @internal */
+  /** `Heap.readPinned`: for work on the newest version that goes on in other threads. @internal */
   readPinned<T>(work: (view: View) => Promise<T>): Promise<T> {
     this.ensureOpen()
     return this.heap.readPinned(work)

@@ -134,12 +134,12 @@ test('commits go on while the name of a rewritten file is made durable, and coun
   const path = temporaryPath()
   let next = 0
   const put = (): void => store.write((tx) => void tx.upsert('t', { id: next % 3000, v: next++ }))
-  const syncFolderBeside: Files['syncFolderAsync'] = async (folder) => {
+  const syncFolderAsync: Files['syncFolderAsync'] = async (folder) => {
     for (let i = 0; i < 500; i++) put() // the file has its name by now
     await nodeFiles.syncFolderAsync(folder)
     for (let i = 0; i < 500; i++) put()
   }
-  const store = CountedStore.over(path, { ...nodeFiles, syncFolderAsync: syncFolderBeside }, { durability: 'interval' })
+  const store = CountedStore.over(path, { ...nodeFiles, syncFolderAsync }, { durability: 'interval' })
   store.write((tx) => tx.createTable('t', DEFINITION))
   for (let round = 0; round < 4; round++) {
     const before = next

@@ -225,14 +225,14 @@ test('synchronous and asynchronous syncs of one file go through descriptors of t
   const one = machine()
   const synced = { now: new Set<number>(), beside: new Set<number>() }
   const store = one.open()
-  const { sync, syncAsync: syncBeside } = one.files
+  const { sync, syncAsync } = one.files
   one.files.sync = (fd) => {
     synced.now.add(fd)
     sync.call(one.files, fd)
   }
   one.files.syncAsync = (fd) => {
     synced.beside.add(fd)
-    return syncBeside.call(one.files, fd)
+    return syncAsync.call(one.files, fd)
   }
   put(store, 1)
   await putAsync(store, 2)

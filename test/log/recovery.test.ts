@@ -33,7 +33,7 @@ test('a bulk load whose last sync fails ends writing: the file may hold it, and 
   let syncsToFailure = Number.POSITIVE_INFINITY
   const files = {
     ...nodeFiles,
-    async syncBeside(fd: number): Promise<void> {
+    async syncAsync(fd: number): Promise<void> {
       if (--syncsToFailure === 0) throw Object.assign(new Error('failed on purpose'), { code: 'EIO' })
       await nodeFiles.syncAsync(fd)
     },
