@@ -137,13 +137,15 @@ export class CatalogueWatch {
 
   /** Whether labels that were added to enums are all that has changed of a table. */
   private addsLabels(table: SourceTable): boolean {
-    return isDone(planTable(withAddedLabels(this.descriptions.get(table.oid)!, table), table, ''))
+    const before = this.descriptions.get(table.oid)!
+    if (!hasSameName(table, this.sources.get(table.oid)!) || isDone(planTable(before, table, ''))) return false
+    return isDone(planTable(withAddedLabels(before, table), table, ''))
   }
 
   /** Goes on with such labels where no row has one. They must not have changed since they were first seen. */
   private async acceptLabels(table: SourceTable): Promise<boolean> {
     const before = this.descriptions.get(table.oid)!
-    if (!this.addsLabels(table) || !hasSameName(table, this.sources.get(table.oid)!)) return false
+    if (!this.addsLabels(table)) return false
     if (!(await this.watched.acceptLabels(before, table))) return false
     this.descriptions.set(table.oid, withAddedLabels(before, table))
     return true
