@@ -46,9 +46,10 @@ const files = readdirSync(join(root, 'src'), { recursive: true, encoding: 'utf8'
   .filter((name) => name.endsWith('.ts'))
   .map((name) => join('src', name))
 
+/** Without those of packages, and those that programs write while they run. */
 function filesIn(folder: string, names: RegExp): string[] {
   return readdirSync(join(root, folder), { recursive: true, encoding: 'utf8' })
-    .filter((name) => names.test(name) && !name.includes('node_modules'))
+    .filter((name) => names.test(name) && !/(^|\/)(node_modules|\.[^/]*)\//.test(name))
     .map((name) => join(folder, name))
 }
 
