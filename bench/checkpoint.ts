@@ -19,8 +19,8 @@ const DELAY_RESOLUTION_MS = 1
 /**
  * Making a database of 256 MB durable in its own file after a share of it has changed; and `cp` of as many bytes, both
  * with its fsync (`…MbPerSecond`, what a checkpoint is compared with) and without (`…UnsyncedMbPerSecond`). Each copy
- * is a new file beside the earlier ones, as the database's file grows: a copy over one just removed takes over its
- * memory, still warm, which in a virtual machine is several times as fast as memory that the host has to find first. A
+ * is a new file beside the earlier ones, as the database's file grows. A copy that follows a removed one reuses its
+ * cached memory, which is several times as fast in a virtual machine as memory that the host must allocate first. A
  * checkpoint too frees memory, so the two take turns at going first. Bytes written are counted where the database
  * writes, over all rounds: now and then a round rewrites the file. That taking turns is why both are in one process.
  * `…DelayMaxMs` is the longest time that the event loop stood still in any round.

@@ -20,7 +20,7 @@ function rowAt(id: number, change = 0): Row {
 /**
  * Rows of ten numbers, 100 M values in all, then a minute of reads and writes: the longest garbage collection, the
  * longest turn of the event loop beyond its due, and its 99.9th percentile; next to the same work on 1,000 rows, and to
- * a `Map` of objects. Once each: a longest pause is no median.
+ * a `Map` of objects. Each is run once, because the longest pause has no median.
  */
 export const task: Apart = {
   rows: 10_000_000,

@@ -33,7 +33,7 @@ export interface Entrant {
   /** Processes that it is measured in, where one takes a minute: fewer than the others'. */
   readonly rounds?: number
   /**
-   * Starts what all its processes use, a server that ends with this process. Returns what they are told of it, as JSON.
+   * Starts what all its processes use, a server that ends with this process. Returns JSON that each process gets.
    */
   share?(): Promise<unknown>
 }

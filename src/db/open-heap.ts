@@ -148,7 +148,7 @@ export function ensureNestedOptions({ durability, retain, checkpoint, verify }: 
 }
 
 export function ensureDurability(durability: Durability): void {
-  ensure('open()', durability, STORE_RULES.durability)
+  ensure('durability', durability, STORE_RULES.durability)
   if (typeof durability !== 'string') ensureOptions('open({ durability })', durability, INTERVAL_RULES)
 }
 

@@ -39,7 +39,7 @@ const STATE: Rule = [(state) => typeof state === 'string' || isRecord(state), 't
 export async function restore(path: string, options: RestoreOptions): Promise<number> {
   ensureOptions('restore()', options, RESTORE_RULES)
   const { to, into, replace = false, ...opening } = options
-  ensure('restore()', into, PATH)
+  ensure('restore()', into, [PATH[0], `${PATH[1]} as option "into"`])
   const { heap } = openHeapAt(path, to, opening)
   try {
     const annotation = heap.savedRoot?.annotation ?? ''
